@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio_align - place VFIO device mappings where huge pages fit
+ *
+ * Since 6.12 the kernel maps a PCI BAR with PMD and PUD entries, but only where
+ * the virtual address is congruent with the offset at that size. Nothing in the
+ * kernel sees to that: vfio_device_fops leaves get_unmapped_area empty. This
+ * module fills that one slot, and empties it again when it goes.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/compat.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+#include <linux/vfio.h>
+#include <linux/vmalloc.h>
+
+#ifndef FOPS_HAS_get_unmapped_area
+#error "Kbuild could not ask the kernel's headers about struct file_operations"
+#endif
+
+/* A symbol of vfio, so that vfio cannot be unloaded under this module. */
+static const void *const vfio_pin __used = vfio_file_is_valid;
+
+static const struct file_operations *vfio_fops;	/* as everyone sees them */
+static struct file_operations *vfio_fops_rw;	/* the same, writable */
+static bool enabled = true;
+static DEFINE_MUTEX(lock);			/* vfio_fops_rw, enabled */
+
+static atomic64_t hits;
+static atomic64_t aligned;
+
+typedef unsigned long (*area_fn)(struct file *, unsigned long, unsigned long,
+				 unsigned long, unsigned long);
+typedef unsigned long (*area_mm_fn)(struct mm_struct *, struct file *,
+				    unsigned long, unsigned long,
+				    unsigned long, unsigned long);
+
+static inline unsigned long area(area_fn fn, struct file *file,
+				 unsigned long addr, unsigned long len,
+				 unsigned long pgoff, unsigned long flags)
+{
+	return fn(file, addr, len, pgoff, flags);
+}
+
+static inline unsigned long area_mm(area_mm_fn fn, struct file *file,
+				    unsigned long addr, unsigned long len,
+				    unsigned long pgoff, unsigned long flags)
+{
+	return fn(current->mm, file, addr, len, pgoff, flags);
+}
+
+/* mm_get_unmapped_area() lost its first argument on the way to 6.19. */
+#define unaligned_area(...)						\
+	_Generic(&mm_get_unmapped_area, area_fn: area, area_mm_fn: area_mm)	\
+		(&mm_get_unmapped_area, __VA_ARGS__)
+
+/* Does the mapping hold a whole naturally aligned piece of this size? */
+static bool holds(unsigned long off, unsigned long len, unsigned long size)
+{
+	unsigned long first = round_up(off, size), end = off + len;
+
+	return first >= off && end > first && end - first >= size;
+}
+
+/*
+ * The padding makes the hole hold an address congruent with the offset. Take
+ * the highest: the kernel fills an address space from the top, so the padding
+ * is left, in one piece, to the mappings that follow.
+ */
+static unsigned long aligned_area(struct file *file, unsigned long len,
+				  unsigned long pgoff, unsigned long flags,
+				  unsigned long size)
+{
+	unsigned long off = pgoff << PAGE_SHIFT;
+	unsigned long addr;
+
+	if (in_compat_syscall() || !holds(off, len, size) || len + size < len)
+		return -ENOMEM;
+
+	addr = thp_get_unmapped_area(file, 0, len + size, pgoff, flags);
+	if (IS_ERR_VALUE(addr))
+		return addr;
+
+	return addr + size - ((addr - off) & (size - 1));
+}
+
+/*
+ * The offset of a region carries its index from bit 40 up. That is a multiple
+ * of each size used here, so an address congruent with the whole offset is
+ * congruent with the BAR, whose base is aligned to its size.
+ *
+ * Whoever names an address gets what this kernel gives without the module. The
+ * fallback for the others is thp_get_unmapped_area(): it aligns to PMD_SIZE
+ * where there is room for that, and 6.12 calls it for them anyway.
+ */
+static unsigned long
+vfio_align_get_unmapped_area(struct file *file, unsigned long addr,
+			     unsigned long len, unsigned long pgoff,
+			     unsigned long flags)
+{
+	unsigned long off = pgoff << PAGE_SHIFT;
+
+	atomic64_inc(&hits);
+
+	if (addr || flags & MAP_FIXED)
+		return unaligned_area(file, addr, len, pgoff, flags);
+
+	addr = -ENOMEM;
+	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP))
+		addr = aligned_area(file, len, pgoff, flags, PUD_SIZE);
+	if (IS_ERR_VALUE(addr))
+		addr = thp_get_unmapped_area(file, 0, len, pgoff, flags);
+
+	if (!IS_ERR_VALUE(addr) && holds(off, len, PMD_SIZE) &&
+	    IS_ALIGNED(addr - off, PMD_SIZE))
+		atomic64_inc(&aligned);
+
+	return addr;
+}
+
+/* Takes only an empty slot and clears only its own: no lock of vfio's covers it. */
+static int slot_set(bool on)
+{
+	const area_fn ours = vfio_align_get_unmapped_area;
+	area_fn *slot = &vfio_fops_rw->get_unmapped_area;
+	area_fn was = on ? cmpxchg(slot, NULL, ours) : cmpxchg(slot, ours, NULL);
+
+	if (!was || was == ours)
+		return 0;
+
+	pr_err("cannot %s: get_unmapped_area of vfio_device_fops is %ps already\n",
+	       on ? "enable" : "disable", was);
+	return -EBUSY;
+}
+
+/*
+ * The parameter's file is there before init and after exit have run. Without a
+ * slot to write to, only the wish is kept.
+ */
+static int enabled_set(const char *val, const struct kernel_param *kp)
+{
+	bool on;
+	int err;
+
+	err = kstrtobool(val, &on);
+	if (err)
+		return err;
+
+	mutex_lock(&lock);
+	if (vfio_fops_rw)
+		err = slot_set(on);
+	if (!err)
+		enabled = on;
+	mutex_unlock(&lock);
+
+	return err;
+}
+
+static const struct kernel_param_ops enabled_ops = {
+	.set = enabled_set,
+	.get = param_get_bool,
+};
+module_param_cb(enabled, &enabled_ops, &enabled, 0644);
+__MODULE_PARM_TYPE(enabled, "bool");
+MODULE_PARM_DESC(enabled, "Align VFIO mappings; 0 leaves them to the kernel (default: 1)");
+
+static int counter_set(const char *val, const struct kernel_param *kp)
+{
+	return -EPERM;
+}
+
+static int counter_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%lld\n", (s64)atomic64_read(kp->arg));
+}
+
+static const struct kernel_param_ops counter_ops = {
+	.set = counter_set,
+	.get = counter_get,
+};
+module_param_cb(hits, &counter_ops, &hits, 0444);
+__MODULE_PARM_TYPE(hits, "counter");
+MODULE_PARM_DESC(hits, "VFIO mappings placed by this module (read only)");
+module_param_cb(aligned, &counter_ops, &aligned, 0444);
+__MODULE_PARM_TYPE(aligned, "counter");
+MODULE_PARM_DESC(aligned, "Those of them that a huge page fits (read only)");
+
+/* Says why, in one line of the kernel log. */
+#define refuse(err, fmt, ...)						\
+({									\
+	pr_err("not loaded: " fmt "\n", ##__VA_ARGS__);			\
+	err;								\
+})
+
+/*
+ * vfio_device_fops is not exported. A kprobe on it is refused, for it is data,
+ * but by then its address has been looked up.
+ */
+static int __init fops_find(void)
+{
+	struct kprobe kp = { .symbol_name = "vfio_device_fops" };
+	char name[KSYM_SYMBOL_LEN];
+	int err;
+
+	err = register_kprobe(&kp);
+	if (!err)
+		unregister_kprobe(&kp);
+	if (err != -EINVAL || !kp.addr)
+		return refuse(-ENXIO, "cannot find vfio_device_fops (%d)", err);
+
+	vfio_fops = (const struct file_operations *)kp.addr;
+	sprint_symbol(name, (unsigned long)vfio_fops->mmap);
+	if (!strstarts(name, "vfio_device_fops_mmap+0x0/"))
+		return refuse(-ENXIO, "vfio_device_fops is not as expected: mmap is %s", name);
+
+	return 0;
+}
+
+/*
+ * The fops are read only where they are: map their pages once more. They lie in
+ * vmalloc space if vfio is a module, in the kernel image if it is built in.
+ */
+static struct file_operations __init *fops_map_rw(void)
+{
+	const unsigned int skip = offset_in_page(vfio_fops);
+	const unsigned int n = PFN_UP(skip + sizeof(*vfio_fops));
+	struct page *pages[2];
+	unsigned int i;
+	void *rw;
+
+	for (i = 0; i < n; i++) {
+		void *at = (void *)vfio_fops - skip + i * PAGE_SIZE;
+
+		pages[i] = is_vmalloc_or_module_addr(at) ?
+			   vmalloc_to_page(at) : virt_to_page(lm_alias(at));
+		if (!pages[i])
+			return NULL;
+	}
+
+	rw = vmap(pages, n, VM_MAP, PAGE_KERNEL);
+	if (!rw)
+		return NULL;
+
+	if (memcmp(rw + skip, vfio_fops, sizeof(*vfio_fops))) {
+		vunmap(rw);
+		return NULL;
+	}
+
+	return rw + skip;
+}
+
+static void fops_unmap_rw(struct file_operations *rw)
+{
+	vunmap((void *)((unsigned long)rw & PAGE_MASK));
+}
+
+static int __init vfio_align_init(void)
+{
+	struct file_operations *rw;
+	int err;
+
+	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) &&
+	    !IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP))
+		return refuse(-EOPNOTSUPP, "this kernel has no huge pages for device memory");
+	if (__is_defined(FOPS_HAS_get_mapping_order))
+		return refuse(-EEXIST, "this kernel aligns VFIO mappings itself (get_mapping_order)");
+
+	err = fops_find();
+	if (err)
+		return err;
+	if (vfio_fops->get_unmapped_area)
+		return refuse(-EBUSY, "get_unmapped_area of vfio_device_fops is %ps already",
+			      vfio_fops->get_unmapped_area);
+
+	rw = fops_map_rw();
+	if (!rw)
+		return refuse(-ENXIO, "cannot get at the memory of vfio_device_fops");
+
+	mutex_lock(&lock);
+	vfio_fops_rw = rw;
+	if (enabled)
+		err = slot_set(true);
+	if (err)
+		vfio_fops_rw = NULL;
+	mutex_unlock(&lock);
+	if (err)
+		fops_unmap_rw(rw);
+
+	return err;
+}
+module_init(vfio_align_init);
+
+static void __exit vfio_align_exit(void)
+{
+	struct file_operations *rw = vfio_fops_rw;
+
+	mutex_lock(&lock);
+	slot_set(false);
+	vfio_fops_rw = NULL;
+	mutex_unlock(&lock);
+
+	/*
+	 * An mmap() may have read the slot before and be about to call the
+	 * hook, or be inside it, preempted perhaps. (If it reads the slot
+	 * twice and finds it empty the second time, it does without.) It does
+	 * not sleep on that way: mmap_lock is held already, and the search for
+	 * a hole allocates nothing. So once every task has slept, gone to user
+	 * space or been idle, the hook has no callers. CONFIG_KPROBES ensures
+	 * that preemptible kernels have this flavour of RCU.
+	 */
+	synchronize_rcu_tasks();
+	fops_unmap_rw(rw);
+}
+module_exit(vfio_align_exit);
+
+MODULE_DESCRIPTION("Huge-page aligned placement of VFIO device mappings");
+MODULE_AUTHOR("The vfioalign authors");
+MODULE_VERSION("0.1.0");
+MODULE_LICENSE("GPL");
