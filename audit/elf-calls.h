@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A view into the code of one ELF binary, stripped or not. */
+struct elf_image;
+
+/* Returns 0, -ENOEXEC for anything but a 64-bit ELF file for x86-64, or another negative errno. */
+int elf_image_open(int fd, struct elf_image **ret);
+void elf_image_close(struct elf_image *image);
+
+/* The bytes of a function that the binary exports. -ENOENT where it exports none of that name. They belong to
+ * the image; *ret_address is where the function runs, as the binary numbers it. */
+int elf_image_function(struct elf_image *image, const char *name, const uint8_t **ret_code, size_t *ret_size,
+                       uint64_t *ret_address);
+
+/* How many direct calls in the code go to the named function of a shared library, through the PLT or the GOT. */
+size_t elf_image_count_calls(struct elf_image *image, const uint8_t *code, size_t size, uint64_t address,
+                             const char *import);
+
+/* Whether the read-only data of the binary contain the text. */
+bool elf_image_has_text(struct elf_image *image, const char *text);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts-kernel.h"
+
+#include "kernel-symbols.h"
+#include "module-index.h"
+#include "probe-socket.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+static const char *const thp_mode_table[_THP_MODE_MAX] = {
+        [THP_UNKNOWN] = "unknown",
+        [THP_ALWAYS] = "always",
+        [THP_MADVISE] = "madvise",
+        [THP_NEVER] = "never",
+};
+DEFINE_STRING_TABLE(thp_mode, enum thp_mode);
+
+DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
+DEFINE_TRIVIAL_CLEANUP(struct module_index *, module_index_close)
+
+/* The file reads "always [madvise] never": the mode in force stands in brackets. */
+static enum thp_mode read_thp_mode(const struct root *root)
+{
+        _cleanup_free_ char *line = NULL;
+        enum thp_mode mode;
+        char *open, *close;
+
+        if (read_line_at(root->fd, "sys/kernel/mm/transparent_hugepage/enabled", &line) < 0)
+                return THP_UNKNOWN;
+        open = strchr(line, '[');
+        close = open ? strchr(open, ']') : NULL;
+        if (!close)
+                return THP_UNKNOWN;
+        *close = '\0';
+        mode = thp_mode_from_string(open + 1);
+        return mode < 0 ? THP_UNKNOWN : mode;
+}
+
+/* A table of the page tables fills one base page with 8-byte entries, so that each size follows from another. */
+static void read_page_sizes(struct kernel_facts *k, const struct root *root)
+{
+        uint64_t pmd = 0;
+
+        (void) read_u64_at(root->fd, "sys/kernel/mm/transparent_hugepage/hpage_pmd_size", 10, &pmd);
+
+        k->page_size = root->live ? (uint64_t) sysconf(_SC_PAGESIZE) : KIB(4);
+        for (uint64_t page = KIB(4); pmd && !root->live && page <= KIB(64); page *= 2)
+                if (page * (page / 8) == pmd)
+                        k->page_size = page;
+        k->pmd_size = k->page_size * (k->page_size / 8);
+        k->pud_size = k->pmd_size * (k->page_size / 8);
+}
+
+/* Loaded or built in: ask the running kernel. */
+static void read_huge_faults_running(struct kernel_facts *k, struct kernel_symbols *symbols)
+{
+        struct fact handler = kernel_symbols_has_function(symbols, "vfio_pci_mmap_huge_fault");
+
+        k->huge_pmd = k->huge_pud = handler;
+        if (handler.value != FACT_YES)
+                return;
+        k->huge_pmd = kernel_symbols_has_function(symbols, "vmf_insert_pfn_pmd");
+        k->huge_pud = kernel_symbols_has_function(symbols, "vmf_insert_pfn_pud");
+}
+
+/* Not loaded: ask the file that would be. */
+static void read_huge_faults_installed(struct kernel_facts *k, struct module_index *index)
+{
+        k->huge_pmd = module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pmd");
+        k->huge_pud = module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pud");
+        /* From 7.2 on the insertion is a function of its own in vfio_pci_core, with the same imports. */
+}
+
+static void read_huge_faults(struct kernel_facts *k, const struct root *root, struct kernel_symbols *symbols)
+{
+        _cleanup_(module_index_closep) struct module_index *index = NULL;
+        int r = -ENOENT;
+
+        if (faccessat(root->fd, "sys/module/vfio_pci_core", F_OK, 0) >= 0) {
+                k->vfio = fact_is(true, SOURCE_SYSFS);
+                read_huge_faults_running(k, symbols);
+                return;
+        }
+
+        if (k->release)
+                r = module_index_open(root, k->release, &index);
+        if (r < 0) {
+                /* Without a module tree the driver can still be built in, where it shows only by its symbols. */
+                read_huge_faults_running(k, symbols);
+                k->vfio = kernel_symbols_has_function(symbols, "vfio_pci_core_register_device");
+                if (k->vfio.value != FACT_YES)
+                        k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
+                return;
+        }
+        k->vfio = module_index_has(index, "vfio_pci_core");
+        if (k->vfio.value == FACT_YES)
+                read_huge_faults_installed(k, index);
+        else
+                k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
+}
+
+int kernel_facts_read(struct kernel_facts *k, const struct root *root)
+{
+        _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
+        int r;
+
+        *k = (struct kernel_facts) {};
+        (void) read_line_at(root->fd, "proc/sys/kernel/osrelease", &k->release);
+        read_page_sizes(k, root);
+        k->thp = read_thp_mode(root);
+
+        r = kernel_symbols_open(root, "vfio_pci_core", &symbols);
+        if (r < 0)
+                return r;
+        read_huge_faults(k, root, symbols);
+        k->pin_by_leaf = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "addr_mask");
+        k->thp_exempt = fact_unknown("not looked at");
+
+        if (root->live)
+                probe_socket(k->pmd_size, k->pud_size, &k->places_pmd, &k->places_pud);
+        else
+                k->places_pmd = k->places_pud = fact_unknown("a recorded host cannot be probed");
+        return 0;
+}
+
+void kernel_facts_refresh(struct kernel_facts *k, const struct root *root)
+{
+        k->thp = read_thp_mode(root);
+}
+
+void kernel_facts_done(struct kernel_facts *k)
+{
+        free(k->release);
+        *k = (struct kernel_facts) {};
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "fact.h"
+#include "util/root.h"
+
+/* /sys/kernel/mm/transparent_hugepage/enabled */
+enum thp_mode {
+        THP_UNKNOWN,
+        THP_ALWAYS,
+        THP_MADVISE,
+        THP_NEVER,
+        _THP_MODE_MAX,
+        _THP_MODE_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(thp_mode, enum thp_mode);
+
+/* What decides, in the kernel, how large the entries of a VFIO mapping can be. */
+struct kernel_facts {
+        char *release;      /* uname -r; NULL where unknown */
+        uint64_t page_size; /* bytes: the base page, and the two sizes of huge entry above it */
+        uint64_t pmd_size;
+        uint64_t pud_size;
+
+        struct fact vfio;     /* vfio-pci is loaded, built in, or installed for this kernel */
+        struct fact huge_pmd; /* vfio-pci's fault handler inserts PMD entries (vfio_pci_mmap_huge_fault, 6.12;
+                               * also in distribution kernels with an older number) */
+        struct fact huge_pud; /* the same for PUD entries: x86 only, up to 7.3 */
+
+        struct fact places_pmd; /* mmap() of any file without an alignment hook lands on a PMD boundary: the
+                                 * accident of ed48e87c7df3, ended by 34d7cf637c43 */
+        struct fact places_pud;
+
+        enum thp_mode thp;
+        struct fact thp_exempt;  /* VFIO mappings get huge entries whatever THP is set to (7.2; not in 6.12) */
+        struct fact pin_by_leaf; /* type1 pins a mapping by page-table leaf, not by base page (0fd06844de5d,
+                                  * 6.15): follow_pfnmap_args has addr_mask */
+};
+
+/* Reads what can be read; whatever cannot stays unknown. Returns 0 or -ENOMEM. */
+int kernel_facts_read(struct kernel_facts *k, const struct root *root);
+
+/* Reads again what can change while a kernel runs, but for its modules: THP. */
+void kernel_facts_refresh(struct kernel_facts *k, const struct root *root);
+void kernel_facts_done(struct kernel_facts *k);

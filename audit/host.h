@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "facts-device.h"
+#include "facts-emulator.h"
+#include "facts-kernel.h"
+#include "facts-mapping.h"
+#include "facts-module.h"
+
+/* All facts of one host, read at one time. */
+struct host {
+        const struct root *root;
+        uint64_t time_usec; /* CLOCK_REALTIME */
+        struct kernel_facts kernel;
+        struct module_facts module;
+        struct device_facts devices;
+        struct emulator_facts emulators;
+        struct mapping_facts mappings;
+};
+
+/* Reads everything. What cannot be seen is unknown, so that the only error is -ENOMEM. */
+int host_read(struct host *h, const struct root *root);
+
+/* Reads again, cheaply, what a fix or an operator changes: the module and THP. */
+void host_refresh(struct host *h);
+void host_done(struct host *h);

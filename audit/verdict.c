@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "verdict.h"
+
+static const char *const condition_table[_CONDITION_MAX] = {
+        [CONDITION_NONE] = "none",
+        [CONDITION_BAR_SIZE] = "bar-size",
+        [CONDITION_HUGE_FAULT] = "huge-fault",
+        [CONDITION_THP] = "thp",
+        [CONDITION_PLACEMENT] = "placement",
+        [CONDITION_UNKNOWN] = "unknown",
+};
+DEFINE_STRING_TABLE(condition, enum condition);
+
+static const char *const remedy_table[_REMEDY_MAX] = {
+        [REMEDY_MODULE] = "module",
+        [REMEDY_THP] = "thp",
+};
+DEFINE_STRING_TABLE(remedy, enum remedy);
+
+/* One condition allows pages up to `page` bytes; where a fact is missing that is only what is sure. */
+struct cap {
+        uint64_t page;
+        bool sure;
+};
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+        return a < b ? a : b;
+}
+
+/* The largest page size that is no larger than `limit` bytes. */
+static uint64_t page_at_most(const struct kernel_facts *k, uint64_t limit)
+{
+        return limit >= k->pud_size ? k->pud_size : limit >= k->pmd_size ? k->pmd_size : k->page_size;
+}
+
+uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size)
+{
+        return page_at_most(k, size);
+}
+
+static struct cap cap_from_facts(const struct kernel_facts *k, struct fact pmd, struct fact pud)
+{
+        if (pmd.value == FACT_YES && pud.value == FACT_YES)
+                return (struct cap) {k->pud_size, true};
+        if (pmd.value == FACT_YES)
+                return (struct cap) {k->pmd_size, pud.value == FACT_NO};
+        return (struct cap) {k->page_size, pmd.value == FACT_NO};
+}
+
+static struct cap cap_thp(const struct kernel_facts *k)
+{
+        if (k->thp == THP_ALWAYS || k->thp_exempt.value == FACT_YES)
+                return (struct cap) {k->pud_size, true};
+        return (struct cap) {k->page_size, k->thp != THP_UNKNOWN && k->thp_exempt.value == FACT_NO};
+}
+
+static unsigned power_above(uint64_t n)
+{
+        return n <= 1 ? 0 : 64 - (unsigned) __builtin_clzll(n - 1);
+}
+
+/* To what the address is congruent with the offset in the BAR, thanks to whoever chooses it. */
+static struct cap cap_placement(const struct kernel_facts *k, const struct module_facts *m,
+                                enum emulator_generation g, uint64_t size)
+{
+        switch (g) {
+        case GENERATION_PER_AREA:
+                return (struct cap) {page_at_most(k, min_u64(size & -size, GIB(1))), true};
+        case GENERATION_PER_REGION:
+                return (struct cap) {page_at_most(k, min_u64(UINT64_C(1) << power_above(size), GIB(1))), true};
+        default:
+                /* Also for an emulator of unknown generation: should it align by itself, it loses nothing, since
+                 * a BAR is a power of two in size. */
+                if (m->loaded.value == FACT_YES && m->enabled.value == FACT_YES)
+                        return (struct cap) {k->pud_size, true};
+                struct cap kernel = cap_from_facts(k, k->places_pmd, k->places_pud);
+                return (struct cap) {kernel.page, kernel.sure && g == GENERATION_NONE};
+        }
+}
+
+/* Entries that cover [start, end) with pages of at most sizes[level] bytes, addresses relative to a boundary of
+ * the largest. */
+static uint64_t count_entries(const uint64_t sizes[], size_t level, uint64_t start, uint64_t end)
+{
+        uint64_t page = sizes[level], first = (start + page - 1) / page * page, last = end / page * page;
+
+        if (level == 0)
+                return (end - start + page - 1) / page;
+        if (first >= last)
+                return count_entries(sizes, level - 1, start, end);
+        return count_entries(sizes, level - 1, start, first) + (last - first) / page +
+               count_entries(sizes, level - 1, last, end);
+}
+
+static uint64_t entries(const struct kernel_facts *k, uint64_t offset, uint64_t size, uint64_t page)
+{
+        const uint64_t sizes[] = {k->page_size, k->pmd_size, k->pud_size};
+        size_t level = page >= k->pud_size ? 2 : page >= k->pmd_size ? 1 : 0;
+
+        return count_entries(sizes, level, offset, offset + size);
+}
+
+/* size and offset: of the mapping; placement: how its address is congruent. */
+static struct verdict decide(const struct kernel_facts *k, struct cap placement, uint64_t offset, uint64_t size)
+{
+        const struct {
+                struct cap cap;
+                enum condition condition;
+        } conditions[] = {
+                /* in the order in which they are named when several hold a mapping at the same size */
+                {{verdict_best_page(k, size), true}, CONDITION_BAR_SIZE},
+                {cap_from_facts(k, k->huge_pmd, k->huge_pud), CONDITION_HUGE_FAULT},
+                {cap_thp(k), CONDITION_THP},
+                {placement, CONDITION_PLACEMENT},
+        };
+        struct verdict v = {.page_size = k->pud_size, .limit = CONDITION_NONE};
+        bool sure = true;
+
+        for (size_t i = 0; i < ELEMENTSOF(conditions); i++)
+                if (conditions[i].cap.page < v.page_size) {
+                        v.page_size = conditions[i].cap.page;
+                        v.limit = conditions[i].condition;
+                        sure = conditions[i].cap.sure;
+                }
+
+        /* A kernel without a huge fault handler fills the whole mapping at the first fault (abafbc551fdd). */
+        v.faults = k->huge_pmd.value == FACT_NO ? 1 : entries(k, offset, size, v.page_size);
+        if (k->huge_pmd.value == FACT_UNKNOWN || !sure) {
+                v.faults = COUNT_UNKNOWN;
+                v.page_size = 0;
+                v.limit = CONDITION_UNKNOWN;
+        }
+
+        if (k->pin_by_leaf.value == FACT_NO)
+                v.pin_steps = entries(k, offset, size, k->page_size);
+        else if (k->pin_by_leaf.value == FACT_YES && v.page_size > 0)
+                v.pin_steps = entries(k, offset, size, v.page_size);
+        else
+                v.pin_steps = COUNT_UNKNOWN;
+        return v;
+}
+
+struct verdict verdict_bar(const struct kernel_facts *k, const struct module_facts *m, enum emulator_generation g,
+                           uint64_t size)
+{
+        struct verdict v = decide(k, cap_placement(k, m, g, size), 0, size);
+
+        v.luck = v.limit == CONDITION_PLACEMENT && g == GENERATION_NONE;
+        return v;
+}
+
+struct verdict verdict_mapping(const struct kernel_facts *k, const struct mapping *mapping)
+{
+        uint64_t shift = mapping->start - mapping->offset;
+        struct cap placement = {page_at_most(k, shift & -shift ?: UINT64_MAX), true};
+
+        return decide(k, placement, mapping->offset, mapping->size);
+}
+
+uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v, uint64_t size)
+{
+        return verdict_best_page(k, size) / (v->page_size ?: 1);
+}
+
+bool remedy_assume(enum remedy remedy, struct kernel_facts *k, struct module_facts *m)
+{
+        switch (remedy) {
+        case REMEDY_MODULE:
+                if (m->enabled.value == FACT_YES || m->loadable.value == FACT_NO || k->huge_pmd.value != FACT_YES)
+                        return false;
+                m->loaded = m->enabled = fact_is(true, SOURCE_NONE);
+                return true;
+        case REMEDY_THP:
+                if (k->thp == THP_ALWAYS || k->thp == THP_UNKNOWN || k->thp_exempt.value == FACT_YES ||
+                    k->huge_pmd.value != FACT_YES)
+                        return false;
+                k->thp = THP_ALWAYS;
+                return true;
+        default:
+                return false;
+        }
+}

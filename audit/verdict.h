@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "facts-emulator.h"
+#include "facts-kernel.h"
+#include "facts-mapping.h"
+#include "facts-module.h"
+
+/* Facts in, verdict out: no I/O, nothing else to know. */
+
+#define COUNT_UNKNOWN UINT64_MAX
+
+/* What keeps a mapping from larger pages. */
+enum condition {
+        CONDITION_NONE,       /* nothing: the largest page there is */
+        CONDITION_BAR_SIZE,   /* a larger page does not fit into the BAR */
+        CONDITION_HUGE_FAULT, /* the kernel has no huge entries (of that size) for VFIO */
+        CONDITION_THP,        /* this kernel's huge entries follow transparent_hugepage/enabled */
+        CONDITION_PLACEMENT,  /* nobody aligns the address */
+        CONDITION_UNKNOWN,    /* a fact that decides could not be seen */
+        _CONDITION_MAX,
+        _CONDITION_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(condition, enum condition);
+
+struct verdict {
+        uint64_t page_size; /* bytes: what is sure to be had; 0 unknown */
+        bool luck;          /* nobody aligns: more than page_size can come by chance, and go again */
+        uint64_t faults;    /* to fill the whole mapping at page_size; COUNT_UNKNOWN */
+        uint64_t pin_steps; /* of type1, each time it maps the BAR for DMA; COUNT_UNKNOWN */
+        enum condition limit;
+};
+
+/* What a BAR of `size` bytes gets from a VMM of that generation (GENERATION_NONE: a program that lets the kernel
+ * choose the address) on a host with these facts. */
+struct verdict verdict_bar(const struct kernel_facts *k, const struct module_facts *m, enum emulator_generation g,
+                           uint64_t size);
+
+/* What a mapping that exists can have where it is. No luck in it: the address is known. */
+struct verdict verdict_mapping(const struct kernel_facts *k, const struct mapping *mapping);
+
+/* The largest page a BAR of that size can have on any kernel of this page size. */
+uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size);
+
+/* By which factor the verdict on `size` bytes falls short of the best page: 1 where it does not; what is unknown
+ * counts as the worst. */
+uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v, uint64_t size);
+
+/* A change that would lift a condition. */
+enum remedy {
+        REMEDY_MODULE, /* vfio_align loaded and enabled */
+        REMEDY_THP,    /* transparent_hugepage/enabled=always */
+        _REMEDY_MAX,
+        _REMEDY_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(remedy, enum remedy);
+
+/* The facts as they would be after the remedy. False where it cannot be applied here, or is in force already. */
+bool remedy_assume(enum remedy remedy, struct kernel_facts *k, struct module_facts *m);

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <systemd/sd-bus.h>
+#include <time.h>
+
+#include "audit/facts-guest.h"
+#include "config/bus-names.h"
+#include "config/config.h"
+#include "ctl.h"
+#include "util/file.h"
+#include "util/log.h"
+#include "util/switch.h"
+
+/* libvirt waits for its hook without a bound and acts on its exit: in `prepare` a failure stops the start, in
+ * `reconnect` it kills a guest that runs. So only `prepare` waits for the daemon and can refuse; everything else
+ * is told to the daemon, if it is there, and ends well whatever happens. */
+enum phase {
+        PHASE_OTHER, /* nothing of ours */
+        PHASE_PREPARE,
+        PHASE_STARTED, /* also after a restart of libvirt's daemon: the guest runs, the daemon may be new */
+        PHASE_RELEASE,
+};
+
+static struct {
+        const char *guest;
+        enum phase phase;
+        struct config config;
+} hook;
+
+static enum phase parse_phase(const char *operation, const char *sub)
+{
+        if (streq(operation, "prepare") && streq(sub, "begin"))
+                return PHASE_PREPARE;
+        if ((streq(operation, "started") || streq(operation, "reconnect")) && streq(sub, "begin"))
+                return PHASE_STARTED;
+        if (streq(operation, "release") && streq(sub, "end"))
+                return PHASE_RELEASE;
+        return PHASE_OTHER;
+}
+
+static bool must_refuse(void)
+{
+        return hook.phase == PHASE_PREPARE && hook.config.no_answer == NO_ANSWER_REFUSE;
+}
+
+/* libvirt shows the last line of a failed hook to whoever started the guest. */
+#define REFUSAL "vfioalign: vfioalignd gave no answer in time, and NoAnswer=refuse is set in vfioalignd.conf\n"
+
+static void on_alarm(int signal)
+{
+        (void) signal;
+        if (must_refuse() && write(STDERR_FILENO, REFUSAL, strlen(REFUSAL)) < 0)
+                _exit(CTL_REFUSED);
+        _exit(must_refuse() ? CTL_REFUSED : CTL_OK);
+}
+
+/* Bounds everything that follows, connecting to the bus included, which no bus timeout covers. */
+static void arm(uint64_t usec)
+{
+        const struct itimerval timer = {
+                .it_value = {.tv_sec = (time_t) (usec / USEC_PER_SEC), .tv_usec = (suseconds_t) (usec % USEC_PER_SEC)},
+        };
+        const struct sigaction action = {.sa_handler = on_alarm};
+
+        sigaction(SIGALRM, &action, NULL);
+        setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static int no_answer(const char *why)
+{
+        if (must_refuse()) {
+                fprintf(stderr, "vfioalign: %s, and NoAnswer=refuse is set in vfioalignd.conf\n", why);
+                return CTL_REFUSED;
+        }
+        log_notice("Guest '%s', unchecked: %s", hook.guest, why);
+        return CTL_OK;
+}
+
+/* The XML that libvirt writes to our standard input, as a sealed memfd: the daemon can read it without waiting
+ * for us and without trusting us. */
+static int xml_to_memfd(void)
+{
+        _cleanup_free_ char *xml = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        size_t size;
+        int r;
+
+        r = read_fd(STDIN_FILENO, GUEST_XML_MAX, &xml, &size);
+        if (r < 0)
+                return r;
+        fd = memfd_create("domain.xml", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (fd < 0)
+                return -errno;
+        for (size_t done = 0; done < size;) {
+                ssize_t n = write(fd, xml + done, size - done);
+
+                if (n < 0)
+                        return -errno;
+                done += (size_t) n;
+        }
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+static uint64_t boottime_after(uint64_t usec)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000 + usec;
+}
+
+static int new_call(sd_bus *bus, const char *method, sd_bus_message **ret)
+{
+        int r = sd_bus_message_new_method_call(bus, ret, BUS_NAME, BUS_PATH, BUS_INTERFACE, method);
+
+        /* A daemon that the operator stopped stays stopped. */
+        return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
+}
+
+static int prepare(sd_bus *bus, uint64_t budget_usec)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_close_ int fd = xml_to_memfd();
+        const char *message;
+        int r, allowed;
+
+        r = fd < 0 ? fd : new_call(bus, "PrepareGuest", &call);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "sht", hook.guest, fd, boottime_after(budget_usec));
+        if (r >= 0)
+                r = sd_bus_call(bus, call, budget_usec, &error, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "bs", &allowed, &message);
+        if (r < 0) {
+                if (sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+                    sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN))
+                        return no_answer("vfioalignd is not running");
+                if (r == -ETIMEDOUT)
+                        return no_answer("vfioalignd gave no answer in time");
+                return no_answer(error.message ?: strerror(-r));
+        }
+        if (allowed)
+                return CTL_OK;
+        fprintf(stderr, "vfioalign: guest '%s' refused: %s\n", hook.guest, message);
+        return CTL_REFUSED;
+}
+
+static int tell(sd_bus *bus)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = new_call(bus, hook.phase == PHASE_STARTED ? "GuestStarted" : "GuestReleased", &call);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", hook.guest);
+        if (r >= 0 && hook.phase == PHASE_STARTED) {
+                fd = xml_to_memfd();
+                r = fd < 0 ? fd : sd_bus_message_append(call, "h", fd);
+        }
+        if (r >= 0)
+                r = sd_bus_message_set_expect_reply(call, false);
+        if (r >= 0)
+                r = sd_bus_send(bus, call, NULL);
+        if (r >= 0)
+                r = sd_bus_flush(bus);
+        return r < 0 ? no_answer(strerror(-r)) : CTL_OK;
+}
+
+/* A problem of the file is the daemon's to report; here the defaults must do. */
+static void ignore_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
+{
+        (void) file, (void) line, (void) fatal, (void) what, (void) userdata;
+}
+
+int verb_hook(int argc, char *argv[])
+{
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        struct root root;
+        int r;
+
+        if (argc != 5) {
+                fprintf(stderr, "vfioalignctl: hook is called by libvirt as: hook GUEST OPERATION SUB-OPERATION EXTRA\n");
+                return CTL_USAGE;
+        }
+        hook.guest = argv[1];
+        hook.phase = parse_phase(argv[2], argv[3]);
+        hook.config = config_default();
+        /* Above all, since what follows can already block. */
+        arm(hook.config.hook_deadline_usec);
+        if (hook.phase == PHASE_OTHER || root_open(&root, NULL) < 0)
+                return CTL_OK;
+        if (switched_off(&root))
+                return CTL_OK;
+        (void) config_read(&hook.config, &root, ignore_problem, NULL);
+        /* The deadline holds for the guest's start as a whole: a part of it goes into starting and ending us. */
+        arm(hook.config.hook_deadline_usec / 100 * 95);
+        log_to_journal = true;
+
+        r = sd_bus_open_system(&bus);
+        if (r < 0)
+                return no_answer("the system bus cannot be reached");
+        return hook.phase == PHASE_PREPARE ? prepare(bus, hook.config.hook_deadline_usec / 100 * 90) : tell(bus);
+}

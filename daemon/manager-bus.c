@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "config/bus-names.h"
+#include "manager.h"
+#include "util/file.h"
+#include "util/log.h"
+
+static int method_get_report(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        json_object *report = manager_report(userdata);
+        int r;
+
+        (void) error;
+        if (!report)
+                return -ENOMEM;
+        r = sd_bus_reply_method_return(
+                message, "s",
+                json_object_to_json_string_ext(report, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        json_object_put(report);
+        return r;
+}
+
+static int method_audit(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        struct manager *m = userdata;
+        int r = manager_audit(m);
+
+        (void) error;
+        return r < 0 ? r : sd_bus_reply_method_return(message, "t", m->generation);
+}
+
+/* Reads a domain XML from a memfd that nobody can change or shorten any more: it cannot block, nor shift under us. */
+static int read_xml(int fd, char **ret, size_t *ret_size)
+{
+        int seals = fcntl(fd, F_GET_SEALS);
+        const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+        if (seals < 0 || (seals & wanted) != wanted)
+                return -EPERM;
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return -errno;
+        return read_fd(fd, GUEST_XML_MAX, ret, ret_size);
+}
+
+static int method_prepare_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_free_ char *xml = NULL;
+        uint64_t deadline;
+        size_t size;
+        int fd, r;
+
+        r = sd_bus_message_read(message, "sht", NULL, &fd, &deadline);
+        if (r < 0)
+                return r;
+        r = read_xml(fd, &xml, &size);
+        if (r < 0)
+                return sd_bus_error_set_errnof(error, r, "The domain XML must be a sealed memfd of at most 4 MiB");
+        return manager_prepare_guest(userdata, message, xml, size, deadline);
+}
+
+static int method_guest_started(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_free_ char *xml = NULL;
+        struct guest guest;
+        size_t size;
+        int fd, r;
+
+        r = sd_bus_message_read(message, "sh", NULL, &fd);
+        if (r < 0)
+                return r;
+        r = read_xml(fd, &xml, &size);
+        if (r < 0)
+                return sd_bus_error_set_errnof(error, r, "The domain XML must be a sealed memfd of at most 4 MiB");
+        r = guest_parse(&guest, xml, size);
+        if (r < 0)
+                return sd_bus_error_set_errnof(error, r, "Not a domain XML");
+        manager_guest_started(userdata, &guest);
+        guest_done(&guest);
+        return sd_bus_reply_method_return(message, NULL);
+}
+
+static int method_guest_released(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const char *name;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(message, "s", &name);
+        if (r < 0)
+                return r;
+        manager_guest_released(userdata, name);
+        return sd_bus_reply_method_return(message, NULL);
+}
+
+const char *manager_health(const struct manager *m)
+{
+        if (m->generation == 0)
+                return "unknown";
+        return findings_severity(&m->findings) >= SEVERITY_WARNING ? "degraded" : "ok";
+}
+
+static int property_health(sd_bus *bus, const char *path, const char *interface, const char *property,
+                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        (void) bus, (void) path, (void) interface, (void) property, (void) error;
+        return sd_bus_message_append(reply, "s", manager_health(userdata));
+}
+
+static int property_version(sd_bus *bus, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        (void) bus, (void) path, (void) interface, (void) property, (void) userdata, (void) error;
+        return sd_bus_message_append(reply, "s", PROJECT_VERSION);
+}
+
+/* What writes is left without SD_BUS_VTABLE_UNPRIVILEGED: sd-bus then turns away everybody but root.
+ * Described for callers in systemd/org.vfioalign1.xml. */
+static const sd_bus_vtable vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("GetReport", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", report), method_get_report,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Audit", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", generation), method_audit, 0),
+        SD_BUS_METHOD_WITH_ARGS("PrepareGuest", SD_BUS_ARGS("s", guest, "h", xml, "t", deadline),
+                                SD_BUS_RESULT("b", allowed, "s", message), method_prepare_guest, 0),
+        SD_BUS_METHOD_WITH_ARGS("GuestStarted", SD_BUS_ARGS("s", guest, "h", xml), SD_BUS_NO_RESULT,
+                                method_guest_started, 0),
+        SD_BUS_METHOD_WITH_ARGS("GuestReleased", SD_BUS_ARGS("s", guest), SD_BUS_NO_RESULT, method_guest_released, 0),
+        SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Health", "s", property_health, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct manager, generation),
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("LastAuditUSec", "t", NULL, offsetof(struct manager, host.time_usec),
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_VTABLE_END,
+};
+
+int manager_bus_connect(struct manager *m)
+{
+        int r;
+
+        r = sd_bus_default_system(&m->bus);
+        if (r < 0)
+                return log_error(r, "Failed to connect to the system bus: %m");
+        /* Without the bus nobody can reach us; systemd starts us anew when it is back. */
+        (void) sd_bus_set_exit_on_disconnect(m->bus, true);
+
+        r = sd_bus_add_object_vtable(m->bus, NULL, BUS_PATH, BUS_INTERFACE, vtable, m);
+        if (r >= 0)
+                r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return log_error(r, "Failed to publish %s: %m", BUS_PATH);
+        r = sd_bus_request_name(m->bus, BUS_NAME, 0);
+        if (r < 0)
+                return log_error(r, "Failed to take the bus name %s (is another vfioalignd running?): %m", BUS_NAME);
+        return 0;
+}
+
+void manager_bus_changed(struct manager *m)
+{
+        (void) sd_bus_emit_properties_changed(m->bus, BUS_PATH, BUS_INTERFACE, "Health", "Generation", "LastAuditUSec",
+                                              NULL);
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <limits.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#include "manager.h"
+#include "messages.h"
+#include "report/format.h"
+#include "report/report.h"
+#include "util/array.h"
+#include "util/file.h"
+#include "util/log.h"
+#include "util/switch.h"
+
+#define LIBVIRT_PID_DIR "run/libvirt/qemu"
+
+/* A hook's call that waits for a fix. */
+struct request {
+        struct manager *manager;
+        struct request *next;
+        struct guest guest;
+        sd_bus_message *message;
+        sd_bus_track *sender; /* a hook that was killed needs no answer */
+        sd_event_source *deadline;
+};
+
+static void request_free(struct request *q)
+{
+        struct manager *m = q->manager;
+
+        for (struct request **p = &m->requests; *p; p = &(*p)->next)
+                if (*p == q) {
+                        *p = q->next;
+                        break;
+                }
+        sd_bus_track_unref(q->sender);
+        sd_event_source_disable_unref(q->deadline);
+        sd_bus_message_unref(q->message);
+        guest_done(&q->guest);
+        free(q);
+}
+
+DEFINE_TRIVIAL_CLEANUP(struct request *, request_free)
+
+/* "0000:00:05.0 gets 1 GiB pages", or what limits it and what would help. */
+static void describe(struct manager *m, const struct guest *g, char *text, size_t size)
+{
+        struct guest_verdict worst = guest_verdict(&m->host, g);
+        const struct fix *fix = fix_for_guest(&m->host, g);
+        const struct verdict *v = &worst.verdict;
+        format_t page, best;
+
+        if (!*worst.bdf)
+                snprintf(text, size, "no BAR that could have huge pages");
+        else if (v->page_size == worst.best_page_size)
+                snprintf(text, size, "%s gets %s pages", worst.bdf, format_size(v->page_size, page));
+        else
+                snprintf(text, size, "%s gets %s pages%s where %s are possible (%s)%s%s", worst.bdf,
+                         v->page_size ? format_size(v->page_size, page) : "unknown",
+                         v->luck ? " or more by luck" : "", format_size(worst.best_page_size, best),
+                         condition_to_string(v->limit), fix ? "; what helps: " : "", fix ? fix->plan : "");
+}
+
+static int reply(struct request *q, const char *text)
+{
+        char name[256];
+        const char *fields[] = {name, NULL};
+        int r;
+
+        snprintf(name, sizeof(name), "VFIOALIGN_GUEST=%s", q->guest.name);
+        log_struct(LOG_INFO, MESSAGE_GUEST_PREPARED, fields, "Guest '%s' may start: %s", q->guest.name, text);
+        r = sd_bus_reply_method_return(q->message, "bs", true, text);
+        if (r < 0)
+                log_warning(r, "Failed to answer the hook of guest '%s': %m", q->guest.name);
+        request_free(q);
+        return 1;
+}
+
+/* Answers, or leaves the request waiting for the module. */
+static int request_step(struct request *q)
+{
+        struct manager *m = q->manager;
+        const struct fix *fix;
+        char text[512];
+
+        host_refresh(&m->host);
+        fix = fix_for_guest(&m->host, &q->guest);
+        if (fix && fix->remedy == REMEDY_MODULE && manager_load_module(m))
+                return 1;
+        describe(m, &q->guest, text, sizeof(text));
+        return reply(q, text);
+}
+
+void manager_requests_resume(struct manager *m)
+{
+        struct request *next;
+
+        for (struct request *q = m->requests; q; q = next) {
+                next = q->next;
+                (void) request_step(q);
+        }
+}
+
+void manager_requests_cancel(struct manager *m)
+{
+        while (m->requests)
+                request_free(m->requests);
+}
+
+static int on_sender_gone(sd_bus_track *track, void *userdata)
+{
+        struct request *q = userdata;
+
+        (void) track;
+        log_notice("The hook of guest '%s' left before it had an answer", q->guest.name);
+        request_free(q);
+        return 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void) source, (void) usec;
+        return reply(userdata, "the module was not loaded in time, the guest starts without it");
+}
+
+static void drop_older(struct manager *m, const char *name)
+{
+        struct request *next;
+
+        for (struct request *q = m->requests; q; q = next) {
+                next = q->next;
+                if (!streq(q->guest.name, name))
+                        continue;
+                (void) sd_bus_reply_method_errorf(q->message, SD_BUS_ERROR_FAILED,
+                                                  "another start of guest '%s' came in between", name);
+                request_free(q);
+        }
+}
+
+static uint64_t now_boottime(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
+}
+
+int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char *xml, size_t size,
+                          uint64_t deadline_usec)
+{
+        _cleanup_(request_freep) struct request *q = NULL;
+        const char *off = switched_off(&m->root);
+        int r;
+
+        /* Its hook has answered libvirt without us already: nothing may be done for it any more. */
+        if (deadline_usec <= now_boottime())
+                return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_TIMEOUT, "the deadline of this call has passed");
+        if (off)
+                return sd_bus_reply_method_return(message, "bs", true, off);
+
+        q = calloc(1, sizeof(*q));
+        if (!q)
+                return -ENOMEM;
+        q->manager = m;
+        r = guest_parse(&q->guest, xml, size);
+        if (r == -EBADMSG || r == -EFBIG)
+                return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_INVALID_ARGS, "not a domain XML: %s", strerror(-r));
+        if (r < 0)
+                return r;
+        q->message = sd_bus_message_ref(message);
+        if (q->guest.n_hostdevs == 0)
+                return sd_bus_reply_method_return(message, "bs", true, "no VFIO device");
+
+        drop_older(m, q->guest.name);
+        r = sd_bus_track_new(m->bus, &q->sender, on_sender_gone, q);
+        if (r >= 0)
+                r = sd_bus_track_add_sender(q->sender, message);
+        if (r >= 0)
+                r = sd_event_add_time(m->event, &q->deadline, CLOCK_BOOTTIME, deadline_usec, 0, on_deadline, q);
+        if (r < 0)
+                return r;
+        q->next = m->requests;
+        m->requests = q;
+
+        if (m->generation == 0) /* a guest that autostarts can come before the first audit */
+                (void) manager_audit(m);
+        return request_step(TAKE_PTR(q));
+}
+
+struct running_guest *running_guest_free(struct running_guest *g)
+{
+        if (!g)
+                return NULL;
+        sd_event_source_disable_unref(g->exit);
+        json_object_put(g->mappings);
+        free(g->name);
+        free(g);
+        return NULL;
+}
+
+DEFINE_TRIVIAL_CLEANUP(struct running_guest *, running_guest_free)
+
+static ssize_t find_guest(const struct manager *m, const char *name)
+{
+        for (size_t i = 0; i < m->n_guests; i++)
+                if (streq(m->guests[i]->name, name))
+                        return (ssize_t) i;
+        return -1;
+}
+
+static void remove_guest(struct manager *m, size_t i)
+{
+        running_guest_free(m->guests[i]);
+        m->guests[i] = m->guests[--m->n_guests];
+}
+
+static int on_guest_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct running_guest *g = userdata;
+
+        (void) source, (void) fd, (void) revents;
+        manager_guest_released(g->manager, g->name);
+        return 0;
+}
+
+static int watch_exit(struct running_guest *g)
+{
+        int fd = (int) syscall(SYS_pidfd_open, g->pid, 0), r;
+
+        if (fd < 0)
+                return -errno;
+        r = sd_event_add_io(g->manager->event, &g->exit, fd, EPOLLIN, on_guest_exit, g);
+        if (r < 0) {
+                close(fd);
+                return r;
+        }
+        return sd_event_source_set_io_fd_own(g->exit, true);
+}
+
+/* libvirt keeps it for its own restart; the name is libvirt's and holds no slash. */
+static int read_pid(const struct root *root, const char *name, pid_t *ret)
+{
+        char path[sizeof(LIBVIRT_PID_DIR "/.pid") + NAME_MAX];
+        uint64_t pid;
+        int r;
+
+        if (strchr(name, '/') || strlen(name) > NAME_MAX)
+                return -EINVAL;
+        snprintf(path, sizeof(path), LIBVIRT_PID_DIR "/%s.pid", name);
+        r = read_u64_at(root->fd, path, 10, &pid);
+        if (r < 0)
+                return r;
+        if (pid == 0 || pid > INT_MAX)
+                return -ERANGE;
+        *ret = (pid_t) pid;
+        return 0;
+}
+
+/* What the guest's process really maps: the mapping that falls furthest short stands for the guest. */
+static int read_mappings(struct running_guest *g, const struct guest *guest)
+{
+        struct manager *m = g->manager;
+        struct mapping_facts facts = {};
+        _cleanup_free_ bdf_t *hints = calloc(guest->n_hostdevs ?: 1, sizeof(bdf_t));
+        uint64_t most = 0, largest = 0;
+        int r;
+
+        g->mappings = json_object_new_array();
+        if (!hints || !g->mappings)
+                return -ENOMEM;
+        for (size_t i = 0; i < guest->n_hostdevs; i++)
+                memcpy(hints[i], guest->hostdevs[i].bdf, sizeof(bdf_t));
+        r = mapping_facts_read_process(&facts, &m->root, g->pid, &m->host.devices, hints, guest->n_hostdevs);
+        for (size_t i = 0; i < facts.n_mappings; i++) {
+                const struct mapping *mapping = &facts.mappings[i];
+                struct verdict v = verdict_mapping(&m->host.kernel, mapping);
+                uint64_t by = verdict_shortfall(&m->host.kernel, &v, mapping->size);
+
+                json_object_array_add(g->mappings, report_mapping(&m->host.kernel, mapping));
+                if (by < most || (by == most && mapping->size <= largest))
+                        continue;
+                most = by;
+                largest = mapping->size;
+                g->verdict = v;
+                g->best_page_size = verdict_best_page(&m->host.kernel, mapping->size);
+        }
+        mapping_facts_done(&facts);
+        return r;
+}
+
+static void log_guest(const struct running_guest *g)
+{
+        bool short_of = g->verdict.page_size < g->best_page_size;
+        char name[256], page_size[64];
+        const char *fields[] = {name, page_size, NULL};
+        format_t page, best;
+
+        snprintf(name, sizeof(name), "VFIOALIGN_GUEST=%s", g->name);
+        snprintf(page_size, sizeof(page_size), "VFIOALIGN_PAGE_SIZE=%llu", (unsigned long long) g->verdict.page_size);
+        if (json_object_array_length(g->mappings) == 0)
+                log_struct(LOG_INFO, MESSAGE_GUEST_VERIFIED, fields, "Guest '%s' (pid %d) maps no BAR", g->name, g->pid);
+        else if (!short_of)
+                log_struct(LOG_INFO, MESSAGE_GUEST_VERIFIED, fields, "Guest '%s' (pid %d) has its BARs on %s pages",
+                           g->name, g->pid, format_size(g->verdict.page_size, page));
+        else
+                log_struct(LOG_WARNING, MESSAGE_GUEST_VERIFIED, fields,
+                           "Guest '%s' (pid %d) has a BAR on %s pages where %s are possible (%s)", g->name, g->pid,
+                           g->verdict.page_size ? format_size(g->verdict.page_size, page) : "unknown",
+                           format_size(g->best_page_size, best), condition_to_string(g->verdict.limit));
+}
+
+void manager_guest_started(struct manager *m, const struct guest *guest)
+{
+        _cleanup_(running_guest_freep) struct running_guest *g = NULL;
+        struct running_guest **slot;
+        ssize_t known = find_guest(m, guest->name);
+        int r;
+
+        if (guest->n_hostdevs == 0 || switched_off(&m->root))
+                return;
+        g = calloc(1, sizeof(*g));
+        if (!g || !(g->name = strdup(guest->name)))
+                return;
+        g->manager = m;
+
+        r = read_pid(&m->root, g->name, &g->pid);
+        if (r >= 0)
+                r = watch_exit(g);
+        if (r >= 0) {
+                host_refresh(&m->host);
+                r = read_mappings(g, guest);
+        }
+        if (r < 0) {
+                log_warning(r, "Failed to see what guest '%s' got: %m", g->name);
+                return;
+        }
+
+        if (known >= 0) {
+                /* The hook and libvirt can both tell of the same start. */
+                if (m->guests[known]->pid != g->pid)
+                        log_guest(g);
+                running_guest_free(m->guests[known]);
+                m->guests[known] = TAKE_PTR(g);
+        } else {
+                slot = array_append(m->guests, m->n_guests);
+                if (!slot)
+                        return;
+                log_guest(g);
+                *slot = TAKE_PTR(g);
+        }
+        manager_audit_soon(m);
+}
+
+void manager_guest_released(struct manager *m, const char *name)
+{
+        ssize_t i = find_guest(m, name);
+        char field[256];
+        const char *fields[] = {field, NULL};
+
+        if (i < 0)
+                return;
+        snprintf(field, sizeof(field), "VFIOALIGN_GUEST=%s", name);
+        log_struct(LOG_INFO, MESSAGE_GUEST_RELEASED, fields, "Guest '%s' has ended", name);
+        remove_guest(m, (size_t) i);
+        manager_audit_soon(m);
+}

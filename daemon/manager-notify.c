@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "manager.h"
+#include "report/format.h"
+#include "util/switch.h"
+
+void manager_notify_ready(struct manager *m)
+{
+        (void) sd_notifyf(false, "READY=1\nSTATUS=%s", m->status ?: "Auditing the host");
+}
+
+void manager_notify_reloading(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                          (unsigned long long) now.tv_sec * USEC_PER_SEC + (unsigned long long) now.tv_nsec / 1000);
+}
+
+static bool falls_short(const struct running_guest *g)
+{
+        return g->verdict.page_size < g->best_page_size;
+}
+
+/* "3 of 4 guests on the largest pages (1 GiB); gpu-07 on 4 KiB (placement)" */
+static void print_guests(const struct manager *m, FILE *out)
+{
+        uint64_t largest = 0;
+        size_t good = 0, named = 0;
+        format_t page;
+
+        if (m->n_guests == 0) {
+                fputs("no guest with VFIO devices", out);
+                return;
+        }
+        for (size_t i = 0; i < m->n_guests; i++)
+                if (!falls_short(m->guests[i])) {
+                        good++;
+                        if (m->guests[i]->verdict.page_size > largest)
+                                largest = m->guests[i]->verdict.page_size;
+                }
+        fprintf(out, "%zu of %zu guests on %s pages", good, m->n_guests,
+                largest ? format_size(largest, page) : "the largest");
+
+        for (size_t i = 0; i < m->n_guests && named < 3; i++) {
+                const struct running_guest *g = m->guests[i];
+
+                if (!falls_short(g))
+                        continue;
+                fprintf(out, "; %s on %s (%s)", g->name,
+                        g->verdict.page_size ? format_size(g->verdict.page_size, page) : "unknown pages",
+                        condition_to_string(g->verdict.limit));
+                named++;
+        }
+}
+
+static const char *module_state(const struct module_facts *m)
+{
+        if (m->loaded.value == FACT_YES)
+                return m->enabled.value == FACT_YES ? "module loaded" : "module loaded, switched off";
+        if (m->installed.value == FACT_YES)
+                return m->loadable.value == FACT_NO ? "module forbidden" : "module not loaded";
+        return m->installed.value == FACT_NO ? "module not installed" : "module unknown";
+}
+
+void manager_notify_status(struct manager *m)
+{
+        const char *off = switched_off(&m->root);
+        _cleanup_free_ char *text = NULL;
+        time_t audited = (time_t) (m->host.time_usec / USEC_PER_SEC);
+        struct tm tm;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+                return;
+        if (off)
+                fprintf(out, "switched off by %s; ", off);
+        print_guests(m, out);
+        localtime_r(&audited, &tm);
+        fprintf(out, "; %s; audited %02d:%02d", module_state(&m->host.module), tm.tm_hour, tm.tm_min);
+        if (fclose(out) != 0)
+                return;
+
+        if (m->status && streq(m->status, text))
+                return;
+        free(m->status);
+        m->status = TAKE_PTR(text);
+        (void) sd_notifyf(false, "STATUS=%s", m->status);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sys/epoll.h>
+
+#include "manager.h"
+#include "util/log.h"
+
+/* A host with a thousand functions sends as many events at once; needs CAP_NET_ADMIN, and is fine without. */
+#define RECEIVE_BUFFER_SIZE (16 << 20)
+
+static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct manager *m = userdata;
+        struct udev_device *d;
+
+        (void) source, (void) fd, (void) revents;
+        errno = 0;
+        d = udev_monitor_receive_device(m->udev_monitor);
+        if (d) {
+                log_debug("%s: %s", udev_device_get_sysname(d), udev_device_get_action(d) ?: "?");
+                /* What a new device or kernel module changes may let the module load after all. */
+                m->module_load_failed = false;
+                udev_device_unref(d);
+        } else if (errno == ENOBUFS)
+                log_info("Events of udev were lost, reading all devices anew");
+        else
+                return 0;
+        manager_audit_soon(m);
+        return 0;
+}
+
+int manager_udev_watch(struct manager *m)
+{
+        struct udev *udev = udev_new();
+        int r;
+
+        if (!udev)
+                return -ENOMEM;
+        m->udev_monitor = udev_monitor_new_from_netlink(udev, "udev");
+        udev_unref(udev); /* the monitor holds it */
+        if (!m->udev_monitor)
+                return -ENOMEM;
+
+        r = udev_monitor_filter_add_match_subsystem_devtype(m->udev_monitor, "pci", NULL);
+        if (r >= 0)
+                r = udev_monitor_filter_add_match_subsystem_devtype(m->udev_monitor, "vfio", NULL);
+        (void) udev_monitor_set_receive_buffer_size(m->udev_monitor, RECEIVE_BUFFER_SIZE);
+        if (r >= 0)
+                r = udev_monitor_enable_receiving(m->udev_monitor);
+        if (r >= 0)
+                r = sd_event_add_io(m->event, &m->udev_source, udev_monitor_get_fd(m->udev_monitor), EPOLLIN, on_uevent,
+                                    m);
+        return r;
+}
+
+void manager_udev_close(struct manager *m)
+{
+        m->udev_source = sd_event_source_disable_unref(m->udev_source);
+        m->udev_monitor = udev_monitor_unref(m->udev_monitor);
+}

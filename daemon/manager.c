@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager.h"
+
+#include <signal.h>
+
+#include "report/report.h"
+#include "util/log.h"
+#include "util/switch.h"
+
+/* A burst of uevents (a card with many functions, a driver that binds) becomes one audit. */
+#define AUDIT_DELAY_USEC (250 * USEC_PER_MSEC)
+
+#define MODULE_LOAD_TIMEOUT_USEC (30 * USEC_PER_SEC)
+
+DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
+
+static void on_config_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
+{
+        (void) userdata;
+        log_full(fatal ? LOG_ERR : LOG_WARNING, 0, line ? "/%s:%u: %s" : "/%s:%.0u %s", file, line, what);
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        struct manager *m = userdata;
+
+        (void) source, (void) info;
+        manager_notify_reloading();
+        if (config_read(&m->config, &m->root, on_config_problem, NULL) < 0)
+                log_full(LOG_ERR, 0, "The configuration was not reloaded; the one before stays in force");
+        else
+                log_info("Configuration reloaded");
+        m->module_load_failed = false;
+        manager_notify_ready(m);
+        manager_audit_soon(m);
+        return 0;
+}
+
+static int add_signals(struct manager *m)
+{
+        sigset_t mask;
+        int r;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGHUP);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m);
+        return r;
+}
+
+int manager_new(struct manager **ret)
+{
+        _cleanup_(manager_freep) struct manager *m = calloc(1, sizeof(*m));
+        int r;
+
+        if (!m)
+                return log_error(-ENOMEM, "Failed to start: %m");
+        m->root.fd = -EBADF;
+        r = root_open(&m->root, NULL);
+        if (r < 0)
+                return log_error(r, "Failed to open /: %m");
+        r = config_read(&m->config, &m->root, on_config_problem, NULL);
+        if (r < 0)
+                return log_error(r, "The configuration has an error, not starting");
+
+        r = sd_event_default(&m->event);
+        if (r >= 0)
+                r = sd_event_set_watchdog(m->event, true);
+        if (r >= 0)
+                r = add_signals(m);
+        if (r < 0)
+                return log_error(r, "Failed to set up the event loop: %m");
+
+        r = manager_bus_connect(m);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+struct manager *manager_free(struct manager *m)
+{
+        if (!m)
+                return NULL;
+        manager_requests_cancel(m);
+        module_load_cancel(m->module_load);
+        manager_libvirt_close(m);
+        manager_udev_close(m);
+        sd_event_source_disable_unref(m->audit_timer);
+        for (size_t i = 0; i < m->n_guests; i++)
+                running_guest_free(m->guests[i]);
+        free(m->guests);
+        findings_done(&m->findings);
+        host_done(&m->host);
+        sd_bus_flush_close_unref(m->bus);
+        sd_event_unref(m->event);
+        root_close(&m->root);
+        free(m->status);
+        free(m);
+        return NULL;
+}
+
+static int on_first_audit(sd_event_source *source, void *userdata)
+{
+        struct manager *m = userdata;
+
+        (void) source;
+        (void) manager_audit(m);
+        /* Only now: the guests that already run are judged by these facts. */
+        (void) manager_libvirt_watch(m);
+        return 0;
+}
+
+int manager_start(struct manager *m)
+{
+        int r;
+
+        /* Ready as soon as the name is held: libvirt is ordered behind this, and a guest that starts meanwhile
+         * is served in turn. */
+        manager_notify_ready(m);
+
+        /* The monitor first, so that what appears during the audit is not missed. */
+        r = manager_udev_watch(m);
+        if (r < 0)
+                log_warning(r, "Failed to watch udev, devices that appear later are seen at the next audit only: %m");
+        r = sd_event_add_defer(m->event, NULL, on_first_audit, m);
+        return r < 0 ? log_error(r, "Failed to schedule the first audit: %m") : 0;
+}
+
+static void log_findings(const struct manager *m)
+{
+        for (size_t i = 0; i < m->findings.n_findings; i++) {
+                const struct finding *f = &m->findings.findings[i];
+                const struct finding_type *type = finding_type(f->id);
+                static const int priorities[_SEVERITY_MAX] = {
+                        [SEVERITY_INFO] = LOG_DEBUG,
+                        [SEVERITY_NOTICE] = LOG_INFO,
+                        [SEVERITY_WARNING] = LOG_WARNING,
+                        [SEVERITY_ERROR] = LOG_ERR,
+                };
+                char id[128], subject[512];
+                const char *fields[] = {id, f->subject ? subject : NULL, NULL};
+
+                snprintf(id, sizeof(id), "VFIOALIGN_FINDING=%s", finding_to_string(f->id));
+                snprintf(subject, sizeof(subject), "VFIOALIGN_SUBJECT=%s", f->subject ?: "");
+                log_struct(priorities[type->severity], type->message_id, fields, "%s%s%s%s%s%s", f->subject ?: "",
+                           f->subject ? ": " : "", type->text, f->detail ? " (" : "", f->detail ?: "",
+                           f->detail ? ")" : "");
+        }
+}
+
+static bool findings_equal(const struct findings *a, const struct findings *b)
+{
+        if (a->n_findings != b->n_findings)
+                return false;
+        for (size_t i = 0; i < a->n_findings; i++) {
+                const struct finding *x = &a->findings[i], *y = &b->findings[i];
+
+                if (x->id != y->id || !streq(x->subject ?: "", y->subject ?: "") ||
+                    !streq(x->detail ?: "", y->detail ?: ""))
+                        return false;
+        }
+        return true;
+}
+
+int manager_audit(struct manager *m)
+{
+        struct host host;
+        struct findings findings;
+        bool changed;
+        int r;
+
+        r = host_read(&host, &m->root);
+        if (r < 0)
+                return log_error(r, "Failed to audit the host, what was known stays: %m");
+        r = findings_collect(&findings, &host);
+        if (r < 0) {
+                host_done(&host);
+                return log_error(r, "Failed to audit the host, what was known stays: %m");
+        }
+
+        changed = !findings_equal(&m->findings, &findings);
+        host_done(&m->host);
+        findings_done(&m->findings);
+        m->host = host;
+        m->findings = findings;
+        m->generation++;
+
+        if (!manager_load_module(m) && changed)
+                log_findings(m);
+        manager_notify_status(m);
+        manager_bus_changed(m);
+        return 0;
+}
+
+static int on_audit_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct manager *m = userdata;
+
+        (void) source, (void) usec;
+        m->audit_timer = sd_event_source_disable_unref(m->audit_timer);
+        (void) manager_audit(m);
+        return 0;
+}
+
+void manager_audit_soon(struct manager *m)
+{
+        int r;
+
+        if (m->audit_timer)
+                return;
+        r = sd_event_add_time_relative(m->event, &m->audit_timer, CLOCK_MONOTONIC, AUDIT_DELAY_USEC, 0, on_audit_timer,
+                                       m);
+        if (r < 0)
+                log_warning(r, "Failed to schedule an audit: %m");
+}
+
+static void on_module_load_done(int error, void *userdata)
+{
+        struct manager *m = userdata;
+        bool works;
+
+        m->module_load = NULL;
+        module_facts_read(&m->host.module, &m->root, m->host.kernel.release);
+        works = m->host.module.enabled.value == FACT_YES;
+        m->module_load_failed = !works;
+        if (works)
+                log_info("Loaded the module " VFIO_ALIGN_MODULE ": VFIO mappings are aligned from now on");
+        else if (error < 0)
+                log_warning(error, "Failed to load the module " VFIO_ALIGN_MODULE ": %m");
+        else
+                log_warning(0, "The module " VFIO_ALIGN_MODULE " did not load: see journalctl -k");
+        manager_requests_resume(m);
+        manager_audit_soon(m);
+}
+
+bool manager_load_module(struct manager *m)
+{
+        const struct module_facts *module = &m->host.module;
+        const struct fix *fix = fix_for_host(&m->host);
+        int r;
+
+        if (m->module_load)
+                return true;
+        if (!fix || fix->remedy != REMEDY_MODULE || fix->policy(&m->config) != POLICY_ON ||
+            module->installed.value != FACT_YES || module->loadable.value != FACT_YES ||
+            module->loaded.value == FACT_YES /* an operator switched it off */ || m->module_load_failed ||
+            switched_off(&m->root))
+                return false;
+
+        r = module_load_start(m->bus, MODULE_LOAD_TIMEOUT_USEC, on_module_load_done, m, &m->module_load);
+        if (r < 0) {
+                log_warning(r, "Failed to ask systemd for the module " VFIO_ALIGN_MODULE ": %m");
+                return false;
+        }
+        log_debug("Fix %s: %s", fix->id, fix->plan);
+        return true;
+}
+
+static json_object *new_guest(const struct running_guest *g)
+{
+        json_object *o = json_object_new_object(), *v = report_verdict(&g->verdict);
+
+        json_object_object_add(o, "name", json_object_new_string(g->name));
+        json_object_object_add(o, "pid", json_object_new_int(g->pid));
+        json_object_object_add(o, "page_size", json_object_get(json_object_object_get(v, "page_size")));
+        json_object_object_add(o, "best_page_size", json_object_new_uint64(g->best_page_size));
+        json_object_object_add(o, "limit", json_object_get(json_object_object_get(v, "limit")));
+        json_object_object_add(o, "mappings", json_object_get(g->mappings));
+        json_object_put(v);
+        return o;
+}
+
+json_object *manager_report(struct manager *m)
+{
+        json_object *report = report_new(&m->host, &m->findings), *guests = json_object_new_array();
+        const char *off = switched_off(&m->root);
+
+        if (!report)
+                return NULL;
+        for (size_t i = 0; i < m->n_guests; i++)
+                json_object_array_add(guests, new_guest(m->guests[i]));
+        json_object_object_add(report, "guests", guests);
+        json_object_object_add(report, "generation", json_object_new_uint64(m->generation));
+        json_object_object_add(report, "status", m->status ? json_object_new_string(m->status) : NULL);
+        json_object_object_add(report, "switched_off_by", off ? json_object_new_string(off) : NULL);
+        return report;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Appends one zeroed element to the array `items` of `n` elements (capacity: the next power of two) and
+ * returns it, or NULL when memory is out; the array is then unchanged. */
+#define array_append(items, n)                                                          \
+        ((__typeof__(*(items)) *) array_append_internal((void **) &(items), &(n), sizeof(*(items))))
+
+static inline void *array_append_internal(void **items, size_t *n, size_t size)
+{
+        if ((*n & (*n - 1)) == 0) {
+                void *p = reallocarray(*items, *n ? *n * 2 : 1, size);
+
+                if (!p)
+                        return NULL;
+                *items = p;
+        }
+        return memset((char *) *items + (*n)++ * size, 0, size);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <syslog.h>
+
+#include "macro.h"
+
+/* For the edges only (daemon and ctl): a library returns its error. Under systemd lines go to the journal with
+ * fields, else to standard error. */
+
+/* The least important priority that is written; LOG_INFO at start. */
+extern int log_max_priority;
+
+/* To the journal in any case: for a program whose standard error belongs to somebody else. */
+extern bool log_to_journal;
+
+/* error: a negative errno that %m in the text shows, or 0. Returns it, so that "return log_error(r, ...)" works. */
+int log_full(int priority, int error, const char *format, ...) _printf_(3, 4);
+
+/* The same with a catalogued MESSAGE_ID (32 hex digits) and more journal fields, "NAME=value", up to NULL. */
+int log_struct(int priority, const char *message_id, const char *const *fields, const char *format, ...)
+        _printf_(4, 5);
+
+#define log_error(error, ...) log_full(LOG_ERR, error, __VA_ARGS__)
+#define log_warning(error, ...) log_full(LOG_WARNING, error, __VA_ARGS__)
+#define log_notice(...) log_full(LOG_NOTICE, 0, __VA_ARGS__)
+#define log_info(...) log_full(LOG_INFO, 0, __VA_ARGS__)
+#define log_debug(...) log_full(LOG_DEBUG, 0, __VA_ARGS__)
