@@ -108,3 +108,10 @@ struct fact kernel_symbols_has_member(struct kernel_symbols *s, const char *stru
                         return fact_is(true, SOURCE_BTF);
         return fact_is(false, SOURCE_BTF);
 }
+
+struct fact kernel_symbols_has_enum(struct kernel_symbols *s, const char *name)
+{
+        if (!s->kernel)
+                return fact_unknown("the kernel exports no BTF");
+        return fact_is(btf__find_by_name_kind(s->kernel, name, BTF_KIND_ENUM) > 0, SOURCE_BTF);
+}

@@ -15,3 +15,4 @@ void kernel_symbols_close(struct kernel_symbols *s);
 
 struct fact kernel_symbols_has_function(struct kernel_symbols *s, const char *name);
 struct fact kernel_symbols_has_member(struct kernel_symbols *s, const char *structure, const char *member);
+struct fact kernel_symbols_has_enum(struct kernel_symbols *s, const char *name);

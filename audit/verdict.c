@@ -75,7 +75,8 @@ static struct cap cap_placement(const struct kernel_facts *k, const struct modul
                 if (m->loaded.value == FACT_YES && m->enabled.value == FACT_YES)
                         return (struct cap) {k->pud_size, true};
                 struct cap kernel = cap_from_facts(k, k->places_pmd, k->places_pud);
-                return (struct cap) {kernel.page, kernel.sure && g == GENERATION_NONE};
+                bool no_module = m->loaded.value == FACT_NO || m->enabled.value == FACT_NO;
+                return (struct cap) {kernel.page, kernel.sure && g == GENERATION_NONE && no_module};
         }
 }
 
@@ -117,12 +118,16 @@ static struct verdict decide(const struct kernel_facts *k, struct cap placement,
         struct verdict v = {.page_size = k->pud_size, .limit = CONDITION_NONE};
         bool sure = true;
 
-        for (size_t i = 0; i < ELEMENTSOF(conditions); i++)
-                if (conditions[i].cap.page < v.page_size) {
-                        v.page_size = conditions[i].cap.page;
+        for (size_t i = 0; i < ELEMENTSOF(conditions); i++) {
+                struct cap cap = conditions[i].cap;
+
+                /* A condition that surely holds it there makes up for one of which that is not known. */
+                if (cap.page < v.page_size || (cap.page == v.page_size && cap.sure && !sure)) {
+                        v.page_size = cap.page;
                         v.limit = conditions[i].condition;
-                        sure = conditions[i].cap.sure;
+                        sure = cap.sure;
                 }
+        }
 
         /* A kernel without a huge fault handler fills the whole mapping at the first fault (abafbc551fdd). */
         v.faults = k->huge_pmd.value == FACT_NO ? 1 : entries(k, offset, size, v.page_size);

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What people type; Meson builds, lab/lab runs virtual machines.
+BUILD := build/meson
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: all check demo audit clean
+
+all: | $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	$(SUDO) ./tests/install-dependencies
+	meson setup --prefix=/usr --sysconfdir=/etc $(BUILD)
+
+# All tests: units here, scenarios on real kernels in virtual machines.
+check:
+	$(SUDO) ./tests/check
+
+# The main job on the newest kernel of the lab, before and after.
+demo:
+	$(SUDO) ./lab/demo
+
+# What this machine gives its devices.
+audit: all
+	@$(BUILD)/ctl/vfioalignctl audit
+
+clean:
+	rm -rf $(BUILD)

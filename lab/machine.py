@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One real host in a virtual machine: an IOMMU, devices of every kind that matters, and a share with the build."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import images
+from common import BUILD, LAB, TOP, LabError, digest, need, run, say
+
+MEMORY = "4G"
+BOOT_SECONDS = 240  # to the first line of the first scenario; 25 to 50 s are usual
+
+# What stands at which address on the root bus; scenarios get each as $LAB_NAME.
+DEVICES = {
+    "BAR_2G": "0000:00:05.0",    # ivshmem: BAR 2 of 2 GiB with memory behind it
+    "BAR_256M": "0000:00:06.0",  # pci-testdev: BAR 2 with nothing behind it
+    "BAR_4M": "0000:00:07.0",
+    "BAR_1M": "0000:00:08.0",
+    "NIC": "0000:00:09.0",       # e1000e with its host driver
+    "NIC2": "0000:00:0a.0",
+    "NVME": "0000:00:0b.0",
+    "BRIDGE": "0000:00:0c.0",    # pcie-pci-bridge: what is behind it shares an IOMMU group
+    "SHARED_BAR_4M": "0000:01:01.0",
+    "SHARED_NIC": "0000:01:02.0",
+}
+
+
+def accelerator():
+    """kvm where it really boots a kernel of ours; /dev/kvm can be there and of no use."""
+    cache = BUILD / "accel"
+    if cache.exists():
+        return cache.read_text()
+    accel = "tcg"
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        say("trying whether KVM boots an image")
+        m = Machine("bookworm", "6.1", "kvm-trial", accel="kvm")
+        try:
+            m.start([])
+            m.wait(60)
+            accel = "kvm" if m.finished() else "tcg"
+        except LabError:
+            pass
+        finally:
+            m.stop()
+    say(f"virtual machines run on {accel}")
+    cache.write_text(accel)
+    return accel
+
+
+def build_install():
+    """The build under test as a tree, with the unit enabled as a package would."""
+    need("meson", "ninja-build", "pkg-config", "gcc")
+    log = BUILD / "logs" / "build.log"
+    log.unlink(missing_ok=True)
+    build, tree = BUILD / "meson", BUILD / "install"
+    if not (build / "build.ninja").exists():
+        shutil.rmtree(build, ignore_errors=True)
+        run(["meson", "setup", "--prefix=/usr", "--sysconfdir=/etc", "--libdir=lib/x86_64-linux-gnu", str(build),
+             str(TOP)], log)
+    run(["ninja", "-C", str(build)], log)
+    shutil.rmtree(tree, ignore_errors=True)
+    run(["meson", "install", "-C", str(build), "--no-rebuild", "--destdir", str(tree)], log)
+    run(["systemctl", f"--root={tree}", "-q", "enable", "vfioalignd.service"], log)
+
+
+def build_tools():
+    """Each lab/tools/NAME.c as a static program, so that it runs on every image."""
+    target = BUILD / "tools"
+    target.mkdir(parents=True, exist_ok=True)
+    for source in (LAB / "tools").glob("*.c"):
+        program = target / source.stem
+        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+            run(["gcc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-static", "-o", str(program),
+                 str(source)])
+    return target
+
+
+class Machine:
+    def __init__(self, image, kernel, name, accel=None, console=None):
+        self.image, self.kernel, self.accel = image, kernel, accel
+        self.name = f"{image}-{kernel}-{name}"
+        self.share = BUILD / "boots" / self.name
+        self.console = BUILD / "logs" / f"console-{self.name}.log"
+        self.interactive = console == "terminal"
+        self.qemu = None
+
+    def prepare(self, queue, seed, mode):
+        shutil.rmtree(self.share, ignore_errors=True)
+        for d in ("out", "install", "scenarios"):
+            (self.share / d).mkdir(parents=True)
+        # Links of the same files: a machine only reads them.
+        if (BUILD / "install").is_dir():
+            run(["cp", "-al", f"{BUILD}/install/.", str(self.share / "install")])
+        module = images.module(self.kernel) if self.accel is None else None
+        if module:
+            run(["cp", "-al", f"{module}/usr", str(self.share / "install")])
+        run(["cp", "-a", f"{LAB}/scenarios/.", str(self.share / "scenarios")])
+        run(["cp", "-a", str(build_tools()), str(self.share / "tools")])
+        shutil.copy2(LAB / "agent", self.share / "agent")
+        env = {f"LAB_{k}": v for k, v in DEVICES.items()}
+        env |= {"LAB_IMAGE": self.image, "LAB_KERNEL": self.kernel, "LAB_MODE": mode,
+                "LAB_RELEASE": images.release_of(self.kernel), "LAB_MODULE": "1" if module else ""}
+        (self.share / "env").write_text("".join(f"export {k}='{v}'\n" for k, v in env.items()))
+        (self.share / "queue").write_text("".join(f"{name} {timeout}\n" for name, timeout in queue))
+        if seed:
+            shutil.copy2(LAB / "scenarios" / "seed" / seed, self.share / "seed")
+
+    def start(self, queue, seed=None, mode="queue"):
+        need("qemu-system-x86", "seabios")
+        disk = images.image(self.image) / "disk.img"
+        kernel = images.kernel(self.kernel)
+        self.prepare(queue, seed, mode)
+        accel = self.accel or accelerator()
+        nvme = self.share / "nvme.img"
+        with open(nvme, "wb") as f:
+            f.truncate(64 << 20)
+        self.console.parent.mkdir(parents=True, exist_ok=True)
+        self.console.unlink(missing_ok=True)
+        serial = "mon:stdio" if self.interactive else f"file:{self.console}"
+
+        def at(name):
+            return f"addr={DEVICES[name][8:10]}"
+
+        command = f"""
+            qemu-system-x86_64 -name {self.name} -machine q35 -smp 2 -m {MEMORY} -display none -no-reboot -nic none
+            -accel {'tcg,thread=multi' if accel == 'tcg' else accel} -cpu {'max' if accel == 'tcg' else 'host'}
+            -serial {serial} -monitor {'none' if not self.interactive else 'null'}
+            -kernel {kernel}/vmlinuz -initrd {kernel}/initrd
+            -drive file={disk},if=virtio,format=raw,snapshot=on
+            -virtfs local,path={self.share},mount_tag=lab,security_model=none,multidevs=remap
+            -device intel-iommu,intremap=on,caching-mode=on,aw-bits=48
+            -object memory-backend-ram,id=bar,size=2G -device ivshmem-plain,memdev=bar,{at('BAR_2G')}
+            -device pci-testdev,membar=256M,{at('BAR_256M')}
+            -device pci-testdev,membar=4M,{at('BAR_4M')}
+            -device pci-testdev,membar=1M,{at('BAR_1M')}
+            -device e1000e,{at('NIC')} -device e1000e,{at('NIC2')}
+            -drive file={nvme},if=none,format=raw,id=nvme -device nvme,drive=nvme,serial=lab,{at('NVME')}
+            -device pcie-pci-bridge,id=bridge,{at('BRIDGE')}
+            -device pci-testdev,membar=4M,bus=bridge,{at('SHARED_BAR_4M')}
+            -device e1000,bus=bridge,{at('SHARED_NIC')}
+        """.split()
+        append = "console=ttyS0 intel_iommu=on panic=-1 mitigations=off loglevel=4 systemd.show_status=0"
+        command += ["-append", append]
+        if self.interactive:
+            command[command.index("-monitor"):command.index("-monitor") + 2] = []
+        out = None if self.interactive else subprocess.PIPE
+        self.qemu = subprocess.Popen(command, stdin=None if self.interactive else subprocess.DEVNULL, stdout=out,
+                                     stderr=None if self.interactive else subprocess.STDOUT)
+
+    def finished(self):
+        return (self.share / "out" / "finished").exists()
+
+    def running(self):
+        return self.qemu is not None and self.qemu.poll() is None
+
+    def wait(self, seconds):
+        end = time.monotonic() + seconds
+        while self.running() and time.monotonic() < end:
+            time.sleep(0.2)
+
+    def stop(self):
+        if self.running():
+            self.qemu.kill()
+        if self.qemu:
+            self.qemu.wait()
+
+    def console_tail(self, lines=40):
+        text = self.console.read_text(errors="replace") if self.console.exists() else ""
+        if self.qemu and self.qemu.stdout and not self.running():
+            text += self.qemu.stdout.read().decode(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
