@@ -47,23 +47,23 @@ typedef unsigned long (*area_mm_fn)(struct mm_struct *, struct file *,
 				    unsigned long, unsigned long,
 				    unsigned long, unsigned long);
 
-static inline unsigned long area(area_fn fn, struct file *file,
-				 unsigned long addr, unsigned long len,
-				 unsigned long pgoff, unsigned long flags)
+/* mm_get_unmapped_area() lost its first argument on the way to 6.19. */
+static __maybe_unused unsigned long
+call(area_fn fn, struct file *file, unsigned long addr, unsigned long len,
+     unsigned long pgoff, unsigned long flags)
 {
 	return fn(file, addr, len, pgoff, flags);
 }
 
-static inline unsigned long area_mm(area_mm_fn fn, struct file *file,
-				    unsigned long addr, unsigned long len,
-				    unsigned long pgoff, unsigned long flags)
+static __maybe_unused unsigned long
+call_mm(area_mm_fn fn, struct file *file, unsigned long addr, unsigned long len,
+	unsigned long pgoff, unsigned long flags)
 {
 	return fn(current->mm, file, addr, len, pgoff, flags);
 }
 
-/* mm_get_unmapped_area() lost its first argument on the way to 6.19. */
 #define unaligned_area(...)						\
-	_Generic(&mm_get_unmapped_area, area_fn: area, area_mm_fn: area_mm)	\
+	_Generic(&mm_get_unmapped_area, area_fn : call, area_mm_fn : call_mm) \
 		(&mm_get_unmapped_area, __VA_ARGS__)
 
 /* Does the mapping hold a whole naturally aligned piece of this size? */
@@ -130,24 +130,27 @@ vfio_align_get_unmapped_area(struct file *file, unsigned long addr,
 	return addr;
 }
 
-/* Takes only an empty slot and clears only its own: no lock of vfio's covers it. */
-static int slot_set(bool on)
+/* No lock of vfio's covers the slot: take it only from nobody, clear only our own. */
+static int slot_fill(void)
 {
-	const area_fn ours = vfio_align_get_unmapped_area;
-	area_fn *slot = &vfio_fops_rw->get_unmapped_area;
-	area_fn was = on ? cmpxchg(slot, NULL, ours) : cmpxchg(slot, ours, NULL);
+	area_fn was = cmpxchg(&vfio_fops_rw->get_unmapped_area, NULL,
+			      vfio_align_get_unmapped_area);
 
-	if (!was || was == ours)
+	if (!was || was == vfio_align_get_unmapped_area)
 		return 0;
 
-	pr_err("cannot %s: get_unmapped_area of vfio_device_fops is %ps already\n",
-	       on ? "enable" : "disable", was);
+	pr_err("not enabled: get_unmapped_area of vfio_device_fops is %ps already\n", was);
 	return -EBUSY;
 }
 
+static void slot_clear(void)
+{
+	cmpxchg(&vfio_fops_rw->get_unmapped_area, vfio_align_get_unmapped_area, NULL);
+}
+
 /*
- * The parameter's file is there before init and after exit have run. Without a
- * slot to write to, only the wish is kept.
+ * The parameter's file is there before init and after exit have run. There is
+ * no slot then, and only the wish is kept.
  */
 static int enabled_set(const char *val, const struct kernel_param *kp)
 {
@@ -159,8 +162,10 @@ static int enabled_set(const char *val, const struct kernel_param *kp)
 		return err;
 
 	mutex_lock(&lock);
-	if (vfio_fops_rw)
-		err = slot_set(on);
+	if (vfio_fops_rw && on)
+		err = slot_fill();
+	else if (vfio_fops_rw)
+		slot_clear();
 	if (!err)
 		enabled = on;
 	mutex_unlock(&lock);
@@ -192,10 +197,10 @@ static const struct kernel_param_ops counter_ops = {
 };
 module_param_cb(hits, &counter_ops, &hits, 0444);
 __MODULE_PARM_TYPE(hits, "counter");
-MODULE_PARM_DESC(hits, "VFIO mappings placed by this module (read only)");
+MODULE_PARM_DESC(hits, "Calls of mmap() on VFIO devices (read only)");
 module_param_cb(aligned, &counter_ops, &aligned, 0444);
 __MODULE_PARM_TYPE(aligned, "counter");
-MODULE_PARM_DESC(aligned, "Those of them that a huge page fits (read only)");
+MODULE_PARM_DESC(aligned, "Those that got an address which a huge page fits (read only)");
 
 /* Says why, in one line of the kernel log. */
 #define refuse(err, fmt, ...)						\
@@ -275,7 +280,7 @@ static int __init vfio_align_init(void)
 	    !IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP))
 		return refuse(-EOPNOTSUPP, "this kernel has no huge pages for device memory");
 	if (__is_defined(FOPS_HAS_get_mapping_order))
-		return refuse(-EEXIST, "this kernel aligns VFIO mappings itself (get_mapping_order)");
+		return refuse(-EEXIST, "this kernel aligns mappings itself (get_mapping_order)");
 
 	err = fops_find();
 	if (err)
@@ -291,7 +296,7 @@ static int __init vfio_align_init(void)
 	mutex_lock(&lock);
 	vfio_fops_rw = rw;
 	if (enabled)
-		err = slot_set(true);
+		err = slot_fill();
 	if (err)
 		vfio_fops_rw = NULL;
 	mutex_unlock(&lock);
@@ -307,18 +312,18 @@ static void __exit vfio_align_exit(void)
 	struct file_operations *rw = vfio_fops_rw;
 
 	mutex_lock(&lock);
-	slot_set(false);
+	slot_clear();
 	vfio_fops_rw = NULL;
 	mutex_unlock(&lock);
 
 	/*
-	 * An mmap() may have read the slot before and be about to call the
-	 * hook, or be inside it, preempted perhaps. (If it reads the slot
-	 * twice and finds it empty the second time, it does without.) It does
-	 * not sleep on that way: mmap_lock is held already, and the search for
-	 * a hole allocates nothing. So once every task has slept, gone to user
-	 * space or been idle, the hook has no callers. CONFIG_KPROBES ensures
-	 * that preemptible kernels have this flavour of RCU.
+	 * An mmap() that read the slot before may be on its way into the hook,
+	 * or preempted inside it. (One that reads the slot twice, and finds it
+	 * empty the second time, does without.) It does not sleep on that way:
+	 * it holds mmap_lock already, and the search for a hole allocates
+	 * nothing. So once each task has slept or been in user space, nobody is
+	 * left in here. CONFIG_KPROBES gives this flavour of RCU to the kernels
+	 * that preempt; on the others it is the ordinary one, which suffices.
 	 */
 	synchronize_rcu_tasks();
 	fops_unmap_rw(rw);
