@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/finding.h"
+
+#include "test.h"
+#include "util/macro.h"
+
+#define YES {.value = FACT_YES}
+#define NO {.value = FACT_NO}
+
+static void test_table(void **state)
+{
+        (void) state;
+        for (int i = 0; i < _FINDING_MAX; i++) {
+                const struct finding_type *type = finding_type(i);
+
+                assert_non_null(type);
+                assert_true(type->severity >= 0 && type->severity < _SEVERITY_MAX);
+                assert_true(type->text && *type->text && !strchr(type->text, '\n'));
+                assert_true(type->remedy && *type->remedy && !strchr(type->remedy, '\n'));
+                assert_non_null(type->message_id);
+                assert_int_equal(strlen(type->message_id), 32);
+                assert_int_equal(strspn(type->message_id, "0123456789abcdef"), 32);
+                for (int k = 0; k < i; k++) {
+                        assert_string_not_equal(type->message_id, finding_type(k)->message_id);
+                        assert_string_not_equal(type->text, finding_type(k)->text);
+                        assert_string_not_equal(finding_to_string(i), finding_to_string(k));
+                }
+        }
+        assert_null(finding_type(_FINDING_MAX));
+        assert_null(finding_type(_FINDING_INVALID));
+}
+
+static const struct finding *find(const struct findings *f, enum finding_id id)
+{
+        for (size_t i = 0; i < f->n_findings; i++)
+                if (f->findings[i].id == id)
+                        return &f->findings[i];
+        return NULL;
+}
+
+static const struct kernel_facts linux_7_3 = {
+        .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1), .vfio = YES, .huge_pmd = YES, .huge_pud = YES,
+        .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
+};
+
+static struct host new_host(void)
+{
+        return (struct host) {
+                .kernel = linux_7_3,
+                .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},
+                .devices = {.iommu = YES, .listed = YES},
+                .mappings = {.complete = YES},
+        };
+}
+
+/* Exactly these findings, the last one being _FINDING_MAX. */
+static void assert_findings(const struct host *h, const enum finding_id *wanted)
+{
+        struct findings f;
+        size_t n = 0;
+
+        assert_ok(findings_collect(&f, h));
+        for (; wanted[n] != _FINDING_MAX; n++)
+                if (!find(&f, wanted[n]))
+                        fail_msg("no %s", finding_to_string(wanted[n]));
+        for (size_t i = 0; n != f.n_findings && i < f.n_findings; i++)
+                print_error("%s\n", finding_to_string(f.findings[i].id));
+        assert_int_equal(f.n_findings, n);
+        findings_done(&f);
+}
+#define ASSERT_FINDINGS(h, ...) assert_findings(h, (const enum finding_id[]){__VA_ARGS__ __VA_OPT__(,) _FINDING_MAX})
+
+static void test_kernel(void **state)
+{
+        struct host h = new_host();
+
+        (void) state;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_NOT_LOADED);
+
+        h.module.loaded.value = h.module.enabled.value = FACT_YES;
+        ASSERT_FINDINGS(&h);
+        h.module.enabled.value = FACT_NO;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_DISABLED);
+
+        h = new_host();
+        h.module.installed.value = FACT_NO;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_NOT_INSTALLED);
+        h = new_host();
+        h.module.loadable = (struct fact) {.value = FACT_NO, .why = "because"};
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_FORBIDDEN);
+
+        /* 6.12: aligned to 2 MiB by accident, pinned by 4 KiB, THP as the operator set it */
+        h = new_host();
+        h.kernel.places_pmd.value = FACT_YES;
+        h.kernel.pin_by_leaf.value = FACT_NO;
+        h.kernel.thp = THP_MADVISE;
+        h.kernel.thp_exempt.value = FACT_NO;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_PARTLY_ALIGNED, FINDING_KERNEL_PINS_PAGES, FINDING_THP_RESTRICTS,
+                        FINDING_MODULE_NOT_LOADED);
+
+        /* 6.1: what it lacks makes all the rest moot */
+        h = new_host();
+        h.kernel.huge_pmd.value = h.kernel.huge_pud.value = FACT_NO;
+        h.kernel.pin_by_leaf.value = FACT_NO;
+        h.kernel.thp = THP_NEVER;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_NO_HUGE_FAULT);
+
+        h = new_host();
+        h.devices.iommu.value = FACT_NO;
+        h.kernel.vfio.value = FACT_NO;
+        h.kernel.huge_pmd.value = FACT_UNKNOWN;
+        ASSERT_FINDINGS(&h, FINDING_NO_IOMMU, FINDING_NO_VFIO);
+}
+
+/* A host of which nothing can be seen is accused of nothing. */
+static void test_unknown(void **state)
+{
+        struct host h = {.kernel = {.page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1)}};
+
+        (void) state;
+        h.mappings.complete = fact_unknown("/proc cannot be read");
+        ASSERT_FINDINGS(&h, FINDING_MAPPINGS_UNSEEN);
+
+        h = new_host();
+        h.kernel.places_pmd.value = h.kernel.places_pud.value = FACT_UNKNOWN;
+        h.kernel.pin_by_leaf.value = h.kernel.thp_exempt.value = FACT_UNKNOWN;
+        h.kernel.thp = THP_MADVISE;
+        h.module = (struct module_facts) {};
+        ASSERT_FINDINGS(&h);
+}
+
+static void test_subjects(void **state)
+{
+        struct emulator emulators[] = {
+                {.path = (char *) "/usr/bin/a", .generation = GENERATION_NONE},
+                {.path = (char *) "/usr/bin/b", .generation = GENERATION_UNKNOWN, .why = "a reason"},
+                {.path = (char *) "/usr/bin/c", .generation = GENERATION_PER_AREA},
+        };
+        struct mapping mappings[] = {
+                {.pid = 7, .command = (char *) "qemu", .start = 0x7f1000001000, .size = GIB(2), .bdf = "0000:00:05.0"},
+                {.pid = 7, .start = 0x7f2000000000, .size = GIB(2), .bdf = "0000:00:06.0"},
+                {.pid = 7, .start = 0x7f3000001000, .size = KIB(4), .bdf = "0000:00:07.0"},
+        };
+        struct host h = new_host();
+        struct findings f;
+
+        (void) state;
+        h.emulators = (struct emulator_facts) {emulators, ELEMENTSOF(emulators)};
+        h.mappings.mappings = mappings;
+        h.mappings.n_mappings = ELEMENTSOF(mappings);
+        assert_ok(findings_collect(&f, &h));
+        assert_string_equal(find(&f, FINDING_EMULATOR_UNALIGNED)->subject, "/usr/bin/a");
+        assert_string_equal(find(&f, FINDING_EMULATOR_UNKNOWN)->subject, "/usr/bin/b");
+        assert_string_equal(find(&f, FINDING_EMULATOR_UNKNOWN)->detail, "a reason");
+        assert_string_equal(find(&f, FINDING_MAPPING_SMALL_PAGES)->subject, "0000:00:05.0");
+        assert_non_null(strstr(find(&f, FINDING_MAPPING_SMALL_PAGES)->detail, "process 7 (qemu): 4 KiB"));
+        assert_int_equal(f.n_findings, 2 + 2 + 1);
+        assert_int_equal(findings_severity(&f), SEVERITY_WARNING);
+        findings_done(&f);
+        assert_int_equal(findings_severity(&f), SEVERITY_INFO);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_table),
+                cmocka_unit_test(test_kernel),
+                cmocka_unit_test(test_unknown),
+                cmocka_unit_test(test_subjects),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

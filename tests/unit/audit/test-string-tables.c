@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/facts-emulator.h"
+#include "audit/facts-kernel.h"
+#include "audit/finding.h"
+#include "audit/verdict.h"
+#include "config/config.h"
+#include "test.h"
+#include "util/macro.h"
+
+/* Every value has a name, every name leads back, and what is out of range has none. */
+#define TEST_TABLE(name, type, max)                                                     \
+        static void test_##name(void **state)                                           \
+        {                                                                               \
+                (void) state;                                                           \
+                for (int i = 0; i < (int) (max); i++) {                                 \
+                        assert_non_null(name##_to_string((type) i));                    \
+                        assert_true(*name##_to_string((type) i));                       \
+                        assert_int_equal(name##_from_string(name##_to_string((type) i)), i); \
+                }                                                                       \
+                assert_null(name##_to_string((type) (max)));                            \
+                assert_null(name##_to_string((type) -EINVAL));                          \
+                assert_int_equal((int) name##_from_string("no such word"), -EINVAL);    \
+                assert_int_equal((int) name##_from_string(""), -EINVAL);                \
+                assert_int_equal((int) name##_from_string(NULL), -EINVAL);              \
+        }
+
+TEST_TABLE(fact_value, enum fact_value, _FACT_VALUE_MAX)
+TEST_TABLE(fact_source, enum fact_source, _FACT_SOURCE_MAX)
+TEST_TABLE(emulator_generation, enum emulator_generation, _GENERATION_MAX)
+TEST_TABLE(thp_mode, enum thp_mode, _THP_MODE_MAX)
+TEST_TABLE(severity, enum severity, _SEVERITY_MAX)
+TEST_TABLE(finding, enum finding_id, _FINDING_MAX)
+TEST_TABLE(condition, enum condition, _CONDITION_MAX)
+TEST_TABLE(remedy, enum remedy, _REMEDY_MAX)
+TEST_TABLE(policy, enum policy, _POLICY_MAX)
+TEST_TABLE(no_answer, enum no_answer, _NO_ANSWER_MAX)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_fact_value), cmocka_unit_test(test_fact_source),
+                cmocka_unit_test(test_emulator_generation), cmocka_unit_test(test_thp_mode),
+                cmocka_unit_test(test_severity), cmocka_unit_test(test_finding), cmocka_unit_test(test_condition),
+                cmocka_unit_test(test_remedy), cmocka_unit_test(test_policy), cmocka_unit_test(test_no_answer),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "util/file.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "fixture.h"
+#include "test.h"
+#include "util/macro.h"
+
+static void test_parse_u64(void **state)
+{
+        static const char *const bad[] = {"", " 1", "-1", "+1", "1 ", "0x", "0xg", "1.5", "x1", "18446744073709551616"};
+        uint64_t v = 7;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                assert_true(parse_u64(bad[i], 0, &v) < 0);
+                assert_int_equal(v, 7);
+        }
+        assert_ok(parse_u64("18446744073709551615", 10, &v));
+        assert_true(v == UINT64_MAX);
+        assert_ok(parse_u64("0x10", 16, &v));
+        assert_int_equal(v, 16);
+        assert_ok(parse_u64("ff", 16, &v));
+        assert_int_equal(v, 255);
+}
+
+static void test_read(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_free_ char *text = NULL, *line = NULL, *name = NULL;
+        char big[10000];
+        size_t size;
+        uint64_t v;
+
+        memset(big, 'x', sizeof(big));
+        fixture_write_bytes(f, "big", big, sizeof(big));
+        assert_ok(read_file_at(f->root.fd, "big", sizeof(big), &text, &size));
+        assert_int_equal(size, sizeof(big));
+        assert_int_equal(text[size], '\0');
+        assert_int_equal(read_file_at(f->root.fd, "big", sizeof(big) - 1, &text, &size), -EFBIG);
+        assert_int_equal(read_file_at(f->root.fd, "none", 1, &text, &size), -ENOENT);
+
+        fixture_write(f, "line", "  some words \t\r\nsecond line\n");
+        assert_ok(read_line_at(f->root.fd, "line", &line));
+        assert_string_equal(line, "  some words");
+        fixture_write(f, "number", "4096\n");
+        assert_ok(read_u64_at(f->root.fd, "number", 10, &v));
+        assert_int_equal(v, 4096);
+
+        fixture_link(f, "group", "../../../kernel/iommu_groups/12");
+        assert_ok(read_link_name_at(f->root.fd, "group", &name));
+        assert_string_equal(name, "12");
+        assert_int_equal(read_link_name_at(f->root.fd, "line", &name), -EINVAL);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_parse_u64),
+                cmocka_unit_test_setup_teardown(test_read, fixture_setup, fixture_teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
