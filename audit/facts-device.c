@@ -22,6 +22,9 @@ int bdf_parse(const char *s, bdf_t ret)
         unsigned domain = 0, bus, slot, function;
         int end = -1;
 
+        /* sscanf() would also take signs, white space and 0x. */
+        if (s[strspn(s, "0123456789abcdefABCDEF:.")])
+                return -EINVAL;
         if (sscanf(s, "%8x:%2x:%2x.%1u%n", &domain, &bus, &slot, &function, &end) != 4 || end < 0 || s[end]) {
                 domain = 0;
                 end = -1;

@@ -115,7 +115,8 @@ int guest_parse(struct guest *g, const char *xml, size_t size)
                 return -ENOMEM;
         doc = xmlCtxtReadMemory(parser, xml, (int) size, "domain.xml", NULL,
                                 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-        if (!doc)
+        /* libvirt writes no DOCTYPE, and nothing but a DOCTYPE can define entities. */
+        if (!doc || doc->intSubset)
                 return -EBADMSG;
         domain = xmlDocGetRootElement(doc);
         if (!domain || !is_element(domain, "domain"))
