@@ -74,7 +74,8 @@ static void read_huge_faults_installed(struct kernel_facts *k, struct module_ind
 static void read_huge_faults(struct kernel_facts *k, const struct root *root, struct kernel_symbols *symbols)
 {
         _cleanup_(module_index_closep) struct module_index *index = NULL;
-        int r = -ENOENT;
+        _cleanup_free_ char *file = NULL;
+        int r = -ENODATA;
 
         if (faccessat(root->fd, "sys/module/vfio_pci_core", F_OK, 0) >= 0) {
                 k->vfio = fact_is(true, SOURCE_SYSFS);
@@ -88,13 +89,19 @@ static void read_huge_faults(struct kernel_facts *k, const struct root *root, st
                 /* Without a module tree the driver can still be built in, where it shows only by its symbols. */
                 read_huge_faults_running(k, symbols);
                 k->vfio = kernel_symbols_has_function(symbols, "vfio_pci_core_register_device");
-                if (k->vfio.value != FACT_YES)
-                        k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
+                if (k->vfio.value == FACT_YES)
+                        return;
+                k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
+                if (r != -ENOENT) /* there can be modules that we do not see */
+                        k->vfio = fact_unknown("the modules of this kernel cannot be read");
                 return;
         }
         k->vfio = module_index_has(index, "vfio_pci_core");
-        if (k->vfio.value == FACT_YES)
+        file = module_index_path(index, "vfio_pci_core");
+        if (file)
                 read_huge_faults_installed(k, index);
+        else if (k->vfio.value == FACT_YES) /* built in */
+                read_huge_faults_running(k, symbols);
         else
                 k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
 }

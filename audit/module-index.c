@@ -19,7 +19,7 @@ static void silent(void *data, int priority, const char *file, int line, const c
 
 int module_index_open(const struct root *root, const char *release, struct module_index **ret)
 {
-        _cleanup_free_ char *dir = NULL;
+        _cleanup_free_ char *dir = NULL, *dep = NULL;
         struct module_index *index;
         const char *no_config[] = {NULL};
 
@@ -27,6 +27,11 @@ int module_index_open(const struct root *root, const char *release, struct modul
                 return -ENOMEM;
         if (access(dir, R_OK | X_OK) < 0)
                 return -errno;
+        /* Without it libkmod finds nothing, as if nothing were installed. */
+        if (asprintf(&dep, "%s/modules.dep.bin", dir) < 0)
+                return -ENOMEM;
+        if (access(dep, R_OK) < 0)
+                return errno == ENOENT ? -ENODATA : -errno;
 
         index = calloc(1, sizeof(*index));
         if (!index)

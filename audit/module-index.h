@@ -7,7 +7,8 @@
 /* What is installed for one kernel release, as depmod indexed it (libkmod, queries only). */
 struct module_index;
 
-/* Returns 0, -ENOENT where nothing is installed for that release, or another negative errno. */
+/* Returns 0, -ENOENT where nothing is installed for that release, -ENODATA where depmod has not been run there, or
+ * another negative errno. */
 int module_index_open(const struct root *root, const char *release, struct module_index **ret);
 void module_index_close(struct module_index *index);
 
