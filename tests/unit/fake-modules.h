@@ -12,3 +12,6 @@ void fake_module_write(struct fixture *f, const char *name, const char *const im
 
 /* Runs depmod; where there is none, skips the test. */
 void fake_modules_index(struct fixture *f);
+
+/* The same after the test has changed modules.builtin or modules.order itself. */
+void fake_modules_reindex(struct fixture *f);
