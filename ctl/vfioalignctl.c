@@ -11,7 +11,8 @@ static const struct {
         const char *arguments, *help; /* no help: for libvirt, not for people */
 } verbs[] = {
         {"audit", verb_audit, "[--json] [--root DIR] [--fail-on SEVERITY]", "what every BAR on this host gets, and why"},
-        {"mappings", verb_mappings, "[--json]", "what processes map of VFIO devices, and in which pages"},
+        {"mappings", verb_mappings, "[--json] [--root DIR] [--fail-on SEVERITY]",
+         "what processes map of VFIO devices, and in which pages"},
         {"status", verb_status, "[--json]", "what the daemon last saw"},
         {"hook", verb_hook, "GUEST OPERATION SUB-OPERATION EXTRA", NULL},
 };
