@@ -69,6 +69,29 @@ static void arm(uint64_t usec)
         setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+static uint64_t now_boottime(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
+}
+
+/* CLOCK_BOOTTIME when this process began: loading a program can take long on a busy host, and counts. It is field
+ * 22 of /proc/self/stat; the fields stand behind the command's name in parentheses. */
+static uint64_t process_start(const struct root *root)
+{
+        _cleanup_free_ char *stat = NULL;
+        unsigned long long ticks;
+        const char *rest;
+
+        if (read_line_at(root->fd, "proc/self/stat", &stat) < 0 || !(rest = strrchr(stat, ')')) ||
+            sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                   &ticks) != 1)
+                return now_boottime();
+        return ticks * USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
+}
+
 static int no_answer(const char *why)
 {
         if (must_refuse()) {
@@ -106,14 +129,6 @@ static int xml_to_memfd(void)
         return TAKE_FD(fd);
 }
 
-static uint64_t boottime_after(uint64_t usec)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_BOOTTIME, &now);
-        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000 + usec;
-}
-
 static int new_call(sd_bus *bus, const char *method, sd_bus_message **ret)
 {
         int r = sd_bus_message_new_method_call(bus, ret, BUS_NAME, BUS_PATH, BUS_INTERFACE, method);
@@ -122,19 +137,20 @@ static int new_call(sd_bus *bus, const char *method, sd_bus_message **ret)
         return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
 }
 
-static int prepare(sd_bus *bus, uint64_t budget_usec)
+static int prepare(sd_bus *bus, uint64_t deadline_usec)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         _cleanup_close_ int fd = xml_to_memfd();
         const char *message;
+        uint64_t now = now_boottime();
         int r, allowed;
 
         r = fd < 0 ? fd : new_call(bus, "PrepareGuest", &call);
         if (r >= 0)
-                r = sd_bus_message_append(call, "sht", hook.guest, fd, boottime_after(budget_usec));
+                r = sd_bus_message_append(call, "sht", hook.guest, fd, deadline_usec);
         if (r >= 0)
-                r = sd_bus_call(bus, call, budget_usec, &error, &reply);
+                r = deadline_usec <= now ? -ETIMEDOUT : sd_bus_call(bus, call, deadline_usec - now, &error, &reply);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "bs", &allowed, &message);
         if (r < 0) {
@@ -182,6 +198,7 @@ static void ignore_problem(const char *file, unsigned line, bool fatal, const ch
 int verb_hook(int argc, char *argv[])
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        uint64_t deadline, now;
         struct root root;
         int r;
 
@@ -199,12 +216,14 @@ int verb_hook(int argc, char *argv[])
         if (switched_off(&root))
                 return CTL_OK;
         (void) config_read(&hook.config, &root, ignore_problem, NULL);
-        /* The deadline holds for the guest's start as a whole: a part of it goes into starting and ending us. */
-        arm(hook.config.hook_deadline_usec / 100 * 95);
+        /* The deadline holds for the guest's start as a whole: a tenth is for the shell before us and for leaving. */
+        deadline = process_start(&root) + hook.config.hook_deadline_usec / 10 * 9;
+        now = now_boottime();
+        arm(deadline > now ? deadline - now : 1);
         log_to_journal = true;
 
         r = sd_bus_open_system(&bus);
         if (r < 0)
                 return no_answer("the system bus cannot be reached");
-        return hook.phase == PHASE_PREPARE ? prepare(bus, hook.config.hook_deadline_usec / 100 * 90) : tell(bus);
+        return hook.phase == PHASE_PREPARE ? prepare(bus, deadline - hook.config.hook_deadline_usec / 10) : tell(bus);
 }

@@ -336,8 +336,8 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
         }
 
         if (known >= 0) {
-                /* The hook and libvirt can both tell of the same start. */
-                if (m->guests[known]->pid != g->pid)
+                /* The hook and libvirt both tell of a start; libvirt also of one whose BARs are not mapped yet. */
+                if (m->guests[known]->pid != g->pid || m->guests[known]->verdict.page_size != g->verdict.page_size)
                         log_guest(g);
                 running_guest_free(m->guests[known]);
                 m->guests[known] = TAKE_PTR(g);

@@ -25,7 +25,7 @@ PACKAGES = """
     systemd systemd-sysv udev dbus apparmor kmod pciutils iproute2 procps jq strace python3-minimal busctl
     libvirt-daemon-system libvirt-clients qemu-system-x86 seabios
     libsystemd0 libudev1 libinih1 libjson-c5 libxml2 libkmod2 libsmartcols1 libelf1 libbpf1 libvirt0
-    dkms gcc libc6-dev make
+    dkms gcc libc6-dev make pahole
 """.replace("busctl", "").split()
 
 # What no scenario needs, and what a boot would wait for.
@@ -205,6 +205,11 @@ def image(name):
 
 def configure(root):
     (root / "etc/hostname").write_text("lab\n")
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 lab\n")
+    # libvirt starts every emulator once to learn what it can do: one is enough.
+    for other in (root / "usr/bin").glob("qemu-system-*"):
+        if other.name != "qemu-system-x86_64":
+            other.unlink()
     (root / "etc/fstab").write_text("/dev/vda / ext4 rw,noatime 0 0\n")
     (root / "etc/machine-id").write_text("6c616200000000000000000000000001\n")
     unit = root / "etc/systemd/system/lab.service"

@@ -87,7 +87,7 @@ class Machine:
         self.interactive = console == "terminal"
         self.qemu = None
 
-    def prepare(self, queue, seed, mode):
+    def prepare(self, queue, seed, mode, extra):
         shutil.rmtree(self.share, ignore_errors=True)
         for d in ("out", "install", "scenarios"):
             (self.share / d).mkdir(parents=True)
@@ -107,12 +107,15 @@ class Machine:
         (self.share / "queue").write_text("".join(f"{name} {timeout}\n" for name, timeout in queue))
         if seed:
             shutil.copy2(LAB / "scenarios" / "seed" / seed, self.share / "seed")
+        for name, source in extra.items():
+            shutil.copy2(source, self.share / name)
 
-    def start(self, queue, seed=None, mode="queue"):
+    def start(self, queue, seed=None, mode="queue", extra={}):
+        """queue: (scenario, seconds) pairs; extra: more files for the share, by their name there."""
         need("qemu-system-x86", "seabios")
         disk = images.image(self.image) / "disk.img"
         kernel = images.kernel(self.kernel)
-        self.prepare(queue, seed, mode)
+        self.prepare(queue, seed, mode, extra)
         accel = self.accel or accelerator()
         nvme = self.share / "nvme.img"
         with open(nvme, "wb") as f:
