@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host.h"
 
-#include <time.h>
-
-#include "util/macro.h"
+#include "util/clock.h"
 
 int host_read(struct host *h, const struct root *root)
 {
-        struct timespec now;
         int r;
 
-        clock_gettime(CLOCK_REALTIME, &now);
         *h = (struct host) {
                 .root = root,
-                .time_usec = (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000,
+                .time_usec = clock_usec(CLOCK_REALTIME),
         };
 
         r = kernel_facts_read(&h->kernel, root);

@@ -4,12 +4,12 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <systemd/sd-bus.h>
-#include <time.h>
 
 #include "audit/facts-guest.h"
 #include "config/bus-names.h"
 #include "config/config.h"
 #include "ctl.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/switch.h"
@@ -69,14 +69,6 @@ static void arm(uint64_t usec)
         setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-static uint64_t now_boottime(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_BOOTTIME, &now);
-        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
-}
-
 /* CLOCK_BOOTTIME when this process began: loading a program can take long on a busy host, and counts. It is field
  * 22 of /proc/self/stat; the fields stand behind the command's name in parentheses. */
 static uint64_t process_start(const struct root *root)
@@ -88,7 +80,7 @@ static uint64_t process_start(const struct root *root)
         if (read_line_at(root->fd, "proc/self/stat", &stat) < 0 || !(rest = strrchr(stat, ')')) ||
             sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
                    &ticks) != 1)
-                return now_boottime();
+                return clock_usec(CLOCK_BOOTTIME);
         return ticks * USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
 }
 
@@ -143,7 +135,7 @@ static int prepare(sd_bus *bus, uint64_t deadline_usec)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         _cleanup_close_ int fd = xml_to_memfd();
         const char *message;
-        uint64_t now = now_boottime();
+        uint64_t now = clock_usec(CLOCK_BOOTTIME);
         int r, allowed;
 
         r = fd < 0 ? fd : new_call(bus, "PrepareGuest", &call);
@@ -218,7 +210,7 @@ int verb_hook(int argc, char *argv[])
         (void) config_read(&hook.config, &root, ignore_problem, NULL);
         /* The deadline holds for the guest's start as a whole: a tenth is for the shell before us and for leaving. */
         deadline = process_start(&root) + hook.config.hook_deadline_usec / 10 * 9;
-        now = now_boottime();
+        now = clock_usec(CLOCK_BOOTTIME);
         arm(deadline > now ? deadline - now : 1);
         log_to_journal = true;
 

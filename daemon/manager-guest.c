@@ -8,6 +8,7 @@
 #include "report/format.h"
 #include "report/report.h"
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/switch.h"
@@ -137,14 +138,6 @@ static void drop_older(struct manager *m, const char *name)
         }
 }
 
-static uint64_t now_boottime(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_BOOTTIME, &now);
-        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
-}
-
 int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char *xml, size_t size,
                           uint64_t deadline_usec)
 {
@@ -153,7 +146,7 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
         int r;
 
         /* Its hook has answered libvirt without us already: nothing may be done for it any more. */
-        if (deadline_usec <= now_boottime())
+        if (deadline_usec <= clock_usec(CLOCK_BOOTTIME))
                 return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_TIMEOUT, "the deadline of this call has passed");
         if (off)
                 return sd_bus_reply_method_return(message, "bs", true, off);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include "manager.h"
 #include "report/format.h"
+#include "util/clock.h"
 #include "util/switch.h"
 
 void manager_notify_ready(struct manager *m)
@@ -13,11 +14,7 @@ void manager_notify_ready(struct manager *m)
 
 void manager_notify_reloading(void)
 {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu",
-                          (unsigned long long) now.tv_sec * USEC_PER_SEC + (unsigned long long) now.tv_nsec / 1000);
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_usec(CLOCK_MONOTONIC));
 }
 
 static bool falls_short(const struct running_guest *g)
