@@ -74,8 +74,10 @@ static int method_guest_started(sd_bus_message *message, void *userdata, sd_bus_
         if (r < 0)
                 return sd_bus_error_set_errnof(error, r, "The domain XML must be a sealed memfd of at most 4 MiB");
         r = guest_parse(&guest, xml, size);
+        if (r == -EBADMSG || r == -EFBIG)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "not a domain XML: %s", strerror(-r));
         if (r < 0)
-                return sd_bus_error_set_errnof(error, r, "Not a domain XML");
+                return r;
         manager_guest_started(userdata, &guest);
         guest_done(&guest);
         return sd_bus_reply_method_return(message, NULL);
