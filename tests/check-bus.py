@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""vfioalignd on a bus of its own: what it exports is what systemd/org.vfioalign1.xml documents, and what callers
+get wrong is answered, not suffered."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import unittest
+import xml.etree.ElementTree as ET
+
+import dbus
+
+from private_bus import Bus, Daemon, domain, memfd, wait_for
+from schema import Report
+
+DAEMON, CTL, XML, SCHEMA = sys.argv[1:5]
+del sys.argv[1:5]
+
+INTERFACE = "org.vfioalign1.Manager"
+ERROR = "org.freedesktop.DBus.Error."
+
+
+def members(node):
+    """The interface, without documentation: {(kind, name): [(attributes of arguments, ...)]}."""
+    (interface,) = [i for i in node.iter("interface") if i.get("name") == INTERFACE]
+    out = {}
+    for member in interface:
+        if not isinstance(member.tag, str) or member.tag == "annotation":
+            continue
+        args = [(a.get("name"), a.get("type"), a.get("direction")) for a in member.iter("arg")]
+        out[member.tag, member.get("name")] = (member.get("type"), member.get("access"), args)
+    return out
+
+
+def emits_changed(node):
+    out = {}
+    for prop in node.iter("property"):
+        notes = [a.get("value") for a in prop.iter("annotation") if a.get("name").endswith("EmitsChangedSignal")]
+        out[prop.get("name")] = notes[0] if notes else "true"
+    return out
+
+
+class Documented(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with open(XML) as file:
+            cls.text = file.read()
+        cls.node = ET.parse(XML, parser=ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))).getroot()
+
+    def test_every_member(self):
+        (interface,) = self.node.iter("interface")
+        comment = None
+        for child in interface:
+            if child.tag is ET.Comment:
+                comment = child.text
+                continue
+            name = child.get("name")
+            self.assertIsNotNone(comment, name)
+            self.assertRegex(comment, rf"^\s+{name}:\n")
+            documented = re.findall(r"^\s+@(\w+): \S", comment, flags=re.M)
+            self.assertEqual(documented, [a.get("name") for a in child.iter("arg")], name)
+            self.assertGreater(len(re.sub(r"@\w+:.*", "", comment).split()), 3, name)
+            comment = None
+
+
+class OnBus(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.bus = Bus()
+        cls.addClassCleanup(cls.bus.close)
+        cls.daemon = Daemon(DAEMON, cls.bus)
+        cls.addClassCleanup(cls.end)
+        connection = dbus.bus.BusConnection(cls.bus.address)
+        cls.addClassCleanup(connection.close)
+        cls.object = connection.get_object("org.vfioalign1", "/org/vfioalign1", introspect=False)
+        cls.manager = dbus.Interface(cls.object, INTERFACE)
+
+    @classmethod
+    def end(cls):
+        status = cls.daemon.close()
+        if status != 0:
+            raise AssertionError(f"vfioalignd ended with {status}: {cls.daemon.log}")
+
+    def get(self, name):
+        return self.object.Get(INTERFACE, name, dbus_interface="org.freedesktop.DBus.Properties")
+
+    def prepare(self, xml, seconds=10.0, seals=None, fd=None, name="guest"):
+        fd = fd if fd is not None else memfd(xml) if seals is None else memfd(xml, seals)
+        deadline = int((time.clock_gettime(time.CLOCK_BOOTTIME) + seconds) * 1e6)
+        try:
+            return self.manager.PrepareGuest(name, dbus.types.UnixFd(fd), dbus.UInt64(max(deadline, 0)), signature="sht")
+        finally:
+            os.close(fd)
+
+    def assert_error(self, name, call, *args, **kwargs):
+        with self.assertRaises(dbus.DBusException) as caught:
+            call(*args, **kwargs)
+        self.assertEqual(caught.exception.get_dbus_name(), name)
+        self.assertTrue(caught.exception.get_dbus_message())
+
+    def test_interface(self):
+        run = subprocess.run(["busctl", "--address=" + self.bus.address, "introspect", "org.vfioalign1", "/org/vfioalign1",
+                              "--xml-interface"], stdout=subprocess.PIPE, text=True, check=True)
+        exported, documented = ET.fromstring(run.stdout), ET.parse(XML).getroot()
+        self.assertEqual(members(documented), members(exported))
+        self.assertEqual(emits_changed(documented), {name: value for name, value in emits_changed(exported).items()
+                                                     if name in emits_changed(documented)})
+
+    def test_report(self):
+        report = Report(SCHEMA).check(self.manager.GetReport())
+        self.assertEqual(report["generation"], self.get("Generation"))
+        self.assertEqual(report["guests"], [])
+        self.assertIn("audited", report["status"])
+        self.assertIsNone(report["switched_off_by"])
+
+        run = subprocess.run([CTL, "status"], env=self.bus.env, stdout=subprocess.PIPE, text=True)
+        self.assertEqual(run.returncode, 0)
+        self.assertIn(report["status"], run.stdout)
+        run = subprocess.run([CTL, "status", "--json"], env=self.bus.env, stdout=subprocess.PIPE, text=True)
+        self.assertEqual(Report(SCHEMA).check(run.stdout)["generation"], report["generation"])
+
+    def test_audit(self):
+        before, now = self.get("Generation"), time.time()
+        self.assertGreater(self.manager.Audit(), before)
+        self.assertGreater(self.get("Generation"), before)
+        self.assertAlmostEqual(self.get("LastAuditUSec") / 1e6, now, delta=30)
+        self.assertIn(self.get("Health"), ("ok", "degraded"))
+        self.assertRegex(self.get("Version"), r"^\d+\.\d+")
+
+    def test_prepare(self):
+        self.assertEqual(self.prepare(domain(devices=())), (True, "no VFIO device"))
+        allowed, message = self.prepare(domain())
+        self.assertTrue(allowed)
+        self.assertTrue(message)
+        self.assertTrue(self.prepare(domain(devices=("ffff:ff:1f.7",)))[0])
+        self.assertTrue(self.prepare(domain(name="a/b &amp; c"))[0])
+
+    def test_prepare_wrong(self):
+        for seals in 0, 0x2 | 0x4, 0x8:
+            self.assert_error(ERROR + "AccessDenied", self.prepare, domain(), seals=seals)
+        with open(XML) as file:  # not a memfd at all
+            self.assert_error(ERROR + "AccessDenied", self.prepare, None, fd=os.dup(file.fileno()))
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, writing)
+        self.assert_error(ERROR + "AccessDenied", self.prepare, None, fd=reading)
+
+        self.assert_error(ERROR + "Timeout", self.prepare, domain(), seconds=-1)
+        self.assert_error(ERROR + "Timeout", self.prepare, domain(), seconds=-1e9)
+        for junk in b"", b"junk", b"<domain>", b"<network><name>x</name></network>", domain()[:-1], b"\0" * 4096, \
+                b"<!DOCTYPE d [<!ENTITY a 'b'>]>" + domain():
+            self.assert_error(ERROR + "InvalidArgs", self.prepare, junk)
+        self.assert_error(ERROR + "InvalidArgs", self.prepare, domain(devices=["0000:00:00.0"] * 300))
+        with self.assertRaises(dbus.DBusException):
+            self.prepare(b" " * (4 << 20) + domain())
+        self.assertIsNone(self.daemon.process.poll())
+
+    def test_started(self):
+        fd = memfd(domain("no-such-guest"))
+        self.manager.GuestStarted("no-such-guest", dbus.types.UnixFd(fd), signature="sh")
+        os.close(fd)
+        self.manager.GuestReleased("no-such-guest")
+        self.manager.GuestReleased("")
+        self.manager.GuestReleased("../" * 100)
+        fd = memfd(domain("../../../etc/passwd"))
+        self.manager.GuestStarted("x", dbus.types.UnixFd(fd), signature="sh")
+        os.close(fd)
+        fd = memfd(b"junk")
+        self.assert_error(ERROR + "InvalidArgs", self.manager.GuestStarted, "x", dbus.types.UnixFd(fd), signature="sh")
+        os.close(fd)
+        self.assertEqual(Report(SCHEMA).check(self.manager.GetReport())["guests"], [])
+
+    def test_many_at_once(self):
+        """Callers that leave without waiting harm nobody."""
+        for _ in range(20):
+            run = subprocess.Popen([CTL, "hook", "guest", "prepare", "begin", "-"], env=self.bus.env,
+                                   stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            run.stdin.write(domain())
+            run.kill()
+            run.stdin.close()
+            run.wait()
+        self.assertTrue(self.prepare(domain())[0])
+
+    @unittest.skipUnless(os.getuid() == 0, "needs root")
+    def test_others_read_only(self):
+        """Whoever is not root reads, and changes nothing."""
+        os.chmod(self.bus.dir.name, 0o755)
+
+        def call(*args):
+            return subprocess.run(["busctl", "--address=" + self.bus.address, "call", "org.vfioalign1", "/org/vfioalign1",
+                                   INTERFACE, *args], user=65534, group=65534, extra_groups=[], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+
+        run = call("GetReport")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        for args in ["Audit"], ["GuestReleased", "s", "guest"], ["PrepareGuest"], ["GuestStarted"], ["NoSuchMethod"]:
+            run = call(*args)
+            self.assertNotEqual(run.returncode, 0, args)
+            self.assertRegex(run.stderr, "(?i)denied|not allowed")
+
+    def test_reload(self):
+        before = self.get("Generation")
+        self.daemon.signal(signal.SIGHUP)
+        wait_for(lambda: self.get("Generation") > before, "the audit after a reload")
+        self.assertIn("Configuration reloaded", self.daemon.log)
+
+    def test_second_daemon(self):
+        run = subprocess.run([DAEMON], env=self.bus.env, stderr=subprocess.PIPE, text=True, timeout=20)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("another vfioalignd", run.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

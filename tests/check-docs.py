@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What people read agrees with the code: manual pages, --help, the catalog, the shipped configuration."""
+
+import re
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+ROOT, CTL, DAEMON, CATALOG = sys.argv[1:5]
+del sys.argv[1:5]
+
+
+def read(path):
+    return (Path(ROOT) / path).read_text()
+
+
+def plain(text):
+    """scdoc's source without its marks."""
+    return re.sub(r"\\(.)", r"\1", re.sub(r"(?<![\\\w])[*_]|[*_](?!\w)", "", text))
+
+
+def sections(page):
+    parts = re.split(r"^# (.+)\n", read(f"man/{page}.scd"), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def help_of(program):
+    return subprocess.run([program, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def findings():
+    """(id, message id) of every row of audit/finding.c."""
+    source = read("audit/finding.c")
+    ids = dict(re.findall(r'\[(FINDING_\w+)\] = "([a-z-]+)"', source))
+    messages = dict(re.findall(r'\[(FINDING_\w+)\] = \{.*?\.message_id = "(\w+)"', source, flags=re.S))
+    assert ids and ids.keys() == messages.keys()
+    return [(ids[name], messages[name]) for name in ids]
+
+
+class Manual(unittest.TestCase):
+    def test_verbs(self):
+        shown = re.findall(r"^  ([a-z]+ ?.*)\n {8}\S", help_of(CTL), flags=re.M)
+        self.assertGreaterEqual(len(shown), 3)
+        verbs = re.findall(r"^(\*[a-z]+\*.*)\n\t", sections("vfioalignctl.1")["VERBS"], flags=re.M)
+        # The verb that only libvirt calls is in the manual, and not in --help.
+        self.assertEqual([plain(v) for v in verbs if not v.startswith("*hook*")], shown)
+        for verb in verbs:
+            verb = plain(verb).split()[0]
+            run = subprocess.run([CTL, verb, "--no-such-option"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.assertEqual(run.returncode, 2, verb)
+        self.assertEqual(subprocess.run([CTL, "no-such-verb"], stderr=subprocess.DEVNULL).returncode, 2)
+
+    def test_options(self):
+        manual = set(re.findall(r"(?<!\w)--[a-z-]+", sections("vfioalignctl.1")["OPTIONS"]))
+        self.assertEqual(manual, set(re.findall(r"(?<!\w)--[a-z-]+", help_of(CTL))))
+        page = sections("vfioalignd.8")
+        manual = set(re.findall(r"(?<!\w)--[a-z-]+", page["OPTIONS"]))
+        self.assertEqual(manual, set(re.findall(r"(?<!\w)--[a-z-]+", help_of(DAEMON))))
+        self.assertIn(help_of(DAEMON).splitlines()[0], plain(page["SYNOPSIS"]))
+
+    def test_version(self):
+        version = re.search(r"version: '([^']+)'", read("meson.build"))[1]
+        for program in CTL, DAEMON:
+            out = subprocess.run([program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.assertEqual(out, f"{Path(program).name} {version}\n")
+
+    def test_findings(self):
+        described = re.findall(r"^\*([a-z-]+)\*\n\t\S.{40}", sections("vfioalignctl.1")["FINDINGS"], flags=re.M)
+        self.assertEqual(described, [id for id, _ in findings()])
+
+    def test_limits(self):
+        table = re.search(r"condition_table.*?};", read("audit/verdict.c"), flags=re.S)[0]
+        described = re.findall(r"^\*([a-z-]+)\*\n\t", sections("vfioalignctl.1")["WHAT LIMITS A BAR"], flags=re.M)
+        self.assertEqual(described, re.findall(r'= "([a-z-]+)"', table))
+
+    def test_bus(self):
+        page, xml = sections("org.vfioalign1.5"), read("systemd/org.vfioalign1.xml")
+        for section, kind in ("METHODS", "method"), ("PROPERTIES", "property"):
+            described = re.findall(r"^\*(\w+)\*", page[section], flags=re.M)
+            described = [name for i, name in enumerate(described) if name not in described[:i]]
+            self.assertEqual(described, re.findall(rf'<{kind} name="(\w+)"', xml))
+
+    def test_exit_status(self):
+        codes = re.findall(r"CTL_\w+ = (\d)", read("ctl/ctl.h"))
+        self.assertEqual(re.findall(r"^\*(\d)\*$", sections("vfioalignctl.1")["EXIT STATUS"], flags=re.M), codes)
+
+
+class Configuration(unittest.TestCase):
+    def test_keys(self):
+        code = re.findall(r'^        \{"(\w+)", "(\w+)", parse_', read("config/config.c"), flags=re.M)
+        self.assertTrue(code)
+        manual, shipped, section = [], [], None
+        for line in read("etc/vfioalignd.conf").splitlines():
+            if match := re.match(r"\[(\w+)\]", line):
+                section = match[1]
+            elif match := re.match(r"#(\w+)=(\S+)", line):
+                shipped.append((section, match[1], match[2]))
+        for name, text in sections("vfioalignd.conf.5").items():
+            if name.endswith(" SECTION"):
+                for key, default in re.findall(r"^\*(\w+)=\*\n.*?Default: \*([^*]+)\*", text, flags=re.M | re.S):
+                    manual.append((name.split()[0].strip("[]").capitalize(), key, default))
+        self.assertEqual([(section, key) for section, key, _ in shipped], code)
+        self.assertEqual(manual, shipped)
+
+
+class Catalog(unittest.TestCase):
+    def test_entries(self):
+        entries = re.split(r"^-- (\w+)\n", Path(CATALOG).read_text(), flags=re.M)
+        texts = dict(zip(entries[1::2], entries[2::2]))
+        self.assertEqual(len(texts), len(entries) // 2, "an id is there twice")
+        messages = re.findall(r'#define (MESSAGE_\w+) "([0-9a-f]{32})"', read("daemon/messages.h"))
+        self.assertTrue(messages)
+        self.assertEqual(len(messages), read("daemon/messages.h").count("#define"))
+        self.assertEqual(set(texts), {id for _, id in messages} | {id for _, id in findings()})
+        for text in texts.values():
+            header, body = text.split("\n\n", 1)
+            self.assertRegex(header, r"^Subject: \S.*\nDefined-By: vfioalign\nDocumentation: man:vfioalignctl\(1\)$")
+            self.assertGreater(len(body.strip()), 20)
+        for id, message in findings():
+            self.assertIn(f"The finding is {id},", texts[message])
+
+    def test_compiles(self):
+        """journalctl takes it."""
+        import shutil
+        import tempfile
+        if not shutil.which("journalctl"):
+            self.skipTest("no journalctl")
+        with tempfile.TemporaryDirectory() as root:
+            place = Path(root) / "usr/lib/systemd/catalog"
+            place.mkdir(parents=True)
+            shutil.copy(CATALOG, place / "vfioalignd.catalog")
+            run = subprocess.run(["journalctl", "--update-catalog", f"--root={root}"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True)
+            self.assertEqual((run.returncode, run.stdout), (0, ""))
+
+
+if __name__ == "__main__":
+    unittest.main()

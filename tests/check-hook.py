@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""vfioalignctl hook against a bus of its own: what libvirt gets, and how long it waits, whatever state the daemon
+is in. Bounds on time are generous: the machine may be busy."""
+
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from private_bus import Bus, Daemon, domain
+
+DAEMON, CTL = sys.argv[1:3]
+del sys.argv[1:3]
+
+SLACK = 5.0
+PHASES = [("prepare", "begin"), ("start", "begin"), ("started", "begin"), ("stopped", "end"), ("release", "end"),
+          ("reconnect", "begin"), ("migrate", "begin"), ("no-such", "phase")]
+
+
+def can_overlay():
+    run = subprocess.run(["unshare", "--mount", "mount", "-t", "overlay", "overlay", "-o", "lowerdir=/etc:/usr", "/etc"],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return run.returncode == 0
+
+
+OVERLAY = can_overlay()
+
+
+class Hook(unittest.TestCase):
+    def setUp(self):
+        self.bus = Bus()
+        self.addCleanup(self.bus.close)
+
+    def configure(self, text):
+        """Runs the hook with a configuration of its own, in a mount namespace: /etc stays as it is."""
+        if not OVERLAY:
+            self.skipTest("no overlay on /etc")
+        self.etc = tempfile.TemporaryDirectory()
+        self.addCleanup(self.etc.cleanup)
+        place = Path(self.etc.name) / "vfioalignd.conf.d"
+        place.mkdir()
+        (place / "99-test.conf").write_text(text)
+        return ["unshare", "--mount", "sh", "-c",
+                f"mount -t overlay overlay -o lowerdir={self.etc.name}:/etc /etc && exec \"$@\"", "sh"]
+
+    def run_hook(self, phase, prefix=(), stdin=domain(), env=None):
+        """(exit status, seconds, standard error)"""
+        start = time.monotonic()
+        run = subprocess.run([*prefix, CTL, "hook", "guest", *phase, "-"], env=env or self.bus.env, input=stdin,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        self.assertEqual(run.stdout, b"")
+        return run.returncode, time.monotonic() - start, run.stderr.decode()
+
+    def assert_all(self, seconds, refuses=False, **kwargs):
+        for phase in PHASES:
+            status, took, text = self.run_hook(phase, **kwargs)
+            refused = refuses and phase[0] == "prepare"
+            self.assertEqual(status, 4 if refused else 0, f"{phase}: {text}")
+            self.assertLess(took, seconds, phase)
+            if refused:
+                self.assertIn("NoAnswer=refuse", text)
+
+    def start_daemon(self):
+        daemon = Daemon(DAEMON, self.bus)
+        self.addCleanup(daemon.close)
+        return daemon
+
+    def test_running(self):
+        daemon = self.start_daemon()
+        self.assert_all(SLACK)
+        self.assertIn("Guest 'guest' may start", daemon.log)
+        self.assert_all(SLACK, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+
+    def test_running_junk(self):
+        """An XML that the daemon cannot read is no answer."""
+        self.start_daemon()
+        for junk in b"", b"junk", b" " * ((4 << 20) + 1):
+            self.assert_all(SLACK, stdin=junk)
+        self.assert_all(SLACK, stdin=b"junk", refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+
+    def test_absent(self):
+        self.assert_all(SLACK)
+        self.assert_all(SLACK, refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+
+    def test_no_bus(self):
+        env = dict(self.bus.env, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent/bus")
+        self.assert_all(SLACK, env=env)
+        self.assert_all(SLACK, env=env, refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+
+    def test_stopped(self):
+        """A daemon that hangs: prepare waits for its deadline, nothing else waits."""
+        self.start_daemon().signal(signal.SIGSTOP)
+        status, took, _ = self.run_hook(("prepare", "begin"))
+        self.assertEqual(status, 0)
+        self.assertGreater(took, 2)
+        self.assertLess(took, 5 + SLACK)
+        for phase in PHASES[1:]:
+            status, took, text = self.run_hook(phase)
+            self.assertEqual(status, 0, text)
+            self.assertLess(took, SLACK, phase)
+        self.assert_all(1 + SLACK, refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=1\n"))
+
+    def test_bus_hangs(self):
+        """A bus that takes the connection and says nothing: no bus timeout covers that, the alarm does."""
+        path = self.bus.dir.name + "/mute"
+        with socket.socket(socket.AF_UNIX) as mute:
+            mute.bind(path)
+            mute.listen()
+            env = dict(self.bus.env, DBUS_SYSTEM_BUS_ADDRESS="unix:path=" + path)
+            prefix = self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=1\n")
+            self.assert_all(1 + SLACK, env=env, refuses=True, prefix=prefix)
+            self.assert_all(1 + SLACK, env=env, prefix=self.configure("[Guest]\nHookDeadlineSec=1\n"))
+
+    def test_stdin_hangs(self):
+        """libvirt that does not finish its XML"""
+        self.start_daemon()
+        prefix = self.configure("[Guest]\nHookDeadlineSec=1\n")
+        for phase in PHASES:
+            with subprocess.Popen([*prefix, CTL, "hook", "guest", *phase, "-"], env=self.bus.env, stdin=subprocess.PIPE) as run:
+                run.stdin.write(b"<domain>")
+                run.stdin.flush()
+                self.assertEqual(run.wait(1 + SLACK), 0, phase)
+
+    def test_bad_configuration(self):
+        """An error in the file is the daemon's to report; the hook goes by the defaults."""
+        self.assert_all(SLACK, prefix=self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=never\n"))
+
+    def test_switched_off(self):
+        if not OVERLAY:
+            self.skipTest("no mount namespace")
+        self.start_daemon().signal(signal.SIGSTOP)
+        prefix = ["unshare", "--mount", "sh", "-c",
+                  "mount -t tmpfs tmpfs /run && mkdir /run/vfioalign && : >/run/vfioalign/off && exec \"$@\"", "sh"]
+        self.assert_all(SLACK, prefix=prefix)
+
+    def test_never_started(self):
+        """A call does not start a daemon that was stopped, though the bus could."""
+        bus = Bus(activates="org.vfioalign1")
+        self.addCleanup(bus.close)
+        for phase in PHASES:
+            self.assertEqual(self.run_hook(phase, env=bus.env)[0], 0)
+        run = subprocess.run([CTL, "status"], env=bus.env, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("systemctl start vfioalignd", run.stderr)
+        self.assertFalse(bus.activated())
+        subprocess.run(["busctl", "--address=" + bus.address, "call", "org.vfioalign1", "/org/vfioalign1",
+                        "org.vfioalign1.Manager", "GetReport"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.assertTrue(bus.activated())
+
+    def test_usage(self):
+        for args in [], ["guest"], ["guest", "prepare", "begin"], ["guest", "prepare", "begin", "-", "more"]:
+            run = subprocess.run([CTL, "hook", *args], env=self.bus.env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.assertEqual(run.returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

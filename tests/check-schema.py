@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What vfioalignctl prints as JSON follows fleet/audit.schema.json, on this host and on made-up ones; and all
+that it prints is described there."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from schema import Report
+
+CTL, SCHEMA = sys.argv[1:3]
+del sys.argv[1:3]
+
+NONE = "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+
+
+def write(root, path, text):
+    path = Path(root) / path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def write_host(root):
+    """A 6.x host with a GPU in use by QEMU, and the module switched off."""
+    gpu = "sys/bus/pci/devices/0000:41:00.0/"
+    write(root, "proc/sys/kernel/osrelease", "6.12.0-test\n")
+    write(root, "proc/kallsyms", "0 T vmf_insert_pfn_pmd\n0 T vmf_insert_pfn_pud\n"
+                                 "0 t vfio_pci_mmap_huge_fault\t[vfio_pci_core]\n")
+    write(root, "sys/module/vfio_pci_core/refcnt", "1\n")
+    write(root, "sys/module/vfio_align/parameters/enabled", "N\n")
+    write(root, "sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n")
+    write(root, gpu + "vendor", "0x10de\n")
+    write(root, gpu + "device", "0x2330\n")
+    write(root, gpu + "class", "0x030200\n")
+    write(root, gpu + "resource", NONE + "0x0000380000000000 0x000038007fffffff 0x000000000014220c\n")
+    os.symlink("../../../../kernel/iommu_groups/12", Path(root) / gpu / "iommu_group")
+    os.symlink("../../../../bus/pci/drivers/vfio-pci", Path(root) / gpu / "driver")
+    write(root, "proc/4242/comm", "qemu\n")
+    write(root, "proc/4242/cmdline", "qemu\0-device\0vfio-pci,host=0000:41:00.0\0")
+    write(root, "proc/4242/maps", "7f10c0001000-7f1140001000 rw-s 10000000000 00:13 1065 anon_inode:[vfio-device]\n")
+    write(root, "usr/bin/qemu-system-x86_64", "#!/bin/sh\n")
+
+
+class Schema(unittest.TestCase):
+    def setUp(self):
+        self.report = Report(SCHEMA)
+
+    def run_ctl(self, *args):
+        run = subprocess.run([CTL, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        return run.stdout
+
+    def test_this_host(self):
+        for verb in "audit", "mappings":
+            report = self.report.check(self.run_ctl(verb, "--json"))
+            self.assertEqual(report["kernel"]["release"], os.uname().release)
+
+    def test_made_up_host(self):
+        with tempfile.TemporaryDirectory() as root:
+            write_host(root)
+            report = self.report.check(self.run_ctl("audit", "--json", "--root", root))
+            (device,) = report["devices"]
+            self.assertEqual((device["address"], device["driver"], device["iommu_group"]),
+                             ("0000:41:00.0", "vfio-pci", 12))
+            self.assertEqual([p["by"] for p in device["bars"][0]["placements"]],
+                             ["kernel", "/usr/bin/qemu-system-x86_64"])
+            (mapping,) = report["mappings"]
+            self.assertEqual((mapping["device"], mapping["verdict"]["page_size"]), ("0000:41:00.0", 4096))
+            ids = [f["id"] for f in report["findings"]]
+            self.assertIn("module-disabled", ids)
+            self.assertIn("mapping-small-pages", ids)
+            # What is shown to people comes from the same document.
+            text = self.run_ctl("audit", "--root", root)
+            for word in ids + ["0000:41:00.0", "2 GiB", "6.12.0-test"]:
+                self.assertIn(word, text)
+
+    def test_bare_host(self):
+        with tempfile.TemporaryDirectory() as root:
+            report = self.report.check(self.run_ctl("audit", "--json", "--root", root))
+            facts = [f for part in (report["kernel"], report["module"]) for f in part.values() if isinstance(f, dict)]
+            self.assertEqual((report["devices"], report["iommu"]["value"]), ([], "unknown"))
+            self.assertIn("unknown", {f["value"] for f in facts})
+            self.run_ctl("audit", "--root", root)
+
+    def test_exit_status(self):
+        with tempfile.TemporaryDirectory() as root:
+            write_host(root)
+            for severity, code in ("info", 3), ("warning", 3), ("error", 0), ("dire", 2):
+                run = subprocess.run([CTL, "audit", "--root", root, "--fail-on", severity], stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL)
+                self.assertEqual(run.returncode, code, severity)
+            for args, code in (["audit", "--root", root + "/none"], 1), (["audit", "word"], 2), (["audit", "-x"], 2):
+                run = subprocess.run([CTL, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                self.assertEqual(run.returncode, code, args)
+                self.assertNotEqual(run.stderr, "")
+            with open("/dev/full", "w") as full:
+                run = subprocess.run([CTL, "audit", "--json", "--root", root], stdout=full, stderr=subprocess.DEVNULL)
+                self.assertEqual(run.returncode, 1)
+
+    def test_schema_bites(self):
+        """A document that breaks its promise is turned away."""
+        import copy
+        import json
+        import jsonschema
+        good = self.report.check(self.run_ctl("audit", "--json"))
+
+        def broken(change):
+            report = copy.deepcopy(good)
+            change(report)
+            with self.assertRaises(jsonschema.ValidationError):
+                self.report.check(json.dumps(report))
+
+        broken(lambda r: r.pop("kernel"))
+        broken(lambda r: r.update(schema_version=2))
+        broken(lambda r: r["kernel"]["vfio"].update(value="maybe"))
+        broken(lambda r: r.update(surprise=1))
+
+
+if __name__ == "__main__":
+    unittest.main()
