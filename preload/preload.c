@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libvfioalign-preload.so: for a VMM that leaves the address of a VFIO mapping to a kernel that does not align it.
+ *
+ * Takes the place of mmap() and mmap64(), and gives large shared mappings of VFIO devices an address that is
+ * congruent with their offset at the largest page that fits. Everything else, and whatever goes wrong, is the plain
+ * system call. It keeps no state, allocates nothing, calls only what is async-signal-safe, and can sit in any
+ * process. */
+
+/* With 64-bit offsets by redirection, a definition of mmap() would come out as mmap64(). */
+#undef _FILE_OFFSET_BITS
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/switch.h"
+
+#if UINTPTR_MAX != UINT64_MAX
+#error "SYS_mmap takes an offset in bytes on 64-bit machines only"
+#endif
+
+/* The tests have paths of their own. */
+#ifndef SWITCH_PATH
+#define SWITCH_PATH "/" SWITCH_FILE
+#define CMDLINE_PATH "/proc/cmdline"
+#define DEVICE_GROUP "anon_inode:[vfio-device]"   /* from a group's descriptor */
+#define DEVICE_CDEV "/dev/vfio/devices/vfio"      /* a character device of its own, since 6.6 */
+#endif
+
+/* include/linux/vfio_pci_core.h: a region's index stands above its offset in the file */
+#define REGION_OFFSET_MASK ((UINT64_C(1) << 40) - 1)
+
+#define _public_ __attribute__((visibility("default")))
+
+static void *plain_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset)
+{
+        return (void *) syscall(SYS_mmap, address, size, prot, flags, fd, offset);
+}
+
+static bool is_vfio_device(int fd)
+{
+        char path[sizeof("/proc/self/fd/") + 10] = "/proc/self/fd/", digits[11], target[64];
+        char *out = path + strlen(path);
+        size_t n = 0;
+        ssize_t length;
+
+        do
+                digits[n++] = (char) ('0' + fd % 10);
+        while (fd /= 10);
+        while (n > 0)
+                *out++ = digits[--n];
+        *out = '\0';
+
+        length = readlink(path, target, sizeof(target) - 1);
+        if (length < 0)
+                return false;
+        target[length] = '\0';
+        return strncmp(target, DEVICE_GROUP, strlen(DEVICE_GROUP)) == 0 ||
+               strncmp(target, DEVICE_CDEV, strlen(DEVICE_CDEV)) == 0;
+}
+
+/* As switched_off() of util/switch.c, without its allocations. */
+static bool is_switched_off(void)
+{
+        static const char word[] = "vfioalign=off";
+        char text[4096];
+        ssize_t size;
+        int fd;
+
+        if (access(SWITCH_PATH, F_OK) == 0)
+                return true;
+        fd = open(CMDLINE_PATH, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        size = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        if (size < 0)
+                return false;
+        text[size] = '\0';
+        for (const char *p = text; (p = strstr(p, word)); p++)
+                if ((p == text || p[-1] == ' ') && strchr(" \n", p[strlen(word)]))
+                        return true;
+        return false;
+}
+
+/* Is there a whole page of `page` bytes in the mapping, once it is congruent? */
+static bool has_page(uint64_t page, uint64_t offset, uint64_t size)
+{
+        uint64_t first = (offset + page - 1) / page * page;
+
+        return offset + size >= first + page;
+}
+
+static bool is_congruent(const void *address, off_t offset, uint64_t align)
+{
+        return (((uintptr_t) address - (uint64_t) offset) & (align - 1)) == 0;
+}
+
+/* Maps the same once more where it is congruent. Returns MAP_FAILED where that cannot be done. */
+static void *aligned_mmap(size_t size, int prot, int flags, int fd, off_t offset, uint64_t align)
+{
+        uint64_t start, address;
+        void *reserved, *mapped;
+
+        if (size > SIZE_MAX - align)
+                return MAP_FAILED;
+        reserved = plain_mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (reserved == MAP_FAILED)
+                return MAP_FAILED;
+        start = (uintptr_t) reserved;
+        address = start + (((uint64_t) offset - start) & (align - 1));
+
+        mapped = plain_mmap((void *) address, size, prot, flags | MAP_FIXED, fd, offset);
+        /* Should that have failed, its part of the reservation may be gone, and be another thread's by now: only what
+         * is around it is surely ours. */
+        if (address > start)
+                munmap((void *) start, address - start);
+        if (start + align > address)
+                munmap((void *) (address + size), start + align - address);
+        return mapped;
+}
+
+_public_ void *mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset)
+{
+        const int type = flags & MAP_TYPE, not_ours = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS
+#ifdef MAP_32BIT
+                                                      | MAP_32BIT
+#endif
+                ;
+        const uint64_t base = (uint64_t) sysconf(_SC_PAGESIZE), pmd = base * (base / 8), pud = pmd * (base / 8);
+        const uint64_t in_region = (uint64_t) offset & REGION_OFFSET_MASK;
+        void *plain = plain_mmap(address, size, prot, flags, fd, offset), *mapped;
+        int saved = errno;
+        uint64_t align;
+
+        /* What fails plainly fails; what is not one of ours is done. */
+        if (plain == MAP_FAILED || address || fd < 0 || size < pmd || flags & not_ours ||
+            (type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
+                return plain;
+
+        size = (size + base - 1) & ~(base - 1);
+        align = has_page(pud, in_region, size) ? pud : has_page(pmd, in_region, size) ? pmd : 0;
+        if (!align || is_congruent(plain, offset, align) || !is_vfio_device(fd) || is_switched_off()) {
+                errno = saved;
+                return plain;
+        }
+
+        mapped = aligned_mmap(size, prot, flags, fd, offset, align);
+        if (mapped != MAP_FAILED)
+                munmap(plain, size);
+        errno = saved;
+        return mapped != MAP_FAILED ? mapped : plain;
+}
+
+_public_ void *mmap64(void *address, size_t size, int prot, int flags, int fd, off64_t offset)
+{
+        return mmap(address, size, prot, flags, fd, offset);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs with a build of the preload library for which a memfd with a certain name is a VFIO device, and which looks for
+ * the switch in the working directory. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "test.h"
+#include "util/macro.h"
+
+#define DEVICE "vfio-test" /* as tests/unit/meson.build has it */
+
+static int new_device(const char *name)
+{
+        int fd = memfd_create(name, MFD_CLOEXEC);
+
+        assert_true(fd >= 0);
+        assert_int_equal(ftruncate(fd, (off_t) (3 * (UINT64_C(1) << 40))), 0); /* sparse */
+        return fd;
+}
+
+/* Moves the address that the kernel would choose next by an odd number of pages, so that nothing is aligned by
+ * chance; too large for any hole that is there. */
+static void jitter(void)
+{
+        void *p = mmap(NULL, GIB(16) + KIB(12), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        assert_ptr_not_equal(p, MAP_FAILED);
+}
+
+static bool is_congruent(const void *p, uint64_t offset, uint64_t align)
+{
+        return ((uintptr_t) p - offset) % align == 0;
+}
+
+/* Maps twice: luck does not come two times in a row. */
+static bool maps_congruent(int fd, uint64_t offset, size_t size, int flags, uint64_t align)
+{
+        bool all = true;
+
+        for (unsigned i = 0; i < 2; i++) {
+                void *p;
+
+                jitter();
+                p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, (off_t) offset);
+                assert_ptr_not_equal(p, MAP_FAILED);
+                all = all && is_congruent(p, offset, align);
+        }
+        return all;
+}
+
+static void test_is_loaded(void **state)
+{
+        Dl_info info;
+
+        (void) state;
+        assert_true(dladdr(dlsym(RTLD_DEFAULT, "mmap"), &info) != 0);
+        assert_non_null(strstr(info.dli_fname, "preload"));
+        assert_true(dladdr(dlsym(RTLD_DEFAULT, "mmap64"), &info) != 0);
+        assert_non_null(strstr(info.dli_fname, "preload"));
+}
+
+static void test_congruent(void **state)
+{
+        static const struct {
+                uint64_t offset, size, align;
+        } cases[] = {
+                {0, GIB(2), GIB(1)},
+                {0, GIB(1), GIB(1)},
+                {(UINT64_C(2) << 40), GIB(4), GIB(1)},             /* another region */
+                {(UINT64_C(2) << 40) + KIB(64), GIB(2), GIB(1)},   /* starts behind an MSI-X table */
+                {(UINT64_C(2) << 40) + KIB(64), GIB(1), MIB(2)},   /* no whole gigabyte is left in it */
+                {0, MIB(2), MIB(2)},
+                {0, GIB(1) - MIB(2), MIB(2)},
+                {0, MIB(2) + 1, MIB(2)}, /* a length that is no whole page */
+                {MIB(1), MIB(4), MIB(2)},
+        };
+        int fd = new_device(DEVICE);
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                if (!maps_congruent(fd, cases[i].offset, cases[i].size, MAP_SHARED, cases[i].align))
+                        fail_msg("%#jx + %#jx", (uintmax_t) cases[i].offset, (uintmax_t) cases[i].size);
+        assert_true(maps_congruent(fd, 0, GIB(1), MAP_SHARED_VALIDATE, GIB(1)));
+        close(fd);
+}
+
+/* What is none of its business goes to the kernel as it is. */
+static void test_others(void **state)
+{
+        int fd = new_device(DEVICE), file = new_device("a file");
+        char *here, *p;
+
+        (void) state;
+        assert_false(maps_congruent(file, 0, GIB(2), MAP_SHARED, GIB(1)));
+        assert_false(maps_congruent(fd, 0, GIB(2), MAP_PRIVATE | MAP_NORESERVE, GIB(1)));
+        assert_false(maps_congruent(-1, 0, GIB(2), MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, GIB(1)));
+        assert_false(maps_congruent(fd, 0, MIB(2) - KIB(4), MAP_SHARED, MIB(2)));
+        assert_false(maps_congruent(fd, MIB(1), MIB(2), MAP_SHARED, MIB(2))); /* has no whole page */
+
+        here = mmap(NULL, GIB(3), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        assert_ptr_not_equal(here, MAP_FAILED);
+        here += KIB(4);
+        p = mmap(here, GIB(2), PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+        assert_ptr_equal(p, here);
+        errno = 0;
+        p = mmap(here, GIB(2), PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+        assert_ptr_equal(p, MAP_FAILED);
+        assert_int_equal(errno, EEXIST);
+        munmap(here, GIB(2));
+        p = mmap(here, GIB(1), PROT_READ, MAP_SHARED, fd, 0); /* a hint counts */
+        assert_ptr_equal(p, here);
+        close(file);
+        close(fd);
+}
+
+static void test_failures(void **state)
+{
+        int fd = new_device(DEVICE), read_only;
+        char path[64];
+
+        (void) state;
+        /* Not writable: the kernel's own error, and nothing that ends up mapped */
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        read_only = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(read_only >= 0);
+        errno = 0;
+        assert_ptr_equal(mmap(NULL, GIB(1), PROT_WRITE, MAP_SHARED, read_only, 0), MAP_FAILED);
+        assert_int_equal(errno, EACCES);
+        assert_true(maps_congruent(fd, 0, GIB(1), MAP_SHARED, GIB(1)));
+
+        errno = 0;
+        assert_ptr_equal(mmap(NULL, GIB(1), PROT_READ, MAP_SHARED, fd, 1), MAP_FAILED);
+        assert_int_equal(errno, EINVAL);
+        errno = 0;
+        assert_ptr_equal(mmap(NULL, SIZE_MAX - KIB(4), PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
+        assert_int_equal(errno, ENOMEM);
+        errno = 0;
+        assert_ptr_equal(mmap(NULL, UINT64_C(1) << 60, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
+        assert_int_equal(errno, ENOMEM);
+        errno = 0;
+        assert_ptr_equal(mmap(NULL, GIB(1), PROT_READ, MAP_SHARED, 9999, 0), MAP_FAILED);
+        assert_int_equal(errno, EBADF);
+        errno = 0;
+        assert_ptr_equal(mmap(NULL, 0, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
+        assert_int_equal(errno, EINVAL);
+
+        errno = ELOOP; /* success leaves it alone */
+        assert_true(maps_congruent(fd, 0, GIB(1), MAP_SHARED, GIB(1)));
+        assert_int_equal(errno, ELOOP);
+        close(read_only);
+        close(fd);
+}
+
+static unsigned count_mappings(void)
+{
+        FILE *maps = fopen("/proc/self/maps", "re");
+        char line[512];
+        unsigned n = 0;
+
+        assert_non_null(maps);
+        while (fgets(line, sizeof(line), maps))
+                n += strstr(line, DEVICE) != NULL;
+        fclose(maps);
+        return n;
+}
+
+/* Nothing of the reservation stays, and what is mapped is the file, whole. */
+static void test_trims(void **state)
+{
+        int fd = new_device(DEVICE);
+        char line[512], *p;
+        FILE *maps;
+        unsigned found = 0, mapped = 0, before = count_mappings();
+
+        (void) state;
+        jitter();
+        p = mmap(NULL, GIB(2), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        assert_ptr_not_equal(p, MAP_FAILED);
+        assert_int_equal(pwrite(fd, "first", 5, 0), 5);
+        assert_int_equal(pwrite(fd, "last", 4, (off_t) (GIB(2) - 4)), 4);
+        assert_memory_equal(p, "first", 5);
+        assert_memory_equal(p + GIB(2) - 4, "last", 4);
+        p[GIB(1)] = 'x';
+        assert_int_equal(pread(fd, line, 1, (off_t) GIB(1)), 1);
+        assert_int_equal(line[0], 'x');
+
+        maps = fopen("/proc/self/maps", "re");
+        assert_non_null(maps);
+        while (fgets(line, sizeof(line), maps)) {
+                unsigned long start, end;
+                char prot[5];
+
+                assert_int_equal(sscanf(line, "%lx-%lx %4s", &start, &end, prot), 3);
+                if (start == (uintptr_t) p) {
+                        found++;
+                        assert_int_equal(end - start, GIB(2));
+                }
+                mapped += strstr(line, DEVICE) != NULL;
+                if (streq(prot, "---p") && !strchr(line, '/'))
+                        assert_true(end - start < GIB(1));
+        }
+        fclose(maps);
+        assert_int_equal(found, 1);
+        assert_int_equal(mapped, before + 1);
+        assert_int_equal(munmap(p, GIB(2)), 0);
+        close(fd);
+}
+
+static void write_file(const char *path, const char *text)
+{
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+        close(fd);
+}
+
+static void test_switch(void **state)
+{
+        static const struct {
+                const char *cmdline;
+                bool off;
+        } cases[] = {
+                {"quiet vfioalign=off\n", true}, {"vfioalign=off quiet\n", true}, {"vfioalign=off", true},
+                {"quiet vfioalign=offline\n", false}, {"xvfioalign=off\n", false}, {"vfioalign=on\n", false},
+                {"xvfioalign=off vfioalign=off\n", true}, {"", false},
+        };
+        int fd = new_device(DEVICE);
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                write_file("cmdline", cases[i].cmdline);
+                if (maps_congruent(fd, 0, GIB(2), MAP_SHARED, GIB(1)) == cases[i].off)
+                        fail_msg("\"%s\"", cases[i].cmdline);
+        }
+        write_file("off", "");
+        assert_false(maps_congruent(fd, 0, GIB(2), MAP_SHARED, GIB(1)));
+        unlink("off");
+        unlink("cmdline");
+        assert_true(maps_congruent(fd, 0, GIB(2), MAP_SHARED, GIB(1)));
+        close(fd);
+}
+
+static int setup(void **state)
+{
+        static char dir[] = "/tmp/vfioalign-preload-XXXXXX";
+
+        *state = dir;
+        return mkdtemp(dir) && chdir(dir) == 0 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+        return chdir("/") == 0 && rmdir(*state) == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                /* Before there are holes into which the kernel would put small mappings. */
+                cmocka_unit_test(test_others),    cmocka_unit_test(test_is_loaded), cmocka_unit_test(test_congruent),
+                cmocka_unit_test(test_failures),  cmocka_unit_test(test_trims),     cmocka_unit_test(test_switch),
+        };
+
+        return cmocka_run_group_tests(tests, setup, teardown);
+}
