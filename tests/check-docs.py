@@ -60,6 +60,14 @@ class Manual(unittest.TestCase):
         self.assertEqual(manual, set(re.findall(r"(?<!\w)--[a-z-]+", help_of(DAEMON))))
         self.assertIn(help_of(DAEMON).splitlines()[0], plain(page["SYNOPSIS"]))
 
+    def test_completion(self):
+        source = read("shell-completion/vfioalignctl")
+        shown = re.findall(r"^  ([a-z]+) ?(.*)\n {8}\S", help_of(CTL), flags=re.M)
+        self.assertEqual(re.findall(r"\[([a-z]+)\]='([^']*)'", source),
+                         [(verb, " ".join(re.findall(r"--[a-z-]+", options))) for verb, options in shown])
+        severities = re.search(r"severity_table.*?};", read("audit/finding.c"), flags=re.S)[0]
+        self.assertIn("'" + " ".join(re.findall(r'= "(\w+)"', severities)) + "'", source)
+
     def test_version(self):
         version = re.search(r"version: '([^']+)'", read("meson.build"))[1]
         for program in CTL, DAEMON:
