@@ -2,16 +2,18 @@
 """One real host in a virtual machine: an IOMMU, devices of every kind that matters, and a share with the build."""
 
 import os
+import re
 import shutil
 import subprocess
-import sys
 import time
 
 import images
 from common import BUILD, LAB, TOP, LabError, digest, need, run, say
 
 MEMORY = "4G"
-BOOT_SECONDS = 240  # to the first line of the first scenario; 25 to 50 s are usual
+BOOT_SECONDS = 300  # to the first line of the first scenario; 25 to 50 s are usual
+
+TROUBLE = re.compile(r"Kernel panic|BUG:|Oops|cut here|sysrq: Trigger a crash")
 
 # What stands at which address on the root bus; scenarios get each as $LAB_NAME.
 DEVICES = {
@@ -84,7 +86,9 @@ class Machine:
         self.name = f"{image}-{kernel}-{name}"
         self.share = BUILD / "boots" / self.name
         self.console = BUILD / "logs" / f"console-{self.name}.log"
+        self.messages = BUILD / "logs" / f"qemu-{self.name}.log"
         self.interactive = console == "terminal"
+        self.scenarios = LAB / "scenarios"
         self.qemu = None
 
     def prepare(self, queue, seed, mode, extra):
@@ -97,7 +101,8 @@ class Machine:
         module = images.module(self.kernel) if self.accel is None else None
         if module:
             run(["cp", "-al", f"{module}/usr", str(self.share / "install")])
-        run(["cp", "-a", f"{LAB}/scenarios/.", str(self.share / "scenarios")])
+        for folder in {LAB / "scenarios", self.scenarios}:
+            run(["cp", "-a", f"{folder}/.", str(self.share / "scenarios")])
         run(["cp", "-a", str(build_tools()), str(self.share / "tools")])
         shutil.copy2(LAB / "agent", self.share / "agent")
         env = {f"LAB_{k}": v for k, v in DEVICES.items()}
@@ -122,15 +127,17 @@ class Machine:
             f.truncate(64 << 20)
         self.console.parent.mkdir(parents=True, exist_ok=True)
         self.console.unlink(missing_ok=True)
-        serial = "mon:stdio" if self.interactive else f"file:{self.console}"
+        serial = "-serial mon:stdio" if self.interactive else f"-serial file:{self.console} -monitor none"
+        # The interrupt remapping of intel-iommu needs its part of the irqchip outside the host's kernel.
+        irqchip = ",kernel-irqchip=split" if accel == "kvm" else ""
 
         def at(name):
             return f"addr={DEVICES[name][8:10]}"
 
         command = f"""
-            qemu-system-x86_64 -name {self.name} -machine q35 -smp 2 -m {MEMORY} -display none -no-reboot -nic none
+            setpriv --pdeathsig KILL qemu-system-x86_64 -name {self.name} -machine q35{irqchip} -smp 2 -m {MEMORY} -display none -no-reboot -nic none
             -accel {'tcg,thread=multi' if accel == 'tcg' else accel} -cpu {'max' if accel == 'tcg' else 'host'}
-            -serial {serial} -monitor {'none' if not self.interactive else 'null'}
+            {serial}
             -kernel {kernel}/vmlinuz -initrd {kernel}/initrd
             -drive file={disk},if=virtio,format=raw,snapshot=on
             -virtfs local,path={self.share},mount_tag=lab,security_model=none,multidevs=remap
@@ -145,13 +152,13 @@ class Machine:
             -device pci-testdev,membar=4M,bus=bridge,{at('SHARED_BAR_4M')}
             -device e1000,bus=bridge,{at('SHARED_NIC')}
         """.split()
-        append = "console=ttyS0 intel_iommu=on panic=-1 mitigations=off loglevel=4 systemd.show_status=0"
+        append = "console=ttyS0 intel_iommu=on no_timer_check panic=-1 mitigations=off loglevel=4 systemd.show_status=0"
         command += ["-append", append]
         if self.interactive:
-            command[command.index("-monitor"):command.index("-monitor") + 2] = []
-        out = None if self.interactive else subprocess.PIPE
-        self.qemu = subprocess.Popen(command, stdin=None if self.interactive else subprocess.DEVNULL, stdout=out,
-                                     stderr=None if self.interactive else subprocess.STDOUT)
+            self.qemu = subprocess.Popen(command)
+            return
+        with open(self.messages, "wb") as out:
+            self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
     def finished(self):
         return (self.share / "out" / "finished").exists()
@@ -171,7 +178,8 @@ class Machine:
             self.qemu.wait()
 
     def console_tail(self, lines=40):
-        text = self.console.read_text(errors="replace") if self.console.exists() else ""
-        if self.qemu and self.qemu.stdout and not self.running():
-            text += self.qemu.stdout.read().decode(errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
+        """The end of the console and of what QEMU said, from the first sign of trouble on if there is one."""
+        text = [line for log in (self.console, self.messages) if log.exists()
+                for line in log.read_text(errors="replace").splitlines() if "has no peer" not in line]
+        trouble = next((i for i, line in enumerate(text) if TROUBLE.search(line)), None)
+        return "\n".join(text[-lines:] if trouble is None else text[trouble:trouble + lines])

@@ -4,9 +4,12 @@
 import re
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from common import LAB, LabError
-from machine import BOOT_SECONDS
+from common import LAB, TOP, LabError
+from machine import BOOT_SECONDS, Machine
+
+GRACE_SECONDS = 30  # the agent in the host stops a scenario by itself; after this much longer the host is stuck
 
 
 @dataclass
@@ -16,6 +19,7 @@ class Scenario:
     timeout: int = 120
     own_boot: bool = False
     seed: str = None
+    folder: Path = LAB / "scenarios"
 
 
 @dataclass
@@ -28,26 +32,34 @@ class Result:
     seconds: float = 0
     problems: list = field(default_factory=list)
 
+    def summary(self):
+        return "; ".join([f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped", *self.problems])
 
-def load(name):
-    """Reads the `# key: value` lines at the head of a scenario."""
-    path = LAB / "scenarios" / name
-    if not path.is_file():
-        raise LabError(f"no scenario '{name}' in {path.parent.name}/")
+
+def header(path):
+    """The `# key: value` lines at the head of a scenario."""
     head = {}
     for line in path.read_text().splitlines():
         if not line.startswith("#"):
             break
-        if m := re.match(r"# (hosts|timeout|boot|seed): *(.*)", line):
+        if m := re.match(r"# (\w+): *(.*)", line):
             head[m[1]] = m[2]
+    return head
+
+
+def load(name, folder=LAB / "scenarios"):
+    path = folder / name
+    if not path.is_file():
+        raise LabError(f"no scenario '{name}' in {folder.name}/")
+    head = header(path)
     if "hosts" not in head:
         raise LabError(f"scenario '{name}' has no line '# hosts: IMAGE/KERNEL ...'")
     return Scenario(name, head["hosts"].split(), int(head.get("timeout", 120)), head.get("boot") == "own",
-                    head.get("seed"))
+                    head.get("seed"), folder)
 
 
-def load_all():
-    return [load(p.name) for p in sorted((LAB / "scenarios").iterdir()) if p.is_file()]
+def load_all(folder=LAB / "scenarios"):
+    return [load(p.name, folder) for p in sorted(folder.iterdir()) if p.is_file()]
 
 
 def count_tap(text, result):
@@ -78,69 +90,93 @@ class Follow:
 
     def step(self):
         try:
-            with open(self.path, errors="replace") as f:
+            with open(self.path, "rb") as f:
                 f.seek(self.at)
-                text = f.read()
+                data = f.read()
         except FileNotFoundError:
             return
-        end = text.rfind("\n") + 1
-        self.at += len(text[:end].encode(errors="replace"))
-        for line in text[:end].splitlines():
+        whole = data[:data.rfind(b"\n") + 1]
+        self.at += len(whole)
+        for line in whole.decode(errors="replace").splitlines():
             self.show(line)
 
 
-def run_on(machine, scenarios, show):
-    """Boots the machine, runs the scenarios, and returns a Result of each, and how long the boot took."""
+def run_on(image, kernel, name, scenarios, show):
+    """Runs scenarios on one host, in one boot unless one of them brings the host down: those after it get a new one.
+    Returns the results, and of each boot what it was and how long it took."""
+    results, boots, todo = [], [], scenarios
+    while todo:
+        machine = Machine(image, kernel, f"{name}-{len(boots) + 1}" if boots else name)
+        got, seconds = run_boot(machine, todo, show)
+        results += got
+        boots.append({"host": f"{image}/{kernel}", "name": machine.name, "seconds": seconds})
+        todo = todo[len(got):]
+    return results, boots
+
+
+def run_boot(machine, scenarios, show):
+    """Returns the results up to the scenario that brought the host down, or of all, and the seconds of the boot."""
     host = f"{machine.image}/{machine.kernel}"
-    out = machine.share / "out"
-    results, boot = [], None
-    started = time.monotonic()
+    booted = machine.share / "out" / "booted"
+    results, started = [], time.monotonic()
+    machine.scenarios = scenarios[0].folder
     try:
         machine.start([(s.name, s.timeout) for s in scenarios], scenarios[0].seed)
-        while machine.running() and not (out / "booted").exists() and time.monotonic() - started < BOOT_SECONDS:
+        while machine.running() and not booted.exists() and time.monotonic() - started < BOOT_SECONDS:
             time.sleep(0.2)
-        boot = time.monotonic() - started
-        if (out / "booted").exists():
-            show(f"# {host}: booted in {boot:.0f} s")
+        seconds = round(time.monotonic() - started, 1)
+        if not booted.exists():
+            show(f"# {host}: did not boot; console:\n{comment(machine.console_tail())}")
+            return [Result(s.name, host, failed=1, problems=["the host did not boot"]) for s in scenarios], None
+        show(f"# {host}: booted in {seconds:.0f} s")
         for s in scenarios:
-            results.append(follow(machine, s, out, host, show))
-        machine.wait(30)
+            results.append(follow(machine, s, host, show))
+            if not (machine.share / "out" / f"{s.name}.done").exists():
+                return results, seconds
+        machine.wait(GRACE_SECONDS)
+        return results, seconds
     finally:
         machine.stop()
-    return results, boot
 
 
-def follow(machine, s, out, host, show):
+def comment(text):
+    return "\n".join(f"#   {line}" for line in text.splitlines())
+
+
+def follow(machine, s, host, show):
+    """Shows the TAP of one scenario while it runs, and judges it."""
     result = Result(s.name, host)
-    tap = Follow(out / f"{s.name}.tap", lambda line: show(f"{host} {s.name}: {line}"))
+    out = {what: machine.share / "out" / f"{s.name}.{what}" for what in ("tap", "err", "rc", "left", "done")}
+    tap = Follow(out["tap"], lambda line: show(f"{host} {s.name}: {line}"))
     begin = time.monotonic()
-    done = out / f"{s.name}.done"
-    while machine.running() and not done.exists() and time.monotonic() - begin < s.timeout + 60:
-        if not (out / "booted").exists():
-            break
+    while machine.running() and not out["done"].exists() and time.monotonic() - begin < s.timeout + GRACE_SECONDS:
         tap.step()
         time.sleep(0.2)
     tap.step()
-    result.seconds = time.monotonic() - begin
-    text = (out / f"{s.name}.tap").read_text(errors="replace") if (out / f"{s.name}.tap").exists() else ""
-    count_tap(text, result)
-    if not (out / "booted").exists():
-        result.problems.append("the host did not boot")
-    elif not done.exists():
-        result.problems.append("hung" if machine.running() else "the host went down (panic?)")
+    result.seconds = round(time.monotonic() - begin, 1)
+    count_tap(read(out["tap"]), result)
+    if not out["done"].exists():
+        result.problems.append("the host hangs" if machine.running() else "the host went down")
     else:
-        code = int((out / f"{s.name}.rc").read_text())
+        code = int(read(out["rc"]))
         if code in (124, 137):
-            result.problems.append(f"was stopped after {s.timeout} s")
-        elif code != 0:
+            result.problems.append(f"stopped after {s.timeout} s")
+        elif code != 0 and not result.failed:
             result.problems.append(f"exited with {code}")
-        result.problems += [f"left behind: {line}" for line in (out / f"{s.name}.left").read_text().splitlines()]
-    if result.problems or result.failed:
-        result.failed += bool(result.problems)
-        for p in result.problems:
-            show(f"{host} {s.name}: not ok - {p}")
-        err = out / f"{s.name}.err"
-        if err.exists() and err.stat().st_size:
-            show("# standard error:\n" + "\n".join("#   " + x for x in err.read_text(errors="replace").splitlines()[-20:]))
-        show("# console:\n" + "\n".join("#   " + x for x in machine.console_tail(25).splitlines()))
+        if not (s.own_boot or s.seed):  # nobody comes after it there
+            result.problems += [f"left behind: {line}" for line in read(out["left"]).splitlines()]
+    if not result.problems and not result.failed:
+        return result
+    result.failed += bool(result.problems)
+    for p in result.problems:
+        show(f"{host} {s.name}: not ok - {p}")
+    if error := read(out["err"]):
+        show(f"# standard error:\n{comment(error[-4000:])}")
+    if not out["done"].exists():
+        show(f"# console:\n{comment(machine.console_tail())}")
+    show(f"# more in {machine.share.relative_to(TOP)}/out and {machine.console.relative_to(TOP)}")
     return result
+
+
+def read(path):
+    return path.read_text(errors="replace") if path.exists() else ""
