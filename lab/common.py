@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the parts of the lab share: paths, running commands, telling how far things are."""
 
+import contextlib
+import fcntl
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -60,6 +64,44 @@ def digest(*parts):
             h.update(f.encode() if isinstance(f, str) else f.name.encode() + b"\0" + f.read_bytes())
             h.update(b"\0")
     return h.hexdigest()[:16]
+
+
+_builder = threading.RLock()
+_build_depth = 0
+
+
+@contextlib.contextmanager
+def building():
+    """What is built, one thread of one process builds at a time. May be nested; serves as a decorator too."""
+    global _build_depth
+    with _builder, contextlib.ExitStack() as held:
+        if _build_depth == 0:
+            BUILD.mkdir(parents=True, exist_ok=True)
+            lock = held.enter_context(open(BUILD / "lock", "w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("waiting for another build of the lab")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        _build_depth += 1
+        try:
+            yield
+        finally:
+            _build_depth -= 1
+
+
+def claim(folder, name):
+    """A name of which no other machine is running: the one given, or that with a number behind it. It is claimed as
+    long as the file that comes with it is open."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        claimed = name if number == 1 else f"{name}.{number}"
+        lock = open(folder / f"{claimed}.lock", "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return claimed, lock
+        except BlockingIOError:
+            lock.close()
 
 
 class Cached:

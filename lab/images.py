@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from common import BUILD, LAB, Cached, LabError, digest, need, run, say
+from common import BUILD, LAB, Cached, LabError, building, digest, need, run, say
 
 # name: suite with the kernel, the image whose compiler and headers fit it
 KERNELS = {
@@ -135,6 +135,7 @@ def build_initrd(modules, target):
     shutil.rmtree(tree)
 
 
+@building()
 def kernel(name):
     """The folder of one kernel: vmlinuz, initrd, release, and its modules in lib/modules/RELEASE."""
     suite, _ = KERNELS[name]
@@ -174,6 +175,7 @@ def release_of(name):
     return (kernel(name) / "release").read_text()
 
 
+@building()
 def image(name):
     """The folder of one image: root (the tree, with compiler and headers for dkms) and disk.img."""
     kernels = {k: kernel(k) for k in KERNELS}
@@ -219,6 +221,7 @@ def configure(root):
     (root / "lab").mkdir()
 
 
+@building()
 def module(name):
     """The lib/modules of one kernel with vfio_align in it, and the index anew; None where dkms leaves the kernel
     out, as it must where the kernel has no huge entries for VFIO."""

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import images
-from common import BUILD, LAB, TOP, LabError, digest, need, run, say
+from common import BUILD, LAB, TOP, LabError, building, claim, need, run, say
 
 MEMORY = "4G"
 BOOT_SECONDS = 300  # to the first line of the first scenario; 25 to 50 s are usual
@@ -52,6 +52,7 @@ def accelerator():
     return accel
 
 
+@building()
 def build_install():
     """The build under test as a tree, with the unit enabled as a package would."""
     need("meson", "ninja-build", "pkg-config", "gcc")
@@ -68,6 +69,7 @@ def build_install():
     run(["systemctl", f"--root={tree}", "-q", "enable", "vfioalignd.service"], log)
 
 
+@building()
 def build_tools():
     """Each lab/tools/NAME.c as a static program, so that it runs on every image."""
     target = BUILD / "tools"
@@ -83,7 +85,7 @@ def build_tools():
 class Machine:
     def __init__(self, image, kernel, name, accel=None, console=None):
         self.image, self.kernel, self.accel = image, kernel, accel
-        self.name = f"{image}-{kernel}-{name}"
+        self.name, self.claim = claim(BUILD / "boots", f"{image}-{kernel}-{name}")
         self.share = BUILD / "boots" / self.name
         self.console = BUILD / "logs" / f"console-{self.name}.log"
         self.messages = BUILD / "logs" / f"qemu-{self.name}.log"
@@ -91,6 +93,7 @@ class Machine:
         self.scenarios = LAB / "scenarios"
         self.qemu = None
 
+    @building()
     def prepare(self, queue, seed, mode, extra):
         shutil.rmtree(self.share, ignore_errors=True)
         for d in ("out", "install", "scenarios"):
@@ -176,6 +179,7 @@ class Machine:
             self.qemu.kill()
         if self.qemu:
             self.qemu.wait()
+        self.claim.close()
 
     def console_tail(self, lines=40):
         """The end of the console and of what QEMU said, from the first sign of trouble on if there is one."""
