@@ -32,7 +32,8 @@ PACKAGES = """
 MASKED = """
     serial-getty@ttyS0.service getty@tty1.service systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer
     dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer man-db.timer libvirt-guests.service
-    systemd-networkd-wait-online.service ModemManager.service
+    systemd-networkd-wait-online.service ModemManager.service systemd-binfmt.service
+    modprobe@drm.service modprobe@efi_pstore.service modprobe@loop.service modprobe@dm_mod.service
 """.split()
 
 # Modules nobody loads here; without them an image is a third of the size.
@@ -208,6 +209,10 @@ def image(name):
 def configure(root):
     (root / "etc/hostname").write_text("lab\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 lab\n")
+    # AppArmor compiles its profiles at each boot, and trixie has a hundred: only those of libvirt are looked at here.
+    for profile in (root / "etc/apparmor.d").iterdir():
+        if profile.is_file() and "libvirt" not in profile.name and "virt-aa" not in profile.name:
+            profile.unlink()
     # libvirt starts every emulator once to learn what it can do: one is enough.
     for other in (root / "usr/bin").glob("qemu-system-*"):
         if other.name != "qemu-system-x86_64":
