@@ -33,6 +33,7 @@ static const struct {
 } samples[] = {
         {SAMPLE("plain"), 1, GENERATION_NONE, NULL},
         {SAMPLE("plain-no-plt"), 1, GENERATION_NONE, NULL},
+        {SAMPLE("plain-gib"), 1, GENERATION_NONE, NULL},
         {SAMPLE("area"), 2, GENERATION_PER_AREA, NULL},
         {SAMPLE("area-no-plt"), 2, GENERATION_PER_AREA, NULL},
         {SAMPLE("area-ibt"), 2, GENERATION_PER_AREA, NULL},
@@ -148,6 +149,14 @@ static void test_broken(void **state)
         }
 }
 
+/* A package manager gives files the time of their build. */
+static void keep_time(struct fixture *f, const struct stat *st)
+{
+        const struct timespec times[] = {st->st_mtim, st->st_mtim};
+
+        assert_int_equal(utimensat(f->root.fd, QEMU, times, 0), 0);
+}
+
 static void test_list(void **state)
 {
         struct fixture *f = *state;
@@ -169,7 +178,11 @@ static void test_list(void **state)
         /* Upgraded in between: the path has another binary. */
         fixture_remove(f, QEMU);
         fixture_copy(f, QEMU, sample(SAMPLE("area")));
+        keep_time(f, &facts.emulators[0].stat);
         assert_int_equal(emulator_facts_get(&facts, &f->root, "/" QEMU)->generation, GENERATION_PER_AREA);
+        /* Written over, later */
+        fixture_copy(f, QEMU, sample(SAMPLE("region")));
+        assert_int_equal(emulator_facts_get(&facts, &f->root, "/" QEMU)->generation, GENERATION_PER_REGION);
         fixture_remove(f, QEMU);
         assert_null(emulator_facts_get(&facts, &f->root, "/" QEMU));
         assert_int_equal(facts.n_emulators, 3);

@@ -66,6 +66,7 @@ static void test_tree(void **state)
         const struct device *d;
 
         write_device(f, "10000:e1:00.0", RESOURCE_GPU, "0x030200\n");
+        write_device(f, "2000:00:00.0", NULL, "0x020000\n");
         write_device(f, "0000:41:00.0", RESOURCE_GPU, "0x030200\n");
         fixture_link(f, PCI "0000:41:00.0/iommu_group", "../../../../kernel/iommu_groups/12");
         fixture_link(f, PCI "0000:41:00.0/driver", "../../../../bus/pci/drivers/vfio-pci");
@@ -77,9 +78,10 @@ static void test_tree(void **state)
         assert_ok(device_facts_read(&facts, &f->root));
         assert_int_equal(facts.iommu.value, FACT_YES);
         assert_int_equal(facts.listed.value, FACT_YES);
-        assert_int_equal(facts.n_devices, 4);
+        assert_int_equal(facts.n_devices, 5);
         assert_string_equal(facts.devices[0].bdf, "0000:00:01.0");
-        assert_string_equal(facts.devices[3].bdf, "10000:e1:00.0"); /* a long domain sorts behind */
+        assert_string_equal(facts.devices[3].bdf, "2000:00:00.0");
+        assert_string_equal(facts.devices[4].bdf, "10000:e1:00.0"); /* a long domain sorts behind */
 
         d = device_facts_find(&facts, "0000:41:00.0");
         assert_non_null(d);

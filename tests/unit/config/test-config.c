@@ -142,6 +142,27 @@ static void test_drop_ins(void **state)
         assert_non_null(strstr(problems, DROP_IN "15-x.conf:0: error: cannot be read: "));
 }
 
+/* By name, however the file system lists them: with the last one gone, the one before it counts. */
+static void test_drop_in_order(void **state)
+{
+        static const unsigned written[] = {4, 2, 6, 1, 5, 3};
+        struct fixture *f = *state;
+        char path[64], text[64];
+        struct config c;
+
+        for (size_t i = 0; i < ELEMENTSOF(written); i++) {
+                snprintf(path, sizeof(path), DROP_IN "%u.conf", written[i]);
+                snprintf(text, sizeof(text), "[Guest]\nHookDeadlineSec=%u\n", written[i]);
+                fixture_write(f, path, text);
+        }
+        for (unsigned last = 6; last >= 1; last--) {
+                assert_ok(read_config(f, &c));
+                assert_int_equal(c.hook_deadline_usec, last * USEC_PER_SEC);
+                snprintf(path, sizeof(path), DROP_IN "%u.conf", last);
+                fixture_remove(f, path);
+        }
+}
+
 static void test_odd_bytes(void **state)
 {
         struct fixture *f = *state;
@@ -210,7 +231,8 @@ int main(void)
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 FIXTURE_TEST(test_missing),  FIXTURE_TEST(test_values),   FIXTURE_TEST(test_unknown_key), FIXTURE_TEST(test_bad_value),
-                FIXTURE_TEST(test_drop_ins), FIXTURE_TEST(test_odd_bytes), FIXTURE_TEST(test_shipped),
+                FIXTURE_TEST(test_drop_ins), FIXTURE_TEST(test_drop_in_order),
+                FIXTURE_TEST(test_odd_bytes), FIXTURE_TEST(test_shipped),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
