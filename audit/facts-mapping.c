@@ -117,6 +117,14 @@ static bool has_bar(const struct device *d, const struct mapping *m)
         return false;
 }
 
+static bool fits_any(const struct mapping *m, const struct device_facts *devices)
+{
+        for (size_t i = 0; i < devices->n_devices; i++)
+                if (has_bar(&devices->devices[i], m))
+                        return true;
+        return false;
+}
+
 /* Kernels that fill the whole mapping at the first fault (before 6.12) then show the physical address as offset. */
 static bool resolve_physical(struct mapping *m, const struct device_facts *devices)
 {
@@ -143,7 +151,8 @@ static void resolve(struct mapping *m, const struct device_facts *devices, const
 {
         const char *match = NULL;
 
-        if (resolve_physical(m, devices))
+        /* A physical address can read as a region (2 TiB as region 2): where a BAR fits, the region it is. */
+        if (!fits_any(m, devices) && resolve_physical(m, devices))
                 return;
         for (size_t i = 0; i < c->n; i++) {
                 if (!has_bar(device_facts_find(devices, c->bdf[i]), m))

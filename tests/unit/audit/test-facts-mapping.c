@@ -146,6 +146,11 @@ static void test_resolve(void **state)
         assert_int_equal(m.mappings[0].region, 2);
         assert_int_equal(m.mappings[0].offset, 0);
         mapping_facts_done(&m);
+
+        /* Region 2 reads as 2 TiB, where another function's BAR lies: the region decides */
+        fixture_write(f, PCI "0000:00:08.0/resource", "0x0000020000000000 0x000002ffffffffff 0x000000000014220c\n");
+        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,host=0000:00:05.0");
+        assert_device(f, "0000:00:05.0");
 }
 
 static void test_hint(void **state)
