@@ -190,8 +190,8 @@ static void ignore_problem(const char *file, unsigned line, bool fatal, const ch
 int verb_hook(int argc, char *argv[])
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(root_close) struct root root = {.fd = -EBADF};
         uint64_t deadline, now;
-        struct root root;
         int r;
 
         if (argc != 5) {
