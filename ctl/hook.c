@@ -28,6 +28,8 @@ static struct {
         const char *guest;
         enum phase phase;
         struct config config;
+        char *xml; /* of the domain, as libvirt writes it to our standard input */
+        size_t xml_size;
 } hook;
 
 static enum phase parse_phase(const char *operation, const char *sub)
@@ -94,23 +96,21 @@ static int no_answer(const char *why)
         return CTL_OK;
 }
 
-/* The XML that libvirt writes to our standard input, as a sealed memfd: the daemon can read it without waiting
- * for us and without trusting us. */
+/* Most guests have no device that goes through VFIO; theirs is no business of ours, whatever the daemon's state. */
+static bool mentions_vfio(const char *xml)
+{
+        return strstr(xml, "hostdev") || strstr(xml, "vfio");
+}
+
+/* The XML as a sealed memfd: the daemon can read it without waiting for us and without trusting us. */
 static int xml_to_memfd(void)
 {
-        _cleanup_free_ char *xml = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        size_t size;
-        int r;
+        _cleanup_close_ int fd = memfd_create("domain.xml", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-        r = read_fd(STDIN_FILENO, GUEST_XML_MAX, &xml, &size);
-        if (r < 0)
-                return r;
-        fd = memfd_create("domain.xml", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (fd < 0)
                 return -errno;
-        for (size_t done = 0; done < size;) {
-                ssize_t n = write(fd, xml + done, size - done);
+        for (size_t done = 0; done < hook.xml_size;) {
+                ssize_t n = write(fd, hook.xml + done, hook.xml_size - done);
 
                 if (n < 0)
                         return -errno;
@@ -213,6 +213,12 @@ int verb_hook(int argc, char *argv[])
         now = clock_usec(CLOCK_BOOTTIME);
         arm(deadline > now ? deadline - now : 1);
         log_to_journal = true;
+
+        r = read_fd(STDIN_FILENO, GUEST_XML_MAX, &hook.xml, &hook.xml_size);
+        if (r < 0)
+                return no_answer(r == -EFBIG ? "its XML is larger than 4 MiB" : "its XML cannot be read");
+        if (!mentions_vfio(hook.xml))
+                return CTL_OK;
 
         r = sd_bus_open_system(&bus);
         if (r < 0)

@@ -56,7 +56,7 @@ def accelerator():
 @building()
 def build_install():
     """The build under test as a tree, with the unit enabled as a package would."""
-    need("meson", "ninja-build", "pkg-config", "gcc")
+    run([str(TOP / "tests" / "install-dependencies")])
     log = BUILD / "logs" / "build.log"
     log.unlink(missing_ok=True)
     build, tree = BUILD / "meson", BUILD / "install"

@@ -79,9 +79,9 @@ class Hook(unittest.TestCase):
     def test_running_junk(self):
         """An XML that the daemon cannot read is no answer."""
         self.start_daemon()
-        for junk in b"", b"junk", b" " * ((4 << 20) + 1):
+        for junk in b"", b"junk", b"<hostdev", b" " * ((4 << 20) + 1):
             self.assert_all(SLACK, stdin=junk)
-        self.assert_all(SLACK, stdin=b"junk", refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+        self.assert_all(SLACK, stdin=b"<hostdev", refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
 
     def test_absent(self):
         self.assert_all(SLACK)
@@ -99,11 +99,18 @@ class Hook(unittest.TestCase):
         self.assertEqual(status, 0)
         self.assertGreater(took, 2)
         self.assertLess(took, 5 + SLACK)
+        prefix = self.configure("[Guest]\nHookDeadlineSec=60\n")
         for phase in PHASES[1:]:
-            status, took, text = self.run_hook(phase)
+            status, took, text = self.run_hook(phase, prefix=prefix)
             self.assertEqual(status, 0, text)
             self.assertLess(took, SLACK, phase)
         self.assert_all(1 + SLACK, refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=1\n"))
+
+    def test_no_vfio(self):
+        """A guest without such a device waits for nobody, and nothing refuses it."""
+        self.start_daemon().signal(signal.SIGSTOP)
+        self.assert_all(SLACK, stdin=b"<domain><name>guest</name></domain>",
+                        prefix=self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=60\n"))
 
     def test_bus_hangs(self):
         """A bus that takes the connection and says nothing: no bus timeout covers that, the alarm does."""
