@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fix/fix.h"
+
+#include <string.h>
+
+#include "fixture.h"
+#include "test.h"
+#include "util/macro.h"
+
+#define YES {.value = FACT_YES}
+#define NO {.value = FACT_NO}
+
+static struct device devices[] = {
+        {.bdf = "0000:00:01.0", .class = 0x060400, .group = 1, .n_bars = 1, .bars = {{.size = GIB(2)}}}, /* a bridge */
+        {.bdf = "0000:00:05.0", .group = 5, .n_bars = 2, .bars = {{.size = KIB(4)}, {.index = 1, .size = GIB(2)}}},
+        {.bdf = "0000:00:06.0", .group = 6, .n_bars = 1, .bars = {{.size = MIB(64)}}},
+        {.bdf = "0000:00:07.0", .group = 7, .n_bars = 1, .bars = {{.size = KIB(16)}}},
+};
+
+static struct host new_host(const struct root *root)
+{
+        return (struct host) {
+                .root = root,
+                .kernel = {
+                        .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1), .huge_pmd = YES, .huge_pud = YES,
+                        .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
+                },
+                .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},
+                .devices = {.iommu = YES, .listed = YES, .devices = devices, .n_devices = ELEMENTSOF(devices)},
+        };
+}
+
+static struct guest new_guest(struct hostdev *hostdev, const char *bdf)
+{
+        strcpy(hostdev->bdf, bdf);
+        return (struct guest) {.name = (char *) "guest", .hostdevs = hostdev, .n_hostdevs = 1};
+}
+
+static const char *fix_id(const struct fix *fix)
+{
+        return fix ? fix->id : "none";
+}
+
+static void test_host(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+
+        assert_string_equal(fix_id(fix_for_host(&h)), "module");
+        h.module.loadable.value = FACT_NO;
+        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+
+        h = new_host(&f->root);
+        h.module.loaded.value = h.module.enabled.value = FACT_YES;
+        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+
+        /* 6.12 with the module, and THP in the way */
+        h.kernel.thp = THP_MADVISE;
+        h.kernel.thp_exempt.value = FACT_NO;
+        assert_string_equal(fix_id(fix_for_host(&h)), "thp");
+
+        /* Nothing that a guest could get has a BAR that gains. */
+        h = new_host(&f->root);
+        h.devices.devices = &devices[3];
+        h.devices.n_devices = 1;
+        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+        h.devices.devices = &devices[0]; /* the bridge */
+        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+
+        /* 6.1 */
+        h = new_host(&f->root);
+        h.kernel.huge_pmd.value = h.kernel.huge_pud.value = FACT_NO;
+        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+}
+
+static void test_guest(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct emulator e = {.path = (char *) "/opt/qemu", .generation = GENERATION_NONE};
+        struct hostdev hostdevs[3] = {};
+        struct guest g = new_guest(hostdevs, "0000:00:05.0");
+        struct guest_verdict v;
+
+        /* An emulator that is not there is an unknown one. */
+        v = guest_verdict(&h, &g);
+        assert_string_equal(v.bdf, "0000:00:05.0");
+        assert_int_equal(v.best_page_size, GIB(1));
+        assert_int_equal(v.verdict.limit, CONDITION_UNKNOWN);
+        assert_string_equal(fix_id(fix_for_guest(&h, &g)), "module");
+
+        fixture_write(f, "opt/qemu", "");
+        assert_ok(emulator_read(&e, &f->root, "/opt/qemu"));
+        e.generation = GENERATION_NONE;
+        h.emulators = (struct emulator_facts) {&e, 1};
+        g.emulator = (char *) "/opt/qemu";
+        v = guest_verdict(&h, &g);
+        assert_int_equal(v.verdict.page_size, KIB(4));
+        assert_true(v.verdict.luck);
+        assert_string_equal(fix_id(fix_for_guest(&h, &g)), "module");
+
+        e.generation = GENERATION_PER_AREA;
+        v = guest_verdict(&h, &g);
+        assert_int_equal(v.verdict.page_size, GIB(1));
+        assert_string_equal(fix_id(fix_for_guest(&h, &g)), "none");
+
+        /* The BAR that falls furthest short stands for the guest. */
+        e.generation = GENERATION_NONE;
+        g.n_hostdevs = 3;
+        strcpy(hostdevs[0].bdf, "0000:00:06.0");
+        strcpy(hostdevs[1].bdf, "0000:00:07.0");
+        strcpy(hostdevs[2].bdf, "0000:00:05.0");
+        v = guest_verdict(&h, &g);
+        assert_string_equal(v.bdf, "0000:00:05.0");
+
+        /* Nothing to gain, and devices that are not there */
+        g.n_hostdevs = 2;
+        strcpy(hostdevs[0].bdf, "0000:99:00.0");
+        v = guest_verdict(&h, &g);
+        assert_string_equal(v.bdf, "");
+        assert_string_equal(fix_id(fix_for_guest(&h, &g)), "none");
+        emulator_done(&e);
+}
+
+static void test_table(void **state)
+{
+        const struct config c = config_default();
+
+        (void) state;
+        for (enum remedy r = 0; r < _REMEDY_MAX; r++) {
+                const struct fix *fix = fix_for(r);
+
+                assert_non_null(fix);
+                assert_int_equal(fix->remedy, r);
+                assert_string_equal(fix->id, remedy_to_string(r)); /* the report calls it so, too */
+                assert_true(*fix->plan && !strchr(fix->plan, '\n'));
+                assert_true(fix->policy(&c) >= 0 && fix->policy(&c) < _POLICY_MAX);
+        }
+        assert_null(fix_for(_REMEDY_MAX));
+        assert_int_equal(fix_for(REMEDY_MODULE)->policy(&c), POLICY_ON);
+        assert_int_equal(fix_for(REMEDY_MODULE)->policy(&(struct config) {.module = POLICY_OFF}), POLICY_OFF);
+        assert_int_equal(fix_for(REMEDY_THP)->policy(&c), POLICY_SUGGEST);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_host, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_guest, fixture_setup, fixture_teardown),
+                cmocka_unit_test(test_table),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
