@@ -87,6 +87,10 @@ class Hook(unittest.TestCase):
         self.assert_all(SLACK)
         self.assert_all(SLACK, refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
 
+    def test_no_device(self):
+        """A guest without VFIO devices starts, whatever the daemon does."""
+        self.assert_all(SLACK, stdin=domain(devices=()), prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+
     def test_no_bus(self):
         env = dict(self.bus.env, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent/bus")
         self.assert_all(SLACK, env=env)
