@@ -109,11 +109,15 @@ static void candidates_from_cmdline(struct candidates *c, int process_fd)
         }
 }
 
+/* VFIO maps a BAR that is smaller than a page as a whole page, which has up to 64 KiB (arm64). */
 static bool has_bar(const struct device *d, const struct mapping *m)
 {
-        for (size_t i = 0; d && i < d->n_bars; i++)
-                if (d->bars[i].index == m->region && d->bars[i].size >= m->offset + m->size)
+        for (size_t i = 0; d && i < d->n_bars; i++) {
+                uint64_t size = d->bars[i].size < KIB(64) ? KIB(64) : d->bars[i].size;
+
+                if (d->bars[i].index == m->region && size >= m->offset + m->size)
                         return true;
+        }
         return false;
 }
 

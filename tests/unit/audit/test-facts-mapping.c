@@ -147,6 +147,12 @@ static void test_resolve(void **state)
         assert_int_equal(m.mappings[0].offset, 0);
         mapping_facts_done(&m);
 
+        /* A BAR of 256 bytes, mapped as a page */
+        fixture_write(f, PCI "0000:00:09.0/resource", "0x00000000fe000000 0x00000000fe0000ff 0x0000000000040200\n");
+        WRITE_PROCESS(f, "7f6597f82000-7f6597f83000 rw-s 00000000 00:0e 1058 anon_inode:[vfio-device]\n",
+                      "qemu\0-device\0vfio-pci,host=0000:00:09.0");
+        assert_device(f, "0000:00:09.0");
+
         /* Region 2 reads as 2 TiB, where another function's BAR lies: the region decides */
         fixture_write(f, PCI "0000:00:08.0/resource", "0x0000020000000000 0x000002ffffffffff 0x000000000014220c\n");
         WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,host=0000:00:05.0");
