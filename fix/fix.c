@@ -47,6 +47,9 @@ static bool helps(const struct host *h, enum remedy remedy, enum emulator_genera
         if (!remedy_assume(remedy, &k, &m))
                 return false;
         then = verdict_bar(&k, &m, g, size);
+        if (then.limit == CONDITION_UNKNOWN)
+                /* What limits it next cannot be seen; that this limit goes is sure. */
+                return now.limit == CONDITION_PLACEMENT && remedy == REMEDY_MODULE;
         return then.page_size > now.page_size;
 }
 

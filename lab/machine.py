@@ -42,7 +42,7 @@ def accelerator():
         m = Machine("bookworm", "6.1", "kvm-trial", accel="kvm")
         try:
             m.start([])
-            m.wait(60)
+            m.wait(30)
             accel = "kvm" if m.finished() else "tcg"
         except LabError:
             pass

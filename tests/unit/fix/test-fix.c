@@ -59,6 +59,11 @@ static void test_host(void **state)
         h.kernel.thp_exempt.value = FACT_NO;
         assert_string_equal(fix_id(fix_for_host(&h)), "thp");
 
+        /* 7.3 with THP=madvise: whether the kernel heeds that cannot be seen, and the module lifts what can */
+        h = new_host(&f->root);
+        h.kernel.thp = THP_MADVISE;
+        assert_string_equal(fix_id(fix_for_host(&h)), "module");
+
         /* Nothing that a guest could get has a BAR that gains. */
         h = new_host(&f->root);
         h.devices.devices = &devices[3];
