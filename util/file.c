@@ -5,8 +5,122 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
+#include "array.h"
 #include "macro.h"
+
+static file_observer_t observer;
+static void *observer_data;
+
+void file_observe(file_observer_t f, void *userdata)
+{
+        observer = f;
+        observer_data = userdata;
+}
+
+bool file_is_observed(void)
+{
+        return observer;
+}
+
+void file_tell(enum file_kind kind, const char *path, const char *data, size_t size)
+{
+        if (observer)
+                observer(kind, path, data, size, observer_data);
+}
+
+/* Where a descriptor points to, without a last slash; empty where that cannot be told. */
+static void path_of(int fd, char path[static PATH_MAX])
+{
+        char link[sizeof("/proc/self/fd/") + 10];
+        ssize_t n;
+
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, path, PATH_MAX - 1);
+        path[n < 0 ? 0 : n] = '\0';
+        if (streq(path, "/"))
+                path[0] = '\0';
+}
+
+/* The path by which something was asked for. */
+static void path_asked(int dirfd, const char *path, char asked[static PATH_MAX])
+{
+        size_t n;
+
+        if (dirfd == AT_FDCWD) {
+                snprintf(asked, PATH_MAX, "%s", path);
+                return;
+        }
+        path_of(dirfd, asked);
+        n = strlen(asked);
+        snprintf(asked + n, PATH_MAX - n, "/%s", path);
+}
+
+/* Tells of what was opened: under the path it really has, and of the way there. */
+static void tell_opened(int dirfd, const char *path, int fd, const char *data, size_t size)
+{
+        char asked[PATH_MAX], real[PATH_MAX];
+        struct stat st;
+
+        if (!observer || fstat(fd, &st) < 0)
+                return;
+        path_asked(dirfd, path, asked);
+        path_of(fd, real);
+        if (!streq(asked, real))
+                file_tell(FILE_LINK, asked, real, strlen(real));
+        if (S_ISDIR(st.st_mode))
+                file_tell(FILE_DIRECTORY, real, NULL, 0);
+        else
+                file_tell(FILE_CONTENT, real, data ?: "", size);
+}
+
+/* Some sandboxes know no openat2(); there the paths of a recorded host are trusted. */
+static int open_resolved(int dirfd, const char *path, int flags)
+{
+        static bool missing;
+        struct open_how how = {.flags = (uint64_t) (unsigned) flags, .resolve = RESOLVE_IN_ROOT};
+        int fd = -1;
+
+        if (dirfd == AT_FDCWD || missing) {
+                fd = openat(dirfd, path, flags);
+                return fd < 0 ? -errno : fd;
+        }
+        for (int i = 0; i < 64; i++) { /* EAGAIN: something was renamed meanwhile */
+                fd = (int) syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+                if (fd >= 0 || errno != EAGAIN)
+                        break;
+        }
+        if (fd < 0 && (errno == ENOSYS || (errno == EPERM && syscall(SYS_openat2, dirfd, ".", &how, sizeof(how)) < 0))) {
+                missing = true;
+                return open_resolved(dirfd, path, flags);
+        }
+        return fd < 0 ? -errno : fd;
+}
+
+static int open_quietly(int dirfd, const char *path, int flags)
+{
+        /* openat2() refuses what O_PATH makes meaningless. */
+        return open_resolved(dirfd, *path ? path : ".", flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY));
+}
+
+int open_at(int dirfd, const char *path, int flags)
+{
+        int fd = open_quietly(dirfd, path, flags);
+
+        if (fd >= 0)
+                tell_opened(dirfd, path, fd, NULL, 0);
+        return fd;
+}
+
+bool exists_at(int dirfd, const char *path)
+{
+        _cleanup_close_ int fd = open_at(dirfd, path, O_PATH);
+
+        return fd >= 0;
+}
 
 int read_fd(int fd, size_t max, char **ret, size_t *ret_size)
 {
@@ -49,11 +163,75 @@ int read_fd(int fd, size_t max, char **ret, size_t *ret_size)
 
 int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_size)
 {
-        _cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        _cleanup_close_ int fd = open_quietly(dirfd, path, O_RDONLY | O_NONBLOCK);
+        size_t size;
+        int r;
 
         if (fd < 0)
+                return fd;
+        r = read_fd(fd, max, ret, &size);
+        if (r < 0)
+                return r;
+        tell_opened(dirfd, path, fd, *ret, size);
+        if (ret_size)
+                *ret_size = size;
+        return 0;
+}
+
+static int append(char **text, size_t *size, const char *line, size_t n)
+{
+        char *p;
+
+        if (*size + n > FILE_MAX_SIZE)
+                return -EFBIG;
+        p = realloc(*text, *size + n + 1);
+        if (!p)
+                return -ENOMEM;
+        memcpy(p + *size, line, n);
+        p[*size + n] = '\0';
+        *text = p;
+        *size += n;
+        return 0;
+}
+
+static bool contains_any(const char *line, const char *const words[])
+{
+        for (size_t i = 0; words[i]; i++)
+                if (strstr(line, words[i]))
+                        return true;
+        return false;
+}
+
+int grep_file_at(int dirfd, const char *path, const char *const words[], char **ret)
+{
+        _cleanup_fclose_ FILE *f = NULL;
+        _cleanup_free_ char *line = NULL, *text = calloc(1, 1);
+        size_t capacity = 0, size = 0;
+        ssize_t n;
+        int fd, r;
+
+        if (!text)
+                return -ENOMEM;
+        fd = open_quietly(dirfd, path, O_RDONLY | O_NONBLOCK);
+        if (fd < 0)
+                return fd;
+        f = fdopen(fd, "re");
+        if (!f) {
+                close(fd);
+                return -ENOMEM;
+        }
+        while ((n = getline(&line, &capacity, f)) >= 0) {
+                if (!contains_any(line, words))
+                        continue;
+                r = append(&text, &size, line, (size_t) n);
+                if (r < 0)
+                        return r;
+        }
+        if (ferror(f))
                 return -errno;
-        return read_fd(fd, max, ret, ret_size);
+        tell_opened(dirfd, path, fd, text, size);
+        *ret = TAKE_PTR(text);
+        return 0;
 }
 
 int read_line_at(int dirfd, const char *path, char **ret)
@@ -99,22 +277,115 @@ int read_u64_at(int dirfd, const char *path, int base, uint64_t *ret)
         return parse_u64(line, base, ret);
 }
 
+static int read_link(int dirfd, const char *name, char target[static PATH_MAX])
+{
+        ssize_t n = readlinkat(dirfd, name, target, PATH_MAX);
+
+        if (n < 0)
+                return -errno;
+        if (n >= PATH_MAX)
+                return -ENAMETOOLONG;
+        target[n] = '\0';
+        if (observer) {
+                char asked[PATH_MAX];
+
+                path_asked(dirfd, name, asked);
+                file_tell(FILE_LINK, asked, target, (size_t) n);
+        }
+        return 0;
+}
+
+static int read_target_at(int dirfd, const char *path, char target[static PATH_MAX])
+{
+        const char *slash = strrchr(path, '/');
+        _cleanup_close_ int parent = -EBADF;
+        char folder[PATH_MAX];
+
+        if (!slash)
+                return read_link(dirfd, path, target);
+        if ((size_t) (slash - path) >= sizeof(folder))
+                return -ENAMETOOLONG;
+        snprintf(folder, sizeof(folder), "%.*s", (int) (slash - path), path);
+        parent = open_at(dirfd, folder, O_PATH | O_DIRECTORY);
+        if (parent < 0)
+                return parent;
+        return read_link(parent, slash + 1, target);
+}
+
+int read_link_at(int dirfd, const char *path, char **ret)
+{
+        char target[PATH_MAX], *copy;
+        int r;
+
+        r = read_target_at(dirfd, path, target);
+        if (r < 0)
+                return r;
+        copy = strdup(target);
+        if (!copy)
+                return -ENOMEM;
+        *ret = copy;
+        return 0;
+}
+
 int read_link_name_at(int dirfd, const char *path, char **ret)
 {
         char target[PATH_MAX], *slash, *name;
-        ssize_t n;
+        int r;
 
-        n = readlinkat(dirfd, path, target, sizeof(target));
-        if (n < 0)
-                return -errno;
-        if ((size_t) n >= sizeof(target))
-                return -ENAMETOOLONG;
-        target[n] = '\0';
-
+        r = read_target_at(dirfd, path, target);
+        if (r < 0)
+                return r;
         slash = strrchr(target, '/');
         name = strdup(slash ? slash + 1 : target);
         if (!name)
                 return -ENOMEM;
         *ret = name;
         return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+int list_dir_at(int dirfd, const char *path, struct names *ret)
+{
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_closedir_ DIR *dir = NULL;
+        struct dirent *entry;
+        int fd;
+
+        fd = open_at(dirfd, path, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return fd;
+        dir = fdopendir(fd);
+        if (!dir) {
+                close(fd);
+                return -ENOMEM;
+        }
+        while ((errno = 0, entry = readdir(dir))) {
+                char **slot, target[PATH_MAX];
+
+                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
+                        continue;
+                if (observer && entry->d_type == DT_LNK)
+                        (void) read_link(fd, entry->d_name, target);
+                slot = array_append(names.names, names.n);
+                if (!slot || !(*slot = strdup(entry->d_name)))
+                        return -ENOMEM;
+        }
+        if (errno)
+                return -errno;
+        if (names.n > 0)
+                qsort(names.names, names.n, sizeof(*names.names), compare_names);
+        *ret = TAKE(names, (struct names) {});
+        return 0;
+}
+
+void names_done(struct names *names)
+{
+        for (size_t i = 0; i < names->n; i++)
+                free(names->names[i]);
+        free(names->names);
+        *names = (struct names) {};
 }

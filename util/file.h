@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Reading below a directory. Every path is resolved as if the directory were the root of everything
+ * (openat2(2), RESOLVE_IN_ROOT): symlinks, also absolute ones, stay below it, and magic links (/proc/PID/exe) are
+ * not followed. With AT_FDCWD a path means what it means to everybody. */
+
 /* The largest file that is ever read whole; everything a kernel or an operator gives us is far below. */
 #define FILE_MAX_SIZE (64U << 20)
+
+/* A descriptor (O_CLOEXEC is added) or a negative errno. */
+int open_at(int dirfd, const char *path, int flags);
+
+bool exists_at(int dirfd, const char *path);
 
 /* Reads a file below dirfd whole, at most `max` bytes, and terminates it with NUL.
  * Returns 0, -EFBIG over the bound, or the negative errno of open or read. *ret is the caller's to free. */
@@ -14,14 +24,43 @@ int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
 /* The same from an open descriptor, from its current position on. */
 int read_fd(int fd, size_t max, char **ret, size_t *ret_size);
 
+/* Of a large file only the lines that contain one of the words (up to NULL), each with its newline. */
+int grep_file_at(int dirfd, const char *path, const char *const words[], char **ret);
+
 /* One short line (an attribute of sysfs), trailing white space removed. */
 int read_line_at(int dirfd, const char *path, char **ret);
 
 /* A line holding one number, base as for strtoull. -EINVAL where it holds anything else. */
 int read_u64_at(int dirfd, const char *path, int base, uint64_t *ret);
 
-/* The last component of a symlink's target: the name of a driver, a group, a module. */
+/* A symlink's target; the second, its last component: the name of a driver, a group, a module. */
+int read_link_at(int dirfd, const char *path, char **ret);
 int read_link_name_at(int dirfd, const char *path, char **ret);
+
+struct names {
+        char **names; /* sorted by byte; NULL where there is none */
+        size_t n;
+};
+
+/* What a directory holds, without "." and "..". */
+int list_dir_at(int dirfd, const char *path, struct names *ret);
+void names_done(struct names *names);
 
 /* The whole of s as a number. -EINVAL on anything else, -ERANGE on overflow. */
 int parse_u64(const char *s, int base, uint64_t *ret);
+
+/* How a host is recorded: one observer is told of all that is read here, by absolute path. A file that was read
+ * only in part, or opened and not read, is told with that part; one file can come several times. */
+enum file_kind {
+        FILE_CONTENT,
+        FILE_LINK,      /* data: the target */
+        FILE_DIRECTORY,
+        FILE_ANSWER,    /* path: a question, data: the answer; see root_note() */
+};
+
+typedef void (*file_observer_t)(enum file_kind kind, const char *path, const char *data, size_t size, void *userdata);
+
+/* NULL: nobody. */
+void file_observe(file_observer_t observer, void *userdata);
+bool file_is_observed(void);
+void file_tell(enum file_kind kind, const char *path, const char *data, size_t size);

@@ -4,21 +4,39 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "array.h"
+#include "file.h"
 #include "macro.h"
+
+/* Read at the first question, sorted by question. */
+struct answers {
+        bool read;
+        char *text;
+        struct answer {
+                const char *question, *answer;
+        } *answers;
+        size_t n;
+};
 
 int root_open(struct root *root, const char *dir)
 {
         const char *path = dir ?: "/";
+        _cleanup_free_ struct answers *answers = calloc(1, sizeof(*answers));
         _cleanup_free_ char *copy = strdup(path);
         _cleanup_close_ int fd = -EBADF;
 
-        if (!copy)
+        if (!copy || !answers)
                 return -ENOMEM;
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
 
-        *root = (struct root) {.fd = TAKE_FD(fd), .path = TAKE_PTR(copy), .live = !dir};
+        *root = (struct root) {
+                .fd = TAKE_FD(fd),
+                .path = TAKE_PTR(copy),
+                .live = !dir,
+                .answers = TAKE_PTR(answers),
+        };
         return 0;
 }
 
@@ -27,5 +45,58 @@ void root_close(struct root *root)
         if (root->fd >= 0)
                 close(root->fd);
         free(root->path);
+        if (root->answers) {
+                free(root->answers->text);
+                free(root->answers->answers);
+        }
+        free(root->answers);
         *root = (struct root) {.fd = -EBADF};
+}
+
+static int compare_questions(const void *a, const void *b)
+{
+        return strcmp(((const struct answer *) a)->question, ((const struct answer *) b)->question);
+}
+
+static void read_answers(const struct root *root)
+{
+        struct answers *a = root->answers;
+        char *save = NULL;
+
+        a->read = true;
+        if (read_file_at(root->fd, ANSWERS_FILE, FILE_MAX_SIZE, &a->text, NULL) < 0)
+                return;
+        for (char *line = strtok_r(a->text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                char *tab = strchr(line, '\t');
+                struct answer *slot = tab ? array_append(a->answers, a->n) : NULL;
+
+                if (!slot)
+                        continue;
+                *tab = '\0';
+                *slot = (struct answer) {line, tab + 1};
+        }
+        if (a->n > 0)
+                qsort(a->answers, a->n, sizeof(*a->answers), compare_questions);
+}
+
+char *root_answer(const struct root *root, const char *question)
+{
+        struct answer key = {.question = question}, *found;
+
+        if (root->live)
+                return NULL;
+        if (!root->answers->read)
+                read_answers(root);
+        found = root->answers->n == 0 ? NULL :
+                bsearch(&key, root->answers->answers, root->answers->n, sizeof(key), compare_questions);
+        if (!found)
+                return NULL;
+        root_note(root, question, found->answer);
+        return strdup(found->answer);
+}
+
+void root_note(const struct root *root, const char *question, const char *answer)
+{
+        (void) root;
+        file_tell(FILE_ANSWER, question, answer, strlen(answer));
 }

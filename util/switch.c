@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "switch.h"
 
-#include <fcntl.h>
-
 #include "file.h"
 #include "macro.h"
 
