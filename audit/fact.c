@@ -20,5 +20,6 @@ static const char *const fact_source_table[_FACT_SOURCE_MAX] = {
         [SOURCE_SOCKET_PROBE] = "socket-probe",
         [SOURCE_ELF] = "elf",
         [SOURCE_XML] = "xml",
+        [SOURCE_EMULATOR_PROBE] = "emulator-probe",
 };
 DEFINE_STRING_TABLE(fact_source, enum fact_source);

@@ -25,6 +25,7 @@ enum fact_source {
         SOURCE_SOCKET_PROBE, /* where the kernel puts mappings of a TCP socket */
         SOURCE_ELF,          /* code of the emulator's binary */
         SOURCE_XML,          /* the domain XML */
+        SOURCE_EMULATOR_PROBE, /* the emulator's mmap() calls on a device that does not exist */
         _FACT_SOURCE_MAX,
         _FACT_SOURCE_INVALID = -EINVAL,
 };
