@@ -5,31 +5,69 @@
 #include <errno.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <sys/stat.h>
 
 #include "util/macro.h"
 
+/* What a hostile file can make us do is bounded: QEMU has 20 MB (250 MB with debug information), 35 sections, 7 MB
+ * of relocations, and 2 KB in the function. */
+#define FILE_SIZE_MAX MIB(512)
+#define SECTIONS_MAX 512
+#define SECTION_MAX MIB(64)   /* of symbols, names or relocations */
+#define LOADED_MAX MIB(256)   /* all of those together */
+#define SEARCHED_MAX MIB(512) /* read-only data, piece by piece */
+#define FUNCTION_MAX KIB(64)
+#define BUILD_ID_MAX 64
+
+/* Headers and tables through libelf; code and data are read in pieces, since mapping a file that somebody truncates
+ * meanwhile would end us with SIGBUS. */
 struct elf_image {
         Elf *elf;
+        int fd;
+        uint64_t file_size, loaded;
+        uint8_t *code; /* of elf_image_function() */
 };
 
 DEFINE_TRIVIAL_CLEANUP(struct elf_image *, elf_image_close)
 
+static int check_header(struct elf_image *image)
+{
+        GElf_Ehdr header;
+        size_t n;
+
+        if (elf_kind(image->elf) != ELF_K_ELF || !gelf_getehdr(image->elf, &header))
+                return -ENOEXEC;
+        if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+            header.e_machine != EM_X86_64)
+                return -EPROTOTYPE;
+        if (elf_getshdrnum(image->elf, &n) < 0 || n > SECTIONS_MAX)
+                return -ENOEXEC;
+        return 0;
+}
+
 int elf_image_open(int fd, struct elf_image **ret)
 {
         _cleanup_(elf_image_closep) struct elf_image *image = NULL;
-        GElf_Ehdr header;
+        struct stat st;
+        int r;
 
         if (elf_version(EV_CURRENT) == EV_NONE)
                 return -ENOSYS;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode) || (uint64_t) st.st_size > FILE_SIZE_MAX)
+                return -ENOEXEC;
         image = calloc(1, sizeof(*image));
         if (!image)
                 return -ENOMEM;
-        image->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+        image->fd = fd;
+        image->file_size = (uint64_t) st.st_size;
+        image->elf = elf_begin(fd, ELF_C_READ, NULL);
         if (!image->elf)
                 return -ENOEXEC;
-        if (elf_kind(image->elf) != ELF_K_ELF || !gelf_getehdr(image->elf, &header) ||
-            header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64)
-                return -ENOEXEC;
+        r = check_header(image);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(image);
         return 0;
 }
@@ -39,6 +77,7 @@ void elf_image_close(struct elf_image *image)
         if (!image)
                 return;
         elf_end(image->elf);
+        free(image->code);
         free(image);
 }
 
@@ -48,29 +87,88 @@ static Elf_Scn *next_section(struct elf_image *image, Elf_Scn *after, GElf_Word 
         Elf_Scn *section = after;
 
         while ((section = elf_nextscn(image->elf, section)))
-                if (gelf_getshdr(section, ret) && ret->sh_type == type)
+                if (gelf_getshdr(section, ret) && ret->sh_type == type && ret->sh_offset <= image->file_size &&
+                    ret->sh_size <= image->file_size - ret->sh_offset)
                         return section;
         return NULL;
 }
 
-/* The `size` bytes that stand at a run-time address, or NULL where the file holds none there. */
-static const uint8_t *bytes_at(struct elf_image *image, uint64_t address, size_t size)
+/* A table of the file, in memory; NULL where it is none, or too large. Each costs, also when it is there already. */
+static Elf_Data *load(struct elf_image *image, Elf_Scn *section)
+{
+        GElf_Shdr header;
+
+        if (!section || !gelf_getshdr(section, &header) || header.sh_size > SECTION_MAX ||
+            header.sh_size > LOADED_MAX - image->loaded)
+                return NULL;
+        image->loaded += header.sh_size;
+        return elf_getdata(section, NULL);
+}
+
+struct symbols {
+        Elf_Data *symbols, *strings;
+};
+
+static bool load_symbols(struct elf_image *image, Elf_Scn *section, struct symbols *ret)
+{
+        GElf_Shdr header;
+
+        if (!section || !gelf_getshdr(section, &header))
+                return false;
+        ret->symbols = load(image, section);
+        ret->strings = load(image, elf_getscn(image->elf, header.sh_link));
+        return ret->symbols && ret->strings && ret->strings->d_buf;
+}
+
+/* elf_strptr() would look for the end of each name, however far. */
+static bool is_named(const struct symbols *t, const GElf_Sym *symbol, const char *name)
+{
+        size_t size = strlen(name) + 1;
+
+        return symbol->st_name < t->strings->d_size && t->strings->d_size - symbol->st_name >= size &&
+               memcmp((const char *) t->strings->d_buf + symbol->st_name, name, size) == 0;
+}
+
+static bool read_bytes(struct elf_image *image, uint64_t offset, void *bytes, size_t size)
+{
+        for (size_t done = 0; done < size;) {
+                ssize_t n = pread(image->fd, (char *) bytes + done, size - done, (off_t) (offset + done));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return false;
+                done += (size_t) n;
+        }
+        return true;
+}
+
+/* Reads the `size` bytes that stand at a run-time address; false where the file holds none there. */
+static bool bytes_at(struct elf_image *image, uint64_t address, void *bytes, size_t size)
 {
         Elf_Scn *section = NULL;
         GElf_Shdr header;
 
         while ((section = next_section(image, section, SHT_PROGBITS, &header))) {
-                Elf_Data *data;
+                uint64_t offset = address - header.sh_addr;
 
-                if (!(header.sh_flags & SHF_ALLOC) || address < header.sh_addr ||
-                    address - header.sh_addr >= header.sh_size || header.sh_size - (address - header.sh_addr) < size)
-                        continue;
-                data = elf_rawdata(section, NULL);
-                if (!data || !data->d_buf || data->d_size < header.sh_size)
-                        return NULL;
-                return (const uint8_t *) data->d_buf + (address - header.sh_addr);
+                if (header.sh_flags & SHF_ALLOC && address >= header.sh_addr && offset < header.sh_size &&
+                    header.sh_size - offset >= size)
+                        return read_bytes(image, header.sh_offset + offset, bytes, size);
         }
-        return NULL;
+        return false;
+}
+
+static int read_function(struct elf_image *image, const GElf_Sym *symbol)
+{
+        free(image->code);
+        image->code = NULL;
+        if (symbol->st_size == 0 || symbol->st_size > FUNCTION_MAX)
+                return -ENOEXEC;
+        image->code = malloc(symbol->st_size);
+        if (!image->code)
+                return -ENOMEM;
+        return bytes_at(image, symbol->st_value, image->code, symbol->st_size) ? 0 : -ENOEXEC;
 }
 
 int elf_image_function(struct elf_image *image, const char *name, const uint8_t **ret_code, size_t *ret_size,
@@ -78,19 +176,21 @@ int elf_image_function(struct elf_image *image, const char *name, const uint8_t 
 {
         GElf_Shdr header;
         Elf_Scn *section = next_section(image, NULL, SHT_DYNSYM, &header);
-        Elf_Data *data = section ? elf_getdata(section, NULL) : NULL;
+        struct symbols table;
         GElf_Sym symbol;
 
-        for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
-                const char *s = elf_strptr(image->elf, header.sh_link, symbol.st_name);
-                const uint8_t *code;
+        if (!load_symbols(image, section, &table))
+                return -ENOENT;
+        for (int i = 0; gelf_getsym(table.symbols, i, &symbol); i++) {
+                int r;
 
-                if (!s || !streq(s, name) || GELF_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx == SHN_UNDEF)
+                if (!is_named(&table, &symbol, name) || GELF_ST_TYPE(symbol.st_info) != STT_FUNC ||
+                    symbol.st_shndx == SHN_UNDEF)
                         continue;
-                code = bytes_at(image, symbol.st_value, symbol.st_size);
-                if (!code)
-                        return -ENOEXEC;
-                *ret_code = code;
+                r = read_function(image, &symbol);
+                if (r < 0)
+                        return r;
+                *ret_code = image->code;
                 *ret_size = symbol.st_size;
                 *ret_address = symbol.st_value;
                 return 0;
@@ -104,28 +204,22 @@ int elf_image_function(struct elf_image *image, const char *name, const uint8_t 
 static size_t find_slots(struct elf_image *image, const char *import, uint64_t slots[SLOTS_MAX])
 {
         Elf_Scn *section = NULL;
-        GElf_Shdr header, symbol_header;
+        GElf_Shdr header;
         size_t n = 0;
 
         while ((section = next_section(image, section, SHT_RELA, &header))) {
-                Elf_Data *data = elf_getdata(section, NULL), *symbol_data;
-                Elf_Scn *symbols = elf_getscn(image->elf, header.sh_link);
+                Elf_Data *data = load(image, section);
+                struct symbols table;
                 GElf_Rela rela;
                 GElf_Sym symbol;
 
-                symbol_data = symbols ? elf_getdata(symbols, NULL) : NULL;
-                if (!data || !symbol_data || !gelf_getshdr(symbols, &symbol_header))
+                if (!data || !load_symbols(image, elf_getscn(image->elf, header.sh_link), &table))
                         continue;
-                for (int i = 0; n < SLOTS_MAX && gelf_getrela(data, i, &rela); i++) {
-                        const char *name = NULL;
-
-                        if (GELF_R_SYM(rela.r_info) == STN_UNDEF) /* most of a position-independent binary */
-                                continue;
-                        if (gelf_getsym(symbol_data, (int) GELF_R_SYM(rela.r_info), &symbol))
-                                name = elf_strptr(image->elf, symbol_header.sh_link, symbol.st_name);
-                        if (name && streq(name, import))
+                for (int i = 0; n < SLOTS_MAX && gelf_getrela(data, i, &rela); i++)
+                        if (GELF_R_SYM(rela.r_info) != STN_UNDEF && /* as in most, if position-independent */
+                            gelf_getsym(table.symbols, (int) GELF_R_SYM(rela.r_info), &symbol) &&
+                            is_named(&table, &symbol, import))
                                 slots[n++] = rela.r_offset;
-                }
         }
         return n;
 }
@@ -142,9 +236,11 @@ static uint64_t relative(const uint8_t *displacement, uint64_t next)
  * 0 where there is no such entry. */
 static uint64_t plt_slot(struct elf_image *image, uint64_t address)
 {
-        const uint8_t *entry = bytes_at(image, address, 16);
+        uint8_t entry[16];
 
-        for (size_t i = 0; entry && i + 6 <= 16; i++)
+        if (!bytes_at(image, address, entry, sizeof(entry)))
+                return 0;
+        for (size_t i = 0; i + 6 <= sizeof(entry); i++)
                 if (entry[i] == 0xff && entry[i + 1] == 0x25)
                         return relative(entry + i + 2, address + i + 6);
         return 0;
@@ -170,19 +266,69 @@ size_t elf_image_count_calls(struct elf_image *image, const uint8_t *code, size_
         return n;
 }
 
-bool elf_image_has_text(struct elf_image *image, const char *text)
+/* Looks for the text in a part of the file; pieces overlap by what it is long. 1, 0, or negative errno */
+static int search(struct elf_image *image, const GElf_Shdr *header, const char *text, char *piece, size_t size)
+{
+        const size_t overlap = strlen(text) - 1;
+
+        for (uint64_t done = 0; done < header->sh_size; done += size - overlap) {
+                uint64_t left = header->sh_size - done;
+                size_t n = left < size ? (size_t) left : size;
+
+                if (!read_bytes(image, header->sh_offset + done, piece, n))
+                        return -EIO;
+                if (memmem(piece, n, text, strlen(text)))
+                        return 1;
+        }
+        return 0;
+}
+
+int elf_image_has_text(struct elf_image *image, const char *text)
+{
+        const size_t size = KIB(256);
+        _cleanup_free_ char *piece = malloc(size);
+        Elf_Scn *section = NULL;
+        uint64_t searched = 0;
+        GElf_Shdr header;
+        int r = 0;
+
+        if (!piece)
+                return -ENOMEM;
+        while (r == 0 && (section = next_section(image, section, SHT_PROGBITS, &header))) {
+                if (!(header.sh_flags & SHF_ALLOC) || header.sh_flags & (SHF_WRITE | SHF_EXECINSTR))
+                        continue;
+                searched += header.sh_size;
+                r = searched > SEARCHED_MAX ? -EFBIG : search(image, &header, text, piece, size);
+        }
+        return r;
+}
+
+int elf_image_build_id(struct elf_image *image, char **ret)
 {
         Elf_Scn *section = NULL;
         GElf_Shdr header;
 
-        while ((section = next_section(image, section, SHT_PROGBITS, &header))) {
-                Elf_Data *data;
+        while ((section = next_section(image, section, SHT_NOTE, &header))) {
+                Elf_Data *data = header.sh_size > KIB(64) ? NULL : load(image, section);
+                size_t offset = 0, name, id;
+                GElf_Nhdr note;
 
-                if (!(header.sh_flags & SHF_ALLOC) || header.sh_flags & (SHF_WRITE | SHF_EXECINSTR))
-                        continue;
-                data = elf_rawdata(section, NULL);
-                if (data && data->d_buf && memmem(data->d_buf, data->d_size, text, strlen(text)))
-                        return true;
+                while (data && (offset = gelf_getnote(data, offset, &note, &name, &id)) > 0) {
+                        const char *bytes = data->d_buf;
+                        char *text, *out;
+
+                        if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != sizeof(ELF_NOTE_GNU) ||
+                            memcmp(bytes + name, ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) != 0 || note.n_descsz == 0 ||
+                            note.n_descsz > BUILD_ID_MAX)
+                                continue;
+                        out = text = malloc(2 * note.n_descsz + 1);
+                        if (!text)
+                                return -ENOMEM;
+                        for (size_t i = 0; i < note.n_descsz; i++)
+                                out += sprintf(out, "%02x", (unsigned char) bytes[id + i]);
+                        *ret = text;
+                        return 0;
+                }
         }
-        return false;
+        return -ENOENT;
 }

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "placement.h"
+
+#include "util/macro.h"
+
+#define EMULATOR_ALIGN_MAX GIB(1) /* in both generations */
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+        return a < b ? a : b;
+}
+
+/* What divides n; anything divides 0. */
+static uint64_t lowest_bit(uint64_t n)
+{
+        return n ? n & -n : UINT64_MAX;
+}
+
+static uint64_t power_above(uint64_t n)
+{
+        return n <= 1 ? 1 : n > UINT64_C(1) << 63 ? UINT64_C(1) << 63 : UINT64_C(1) << (64 - __builtin_clzll(n - 1));
+}
+
+uint64_t emulator_placement(enum emulator_generation g, uint64_t region_size, uint64_t area_offset,
+                            uint64_t area_size, uint64_t page_size)
+{
+        uint64_t align = page_size;
+
+        switch (g) {
+        case GENERATION_PER_AREA:
+                /* The address is a multiple of that, whatever the offset: they agree as far as the offset is one. */
+                align = min_u64(min_u64(lowest_bit(area_size), EMULATOR_ALIGN_MAX), lowest_bit(area_offset));
+                break;
+        case GENERATION_PER_REGION:
+                align = min_u64(power_above(region_size), EMULATOR_ALIGN_MAX);
+                break;
+        default:
+                break;
+        }
+        return align > page_size ? align : page_size;
+}
