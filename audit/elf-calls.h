@@ -14,8 +14,9 @@ struct elf_image;
 int elf_image_open(int fd, struct elf_image **ret);
 void elf_image_close(struct elf_image *image);
 
-/* The bytes of a function that the binary exports. -ENOENT where it exports none of that name, -ENOEXEC
- * where its bytes are not to be had, -ENOMEM. They belong to the image until the next call; *ret_address is where the function runs, as the binary numbers it. */
+/* The bytes of a function that the binary exports. -ENOENT where it exports none of that name, -ENOEXEC where
+ * its bytes are not to be had, -ENOMEM. They belong to the image until the next call; *ret_address is where the
+ * function runs, as the binary numbers it. */
 int elf_image_function(struct elf_image *image, const char *name, const uint8_t **ret_code, size_t *ret_size,
                        uint64_t *ret_address);
 

@@ -21,7 +21,7 @@ struct probe_area {
 
 /* A BAR to be shown to the emulator. */
 struct probe_bar {
-        uint64_t size; /* bytes, at least a page; any size, odd ones cost a run of their own */
+        uint64_t size; /* bytes, 4 KiB to 512 GiB, a multiple of 4 KiB; need not be a power of two */
         struct probe_area areas[PROBE_AREAS_MAX]; /* what of it can be mapped */
         size_t n_areas;                           /* 0: all of it */
 };

@@ -17,15 +17,17 @@ enum fact_source {
         SOURCE_NONE,
         SOURCE_SYSFS,
         SOURCE_PROC,
-        SOURCE_CMDLINE,      /* the kernel's command line */
-        SOURCE_BTF,          /* type information of the running kernel */
-        SOURCE_KALLSYMS,     /* symbol names of the running kernel */
-        SOURCE_MODULE_FILE,  /* symbols that the installed module asks for */
-        SOURCE_MODULE_INDEX, /* modules.dep and its like */
-        SOURCE_SOCKET_PROBE, /* where the kernel puts mappings of a TCP socket */
-        SOURCE_ELF,          /* code of the emulator's binary */
-        SOURCE_XML,          /* the domain XML */
+        SOURCE_CMDLINE,        /* the kernel's command line */
+        SOURCE_BTF,            /* type information of the running kernel */
+        SOURCE_KALLSYMS,       /* symbol names of the running kernel */
+        SOURCE_KCORE,          /* memory of the running kernel, by /proc/kcore */
+        SOURCE_MODULE_FILE,    /* symbols that the installed module asks for */
+        SOURCE_MODULE_INDEX,   /* modules.dep and its like */
+        SOURCE_SOCKET_PROBE,   /* where the kernel puts mappings of a TCP socket */
+        SOURCE_ELF,            /* code of the emulator's binary */
+        SOURCE_XML,            /* the domain XML */
         SOURCE_EMULATOR_PROBE, /* the emulator's mmap() calls on a device that does not exist */
+        SOURCE_FILE,           /* that a file is there, whose it is, or since when */
         _FACT_SOURCE_MAX,
         _FACT_SOURCE_INVALID = -EINVAL,
 };

@@ -2,14 +2,18 @@
 #include "facts-device.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
-#include <systemd/sd-hwdb.h>
+#include <fnmatch.h>
+#include <errno.h>
 
-#include "util/array.h"
+#include "device-name.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "vfio-driver.h"
 
 #define PCI_DEVICES "sys/bus/pci/devices"
+#define ATTRIBUTE_SIZE 2048 /* `resource`, the longest, has 17 lines of 57 bytes at most */
+
+#define PCI_CLASS_DISPLAY 0x03
 #define PCI_CLASS_BRIDGE 0x06
 
 /* include/linux/ioport.h: the flags in the third column of `resource` */
@@ -37,128 +41,326 @@ int bdf_parse(const char *s, bdf_t ret)
         return 0;
 }
 
+/* Three numbers; strtoull() as sscanf() would measure the whole text for each. */
+static const char *parse_line(const char *s, uint64_t numbers[static 3])
+{
+        for (size_t i = 0; i < 3; i++) {
+                char *end;
+
+                if (!startswith(s, "0x"))
+                        return NULL;
+                errno = 0;
+                numbers[i] = strtoull(s, &end, 16);
+                if (errno)
+                        return NULL;
+                s = end + (i < 2 && *end == ' ');
+        }
+        return s;
+}
+
 /* Each line is "START END FLAGS", BAR 0 first. */
 static void parse_resource(struct device *d, const char *text)
 {
-        uint64_t start, end, flags;
+        uint64_t n[3]; /* start, end, flags */
 
         for (uint8_t i = 0; i < PCI_BARS; i++) {
-                if (sscanf(text, "%" SCNx64 " %" SCNx64 " %" SCNx64, &start, &end, &flags) != 3)
+                text = parse_line(text, n);
+                if (!text)
                         return;
-                if (flags & IORESOURCE_MEM && end > start)
+                if (n[2] & IORESOURCE_MEM && n[1] > n[0])
                         d->bars[d->n_bars++] = (struct bar) {
                                 .index = i,
-                                .prefetchable = flags & IORESOURCE_PREFETCH,
-                                .wide = flags & IORESOURCE_MEM_64,
-                                .address = start,
-                                .size = end - start + 1,
+                                .prefetchable = n[2] & IORESOURCE_PREFETCH,
+                                .wide = n[2] & IORESOURCE_MEM_64,
+                                .address = n[0],
+                                .size = n[1] - n[0] + 1,
                         };
-                text = strchr(text, '\n');
-                if (!text)
+                if (*text != '\n')
                         return;
                 text++;
         }
 }
 
-/* The names are an ornament: a host without hwdb shows IDs. */
-static char *lookup_name(sd_hwdb *hwdb, const struct device *d)
+/* "144D:A808" */
+static bool parse_ids(const char *s, uint16_t *ret_vendor, uint16_t *ret_device)
 {
-        const char *vendor = NULL, *model = NULL;
-        char modalias[64], *name;
+        char *end;
+        unsigned long vendor = strtoul(s, &end, 16), device;
 
-        if (!hwdb)
-                return NULL;
-        snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08Xsv*", d->vendor, d->device);
-        (void) sd_hwdb_get(hwdb, modalias, "ID_VENDOR_FROM_DATABASE", &vendor);
-        (void) sd_hwdb_get(hwdb, modalias, "ID_MODEL_FROM_DATABASE", &model);
-        if (!vendor && !model)
-                return NULL;
-        if (asprintf(&name, "%s%s%s", vendor ?: "", vendor && model ? " " : "", model ?: "") < 0)
-                return NULL;
-        return name;
+        if (*end != ':')
+                return false;
+        device = strtoul(end + 1, &end, 16);
+        if (*end || vendor > UINT16_MAX || device > UINT16_MAX)
+                return false;
+        *ret_vendor = (uint16_t) vendor;
+        *ret_device = (uint16_t) device;
+        return true;
 }
 
-static void read_device(struct device *d, int fd, sd_hwdb *hwdb)
+/* "DRIVER=nvme", "PCI_ID=144D:A808": all in one file (pci_uevent() in drivers/pci/pci-driver.c). */
+static bool read_uevent(struct device *d, int fd)
 {
-        _cleanup_free_ char *resource = NULL, *group = NULL;
+        char text[ATTRIBUTE_SIZE], *save = NULL;
+        bool found = false;
+
+        if (read_attribute_at(fd, "uevent", text, sizeof(text)) < 0)
+                return false;
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                const char *value;
+
+                if ((value = startswith(line, "PCI_ID=")))
+                        found = parse_ids(value, &d->vendor, &d->device);
+                else if ((value = startswith(line, "PCI_SUBSYS_ID=")))
+                        (void) parse_ids(value, &d->subsystem_vendor, &d->subsystem_device);
+                else if ((value = startswith(line, "PCI_CLASS=")))
+                        d->class = (uint32_t) strtoul(value, NULL, 16);
+                else if ((value = startswith(line, "DRIVER=")) && !d->driver)
+                        d->driver = strdup(value);
+        }
+        return found;
+}
+
+/* One number, "0x10de" or "8". */
+static bool read_number(int fd, const char *name, int base, uint64_t max, uint64_t *ret)
+{
+        char text[ATTRIBUTE_SIZE];
         uint64_t v;
 
-        d->group = -1;
-        if (read_u64_at(fd, "vendor", 16, &v) >= 0)
-                d->vendor = (uint16_t) v;
-        if (read_u64_at(fd, "device", 16, &v) >= 0)
-                d->device = (uint16_t) v;
-        if (read_u64_at(fd, "class", 16, &v) >= 0)
-                d->class = (uint32_t) v;
-        if (read_link_name_at(fd, "iommu_group", &group) >= 0 && parse_u64(group, 10, &v) >= 0 && v < INT32_MAX)
-                d->group = (int) v;
-        (void) read_link_name_at(fd, "driver", &d->driver);
-        if (read_file_at(fd, "resource", 4096, &resource, NULL) >= 0)
-                parse_resource(d, resource);
-        d->name = lookup_name(hwdb, d);
+        if (read_attribute_at(fd, name, text, sizeof(text)) < 0 || parse_u64(text, base, &v) < 0 || v > max)
+                return false;
+        *ret = v;
+        return true;
 }
 
-static int compare_bdf(const void *a, const void *b)
+/* The same from an attribute each, where a recorded host has no uevent. */
+static void read_attributes(struct device *d, int fd)
 {
-        const struct device *x = a, *y = b;
-        size_t nx = strlen(x->bdf), ny = strlen(y->bdf);
+        uint64_t v;
+
+        if (read_number(fd, "vendor", 16, UINT16_MAX, &v))
+                d->vendor = (uint16_t) v;
+        if (read_number(fd, "device", 16, UINT16_MAX, &v))
+                d->device = (uint16_t) v;
+        if (read_number(fd, "class", 16, UINT32_MAX, &v))
+                d->class = (uint32_t) v;
+        if (read_number(fd, "subsystem_vendor", 16, UINT16_MAX, &v))
+                d->subsystem_vendor = (uint16_t) v;
+        if (read_number(fd, "subsystem_device", 16, UINT16_MAX, &v))
+                d->subsystem_device = (uint16_t) v;
+        if (!d->driver)
+                (void) read_link_name_at(fd, "driver", &d->driver);
+}
+
+/* One mask for each BAR with the capability; none is below 1 MiB (Documentation/ABI/testing/sysfs-bus-pci). */
+static void read_resizable(struct device *d, int fd)
+{
+        for (size_t i = 0; i < d->n_bars; i++) {
+                char name[sizeof("resource0_resize")];
+
+                if (d->bars[i].size < MIB(1))
+                        continue;
+                snprintf(name, sizeof(name), "resource%u_resize", d->bars[i].index % 10U);
+                (void) read_number(fd, name, 16, UINT64_MAX, &d->bars[i].sizes);
+        }
+}
+
+static void read_sriov(struct device *d, int fd)
+{
+        _cleanup_free_ char *pf = NULL;
+        uint64_t v;
+
+        if (read_link_name_at(fd, "physfn", &pf) >= 0)
+                (void) bdf_parse(pf, d->physical_function);
+        else if (read_number(fd, "sriov_totalvfs", 10, UINT16_MAX, &v))
+                d->vfs_total = (uint16_t) v;
+}
+
+/* A function's node is its bus's (pci_device_add() in drivers/pci/probe.c), so that one read does for a bus. */
+static void read_numa_node(struct device *d, int fd, const struct device *previous)
+{
+        const char *slot = strrchr(d->bdf, ':');
+        uint64_t v;
+
+        if (previous && strncmp(d->bdf, previous->bdf, (size_t) (slot - d->bdf) + 1) == 0)
+                d->numa_node = previous->numa_node;
+        else if (read_number(fd, "numa_node", 10, INT32_MAX, &v))
+                d->numa_node = (int) v; /* "-1" is no number here */
+}
+
+static bool same_kind(const struct device *a, const struct device *b)
+{
+        return a->vendor == b->vendor && a->device == b->device && a->subsystem_vendor == b->subsystem_vendor &&
+               a->subsystem_device == b->subsystem_device && a->class == b->class;
+}
+
+/* Grace Hopper's memory comes as regions 2 and 4 (drivers/vfio/pci/nvgrace-gpu), mapped in a way of its own. */
+static void mark_replaced(struct device *d)
+{
+        const char *driver = d->driver_is_vfio ? d->driver : d->vfio_driver;
+
+        if (!driver || fnmatch("nvgrace[-_]gpu[-_]vfio[-_]pci", driver, 0) != 0)
+                return;
+        for (size_t i = 0; i < d->n_bars; i++)
+                d->bars[i].replaced = d->bars[i].index == 2 || d->bars[i].index == 4;
+}
+
+static void read_drivers(struct device *d, int fd, const struct device *previous, const struct vfio_drivers *drivers)
+{
+        char modalias[80];
+
+        if (previous && same_kind(d, previous))
+                d->vfio_driver = previous->vfio_driver;
+        else {
+                snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", d->vendor,
+                         d->device, d->subsystem_vendor, d->subsystem_device, d->class >> 16 & 0xff,
+                         d->class >> 8 & 0xff, d->class & 0xff);
+                d->vfio_driver = vfio_drivers_best(drivers, modalias);
+        }
+        /* What depmod knows nothing of still shows what it made of the device, since 6.1. */
+        d->driver_is_vfio = d->driver && (vfio_drivers_has(drivers, d->driver) || exists_at(fd, "vfio-dev"));
+        mark_replaced(d);
+}
+
+/* An attribute is only asked for where it can be: thousands of functions add up. */
+static void read_device(struct device *d, int fd, const struct device *previous, const struct vfio_drivers *drivers)
+{
+        _cleanup_free_ char *group = NULL;
+        char text[ATTRIBUTE_SIZE];
+        uint64_t v;
+
+        d->group = d->numa_node = -1;
+        if (!read_uevent(d, fd))
+                read_attributes(d, fd);
+        if (read_link_name_at(fd, "iommu_group", &group) >= 0 && parse_u64(group, 10, &v) >= 0 && v < INT32_MAX)
+                d->group = (int) v;
+        if (read_attribute_at(fd, "resource", text, sizeof(text)) >= 0)
+                parse_resource(d, text);
+        read_numa_node(d, fd, previous);
+        if (device_is_bridge(d))
+                return;
+
+        read_sriov(d, fd);
+        read_drivers(d, fd, previous, drivers);
+        if (read_attribute_at(fd, "reset_method", text, sizeof(text)) >= 0)
+                d->reset_method = strdup(text);
+        if (!*d->physical_function)
+                read_resizable(d, fd);
+        if (d->class >> 16 == PCI_CLASS_DISPLAY)
+                d->boot_vga = read_number(fd, "boot_vga", 10, 1, &v) && v == 1;
+}
+
+static void read_override(struct device *d, int fd)
+{
+        char text[ATTRIBUTE_SIZE];
+
+        if (!device_is_bridge(d) && read_attribute_at(fd, "driver_override", text, sizeof(text)) >= 0 && *text &&
+            !streq(text, "(null)"))
+                d->driver_override = strdup(text);
+}
+
+int bdf_compare(const char *a, const char *b)
+{
+        size_t x = strlen(a), y = strlen(b);
 
         /* A domain over 16 bits has more digits, and sorts behind. */
-        return nx != ny ? (nx < ny ? -1 : 1) : strcmp(x->bdf, y->bdf);
+        return x != y ? (x < y ? -1 : 1) : strcmp(a, b);
+}
+
+static int compare_devices(const void *a, const void *b)
+{
+        return bdf_compare(((const struct device *) a)->bdf, ((const struct device *) b)->bdf);
+}
+
+/* sriov_numvfs waits for a bind or unbind that goes on (device_lock()), maybe for ever; counting does not. */
+static void count_vfs(struct device_facts *f)
+{
+        for (size_t i = 0; i < f->n_devices; i++) {
+                struct device *pf;
+
+                if (!*f->devices[i].physical_function)
+                        continue;
+                pf = (struct device *) device_facts_find(f, f->devices[i].physical_function);
+                if (pf)
+                        pf->vfs_enabled++;
+        }
+}
+
+static int read_tree(struct device_facts *d, const struct root *root, bool overrides)
+{
+        _cleanup_(names_done) struct names names = {};
+        int r = list_dir_at(root->fd, PCI_DEVICES, &names);
+
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                d->listed = fact_unknown("/" PCI_DEVICES " cannot be read");
+                return 0;
+        }
+        d->listed = fact_is(true, SOURCE_SYSFS);
+        d->devices = calloc(names.n ?: 1, sizeof(*d->devices));
+        if (!d->devices)
+                return -ENOMEM;
+        for (size_t i = 0; i < names.n; i++) {
+                char path[sizeof(PCI_DEVICES "/") + sizeof(bdf_t)];
+                struct device *device = &d->devices[d->n_devices];
+                _cleanup_close_ int fd = -EBADF;
+
+                if (strlen(names.names[i]) >= sizeof(bdf_t) || bdf_parse(names.names[i], device->bdf) < 0)
+                        continue;
+                snprintf(path, sizeof(path), PCI_DEVICES "/%s", names.names[i]);
+                fd = open_at(root->fd, path, O_PATH | O_DIRECTORY);
+                if (fd < 0)
+                        continue; /* unplugged in between */
+                read_device(device, fd, d->n_devices > 0 ? device - 1 : NULL, d->drivers);
+                if (overrides)
+                        read_override(device, fd);
+                d->n_devices++;
+        }
+        if (d->n_devices > 0)
+                qsort(d->devices, d->n_devices, sizeof(*d->devices), compare_devices);
+        count_vfs(d);
+        return 0;
+}
+
+static int read_all(struct device_facts *d, const struct root *root, bool overrides)
+{
+        _cleanup_free_ char *release = NULL;
+        int r;
+
+        *d = (struct device_facts) {};
+        (void) read_line_at(root->fd, "proc/sys/kernel/osrelease", &release);
+        r = vfio_drivers_read(root, release, &d->drivers, &d->variants);
+        if (r >= 0)
+                r = read_tree(d, root, overrides);
+        if (r >= 0)
+                r = device_names_read(&d->names, root, d);
+        for (size_t i = 0; r >= 0 && i < d->n_devices; i++)
+                d->devices[i].name = device_names_find(d->names, d->devices[i].vendor, d->devices[i].device);
+        if (r < 0)
+                device_facts_done(d);
+        return r;
 }
 
 int device_facts_read(struct device_facts *d, const struct root *root)
 {
-        _cleanup_(sd_hwdb_unrefp) sd_hwdb *hwdb = NULL;
-        _cleanup_closedir_ DIR *dir = NULL;
-        struct dirent *entry;
-        int fd = -EBADF;
+        return read_all(d, root, true);
+}
 
-        *d = (struct device_facts) {};
-        fd = openat(root->fd, PCI_DEVICES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        dir = fd >= 0 ? fdopendir(fd) : NULL;
-        if (!dir) {
-                if (fd >= 0)
-                        close(fd);
-                d->listed = fact_unknown("/" PCI_DEVICES " cannot be read");
-                d->iommu = fact_unknown("/" PCI_DEVICES " cannot be read");
-                return 0;
-        }
-        (void) sd_hwdb_new(&hwdb);
-
-        d->iommu = fact_is(false, SOURCE_SYSFS);
-        while ((entry = readdir(dir))) {
-                _cleanup_close_ int device_fd = -EBADF;
-                struct device *device;
-                bdf_t bdf;
-
-                if (bdf_parse(entry->d_name, bdf) < 0)
-                        continue;
-                device_fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (device_fd < 0)
-                        continue; /* unplugged in between */
-
-                device = array_append(d->devices, d->n_devices);
-                if (!device)
-                        return -ENOMEM;
-                memcpy(device->bdf, bdf, sizeof(bdf));
-                read_device(device, device_fd, hwdb);
-                if (device->group >= 0)
-                        d->iommu = fact_is(true, SOURCE_SYSFS);
-        }
-        d->listed = fact_is(true, SOURCE_SYSFS);
-        if (d->n_devices > 0)
-                qsort(d->devices, d->n_devices, sizeof(*d->devices), compare_bdf);
-        return 0;
+int device_facts_read_lockless(struct device_facts *d, const struct root *root)
+{
+        return read_all(d, root, false);
 }
 
 void device_facts_done(struct device_facts *d)
 {
         for (size_t i = 0; i < d->n_devices; i++) {
-                free(d->devices[i].name);
                 free(d->devices[i].driver);
+                free(d->devices[i].driver_override);
+                free(d->devices[i].reset_method);
         }
         free(d->devices);
+        device_names_free(d->names);
+        vfio_drivers_free(d->drivers);
         *d = (struct device_facts) {};
 }
 
@@ -169,12 +371,22 @@ const struct device *device_facts_find(const struct device_facts *d, const char 
         if (strlen(bdf) >= sizeof(key.bdf) || d->n_devices == 0)
                 return NULL;
         strcpy(key.bdf, bdf);
-        return bsearch(&key, d->devices, d->n_devices, sizeof(*d->devices), compare_bdf);
+        return bsearch(&key, d->devices, d->n_devices, sizeof(*d->devices), compare_devices);
 }
 
 bool device_is_assignable(const struct device *d)
 {
-        return d->group >= 0 && d->class >> 16 != PCI_CLASS_BRIDGE;
+        return d->group >= 0 && !device_is_bridge(d);
+}
+
+bool device_is_bridge(const struct device *d)
+{
+        return d->class >> 16 == PCI_CLASS_BRIDGE;
+}
+
+uint64_t bar_largest_size(const struct bar *b)
+{
+        return b->sizes && b->sizes < UINT64_C(1) << 44 ? MIB(1) << (63 - __builtin_clzll(b->sizes)) : 0;
 }
 
 uint64_t device_largest_bar(const struct device *d)

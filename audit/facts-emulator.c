@@ -3,15 +3,11 @@
 
 #include <fcntl.h>
 
-#include "elf-calls.h"
+#include "emulator-internal.h"
+#include "emulator-wrapper.h"
 #include "util/array.h"
+#include "util/file.h"
 #include "util/macro.h"
-
-/* The function in which QEMU maps a BAR; exported, since QEMU's own modules may call it. */
-#define QEMU_MAP_FUNCTION "vfio_region_mmap"
-
-/* Said by the second generation only (da02b21cc70e). */
-#define QEMU_REGION_TEXT "overlapping sparse mmap regions detected"
 
 static const char *const emulator_generation_table[_GENERATION_MAX] = {
         [GENERATION_UNKNOWN] = "unknown",
@@ -21,105 +17,265 @@ static const char *const emulator_generation_table[_GENERATION_MAX] = {
 };
 DEFINE_STRING_TABLE(emulator_generation, enum emulator_generation);
 
-DEFINE_TRIVIAL_CLEANUP(struct elf_image *, elf_image_close)
-
-static bool contains_gib(const uint8_t *code, size_t size)
+static const char *relative_path(const char *path)
 {
-        const uint32_t gib = 1U << 30;
-
-        return memmem(code, size, &gib, sizeof(gib));
+        return path + strspn(path, "/");
 }
 
-/* The first generation reserves address space and maps over it, two calls of mmap() where older ones have one,
- * and caps the alignment at 1 GiB. (Seen in the binaries of 7.2, 10.0 and 11.1.) */
-static void classify(struct emulator *e, struct elf_image *image)
+/* Answers are lines of their own. */
+static bool has_control(const char *s)
 {
-        const uint8_t *code;
-        uint64_t address;
-        size_t size, calls;
+        for (; *s; s++)
+                if ((unsigned char) *s < ' ' || *s == 127)
+                        return true;
+        return false;
+}
 
-        if (elf_image_function(image, QEMU_MAP_FUNCTION, &code, &size, &address) < 0) {
-                e->why = "the binary exports no " QEMU_MAP_FUNCTION "()";
+char *emulator_ask(const struct root *root, const char *what, const char *key)
+{
+        _cleanup_free_ char *question = NULL;
+
+        if (root->live || asprintf(&question, "%s %s", what, key) < 0)
+                return NULL;
+        return root_answer(root, question);
+}
+
+void emulator_note(const struct root *root, const char *what, const char *key, const char *answer)
+{
+        _cleanup_free_ char *question = NULL;
+
+        if (!file_is_observed() || has_control(key) || has_control(answer) ||
+            asprintf(&question, "%s %s", what, key) < 0)
                 return;
+        root_note(root, question, answer);
+}
+
+static int stat_in(const struct root *root, const char *path, struct stat *ret)
+{
+        _cleanup_close_ int fd = open_at(root->fd, relative_path(path), O_PATH);
+
+        return fd < 0 ? fd : fstat(fd, ret) < 0 ? -errno : 0;
+}
+
+/* Whether the file is a plain wrapper: then *ret_target is what it starts. */
+static int read_script(struct emulator *e, int fd, char **ret_target)
+{
+        char text[WRAPPER_MAX + 1];
+        ssize_t n = pread(fd, text, sizeof(text), 0);
+        int r;
+
+        r = n < 0 ? -ENOEXEC : emulator_wrapper_parse(text, (size_t) n, ret_target);
+        if (r >= 0)
+                e->why = NULL;
+        else if (r == -EINVAL)
+                e->why = emulator_why(WHY_SCRIPT);
+        return r == -ENOMEM ? r : 0;
+}
+
+/* Looks at one file of the live host, or a real one of a recorded host. */
+static int read_file(struct emulator *e, const struct root *root, const char *path, struct stat *ret_stat,
+                     char **ret_target)
+{
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = stat_in(root, path, ret_stat);
+        if (r < 0)
+                return r == -ENOMEM ? r : -ENOENT;
+        if (!S_ISREG(ret_stat->st_mode)) {
+                e->why = emulator_why(WHY_NOT_REGULAR);
+                return 0;
         }
-        calls = elf_image_count_calls(image, code, size, address, "mmap64") +
-                elf_image_count_calls(image, code, size, address, "mmap");
-        if (calls == 0) {
-                e->why = QEMU_MAP_FUNCTION "() does not call mmap() itself";
-                return;
+        fd = open_at(root->fd, relative_path(path), O_RDONLY | O_NONBLOCK);
+        if (fd < 0) {
+                e->why = emulator_why(WHY_NOT_OPENED);
+                return 0;
         }
-        e->source = SOURCE_ELF;
-        if (calls < 2 || !contains_gib(code, size))
-                e->generation = GENERATION_NONE;
-        else if (elf_image_has_text(image, QEMU_REGION_TEXT))
-                e->generation = GENERATION_PER_REGION;
-        else
-                e->generation = GENERATION_PER_AREA;
+        r = emulator_code_read(e, fd);
+        return r == -ENOEXEC ? read_script(e, fd, ret_target) : r;
+}
+
+/* The same from what was noted. 0: nothing was */
+static int read_answer(struct emulator *e, const struct root *root, const char *path, char **ret_target)
+{
+        _cleanup_free_ char *answer = emulator_ask(root, "emulator", path);
+        const char *target;
+        int r;
+
+        if (!answer)
+                return 0;
+        target = startswith(answer, "wrapper ") ?: startswith(answer, "same ");
+        if (!target) {
+                r = emulator_code_from_answer(e, answer);
+                return r < 0 ? r : 1;
+        }
+        *ret_target = strdup(target);
+        return *ret_target ? 1 : -ENOMEM;
+}
+
+static int look(struct emulator *e, const struct root *root, const char *path, struct stat *ret_stat,
+                char **ret_target)
+{
+        _cleanup_free_ char *answer = NULL;
+        int r;
+
+        r = read_answer(e, root, path, ret_target);
+        if (r != 0) {
+                (void) stat_in(root, path, ret_stat); /* perhaps there is nothing but the answer */
+                return r < 0 ? r : 0;
+        }
+        r = read_file(e, root, path, ret_stat, ret_target);
+        if (r < 0)
+                return r;
+        if (*ret_target ? asprintf(&answer, "wrapper %s", *ret_target) < 0 : !(answer = emulator_code_to_answer(e)))
+                return -ENOMEM;
+        emulator_note(root, "emulator", path, answer);
+        return 0;
 }
 
 int emulator_read(struct emulator *e, const struct root *root, const char *path)
 {
-        _cleanup_(elf_image_closep) struct elf_image *image = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        struct emulator new = {};
+        _cleanup_(emulator_done) struct emulator new = {};
+        _cleanup_free_ char *target = NULL;
         int r;
 
-        path += strspn(path, "/");
-        if (fstatat(root->fd, path, &new.stat, 0) < 0)
-                return -ENOENT;
-        if (asprintf(&new.path, "/%s", path) < 0)
+        if (asprintf(&new.path, "/%s", relative_path(path)) < 0) {
+                new.path = NULL;
                 return -ENOMEM;
-
-        fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        r = fd < 0 ? -errno : elf_image_open(fd, &image);
-        if (fd < 0)
-                new.why = "the file cannot be opened";
-        else if (r < 0)
-                new.why = "not an x86-64 program (a wrapper script?)";
-        else
-                classify(&new, image);
-        *e = new;
+        }
+        r = look(&new, root, new.path, &new.stat, &new.target);
+        if (r < 0)
+                return r;
+        if (new.target) {
+                r = look(&new, root, new.target, &new.target_stat, &target);
+                if (r == -ENOENT)
+                        new.why = emulator_why(WHY_NO_TARGET);
+                else if (r < 0)
+                        return r;
+                else if (target)
+                        new.why = emulator_why(WHY_TWO_SCRIPTS);
+        }
+        *e = TAKE(new, (struct emulator) {});
         return 0;
 }
 
 void emulator_done(struct emulator *e)
 {
         free(e->path);
+        free(e->target);
+        free(e->build_id);
         *e = (struct emulator) {};
 }
 
-static int add(struct emulator_facts *f, const struct root *root, const char *path)
+bool emulator_is_same_file(const struct stat *a, const struct stat *b)
 {
-        struct emulator e, *slot;
+        return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+               a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static bool is_fresh(const struct emulator *e, const struct root *root, const struct stat *st)
+{
+        struct stat target = {};
+
+        if (!emulator_is_same_file(&e->stat, st))
+                return false;
+        return !e->target || (stat_in(root, e->target, &target), emulator_is_same_file(&e->target_stat, &target));
+}
+
+/* Reads the file into entry i, whose file is another one by now, or where there is no such entry into a new one. */
+static int read_into(struct emulator_facts *f, const struct root *root, const char *path, size_t i, size_t *ret)
+{
+        struct emulator fresh, *slot;
         int r;
 
-        r = emulator_read(&e, root, path);
+        r = emulator_read(&fresh, root, path);
         if (r < 0)
                 return r;
-        slot = array_append(f->emulators, f->n_emulators);
-        if (!slot) {
-                emulator_done(&e);
-                return -ENOMEM;
+        if (i < f->n_emulators) {
+                fresh.distribution = f->emulators[i].distribution;
+                fresh.libvirt = f->emulators[i].libvirt;
         }
-        *slot = e;
+        if (i < f->n_emulators && f->emulators[i].n_processes == 0) {
+                slot = &f->emulators[i];
+                emulator_done(slot);
+        } else {
+                slot = array_append(f->emulators, f->n_emulators);
+                if (!slot) {
+                        emulator_done(&fresh);
+                        return -ENOMEM;
+                }
+                if (i < f->n_emulators - 1) { /* what runs is still the old one */
+                        f->emulators[i].replaced = true;
+                        f->emulators[i].distribution = f->emulators[i].libvirt = false;
+                }
+        }
+        *ret = (size_t) (slot - f->emulators);
+        *slot = fresh;
         return 0;
+}
+
+static void note_same(const struct root *root, const char *path, const char *first)
+{
+        _cleanup_free_ char *answer = NULL;
+
+        if (asprintf(&answer, "same %s", first) >= 0)
+                emulator_note(root, "emulator", path, answer);
+        else
+                answer = NULL;
+}
+
+int emulator_facts_find(struct emulator_facts *f, const struct root *root, const char *path, size_t *ret)
+{
+        _cleanup_free_ char *answer = emulator_ask(root, "emulator", path);
+        const char *first = answer ? startswith(answer, "same ") : NULL;
+        struct stat st = {};
+        bool there = stat_in(root, path, &st) >= 0;
+        size_t i;
+
+        if (!there && !answer)
+                return -ENOENT;
+        for (i = 0; i < f->n_emulators; i++) {
+                const struct emulator *e = &f->emulators[i];
+                bool named = streq(e->path, path) || (first && streq(e->path, first));
+
+                if (e->replaced || e->container)
+                        continue;
+                if ((named && !there) || (there && is_fresh(e, root, &st))) {
+                        if (!streq(e->path, path))
+                                note_same(root, path, e->path);
+                        *ret = i;
+                        return 0;
+                }
+                if (streq(e->path, path))
+                        break;
+        }
+        return read_into(f, root, i == f->n_emulators && first && !there ? first : path, i, ret);
 }
 
 int emulator_facts_read(struct emulator_facts *f, const struct root *root)
 {
         static const char *const paths[] = {
                 "/usr/bin/qemu-system-x86_64",
+                "/usr/bin/kvm",
                 "/usr/libexec/qemu-kvm",
                 "/usr/bin/qemu-kvm",
+                "/usr/libexec/qemu-system-i386", /* Debian 12, for both widths */
                 "/usr/bin/qemu-system-aarch64",
+                "/usr/local/bin/qemu-system-x86_64",
+                "/run/current-system/sw/bin/qemu-system-x86_64", /* NixOS */
         };
-        int r;
 
         *f = (struct emulator_facts) {};
         for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
-                r = add(f, root, paths[i]);
-                if (r < 0 && r != -ENOENT)
+                size_t at;
+                int r = emulator_facts_find(f, root, paths[i], &at);
+
+                if (r >= 0)
+                        f->emulators[at].distribution = true;
+                else if (r != -ENOENT) {
+                        emulator_facts_done(f);
                         return r;
+                }
         }
         return 0;
 }
@@ -129,30 +285,16 @@ void emulator_facts_done(struct emulator_facts *f)
         for (size_t i = 0; i < f->n_emulators; i++)
                 emulator_done(&f->emulators[i]);
         free(f->emulators);
+        free(f->processes);
         *f = (struct emulator_facts) {};
-}
-
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-        return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-               a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct root *root, const char *path)
 {
-        for (size_t i = 0; i < f->n_emulators; i++) {
-                struct emulator *e = &f->emulators[i], fresh;
-                struct stat st;
+        size_t i;
 
-                if (!streq(e->path, path))
-                        continue;
-                if (fstatat(root->fd, path + strspn(path, "/"), &st, 0) >= 0 && is_same_file(&st, &e->stat))
-                        return e;
-                if (emulator_read(&fresh, root, path) < 0)
-                        return NULL;
-                emulator_done(e);
-                *e = fresh;
-                return e;
-        }
-        return add(f, root, path) < 0 ? NULL : &f->emulators[f->n_emulators - 1];
+        if (emulator_facts_find(f, root, path, &i) < 0)
+                return NULL;
+        f->emulators[i].libvirt = true;
+        return &f->emulators[i];
 }

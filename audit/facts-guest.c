@@ -1,144 +1,461 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-guest.h"
 
-#include <libxml/parser.h>
-#include <libxml/tree.h>
-
+#include "qemu-argument.h"
 #include "util/array.h"
 #include "util/file.h"
-#include "util/macro.h"
+#include "xml.h"
 
-DEFINE_TRIVIAL_CLEANUP(xmlDocPtr, xmlFreeDoc)
-DEFINE_TRIVIAL_CLEANUP(xmlParserCtxtPtr, xmlFreeParserCtxt)
+/* docs/drvqemu.rst of libvirt: the namespace of <qemu:commandline> and <qemu:override> */
+#define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 
-static inline void xml_freep(xmlChar **s)
+static const char *const hostdev_kind_table[_HOSTDEV_KIND_MAX] = {
+        [HOSTDEV_PCI] = "hostdev",
+        [HOSTDEV_INTERFACE] = "interface",
+        [HOSTDEV_NETWORK] = "network",
+        [HOSTDEV_NVME] = "nvme",
+        [HOSTDEV_MDEV] = "mdev",
+        [HOSTDEV_ARGUMENT] = "argument",
+};
+
+DEFINE_STRING_TABLE(hostdev_kind, enum hostdev_kind)
+
+static const char *const guest_firmware_table[_GUEST_FIRMWARE_MAX] = {
+        [GUEST_FIRMWARE_UNKNOWN] = "unknown",
+        [GUEST_FIRMWARE_BIOS] = "bios",
+        [GUEST_FIRMWARE_EFI] = "efi",
+};
+
+DEFINE_STRING_TABLE(guest_firmware, enum guest_firmware)
+
+static void hostdev_done(struct hostdev *h)
 {
-        if (*s)
-                xmlFree(*s);
-}
-#define _cleanup_xml_ _cleanup_(xml_freep)
-
-static bool is_element(const xmlNode *node, const char *name)
-{
-        return node->type == XML_ELEMENT_NODE && streq((const char *) node->name, name);
-}
-
-static xmlNode *child(const xmlNode *node, const char *name)
-{
-        for (xmlNode *n = node ? node->children : NULL; n; n = n->next)
-                if (is_element(n, name))
-                        return n;
-        return NULL;
-}
-
-static char *child_text(const xmlNode *node, const char *name)
-{
-        const xmlNode *n = child(node, name);
-        _cleanup_xml_ xmlChar *text = n ? xmlNodeGetContent(n) : NULL;
-
-        return text ? strdup((const char *) text) : NULL;
-}
-
-static bool attribute_is(xmlNode *node, const char *name, const char *value)
-{
-        _cleanup_xml_ xmlChar *v = xmlGetNoNsProp(node, (const xmlChar *) name);
-
-        return v && streq((const char *) v, value);
+        free(h->driver);
+        free(h->uuid);
+        free(h->network);
+        free(h->parent);
+        free(h->alias);
+        *h = (struct hostdev) {};
 }
 
-static int attribute_u64(xmlNode *node, const char *name, uint64_t max, uint64_t *ret)
+/* Takes over what h owns, whatever comes of it. */
+static int add_hostdev(struct guest *g, struct hostdev *h)
 {
-        _cleanup_xml_ xmlChar *v = xmlGetNoNsProp(node, (const xmlChar *) name);
-        int r;
+        struct hostdev *slot;
 
-        if (!v)
-                return -EBADMSG;
-        r = parse_u64((const char *) v, 0, ret);
-        return r < 0 || *ret > max ? -EBADMSG : 0;
-}
-
-/* <source><address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/></source> */
-static int parse_address(const xmlNode *hostdev, bdf_t ret)
-{
-        xmlNode *address = child(child(hostdev, "source"), "address");
-        uint64_t domain, bus, slot, function;
-
-        if (!address)
-                return -EBADMSG;
-        if (attribute_u64(address, "domain", UINT32_MAX, &domain) < 0)
-                domain = 0;
-        if (attribute_u64(address, "bus", 0xff, &bus) < 0 || attribute_u64(address, "slot", 0x1f, &slot) < 0 ||
-            attribute_u64(address, "function", 7, &function) < 0)
-                return -EBADMSG;
-        snprintf(ret, sizeof(bdf_t), "%04x:%02x:%02x.%u", (unsigned) domain, (unsigned) bus, (unsigned) slot,
-                 (unsigned) function & 7);
+        slot = g->n_hostdevs < GUEST_HOSTDEVS_MAX ? array_append(g->hostdevs, g->n_hostdevs) : NULL;
+        if (!slot) {
+                hostdev_done(h);
+                return g->n_hostdevs < GUEST_HOSTDEVS_MAX ? -ENOMEM : -EFBIG;
+        }
+        *slot = TAKE(*h, (struct hostdev) {});
         return 0;
 }
 
-static bool is_pci_hostdev(xmlNode *node)
+static int add_network(struct guest *g, xmlNode *interface)
 {
-        if (is_element(node, "hostdev"))
-                return attribute_is(node, "type", "pci");
-        return is_element(node, "interface") && attribute_is(node, "type", "hostdev");
+        _cleanup_free_ char *name = xml_attribute(xml_child(interface, "source"), "network");
+        char **slot;
+
+        if (!name)
+                return 0;
+        for (size_t i = 0; i < g->n_networks; i++)
+                if (streq(g->networks[i], name))
+                        return 0;
+        if (g->n_networks == GUEST_NETWORKS_MAX)
+                return -EFBIG;
+        slot = array_append(g->networks, g->n_networks);
+        if (!slot)
+                return -ENOMEM;
+        *slot = TAKE_PTR(name);
+        return 0;
 }
 
-static int parse_devices(struct guest *g, const xmlNode *devices)
+/* What <hostdev>, <interface type='hostdev'> and <actual type='hostdev'> have in common. False where it is not of
+ * VFIO: <driver name='kvm'> and 'xen' stand for what there was before it. */
+static bool read_driver(xmlNode *node, struct hostdev *h)
 {
-        for (xmlNode *node = devices ? devices->children : NULL; node; node = node->next) {
-                struct hostdev h = {}, *slot;
+        xmlNode *driver = xml_child(node, "driver");
+        _cleanup_free_ char *name = xml_attribute(driver, "name");
 
-                if (!is_pci_hostdev(node) || parse_address(node, h.bdf) < 0)
-                        continue;
-                if (g->n_hostdevs == GUEST_HOSTDEVS_MAX)
-                        return -EFBIG;
-                h.managed = attribute_is(node, "managed", "yes");
-                slot = array_append(g->hostdevs, g->n_hostdevs);
-                if (!slot)
-                        return -ENOMEM;
-                *slot = h;
+        if (name && !streq(name, "vfio"))
+                return false;
+        h->driver = xml_attribute(driver, "model");
+        h->iommufd = xml_attribute_is(driver, "iommufd", "yes");
+        h->managed = xml_attribute_is(node, "managed", "yes");
+        return true;
+}
+
+static int add_pci(struct guest *g, xmlNode *node, enum hostdev_kind kind, xmlNode *named)
+{
+        struct hostdev h = {.kind = kind};
+
+        if (xml_pci_address(xml_child(xml_child(node, "source"), "address"), h.bdf) < 0 || !read_driver(node, &h))
+                return 0;
+        h.alias = xml_attribute(xml_child(named, "alias"), "name");
+        return add_hostdev(g, &h);
+}
+
+static int add_mdev(struct guest *g, xmlNode *node)
+{
+        struct hostdev h = {.kind = HOSTDEV_MDEV};
+
+        /* vfio-ccw and vfio-ap are no PCI devices */
+        if (!xml_attribute_is(node, "model", "vfio-pci"))
+                return 0;
+        h.uuid = xml_attribute(xml_child(xml_child(node, "source"), "address"), "uuid");
+        if (!h.uuid || !is_uuid(h.uuid)) {
+                hostdev_done(&h);
+                return 0;
+        }
+        h.managed = xml_attribute_is(node, "managed", "yes");
+        h.alias = xml_attribute(xml_child(node, "alias"), "name");
+        return add_hostdev(g, &h);
+}
+
+static int add_nvme(struct guest *g, xmlNode *disk)
+{
+        struct hostdev h = {.kind = HOSTDEV_NVME};
+        xmlNode *source = xml_child(disk, "source");
+
+        if (xml_pci_address(xml_child(source, "address"), h.bdf) < 0)
+                return 0;
+        h.managed = xml_attribute_is(source, "managed", "yes");
+        h.alias = xml_attribute(xml_child(disk, "alias"), "name");
+        return add_hostdev(g, &h);
+}
+
+static int add_interface(struct guest *g, xmlNode *node)
+{
+        xmlNode *actual = xml_child(node, "actual");
+
+        if (xml_attribute_is(node, "type", "hostdev"))
+                return add_pci(g, node, HOSTDEV_INTERFACE, node);
+        if (!xml_attribute_is(node, "type", "network"))
+                return 0;
+        if (!actual)
+                return add_network(g, node);
+        return xml_attribute_is(actual, "type", "hostdev") ? add_pci(g, actual, HOSTDEV_INTERFACE, node) : 0;
+}
+
+static int add_device(struct guest *g, xmlNode *node)
+{
+        if (xml_is(node, "hostdev") && xml_attribute_is(node, "type", "pci"))
+                return add_pci(g, node, HOSTDEV_PCI, node);
+        if (xml_is(node, "hostdev") && xml_attribute_is(node, "type", "mdev"))
+                return add_mdev(g, node);
+        if (xml_is(node, "interface"))
+                return add_interface(g, node);
+        if (xml_is(node, "disk") && xml_attribute_is(node, "type", "nvme"))
+                return add_nvme(g, node);
+        return 0;
+}
+
+static void read_controller(struct guest *g, xmlNode *node)
+{
+        if (xml_attribute_is(node, "type", "pci") &&
+            (xml_attribute_is(node, "model", "pcie-root") || xml_attribute_is(node, "model", "pci-root")) &&
+            xml_child(node, "pcihole64"))
+                g->hole64 = xml_size(xml_child(node, "pcihole64"));
+}
+
+static int read_devices(struct guest *g, const xmlNode *devices)
+{
+        xml_foreach(node, devices) {
+                int r = add_device(g, node);
+
+                if (r < 0)
+                        return r;
+                if (xml_is(node, "controller"))
+                        read_controller(g, node);
         }
         return 0;
 }
 
-int guest_parse(struct guest *g, const char *xml, size_t size)
+static int add_argument(struct guest *g, const char *arg)
 {
-        _cleanup_(xmlFreeParserCtxtp) xmlParserCtxtPtr parser = NULL;
+        struct hostdev h = {.kind = HOSTDEV_ARGUMENT};
+        char device[64], id[256];
+
+        if (!qemu_argument_is_vfio(arg) || !qemu_argument_device(arg, device, sizeof(device)))
+                return 0;
+        if (bdf_parse(device, h.bdf) < 0) {
+                if (!is_uuid(device))
+                        return 0;
+                h.uuid = strdup(device);
+                if (!h.uuid)
+                        return -ENOMEM;
+        }
+        h.no_mmap = qemu_argument_is_on(arg, "x-no-mmap");
+        h.iommufd = qemu_argument_get(arg, "iommufd", id, sizeof(id));
+        if (qemu_argument_get(arg, "id", id, sizeof(id)))
+                h.alias = strdup(id);
+        return add_hostdev(g, &h);
+}
+
+/* -set device.ID.x-no-mmap=on, and for all -global vfio-pci.x-no-mmap=on */
+static void read_property(struct guest *g, const char *arg, bool global)
+{
+        const char *id = startswith(arg, "device."), *value = strstr(arg, ".x-no-mmap=");
+
+        if (!value || !qemu_argument_is_on(value + 1, "x-no-mmap"))
+                return;
+        for (size_t i = 0; i < g->n_hostdevs; i++) {
+                struct hostdev *h = &g->hostdevs[i];
+
+                if (h->kind == HOSTDEV_NVME)
+                        continue;
+                if (global ? startswith(arg, "vfio-pci.") == value + strlen(".") :
+                    id && h->alias && startswith(id, h->alias) == value)
+                        h->no_mmap = true;
+        }
+}
+
+/* -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536: in MiB, at most 16 TiB (edk2, PlatformInitLib/MemDetect.c) */
+static void read_fw_cfg(struct guest *g, const char *arg)
+{
+        char value[16];
+        uint64_t mib;
+
+        if (strstr(arg, "opt/ovmf/X-PciMmio64Mb") && qemu_argument_get(arg, "string", value, sizeof(value)) &&
+            parse_u64(value, 10, &mib) >= 0 && mib <= 0x1000000)
+                g->efi_window = mib << 20;
+}
+
+static xmlNode *qemu_child(xmlNode *node, const char *name)
+{
+        xml_foreach(n, node)
+                if (xml_is(n, name) && n->ns && streq((const char *) n->ns->href, QEMU_NAMESPACE))
+                        return n;
+        return NULL;
+}
+
+static int read_arguments(struct guest *g, xmlNode *commandline, bool properties)
+{
+        _cleanup_free_ char *option = NULL;
+
+        xml_foreach(node, commandline) {
+                _cleanup_free_ char *value = xml_is(node, "arg") ? xml_attribute(node, "value") : NULL;
+                const char *name;
+                int r;
+
+                if (!value)
+                        continue;
+                name = option ? option + strspn(option, "-") : "";
+                if (properties && (streq(name, "set") || streq(name, "global"))) {
+                        read_property(g, value, streq(name, "global"));
+                } else if (!properties && streq(name, "device")) {
+                        r = add_argument(g, value);
+                        if (r < 0)
+                                return r;
+                } else if (streq(name, "fw_cfg")) {
+                        read_fw_cfg(g, value);
+                }
+                free(option);
+                option = TAKE_PTR(value);
+        }
+        return 0;
+}
+
+static void read_environment(struct guest *g, xmlNode *commandline)
+{
+        xml_foreach(node, commandline)
+                if (xml_is(node, "env") && xml_attribute_is(node, "name", "LD_PRELOAD") && !g->preload)
+                        g->preload = xml_attribute(node, "value");
+}
+
+/* <qemu:device alias='ua-gpu'><qemu:frontend><qemu:property name='x-no-mmap' type='bool' value='true'/> */
+static void read_override(struct guest *g, xmlNode *override)
+{
+        xml_foreach(device, override) {
+                _cleanup_free_ char *alias = xml_attribute(device, "alias");
+
+                xml_foreach(property, xml_child(device, "frontend"))
+                        if (alias && xml_attribute_is(property, "name", "x-no-mmap") &&
+                            xml_attribute_is(property, "value", "true"))
+                                for (size_t i = 0; i < g->n_hostdevs; i++)
+                                        if (g->hostdevs[i].alias && streq(g->hostdevs[i].alias, alias))
+                                                g->hostdevs[i].no_mmap = true;
+        }
+}
+
+static enum guest_firmware read_firmware(const struct guest *g, const xmlNode *os)
+{
+        xmlNode *loader = xml_child(os, "loader");
+
+        if (xml_attribute_is((xmlNode *) os, "firmware", "efi") || xml_attribute_is(loader, "type", "pflash"))
+                return GUEST_FIRMWARE_EFI;
+        if (xml_attribute_is((xmlNode *) os, "firmware", "bios"))
+                return GUEST_FIRMWARE_BIOS;
+        /* SeaBIOS is QEMU's default; a ROM that somebody named can be anything. */
+        return !loader && g->machine && (strstr(g->machine, "q35") || strstr(g->machine, "pc-i440fx") ||
+                                         streq(g->machine, "pc")) ? GUEST_FIRMWARE_BIOS : GUEST_FIRMWARE_UNKNOWN;
+}
+
+static void read_width(struct guest *g, xmlNode *domain)
+{
+        xmlNode *cpu = xml_child(domain, "cpu"), *width = xml_child(cpu, "maxphysaddr");
+        uint64_t bits = 0;
+
+        /* QEMU's models "host" and "max" take the host's width, where KVM runs them. */
+        g->host_phys_bits = width ? xml_attribute_is(width, "mode", "passthrough") :
+                xml_attribute_is(domain, "type", "kvm") && (xml_attribute_is(cpu, "mode", "host-passthrough") ||
+                                                            xml_attribute_is(cpu, "mode", "maximum"));
+        if (xml_attribute_u64(width, g->host_phys_bits ? "limit" : "bits", 52, &bits) >= 0)
+                g->phys_bits = (unsigned) bits;
+}
+
+static void read_machine(struct guest *g, xmlNode *domain)
+{
+        xmlNode *os = xml_child(domain, "os");
+        uint64_t memory = xml_size(xml_child(domain, "memory")), max = xml_size(xml_child(domain, "maxMemory"));
+
+        g->arch = xml_attribute(xml_child(os, "type"), "arch");
+        g->machine = xml_attribute(xml_child(os, "type"), "machine");
+        g->firmware = read_firmware(g, os);
+        g->memory = memory > max ? memory : max;
+        read_width(g, domain);
+}
+
+static int read_domain(struct guest *g, xmlNode *domain)
+{
+        xmlNode *devices = xml_child(domain, "devices"), *commandline = qemu_child(domain, "commandline");
+        int r;
+
+        g->name = xml_child_text(domain, "name");
+        if (!g->name)
+                return -EBADMSG;
+        g->uuid = xml_child_text(domain, "uuid");
+        g->emulator = xml_child_text(devices, "emulator");
+        read_machine(g, domain);
+        r = read_devices(g, devices);
+        if (r >= 0)
+                r = read_arguments(g, commandline, false);
+        if (r >= 0)
+                r = read_arguments(g, commandline, true); /* of devices that can come after them */
+        if (r < 0)
+                return r;
+        read_environment(g, commandline);
+        read_override(g, qemu_child(domain, "override"));
+        if (xml_attribute_is(xml_child(domain, "iommufd"), "enabled", "yes"))
+                for (size_t i = 0; i < g->n_hostdevs; i++)
+                        g->hostdevs[i].iommufd |= g->hostdevs[i].kind == HOSTDEV_PCI ||
+                                g->hostdevs[i].kind == HOSTDEV_INTERFACE;
+        return 0;
+}
+
+int guest_parse_status(struct guest *g, const char *xml, size_t size, pid_t *ret_pid)
+{
         _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
-        xmlNode *domain, *devices;
+        xmlNode *status, *domain;
+        uint64_t pid = 0;
         int r;
 
         *g = (struct guest) {};
-        if (size > GUEST_XML_MAX)
-                return -EFBIG;
-        parser = xmlNewParserCtxt();
-        if (!parser)
-                return -ENOMEM;
-        doc = xmlCtxtReadMemory(parser, xml, (int) size, "domain.xml", NULL,
-                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-        /* libvirt writes no DOCTYPE, and nothing but a DOCTYPE can define entities. */
-        if (!doc || doc->intSubset)
+        r = xml_parse(xml, size, GUEST_XML_MAX, &doc);
+        if (r < 0)
+                return r;
+        status = xmlDocGetRootElement(doc);
+        domain = xml_is(status, "domstatus") ? xml_child(status, "domain") : NULL;
+        if (!domain)
                 return -EBADMSG;
-        domain = xmlDocGetRootElement(doc);
-        if (!domain || !is_element(domain, "domain"))
-                return -EBADMSG;
+        (void) xml_attribute_u64(status, "pid", INT32_MAX, &pid);
+        r = read_domain(g, domain);
+        if (r < 0)
+                guest_done(g);
+        else
+                *ret_pid = (pid_t) pid;
+        return r;
+}
 
-        g->name = child_text(domain, "name");
-        if (!g->name)
-                return -EBADMSG;
-        g->uuid = child_text(domain, "uuid");
-        devices = child(domain, "devices");
-        g->emulator = child_text(devices, "emulator");
-        r = parse_devices(g, devices);
+int guest_parse(struct guest *g, const char *xml, size_t size)
+{
+        _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
+        xmlNode *domain;
+        int r;
+
+        *g = (struct guest) {};
+        r = xml_parse(xml, size, GUEST_XML_MAX, &doc);
+        if (r < 0)
+                return r;
+        domain = xmlDocGetRootElement(doc);
+        r = xml_is(domain, "domain") ? read_domain(g, domain) : -EBADMSG;
         if (r < 0)
                 guest_done(g);
         return r;
 }
 
+/* A network that is not persistent is in the second only. */
+static int read_network(const struct root *root, const char *name, xmlDocPtr *ret)
+{
+        static const char *const directories[] = {"etc/libvirt/qemu/networks", "run/libvirt/network"};
+        char path[512];
+        int r = -ENOENT;
+
+        if (strchr(name, '/') || strlen(name) > 255)
+                return -ENOENT;
+        for (size_t i = 0; i < ELEMENTSOF(directories) && r == -ENOENT; i++) {
+                _cleanup_free_ char *xml = NULL;
+                size_t size;
+
+                snprintf(path, sizeof(path), "%s/%s.xml", directories[i], name);
+                r = read_file_at(root->fd, path, GUEST_XML_MAX, &xml, &size);
+                if (r >= 0)
+                        r = xml_parse(xml, size, GUEST_XML_MAX, ret);
+        }
+        return r;
+}
+
+int guest_read_networks(struct guest *g, const struct root *root)
+{
+        int complete = 1;
+
+        for (size_t i = 0; i < g->n_networks; i++) {
+                _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
+                struct hostdev h = {.kind = HOSTDEV_NETWORK};
+                xmlNode *network, *forward;
+                int r = read_network(root, g->networks[i], &doc);
+
+                if (r == -ENOMEM)
+                        return r;
+                if (r < 0) {
+                        complete = 0;
+                        continue;
+                }
+                network = xmlDocGetRootElement(doc);
+                if (!xml_is(network, "network"))
+                        network = xml_child(network, "network"); /* <networkstatus> around it */
+                forward = xml_child(network, "forward");
+                if (!xml_attribute_is(forward, "mode", "hostdev") || !read_driver(forward, &h)) {
+                        hostdev_done(&h);
+                        continue;
+                }
+                h.parent = xml_attribute(xml_child(forward, "pf"), "dev");
+                h.network = strdup(g->networks[i]);
+                if (!h.network) {
+                        hostdev_done(&h);
+                        return -ENOMEM;
+                }
+                r = add_hostdev(g, &h);
+                if (r == -ENOMEM)
+                        return r;
+        }
+        return complete;
+}
+
 void guest_done(struct guest *g)
 {
+        for (size_t i = 0; i < g->n_hostdevs; i++)
+                hostdev_done(&g->hostdevs[i]);
+        for (size_t i = 0; i < g->n_networks; i++)
+                free(g->networks[i]);
         free(g->name);
         free(g->uuid);
         free(g->emulator);
         free(g->hostdevs);
+        free(g->networks);
+        free(g->arch);
+        free(g->machine);
+        free(g->preload);
         *g = (struct guest) {};
 }

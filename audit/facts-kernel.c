@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-kernel.h"
 
+#include "facts-module.h"
 #include "kernel-symbols.h"
 #include "module-index.h"
 #include "probe-socket.h"
@@ -14,6 +15,12 @@ static const char *const thp_mode_table[_THP_MODE_MAX] = {
         [THP_NEVER] = "never",
 };
 DEFINE_STRING_TABLE(thp_mode, enum thp_mode);
+
+/* All that is asked for by name, so that kallsyms is read once. */
+static const char *const wanted[] = {
+        "vfio_pci_mmap_huge_fault", "vmf_insert_pfn_pmd", "vmf_insert_pfn_pud", "vfio_pci_core_register_device",
+        KERNEL_LIVE_SYMBOLS, NULL,
+};
 
 DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
 DEFINE_TRIVIAL_CLEANUP(struct module_index *, module_index_close)
@@ -77,7 +84,7 @@ static void read_huge_faults(struct kernel_facts *k, const struct root *root, st
         _cleanup_free_ char *file = NULL;
         int r = -ENODATA;
 
-        if (faccessat(root->fd, "sys/module/vfio_pci_core", F_OK, 0) >= 0) {
+        if (exists_at(root->fd, "sys/module/vfio_pci_core")) {
                 k->vfio = fact_is(true, SOURCE_SYSFS);
                 read_huge_faults_running(k, symbols);
                 return;
@@ -106,14 +113,84 @@ static void read_huge_faults(struct kernel_facts *k, const struct root *root, st
                 k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
 }
 
-/* The exemption is an inlined function that leaves no trace. But it is younger than enum tva_type (6.18): where
- * that is missing (6.12), so is the exemption. */
-static struct fact read_thp_exempt(struct kernel_symbols *symbols)
+/* Without enum tva_type (6.18) there is no exemption either, which is younger (it is missing in 6.12, and there in
+ * 7.2). Where there is one, it is an inlined function, of which only the code itself has a trace. */
+static struct fact read_thp_exempt(const struct root *root, struct kernel_symbols *symbols)
 {
         struct fact f = kernel_symbols_has_enum(symbols, "tva_type");
 
-        return f.value == FACT_YES ? fact_unknown("this kernel does not show it; it matters where THP is not \"always\"")
-                                   : f;
+        return f.value == FACT_YES ? kernel_live_exempt(root, symbols) : f;
+}
+
+static struct fact mapping_order(struct kernel_symbols *symbols)
+{
+        static const struct {
+                const char *structure, *member;
+        } members[] = {
+                {"file_operations", "get_mapping_order"},
+                {"vfio_device_ops", "get_mapping_order"},
+                {"vfio_device_ops", "get_unmapped_area"}, /* its first version, June 2025 */
+        };
+        struct fact f = {};
+
+        for (size_t i = 0; i < ELEMENTSOF(members) && f.value != FACT_YES; i++)
+                f = kernel_symbols_has_member(symbols, members[i].structure, members[i].member);
+        return f;
+}
+
+/* A probe of the socket, or what is recorded of one. */
+static void read_probe(struct kernel_facts *k, const struct root *root)
+{
+        struct {
+                const char *question;
+                struct fact *fact;
+        } probes[] = {{"socket-probe pmd", &k->probed_pmd}, {"socket-probe pud", &k->probed_pud}};
+
+        if (root->live)
+                probe_socket(k->pmd_size, k->pud_size, &k->probed_pmd, &k->probed_pud);
+        for (size_t i = 0; i < ELEMENTSOF(probes); i++) {
+                _cleanup_free_ char *answer = root_answer(root, probes[i].question);
+
+                if (!root->live)
+                        *probes[i].fact = answer ? fact_is(streq(answer, "yes"), SOURCE_SOCKET_PROBE)
+                                                 : fact_unknown("a recorded host cannot be probed");
+                else if (probes[i].fact->value != FACT_UNKNOWN)
+                        root_note(root, probes[i].question, fact_value_to_string(probes[i].fact->value));
+        }
+}
+
+static struct fact conclude_aligns(const struct kernel_facts *k)
+{
+        if (k->mapping_order.value == FACT_YES)
+                return k->mapping_order;
+        if (k->hook.value == FACT_UNKNOWN)
+                return k->hook;
+        if (k->hook.value == FACT_YES && !k->hook_function)
+                return fact_unknown("the kernel's hook is filled with a function that has no name");
+        return fact_is(k->hook.value == FACT_YES && !k->hook_module, SOURCE_KCORE);
+}
+
+void kernel_facts_conclude(struct kernel_facts *k)
+{
+        k->aligns = conclude_aligns(k);
+        k->places_pmd = k->probed_pmd;
+        k->places_pud = k->probed_pud;
+
+        if (k->mapping_order.value == FACT_YES) {
+                k->places_pmd = k->places_pud = k->mapping_order;
+        } else if (k->hook.value != FACT_YES) {
+                return;
+        } else if (!k->hook_function) {
+                k->places_pmd = k->places_pud = k->aligns;
+        } else if (k->hook_module) {
+                if (!streq(k->hook_module, VFIO_ALIGN_MODULE))
+                        k->places_pmd = k->places_pud = fact_unknown("another module chooses the address");
+        } else if (streq(k->hook_function, "thp_get_unmapped_area")) {
+                k->places_pmd = fact_is(true, SOURCE_KCORE);
+                k->places_pud = fact_is(false, SOURCE_KCORE);
+        } else {
+                k->places_pmd = k->places_pud = fact_unknown("the kernel's own hook is not known to this version");
+        }
 }
 
 int kernel_facts_read(struct kernel_facts *k, const struct root *root)
@@ -126,27 +203,35 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         read_page_sizes(k, root);
         k->thp = read_thp_mode(root);
 
-        r = kernel_symbols_open(root, "vfio_pci_core", &symbols);
+        r = kernel_symbols_open(root, "vfio_pci_core", wanted, &symbols);
         if (r < 0)
                 return r;
         read_huge_faults(k, root, symbols);
         k->pin_by_leaf = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "addr_mask");
-        k->thp_exempt = read_thp_exempt(symbols);
-
-        if (root->live)
-                probe_socket(k->pmd_size, k->pud_size, &k->places_pmd, &k->places_pud);
-        else
-                k->places_pmd = k->places_pud = fact_unknown("a recorded host cannot be probed");
+        k->thp_exempt = read_thp_exempt(root, symbols);
+        k->mapping_order = mapping_order(symbols);
+        kernel_live_layout(&k->hook_place, symbols);
+        kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
+        read_probe(k, root);
+        kernel_facts_conclude(k);
         return 0;
 }
 
 void kernel_facts_refresh(struct kernel_facts *k, const struct root *root)
 {
+        _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
+
         k->thp = read_thp_mode(root);
+        if (kernel_symbols_open(root, "vfio_pci_core", wanted, &symbols) < 0)
+                return;
+        kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
+        kernel_facts_conclude(k);
 }
 
 void kernel_facts_done(struct kernel_facts *k)
 {
         free(k->release);
+        free(k->hook_function);
+        free(k->hook_module);
         *k = (struct kernel_facts) {};
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "fact.h"
+#include "kernel-live.h"
 #include "util/root.h"
 
 /* /sys/kernel/mm/transparent_hugepage/enabled */
@@ -32,6 +33,20 @@ struct kernel_facts {
         struct fact places_pmd; /* mmap() of any file without an alignment hook lands on a PMD boundary: the
                                  * accident of ed48e87c7df3, ended by 34d7cf637c43 */
         struct fact places_pud;
+        struct fact probed_pmd, probed_pud; /* what the socket probe said of it; the above where nobody fills the
+                                             * hook, or vfio_align does */
+
+        /* The slot get_unmapped_area of vfio_device_fops, read back from the running kernel: is it filled, and by
+         * whom. Needs root (/proc/kcore), and that vfio is loaded. */
+        struct fact hook;
+        char *hook_function; /* NULL where the slot is empty, unknown, or points to no known function */
+        char *hook_module;   /* whose function that is; NULL: the kernel's own */
+
+        /* The kernel aligns VFIO mappings on purpose (no release does, up to 7.3): its own function is in the slot,
+         * or it has get_mapping_order(), as proposed since 2025. The places_* above follow from it where it is yes. */
+        struct fact aligns;
+        struct fact mapping_order; /* file_operations, or vfio_device_ops, has get_mapping_order() */
+        struct hook_place hook_place; /* for a refresh */
 
         enum thp_mode thp;
         struct fact thp_exempt;  /* VFIO mappings get huge entries whatever THP is set to (7.2; not in 6.12) */
@@ -42,6 +57,9 @@ struct kernel_facts {
 /* Reads what can be read; whatever cannot stays unknown. Returns 0 or -ENOMEM. */
 int kernel_facts_read(struct kernel_facts *k, const struct root *root);
 
-/* Reads again what can change while a kernel runs, but for its modules: THP. */
+/* Decides again what follows from the hook and from mapping_order: aligns and places_*. */
+void kernel_facts_conclude(struct kernel_facts *k);
+
+/* Reads again what changes while a kernel runs: THP, the hook, and what rests on the hook. */
 void kernel_facts_refresh(struct kernel_facts *k, const struct root *root);
 void kernel_facts_done(struct kernel_facts *k);

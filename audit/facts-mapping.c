@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
+#include "mapping-process.h"
+#include "qemu-argument.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -58,28 +60,22 @@ static void add_candidate(struct candidates *c, const char *address)
 /* Since 6.16 or so a device's descriptor says whose it is: "vfio-device-syspath: /sys/devices/.../0000:00:05.0". */
 static void candidates_from_fdinfo(struct candidates *c, int process_fd)
 {
-        _cleanup_closedir_ DIR *dir = NULL;
-        struct dirent *entry;
-        int fd = openat(process_fd, "fdinfo", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        static const char *const words[] = {"vfio-device-syspath:", NULL};
+        _cleanup_(names_done) struct names names = {};
 
-        dir = fd >= 0 ? fdopendir(fd) : NULL;
-        if (!dir) {
-                if (fd >= 0)
-                        close(fd);
+        if (list_dir_at(process_fd, "fdinfo", &names) < 0)
                 return;
-        }
-        while ((entry = readdir(dir))) {
+        for (size_t i = 0; i < names.n; i++) {
                 _cleanup_free_ char *text = NULL;
-                char *path, *slash;
+                char path[sizeof("fdinfo/") + 10], *slash;
 
-                if (!isdigit((unsigned char) entry->d_name[0]) ||
-                    read_file_at(dirfd(dir), entry->d_name, 4096, &text, NULL) < 0)
+                if (strlen(names.names[i]) > 10)
                         continue;
-                path = strstr(text, "vfio-device-syspath:");
-                if (!path)
+                snprintf(path, sizeof(path), "fdinfo/%s", names.names[i]);
+                if (grep_file_at(process_fd, path, words, &text) < 0)
                         continue;
-                path[strcspn(path, "\n")] = '\0';
-                slash = strrchr(path, '/');
+                text[strcspn(text, "\n")] = '\0';
+                slash = strrchr(text, '/');
                 if (slash)
                         add_candidate(c, slash + 1);
         }
@@ -94,18 +90,10 @@ static void candidates_from_cmdline(struct candidates *c, int process_fd)
         if (read_file_at(process_fd, "cmdline", MIB(4), &text, &size) < 0)
                 return;
         for (const char *arg = text; arg < text + size; arg += strlen(arg) + 1) {
-                const char *host;
-                char address[sizeof(bdf_t)];
+                char device[64];
 
-                if (!strstr(arg, "vfio-pci"))
-                        continue;
-                host = strstr(arg, "\"host\":\"");
-                host = host ? host + strlen("\"host\":\"") : strstr(arg, "host=");
-                if (!host)
-                        continue;
-                host = startswith(host, "host=") ?: host;
-                snprintf(address, sizeof(address), "%.*s", (int) strcspn(host, "\",}"), host);
-                add_candidate(c, address);
+                if (qemu_argument_is_vfio(arg) && qemu_argument_device(arg, device, sizeof(device)))
+                        add_candidate(c, device);
         }
 }
 
@@ -169,25 +157,11 @@ static void resolve(struct mapping *m, const struct device_facts *devices, const
                 strcpy(m->bdf, match);
 }
 
-int mapping_facts_read_process(struct mapping_facts *f, const struct root *root, pid_t pid,
-                               const struct device_facts *devices, const bdf_t *hint, size_t n_hint)
+static const char *const vfio_words[] = {"vfio-device", "/dev/vfio/", NULL};
+
+static int add_mappings(struct mapping_facts *f, pid_t pid, const char *maps)
 {
-        _cleanup_free_ char *maps = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        struct candidates candidates = {};
-        char path[sizeof("proc/") + 10];
-        size_t first = f->n_mappings;
-        int r;
-
-        snprintf(path, sizeof(path), "proc/%d", pid);
-        fd = openat(root->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT ? -ESRCH : -errno;
-        r = read_file_at(fd, "maps", FILE_MAX_SIZE, &maps, NULL);
-        if (r < 0)
-                return r;
-
-        for (char *line = maps; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        for (const char *line = maps; *line; line += strcspn(line, "\n"), line += *line == '\n') {
                 struct mapping m, *slot;
 
                 if (mapping_parse(line, &m) == 0)
@@ -197,10 +171,51 @@ int mapping_facts_read_process(struct mapping_facts *f, const struct root *root,
                         return -ENOMEM;
                 *slot = m;
                 slot->pid = pid;
-                (void) read_line_at(fd, "comm", &slot->command);
         }
-        if (f->n_mappings == first)
-                return 0;
+        return 0;
+}
+
+static int describe_process(struct mapping_facts *f, size_t first, const struct root *root, int fd, pid_t pid)
+{
+        struct mapping_process *p = array_append(f->processes, f->n_processes);
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        r = mapping_process_read(p, root, fd, pid, f->mappings + first, f->n_mappings - first);
+        for (size_t i = first; i < f->n_mappings; i++) {
+                f->mappings[i].huge = p->huge;
+                f->mappings[i].command = p->command ? strdup(p->command) : NULL;
+        }
+        return r;
+}
+
+static int open_process(const struct root *root, pid_t pid)
+{
+        char path[sizeof("proc/") + 10];
+        int fd;
+
+        snprintf(path, sizeof(path), "proc/%d", pid);
+        fd = open_at(root->fd, path, O_RDONLY | O_DIRECTORY);
+        return fd == -ENOENT ? -ESRCH : fd;
+}
+
+int mapping_facts_read_process(struct mapping_facts *f, const struct root *root, pid_t pid,
+                               const struct device_facts *devices, const bdf_t *hint, size_t n_hint)
+{
+        _cleanup_free_ char *maps = NULL;
+        _cleanup_close_ int fd = open_process(root, pid);
+        struct candidates candidates = {};
+        size_t first = f->n_mappings;
+        int r;
+
+        if (fd < 0)
+                return fd;
+        r = grep_file_at(fd, "maps", vfio_words, &maps);
+        if (r >= 0)
+                r = add_mappings(f, pid, maps);
+        if (r < 0 || f->n_mappings == first)
+                return r;
 
         candidates_from_fdinfo(&candidates, fd);
         candidates_from_cmdline(&candidates, fd);
@@ -208,44 +223,110 @@ int mapping_facts_read_process(struct mapping_facts *f, const struct root *root,
                 add_candidate(&candidates, hint[i]);
         for (size_t i = first; i < f->n_mappings; i++)
                 resolve(&f->mappings[i], devices, &candidates);
+        return describe_process(f, first, root, fd, pid);
+}
+
+/* Of a recorded host nothing shows any more what its reader was not allowed to see. */
+#define QUESTION_COMPLETE "all-processes-seen"
+
+static void settle_complete(struct mapping_facts *f, const struct root *root, bool denied)
+{
+        _cleanup_free_ char *answer = root_answer(root, QUESTION_COMPLETE);
+
+        if (root->live)
+                root_note(root, QUESTION_COMPLETE, denied ? "no" : "yes");
+        f->complete = denied || (answer && streq(answer, "no")) ? fact_unknown("some processes may not be looked into") :
+                                                                  fact_is(true, SOURCE_PROC);
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+        pid_t x = *(const pid_t *) a, y = *(const pid_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+/* Ordered by number. */
+static int list_processes(const struct root *root, pid_t **ret, size_t *ret_n)
+{
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_free_ pid_t *pids = NULL;
+        size_t n = 0;
+        int r = list_dir_at(root->fd, "proc", &names);
+
+        if (r < 0)
+                return r;
+        pids = calloc(names.n + 1, sizeof(*pids));
+        if (!pids)
+                return -ENOMEM;
+        for (size_t i = 0; i < names.n; i++) {
+                uint64_t pid;
+
+                if (isdigit((unsigned char) *names.names[i]) && parse_u64(names.names[i], 10, &pid) >= 0 &&
+                    pid <= INT32_MAX)
+                        pids[n++] = (pid_t) pid;
+        }
+        qsort(pids, n, sizeof(*pids), compare_pids);
+        *ret = TAKE_PTR(pids);
+        *ret_n = n;
         return 0;
+}
+
+static int read_holder(struct mapping_facts *f, const struct root *root, pid_t pid)
+{
+        _cleanup_close_ int fd = open_process(root, pid);
+
+        return fd < 0 ? fd : vfio_holders_read(root, fd, pid, &f->holders, &f->n_holders);
 }
 
 int mapping_facts_read(struct mapping_facts *f, const struct root *root, const struct device_facts *devices)
 {
-        _cleanup_closedir_ DIR *dir = NULL;
-        struct dirent *entry;
-        int fd;
+        _cleanup_free_ pid_t *pids = NULL;
+        size_t n;
+        bool denied = false;
+        int r;
 
-        *f = (struct mapping_facts) {.complete = fact_is(true, SOURCE_PROC)};
-        fd = openat(root->fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        dir = fd >= 0 ? fdopendir(fd) : NULL;
-        if (!dir) {
-                if (fd >= 0)
-                        close(fd);
+        *f = (struct mapping_facts) {};
+        r = list_processes(root, &pids, &n);
+        if (r < 0) {
                 f->complete = fact_unknown("/proc cannot be read");
-                return 0;
+                return r == -ENOMEM ? r : 0;
         }
-
-        while ((entry = readdir(dir))) {
-                uint64_t pid;
-                int r;
-
-                if (parse_u64(entry->d_name, 10, &pid) < 0 || pid > INT32_MAX)
-                        continue;
-                r = mapping_facts_read_process(f, root, (pid_t) pid, devices, NULL, 0);
+        for (size_t i = 0; i < n; i++) {
+                r = mapping_facts_read_process(f, root, pids[i], devices, NULL, 0);
                 if (r == -ENOMEM)
                         return r;
-                if (r == -EACCES || r == -EPERM)
-                        f->complete = fact_unknown("some processes may not be looked into");
+                denied |= r == -EACCES || r == -EPERM;
+                if (r == -EACCES || r == -EPERM || r == -ESRCH)
+                        continue;
+                r = read_holder(f, root, pids[i]);
+                if (r == -ENOMEM)
+                        return r;
         }
+        settle_complete(f, root, denied);
         return 0;
+}
+
+const struct mapping_process *mapping_facts_find_process(const struct mapping_facts *f, pid_t pid)
+{
+        for (size_t i = 0; i < f->n_processes; i++)
+                if (f->processes[i].pid == pid)
+                        return &f->processes[i];
+        return NULL;
 }
 
 void mapping_facts_done(struct mapping_facts *f)
 {
         for (size_t i = 0; i < f->n_mappings; i++)
                 free(f->mappings[i].command);
+        for (size_t i = 0; i < f->n_processes; i++) {
+                free(f->processes[i].command);
+                free(f->processes[i].exe);
+        }
+        for (size_t i = 0; i < f->n_holders; i++)
+                free(f->holders[i].command);
         free(f->mappings);
+        free(f->processes);
+        free(f->holders);
         *f = (struct mapping_facts) {};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host.h"
+#include "util/macro.h"
 
 enum severity {
         SEVERITY_INFO,
@@ -16,19 +17,43 @@ DECLARE_STRING_TABLE(severity, enum severity);
 enum finding_id {
         FINDING_NO_IOMMU,
         FINDING_NO_VFIO,
+        FINDING_NO_INTERRUPT_REMAPPING,
+        FINDING_UNSAFE_INTERRUPTS,
+        FINDING_IOMMU_SMALL_PAGES,
+        FINDING_KVM_NO_GIGANTIC,
+        FINDING_GROUP_NOT_VIABLE,
         FINDING_KERNEL_NO_HUGE_FAULT,
+        FINDING_KERNEL_ALIGNS,
         FINDING_KERNEL_UNALIGNED,
         FINDING_KERNEL_PARTLY_ALIGNED,
         FINDING_KERNEL_PINS_PAGES,
+        FINDING_HOOK_FOREIGN,
         FINDING_THP_RESTRICTS,
+        FINDING_THP_ASKS,
         FINDING_MODULE_NOT_INSTALLED,
         FINDING_MODULE_NOT_LOADED,
         FINDING_MODULE_DISABLED,
+        FINDING_MODULE_NOT_ALIVE,
         FINDING_MODULE_FORBIDDEN,
+        FINDING_DEVICE_UNAIDED,
+        FINDING_DEVICE_CLAIMED,
+        FINDING_DEVICE_IN_USE,
         FINDING_EMULATOR_UNALIGNED,
         FINDING_EMULATOR_UNKNOWN,
+        FINDING_EMULATOR_STALE,
+        FINDING_EMULATOR_CONTRADICTED,
+        FINDING_GUEST_SMALL_PAGES,
+        FINDING_GUEST_DEVICE_MISSING,
+        FINDING_GUEST_WINDOW_SMALL,
+        FINDING_HOOK_MISSING,
+        FINDING_HOOK_UNSEEN,
         FINDING_MAPPING_SMALL_PAGES,
+        FINDING_THP_DISABLED_FOR_PROCESS,
+        FINDING_THP_DISABLED_FOR_LIBVIRT,
+        FINDING_GUEST_RAW_DEVICE,
+        FINDING_GUEST_TRAPS,
         FINDING_MAPPINGS_UNSEEN,
+        FINDING_FACTS_UNSEEN,
         _FINDING_MAX,
         _FINDING_INVALID = -EINVAL,
 };
@@ -38,6 +63,7 @@ DECLARE_STRING_TABLE(finding, enum finding_id);
 struct finding_type {
         enum severity severity;
         const char *text;       /* one line */
+        const char *explanation; /* whole sentences: what it is, and what it costs; the manual has them too */
         const char *remedy;     /* the way out, a command where there is one */
         const char *message_id; /* MESSAGE_ID in the journal, 32 hex digits */
 };
@@ -46,6 +72,7 @@ const struct finding_type *finding_type(enum finding_id id);
 
 struct finding {
         enum finding_id id;
+        enum severity severity; /* of its type, or less where it does no harm on this host */
         char *subject; /* a PCI address, an emulator, a process; NULL: the host */
         char *detail;  /* what is particular to this host; NULL: the type's text says all */
 };
@@ -54,6 +81,10 @@ struct findings {
         struct finding *findings;
         size_t n_findings;
 };
+
+/* subject: see above; format: of the detail, or NULL. Returns 0 or -ENOMEM. */
+int findings_add(struct findings *f, enum finding_id id, const char *subject, const char *format, ...)
+        _printf_(4, 5);
 
 /* What the facts of this host amount to. Returns 0 or -ENOMEM. */
 int findings_collect(struct findings *f, const struct host *h);

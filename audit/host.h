@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "claims.h"
+#include "device-use.h"
 #include "facts-device.h"
 #include "facts-emulator.h"
+#include "facts-iommu.h"
 #include "facts-kernel.h"
+#include "facts-libvirt.h"
 #include "facts-mapping.h"
 #include "facts-module.h"
 
@@ -14,12 +18,20 @@ struct host {
         struct kernel_facts kernel;
         struct module_facts module;
         struct device_facts devices;
-        struct emulator_facts emulators;
+        struct iommu_facts iommu;
+        struct emulator_facts emulators; /* also of the guests, and of the processes that map a device */
         struct mapping_facts mappings;
+        struct libvirt_facts libvirt;
+        struct device_uses uses;
+        struct claims claims;
 };
 
 /* Reads everything. What cannot be seen is unknown, so that the only error is -ENOMEM. */
 int host_read(struct host *h, const struct root *root);
+
+/* The same without what the kernel shows only while no bind or unbind goes on (driver_override): for a daemon, which
+ * must not wait for one that hangs. */
+int host_read_lockless(struct host *h, const struct root *root);
 
 /* Reads again, cheaply, what a fix or an operator changes: the module and THP. */
 void host_refresh(struct host *h);

@@ -4,16 +4,30 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
 
 #include "util/file.h"
 #include "util/macro.h"
 
+#define NAMES_MAX 32
+
 struct kernel_symbols {
         const struct root *root;
-        struct btf *kernel;
+        const char *module_name;
+        struct btf *kernel; /* read at the first question that is not recorded */
         struct btf *module; /* split BTF on top of `kernel`; NULL where the module is built in or not loaded */
-        char *kallsyms;     /* read at the first question that BTF does not settle */
+        bool btf_tried;
+        const char *const *names;
+        char *kallsyms; /* the lines with one of the names, read at the first question that BTF does not settle */
         bool kallsyms_tried;
+};
+
+/* A line of kallsyms is "ADDRESS TYPE NAME" and, for a module's symbol, "\t[MODULE]". */
+struct line {
+        uint64_t address;
+        char name[512]; /* KSYM_NAME_LEN */
+        char module[64]; /* MODULE_NAME_LEN; empty for the kernel's own */
 };
 
 static int silent(enum libbpf_print_level level, const char *format, va_list args)
@@ -24,16 +38,34 @@ static int silent(enum libbpf_print_level level, const char *format, va_list arg
 
 static struct btf *btf_open(const struct root *root, const char *name, struct btf *base)
 {
-        _cleanup_free_ char *path = NULL;
+        char path[256], fd_path[64];
+        _cleanup_close_ int fd = -EBADF;
         struct btf *btf;
+        struct stat st;
 
-        if (asprintf(&path, "%s/sys/kernel/btf/%s", root->path, name) < 0)
+        snprintf(path, sizeof(path), "sys/kernel/btf/%s", name);
+        fd = open_at(root->fd, path, O_RDONLY | O_NONBLOCK);
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX_SIZE)
                 return NULL;
-        btf = btf__parse_split(path, base);
+        snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
+        btf = btf__parse_split(fd_path, base);
         return libbpf_get_error(btf) ? NULL : btf;
 }
 
-int kernel_symbols_open(const struct root *root, const char *module, struct kernel_symbols **ret)
+/* A lookup in split BTF covers its base. NULL where there is no BTF. */
+static struct btf *get_btf(struct kernel_symbols *s)
+{
+        if (!s->btf_tried) {
+                s->btf_tried = true;
+                s->kernel = btf_open(s->root, "vmlinux", NULL);
+                if (s->kernel)
+                        s->module = btf_open(s->root, s->module_name, s->kernel);
+        }
+        return s->module ?: s->kernel;
+}
+
+int kernel_symbols_open(const struct root *root, const char *module, const char *const names[],
+                        struct kernel_symbols **ret)
 {
         struct kernel_symbols *s = calloc(1, sizeof(*s));
 
@@ -43,9 +75,8 @@ int kernel_symbols_open(const struct root *root, const char *module, struct kern
         libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 
         s->root = root;
-        s->kernel = btf_open(root, "vmlinux", NULL);
-        if (s->kernel)
-                s->module = btf_open(root, module, s->kernel);
+        s->module_name = module;
+        s->names = names;
         *ret = s;
         return 0;
 }
@@ -60,58 +91,208 @@ void kernel_symbols_close(struct kernel_symbols *s)
         free(s);
 }
 
-/* A line of kallsyms is "ADDRESS TYPE NAME" and, for a module's symbol, "\t[MODULE]". */
-static struct fact kallsyms_has(struct kernel_symbols *s, const char *name)
+/* Takes the first line off *text; false at its end. What is no line of kallsyms is skipped. */
+static bool next_line(const char **text, struct line *ret)
 {
-        size_t n = strlen(name);
+        while (**text) {
+                const char *end = strchrnul(*text, '\n');
+                char line[640];
+                int n;
+
+                snprintf(line, sizeof(line), "%.*s", (int) (end - *text > 639 ? 639 : end - *text), *text);
+                *text = *end ? end + 1 : end;
+                ret->module[0] = '\0';
+                n = sscanf(line, "%" SCNx64 " %*c %511s [%63[^]]]", &ret->address, ret->name, ret->module);
+                if (n >= 2)
+                        return true;
+        }
+        return false;
+}
+
+/* NULL where there are no symbols; a container can show an empty file. */
+static const char *get_kallsyms(struct kernel_symbols *s)
+{
+        const char *words[NAMES_MAX + 2] = {" _stext\n"}; /* every kernel has it, so that "no" is told from "unseen" */
+        char spaced[NAMES_MAX][64];
 
         if (!s->kallsyms_tried) {
                 s->kallsyms_tried = true;
-                (void) read_file_at(s->root->fd, "proc/kallsyms", FILE_MAX_SIZE, &s->kallsyms, NULL);
+                for (size_t i = 0; i < NAMES_MAX && s->names[i]; i++) {
+                        snprintf(spaced[i], sizeof(spaced[i]), " %s", s->names[i]);
+                        words[i + 1] = spaced[i];
+                }
+                (void) grep_file_at(s->root->fd, "proc/kallsyms", words, &s->kallsyms);
         }
-        if (!s->kallsyms || !*s->kallsyms)
-                return fact_unknown("neither BTF nor kallsyms can be read");
+        return s->kallsyms && *s->kallsyms ? s->kallsyms : NULL;
+}
 
-        for (const char *p = s->kallsyms; (p = strstr(p, name)); p += n)
-                if (p > s->kallsyms && p[-1] == ' ' && strchr("\t\n", p[n]))
-                        return fact_is(true, SOURCE_KALLSYMS);
-        return fact_is(false, SOURCE_KALLSYMS);
+int kernel_symbols_address(struct kernel_symbols *s, const char *name, uint64_t *ret)
+{
+        const char *text = get_kallsyms(s);
+        struct line line;
+
+        if (!text)
+                return -ENODATA;
+        while (next_line(&text, &line)) {
+                if (!streq(line.name, name))
+                        continue;
+                if (line.address == 0)
+                        return -EACCES;
+                *ret = line.address;
+                return 0;
+        }
+        return -ENOENT;
+}
+
+int kernel_symbols_at(struct kernel_symbols *s, uint64_t address, char **ret_name, char **ret_module)
+{
+        _cleanup_free_ char *text = NULL, *name = NULL, *module = NULL;
+        const char *p;
+        struct line line;
+        char word[32];
+        int r;
+
+        snprintf(word, sizeof(word), "%016" PRIx64 " ", address);
+        r = grep_file_at(s->root->fd, "proc/kallsyms", (const char *const[]) {word, NULL}, &text);
+        if (r < 0)
+                return -ENODATA;
+        /* Padding before a function has a symbol as well, where that is empty: "__pfx_NAME". */
+        for (p = text; next_line(&p, &line);)
+                if (line.address == address && !startswith(line.name, "__pfx_")) {
+                        name = strdup(line.name);
+                        module = *line.module ? strdup(line.module) : NULL;
+                        if (!name || (*line.module && !module))
+                                return -ENOMEM;
+                        *ret_name = TAKE_PTR(name);
+                        *ret_module = TAKE_PTR(module);
+                        return 0;
+                }
+        return -ENOENT;
+}
+
+int kernel_symbols_size(struct kernel_symbols *s, uint64_t address, uint64_t *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        char here[32], next[32];
+        uint64_t end = UINT64_MAX;
+        struct line line;
+        int r;
+
+        /* The symbols of two pages: what their addresses start with. */
+        snprintf(here, sizeof(here), "%013" PRIx64, address >> 12);
+        snprintf(next, sizeof(next), "%013" PRIx64, (address >> 12) + 1);
+        r = grep_file_at(s->root->fd, "proc/kallsyms", (const char *const[]) {here, next, NULL}, &text);
+        if (r < 0)
+                return -ENODATA;
+        for (const char *p = text; next_line(&p, &line);)
+                if (line.address > address && line.address < end)
+                        end = line.address;
+        if (end - address > KIB(4))
+                return -ENOENT;
+        *ret = end - address;
+        return 0;
+}
+
+/* "yes", "no" or a number, as recorded; else by `ask`, which returns NULL where there is no BTF. */
+static char *btf_question(struct kernel_symbols *s, const char *question, const char *a, const char *b,
+                          char *(*ask)(struct btf *btf, const char *a, const char *b))
+{
+        char *answer = root_answer(s->root, question);
+        struct btf *btf;
+
+        if (answer)
+                return answer;
+        btf = get_btf(s);
+        answer = btf ? ask(btf, a, b) : NULL;
+        if (answer)
+                root_note(s->root, question, answer);
+        return answer;
+}
+
+static char *ask_function(struct btf *btf, const char *name, const char *unused)
+{
+        (void) unused;
+        return strdup(btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0 ? "yes" : "no");
+}
+
+static char *ask_enum(struct btf *btf, const char *name, const char *unused)
+{
+        (void) unused;
+        return strdup(btf__find_by_name_kind(btf, name, BTF_KIND_ENUM) > 0 ? "yes" : "no");
+}
+
+/* The offset in bytes, or "no". */
+static char *ask_member(struct btf *btf, const char *structure, const char *member)
+{
+        const struct btf_type *type;
+        char *offset;
+        int id;
+
+        id = btf__find_by_name_kind(btf, structure, BTF_KIND_STRUCT);
+        if (id < 0)
+                return strdup("no");
+        type = btf__type_by_id(btf, (unsigned) id);
+        for (unsigned i = 0; i < btf_vlen(type); i++) {
+                const char *name = btf__name_by_offset(btf, btf_members(type)[i].name_off);
+
+                if (name && streq(name, member))
+                        return asprintf(&offset, "%u", btf_member_bit_offset(type, i) / 8) < 0 ? NULL : offset;
+        }
+        return strdup("no");
 }
 
 struct fact kernel_symbols_has_function(struct kernel_symbols *s, const char *name)
 {
-        /* A lookup in split BTF covers its base. */
-        struct btf *btf = s->module ?: s->kernel;
+        _cleanup_free_ char *answer = NULL;
+        char question[256];
+        uint64_t address;
+        int r;
 
-        if (btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0)
+        snprintf(question, sizeof(question), "btf function %s", name);
+        answer = btf_question(s, question, name, NULL, ask_function);
+        if (answer && streq(answer, "yes"))
                 return fact_is(true, SOURCE_BTF);
         /* pahole leaves out functions it finds odd, so that only kallsyms can say no. */
-        return kallsyms_has(s, name);
+        r = kernel_symbols_address(s, name, &address);
+        if (r == -ENODATA)
+                return fact_unknown("neither BTF nor kallsyms can be read");
+        return fact_is(r != -ENOENT, SOURCE_KALLSYMS);
+}
+
+static char *answer_member(struct kernel_symbols *s, const char *structure, const char *member)
+{
+        char question[256];
+
+        snprintf(question, sizeof(question), "btf member %s %s", structure, member);
+        return btf_question(s, question, structure, member, ask_member);
 }
 
 struct fact kernel_symbols_has_member(struct kernel_symbols *s, const char *structure, const char *member)
 {
-        const struct btf_type *type;
-        const struct btf_member *m;
-        int id;
+        _cleanup_free_ char *answer = answer_member(s, structure, member);
 
-        if (!s->kernel)
+        if (!answer)
                 return fact_unknown("the kernel exports no BTF");
-        id = btf__find_by_name_kind(s->kernel, structure, BTF_KIND_STRUCT);
-        if (id < 0)
-                return fact_is(false, SOURCE_BTF);
+        return fact_is(!streq(answer, "no"), SOURCE_BTF);
+}
 
-        type = btf__type_by_id(s->kernel, (unsigned) id);
-        m = btf_members(type);
-        for (unsigned i = 0; i < btf_vlen(type); i++)
-                if (streq(btf__name_by_offset(s->kernel, m[i].name_off), member))
-                        return fact_is(true, SOURCE_BTF);
-        return fact_is(false, SOURCE_BTF);
+int kernel_symbols_offset(struct kernel_symbols *s, const char *structure, const char *member, uint64_t *ret)
+{
+        _cleanup_free_ char *answer = answer_member(s, structure, member);
+
+        if (!answer)
+                return -ENODATA;
+        return parse_u64(answer, 10, ret) < 0 ? -ENOENT : 0;
 }
 
 struct fact kernel_symbols_has_enum(struct kernel_symbols *s, const char *name)
 {
-        if (!s->kernel)
+        _cleanup_free_ char *answer = NULL;
+        char question[256];
+
+        snprintf(question, sizeof(question), "btf enum %s", name);
+        answer = btf_question(s, question, name, NULL, ask_enum);
+        if (!answer)
                 return fact_unknown("the kernel exports no BTF");
-        return fact_is(btf__find_by_name_kind(s->kernel, name, BTF_KIND_ENUM) > 0, SOURCE_BTF);
+        return fact_is(streq(answer, "yes"), SOURCE_BTF);
 }

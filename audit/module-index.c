@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "module-index.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <libkmod.h>
+#include <sys/stat.h>
 
+#include "util/file.h"
 #include "util/macro.h"
 
 struct module_index {
-        struct kmod_ctx *ctx;
+        const struct root *root;
+        char *dir; /* lib/modules/RELEASE */
 };
 
+DEFINE_TRIVIAL_CLEANUP(struct kmod_ctx *, kmod_unref)
 DEFINE_TRIVIAL_CLEANUP(struct kmod_module *, kmod_module_unref)
+DEFINE_TRIVIAL_CLEANUP(struct module_index *, module_index_close)
 
 static void silent(void *data, int priority, const char *file, int line, const char *fn, const char *format,
                    va_list args)
@@ -17,32 +24,43 @@ static void silent(void *data, int priority, const char *file, int line, const c
         (void) data, (void) priority, (void) file, (void) line, (void) fn, (void) format, (void) args;
 }
 
+/* A release is the name of one folder. */
+static char *release_dir(const char *release)
+{
+        char *dir;
+
+        if (strchr(release, '/') || *release == '.')
+                return NULL;
+        return asprintf(&dir, "lib/modules/%s", release) < 0 ? NULL : dir;
+}
+
+static char *index_file(const struct module_index *index, const char *name)
+{
+        char *path;
+
+        return asprintf(&path, "%s/%s", index->dir, name) < 0 ? NULL : path;
+}
+
 int module_index_open(const struct root *root, const char *release, struct module_index **ret)
 {
-        _cleanup_free_ char *dir = NULL, *dep = NULL;
-        struct module_index *index;
-        const char *no_config[] = {NULL};
+        _cleanup_(module_index_closep) struct module_index *index = calloc(1, sizeof(*index));
+        _cleanup_free_ char *dep = NULL;
+        _cleanup_close_ int dir = -EBADF, fd = -EBADF;
 
-        if (asprintf(&dir, "%s/lib/modules/%s", root->path, release) < 0)
-                return -ENOMEM;
-        if (access(dir, R_OK | X_OK) < 0)
-                return -errno;
-        /* Without it libkmod finds nothing, as if nothing were installed. */
-        if (asprintf(&dep, "%s/modules.dep.bin", dir) < 0)
-                return -ENOMEM;
-        if (access(dep, R_OK) < 0)
-                return errno == ENOENT ? -ENODATA : -errno;
-
-        index = calloc(1, sizeof(*index));
         if (!index)
                 return -ENOMEM;
-        index->ctx = kmod_new(dir, no_config);
-        if (!index->ctx) {
-                free(index);
-                return -ENOMEM;
-        }
-        kmod_set_log_fn(index->ctx, silent, NULL);
-        *ret = index;
+        index->root = root;
+        index->dir = release_dir(release);
+        dep = index->dir ? index_file(index, "modules.dep") : NULL;
+        if (!dep)
+                return -EINVAL;
+        dir = open_at(root->fd, index->dir, O_RDONLY | O_DIRECTORY);
+        if (dir < 0)
+                return dir;
+        fd = open_at(root->fd, dep, O_RDONLY | O_NONBLOCK);
+        if (fd < 0)
+                return fd == -ENOENT ? -ENODATA : fd;
+        *ret = TAKE_PTR(index);
         return 0;
 }
 
@@ -50,70 +68,180 @@ void module_index_close(struct module_index *index)
 {
         if (!index)
                 return;
-        kmod_unref(index->ctx);
+        free(index->dir);
         free(index);
 }
 
-/* NULL where depmod knows no such module. */
-static struct kmod_module *lookup(struct module_index *index, const char *module)
+/* Whether the path of `n` bytes is a module's file of that name: "-" and "_" are one, ".ko" can be compressed. */
+static bool is_file_of(const char *path, size_t n, const char *module)
 {
-        struct kmod_list *list = NULL;
-        struct kmod_module *m = NULL;
+        const char *base = memrchr(path, '/', n);
+        size_t i;
 
-        if (kmod_module_new_from_lookup(index->ctx, module, &list) < 0 || !list)
-                return NULL;
-        m = kmod_module_get_module(list);
-        kmod_module_unref_list(list);
-        return m;
+        base = base ? base + 1 : path;
+        for (i = 0; module[i] && base + i < path + n; i++)
+                if (base[i] != module[i] && !(strchr("-_", base[i]) && strchr("-_", module[i])))
+                        return false;
+        return !module[i] && (size_t) (path + n - base) >= i + 3 && strncmp(base + i, ".ko", 3) == 0;
 }
 
-struct fact module_index_has(struct module_index *index, const char *module)
+/* The path of the module in a list of files, one a line, up to a colon: modules.dep, modules.builtin.
+ * Returns 0, -ENOENT where the list has no such module, or another negative errno. */
+static int find_in(struct module_index *index, const char *list, const char *module, char **ret)
 {
-        _cleanup_(kmod_module_unrefp) struct kmod_module *m = lookup(index, module);
+        _cleanup_free_ char *path = index_file(index, list), *text = NULL, *word = NULL;
+        int r;
 
-        return fact_is(m, SOURCE_MODULE_INDEX);
-}
+        /* Up to where the name can be spelt in two ways: that leaves a line or a few. */
+        word = strndup(module, strcspn(module, "-_"));
+        if (!path || !word)
+                return -ENOMEM;
+        r = grep_file_at(index->root->fd, path, (const char *const[]) {word, NULL}, &text);
+        if (r < 0)
+                return r == -ENOENT ? -ENODATA : r;
 
-struct fact module_index_imports(struct module_index *index, const char *module, const char *symbol)
-{
-        _cleanup_(kmod_module_unrefp) struct kmod_module *m = lookup(index, module);
-        struct kmod_list *list = NULL, *item;
-        struct fact f = fact_is(false, SOURCE_MODULE_FILE);
+        for (const char *line = text; *line;) {
+                size_t n = strcspn(line, ":\n");
 
-        if (!m || !kmod_module_get_path(m))
-                return fact_unknown("the module has no file");
-        if (kmod_module_get_dependency_symbols(m, &list) < 0)
-                return fact_unknown("the module's file cannot be read");
-
-        kmod_list_foreach(item, list)
-                if (streq(kmod_module_dependency_symbol_get_symbol(item), symbol))
-                        f = fact_is(true, SOURCE_MODULE_FILE);
-        kmod_module_dependency_symbols_free_list(list);
-        return f;
-}
-
-struct fact module_index_is_signed(struct module_index *index, const char *module)
-{
-        _cleanup_(kmod_module_unrefp) struct kmod_module *m = lookup(index, module);
-        struct kmod_list *list = NULL, *item;
-        struct fact f = fact_is(false, SOURCE_MODULE_FILE);
-
-        if (!m || !kmod_module_get_path(m))
-                return fact_unknown("the module has no file");
-        if (kmod_module_get_info(m, &list) < 0)
-                return fact_unknown("the module's file cannot be read");
-
-        kmod_list_foreach(item, list)
-                if (streq(kmod_module_info_get_key(item), "sig_id"))
-                        f = fact_is(true, SOURCE_MODULE_FILE);
-        kmod_module_info_free_list(list);
-        return f;
+                if (is_file_of(line, n, module)) {
+                        *ret = strndup(line, n);
+                        return *ret ? 0 : -ENOMEM;
+                }
+                line = strchrnul(line + n, '\n');
+                line += *line == '\n';
+        }
+        return -ENOENT;
 }
 
 char *module_index_path(struct module_index *index, const char *module)
 {
-        _cleanup_(kmod_module_unrefp) struct kmod_module *m = lookup(index, module);
-        const char *path = m ? kmod_module_get_path(m) : NULL;
+        char *path = NULL;
 
-        return path ? strdup(path) : NULL;
+        (void) find_in(index, "modules.dep", module, &path);
+        return path;
+}
+
+struct fact module_index_has(struct module_index *index, const char *module)
+{
+        static const char *const lists[] = {"modules.dep", "modules.builtin"};
+        bool unseen = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
+                _cleanup_free_ char *path = NULL;
+                int r = find_in(index, lists[i], module, &path);
+
+                if (r >= 0)
+                        return fact_is(true, SOURCE_MODULE_INDEX);
+                unseen |= r != -ENOENT;
+        }
+        return unseen ? fact_unknown("the list of modules cannot be read") : fact_is(false, SOURCE_MODULE_INDEX);
+}
+
+/* A question about a module's file, answered by `ask` from libkmod's view of it. */
+static int ask_file(struct module_index *index, const char *module, const char *key,
+                    int (*ask)(struct kmod_module *m, const char *key, char **ret), char **ret)
+{
+        _cleanup_(kmod_module_unrefp) struct kmod_module *m = NULL;
+        _cleanup_(kmod_unrefp) struct kmod_ctx *ctx = NULL;
+        _cleanup_free_ char *below = module_index_path(index, module), *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        const char *no_config[] = {NULL};
+        char fd_path[64];
+        struct stat st;
+
+        path = below ? index_file(index, below) : NULL;
+        if (!path)
+                return -ENOENT;
+        fd = open_at(index->root->fd, path, O_RDONLY | O_NONBLOCK);
+        if (fd < 0)
+                return fd == -ENOENT ? -ENODATA : fd;
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX_SIZE)
+                return -EBADMSG;
+
+        snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
+        ctx = kmod_new(NULL, no_config);
+        if (!ctx)
+                return -ENOMEM;
+        kmod_set_log_fn(ctx, silent, NULL);
+        if (kmod_module_new_from_path(ctx, fd_path, &m) < 0)
+                return -EBADMSG;
+        return ask(m, key, ret);
+}
+
+/* The same, or the recorded answer to "module MODULE WHAT KEY". */
+static int question(struct module_index *index, const char *module, const char *what, const char *key,
+                    int (*ask)(struct kmod_module *m, const char *key, char **ret), char **ret)
+{
+        _cleanup_free_ char *text = NULL, *answer = NULL;
+        int r;
+
+        if (asprintf(&text, "module %s %s %s", module, what, key) < 0)
+                return -ENOMEM;
+        answer = root_answer(index->root, text);
+        if (!answer) {
+                r = ask_file(index, module, key, ask, &answer);
+                if (r < 0)
+                        return r;
+                for (char *p = answer; *p; p++) /* an answer is one line */
+                        if ((unsigned char) *p < ' ')
+                                *p = ' ';
+                root_note(index->root, text, answer);
+        }
+        *ret = TAKE_PTR(answer);
+        return 0;
+}
+
+static int ask_imports(struct kmod_module *m, const char *symbol, char **ret)
+{
+        struct kmod_list *list = NULL, *item;
+        bool found = false;
+
+        if (kmod_module_get_dependency_symbols(m, &list) < 0)
+                return -EBADMSG;
+        kmod_list_foreach(item, list)
+                found |= streq(kmod_module_dependency_symbol_get_symbol(item), symbol);
+        kmod_module_dependency_symbols_free_list(list);
+        *ret = strdup(found ? "yes" : "no");
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int ask_info(struct kmod_module *m, const char *key, char **ret)
+{
+        struct kmod_list *list = NULL, *item;
+        const char *value = "";
+
+        if (kmod_module_get_info(m, &list) < 0)
+                return -EBADMSG;
+        kmod_list_foreach(item, list)
+                if (streq(kmod_module_info_get_key(item), key))
+                        value = kmod_module_info_get_value(item) ?: "";
+        *ret = strdup(value);
+        kmod_module_info_free_list(list);
+        return *ret ? 0 : -ENOMEM;
+}
+
+struct fact module_index_imports(struct module_index *index, const char *module, const char *symbol)
+{
+        _cleanup_free_ char *answer = NULL;
+        int r = question(index, module, "imports", symbol, ask_imports, &answer);
+
+        if (r < 0)
+                return fact_unknown(r == -ENOENT ? "the module has no file" : "the module's file cannot be read");
+        return fact_is(streq(answer, "yes"), SOURCE_MODULE_FILE);
+}
+
+int module_index_info(struct module_index *index, const char *module, const char *key, char **ret)
+{
+        return question(index, module, "info", key, ask_info, ret);
+}
+
+int module_index_aliases(const struct root *root, const char *release, const char *prefix, char **ret_lines)
+{
+        _cleanup_free_ char *dir = release_dir(release), *path = NULL, *word = NULL;
+
+        if (!dir)
+                return -EINVAL;
+        if (asprintf(&path, "%s/modules.alias", dir) < 0 || asprintf(&word, "alias %s", prefix) < 0)
+                return -ENOMEM;
+        return grep_file_at(root->fd, path, (const char *const[]) {word, NULL}, ret_lines);
 }

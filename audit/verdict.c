@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "verdict.h"
 
+#include "placement.h"
+#include "util/macro.h"
+
 static const char *const condition_table[_CONDITION_MAX] = {
         [CONDITION_NONE] = "none",
         [CONDITION_BAR_SIZE] = "bar-size",
@@ -14,6 +17,7 @@ DEFINE_STRING_TABLE(condition, enum condition);
 static const char *const remedy_table[_REMEDY_MAX] = {
         [REMEDY_MODULE] = "module",
         [REMEDY_THP] = "thp",
+        [REMEDY_PRELOAD] = "preload",
 };
 DEFINE_STRING_TABLE(remedy, enum remedy);
 
@@ -23,20 +27,10 @@ struct cap {
         bool sure;
 };
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-        return a < b ? a : b;
-}
-
 /* The largest page size that is no larger than `limit` bytes. */
 static uint64_t page_at_most(const struct kernel_facts *k, uint64_t limit)
 {
         return limit >= k->pud_size ? k->pud_size : limit >= k->pmd_size ? k->pmd_size : k->page_size;
-}
-
-uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size)
-{
-        return page_at_most(k, size);
 }
 
 static struct cap cap_from_facts(const struct kernel_facts *k, struct fact pmd, struct fact pud)
@@ -48,36 +42,86 @@ static struct cap cap_from_facts(const struct kernel_facts *k, struct fact pmd, 
         return (struct cap) {k->page_size, pmd.value == FACT_NO};
 }
 
-static struct cap cap_thp(const struct kernel_facts *k)
+static struct cap cap_thp(const struct kernel_facts *k, struct placer placer)
 {
-        if (k->thp == THP_ALWAYS || k->thp_exempt.value == FACT_YES)
+        if (k->thp == THP_ALWAYS || k->thp_exempt.value == FACT_YES ||
+            (k->thp == THP_MADVISE && placer.advises == FACT_YES))
                 return (struct cap) {k->pud_size, true};
-        return (struct cap) {k->page_size, k->thp != THP_UNKNOWN && k->thp_exempt.value == FACT_NO};
+        return (struct cap) {
+                k->page_size,
+                k->thp_exempt.value == FACT_NO &&
+                        (k->thp == THP_NEVER || (k->thp == THP_MADVISE && placer.advises == FACT_NO)),
+        };
 }
 
-static unsigned power_above(uint64_t n)
+struct placer placer_emulator(const struct emulator *e)
 {
-        return n <= 1 ? 0 : 64 - (unsigned) __builtin_clzll(n - 1);
+        enum emulator_generation g = e ? e->generation : GENERATION_UNKNOWN;
+
+        return (struct placer) {.generation = g, .advises = g == GENERATION_UNKNOWN ? FACT_UNKNOWN : FACT_YES};
+}
+
+/* Is there a whole page of that size in the area, where its address is congruent with its offset? */
+static bool holds(uint64_t page, uint64_t offset, uint64_t size)
+{
+        uint64_t before = -offset & (page - 1);
+
+        return size >= before && size - before >= page;
+}
+
+/* The largest page that fits into the area. */
+static uint64_t page_within(const struct kernel_facts *k, uint64_t offset, uint64_t size)
+{
+        return holds(k->pud_size, offset, size) ? k->pud_size : holds(k->pmd_size, offset, size) ? k->pmd_size
+                                                                                                 : k->page_size;
+}
+
+uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size)
+{
+        return page_within(k, 0, size);
+}
+
+bool module_works(const struct module_facts *m)
+{
+        return m->loaded.value == FACT_YES && m->enabled.value == FACT_YES;
+}
+
+/* Where the kernel puts a mapping if nobody else chooses. */
+static struct cap cap_kernel(const struct kernel_facts *k, const struct module_facts *m, const struct area *area)
+{
+        struct cap cap;
+
+        if (module_works(m))
+                return (struct cap) {k->pud_size, true};
+        cap = cap_from_facts(k, k->places_pmd, k->places_pud);
+        /* By accident it does so only for a size that is a multiple (ed48e87c7df3). */
+        if (cap.page > k->page_size && k->aligns.value != FACT_YES && area->size & (k->pmd_size - 1))
+                cap = (struct cap) {k->page_size, true};
+        /* With the module it can only be more. */
+        cap.sure = cap.sure && (m->loaded.value == FACT_NO || m->enabled.value == FACT_NO);
+        return cap;
 }
 
 /* To what the address is congruent with the offset in the BAR, thanks to whoever chooses it. */
-static struct cap cap_placement(const struct kernel_facts *k, const struct module_facts *m,
-                                enum emulator_generation g, uint64_t size)
+static struct cap cap_placement(const struct kernel_facts *k, const struct module_facts *m, struct placer placer,
+                                const struct area *area)
 {
-        switch (g) {
-        case GENERATION_PER_AREA:
-                return (struct cap) {page_at_most(k, min_u64(size & -size, GIB(1))), true};
-        case GENERATION_PER_REGION:
-                return (struct cap) {page_at_most(k, min_u64(UINT64_C(1) << power_above(size), GIB(1))), true};
-        default:
-                /* Also for an emulator of unknown generation: should it align by itself, it loses nothing, since
-                 * a BAR is a power of two in size. */
-                if (m->loaded.value == FACT_YES && m->enabled.value == FACT_YES)
-                        return (struct cap) {k->pud_size, true};
-                struct cap kernel = cap_from_facts(k, k->places_pmd, k->places_pud);
-                bool no_module = m->loaded.value == FACT_NO || m->enabled.value == FACT_NO;
-                return (struct cap) {kernel.page, kernel.sure && g == GENERATION_NONE && no_module};
-        }
+        struct cap cap;
+
+        if (placer.generation == GENERATION_PER_AREA || placer.generation == GENERATION_PER_REGION)
+                return (struct cap) {
+                        page_at_most(k, emulator_placement(placer.generation, area->region_size, area->offset,
+                                                           area->size, k->page_size)),
+                        true,
+                };
+        if (placer.preload)
+                return (struct cap) {k->pud_size, true};
+        cap = cap_kernel(k, m, area);
+        /* An emulator that could not be read may align by itself. Where the kernel aligns it loses nothing, since
+         * a BAR is a power of two in size. */
+        if (placer.generation == GENERATION_UNKNOWN && cap.page < k->pud_size)
+                cap.sure = false;
+        return cap;
 }
 
 /* Entries that cover [start, end) with pages of at most sizes[level] bytes, addresses relative to a boundary of
@@ -103,16 +147,17 @@ static uint64_t entries(const struct kernel_facts *k, uint64_t offset, uint64_t 
 }
 
 /* size and offset: of the mapping; placement: how its address is congruent. */
-static struct verdict decide(const struct kernel_facts *k, struct cap placement, uint64_t offset, uint64_t size)
+static struct verdict decide(const struct kernel_facts *k, struct cap placement, struct placer placer, uint64_t offset,
+                             uint64_t size)
 {
         const struct {
                 struct cap cap;
                 enum condition condition;
         } conditions[] = {
                 /* in the order in which they are named when several hold a mapping at the same size */
-                {{verdict_best_page(k, size), true}, CONDITION_BAR_SIZE},
+                {{page_within(k, offset, size), true}, CONDITION_BAR_SIZE},
                 {cap_from_facts(k, k->huge_pmd, k->huge_pud), CONDITION_HUGE_FAULT},
-                {cap_thp(k), CONDITION_THP},
+                {cap_thp(k, placer), CONDITION_THP},
                 {placement, CONDITION_PLACEMENT},
         };
         struct verdict v = {.page_size = k->pud_size, .limit = CONDITION_NONE};
@@ -146,21 +191,31 @@ static struct verdict decide(const struct kernel_facts *k, struct cap placement,
         return v;
 }
 
-struct verdict verdict_bar(const struct kernel_facts *k, const struct module_facts *m, enum emulator_generation g,
-                           uint64_t size)
+struct verdict verdict_area(const struct kernel_facts *k, const struct module_facts *m, struct placer placer,
+                            const struct area *area)
 {
-        struct verdict v = decide(k, cap_placement(k, m, g, size), 0, size);
+        struct verdict v = decide(k, cap_placement(k, m, placer, area), placer, area->offset, area->size);
 
-        v.luck = v.limit == CONDITION_PLACEMENT && g == GENERATION_NONE;
+        /* QEMU 9.2 aims at the lowest bit of the length, and can hit more, unless the offset forbids it. */
+        v.luck = v.limit == CONDITION_PLACEMENT &&
+                 (placer.generation == GENERATION_NONE ||
+                  (placer.generation == GENERATION_PER_AREA && (area->offset & ((area->size & -area->size) - 1)) == 0));
         return v;
 }
 
-struct verdict verdict_mapping(const struct kernel_facts *k, const struct mapping *mapping)
+struct verdict verdict_mapping(const struct kernel_facts *k, struct fact thp, struct placer placer,
+                               const struct mapping *mapping)
 {
+        struct kernel_facts forbidden = *k;
         uint64_t shift = mapping->start - mapping->offset;
         struct cap placement = {page_at_most(k, shift & -shift ?: UINT64_MAX), true};
 
-        return decide(k, placement, mapping->offset, mapping->size);
+        /* Whatever the kernel's setting is, PR_SET_THP_DISABLE is obeyed (vma_thp_disabled). */
+        if (thp.value == FACT_NO) {
+                forbidden.thp = THP_NEVER;
+                forbidden.thp_exempt = fact_is(false, thp.source);
+        }
+        return decide(&forbidden, placement, placer, mapping->offset, mapping->size);
 }
 
 uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v, uint64_t size)
@@ -168,19 +223,26 @@ uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v
         return verdict_best_page(k, size) / (v->page_size ?: 1);
 }
 
-bool remedy_assume(enum remedy remedy, struct kernel_facts *k, struct module_facts *m)
+bool remedy_assume(enum remedy remedy, struct kernel_facts *k, struct module_facts *m, struct placer *placer)
 {
+        if (k->huge_pmd.value != FACT_YES)
+                return false;
         switch (remedy) {
         case REMEDY_MODULE:
-                if (m->enabled.value == FACT_YES || m->loadable.value == FACT_NO || k->huge_pmd.value != FACT_YES)
+                if (m->enabled.value == FACT_YES || m->loadable.value == FACT_NO)
                         return false;
                 m->loaded = m->enabled = fact_is(true, SOURCE_NONE);
                 return true;
         case REMEDY_THP:
-                if (k->thp == THP_ALWAYS || k->thp == THP_UNKNOWN || k->thp_exempt.value == FACT_YES ||
-                    k->huge_pmd.value != FACT_YES)
+                if (k->thp == THP_ALWAYS || k->thp == THP_UNKNOWN || k->thp_exempt.value == FACT_YES)
                         return false;
                 k->thp = THP_ALWAYS;
+                return true;
+        case REMEDY_PRELOAD:
+                /* It steps in where a program names no address. */
+                if (placer->generation != GENERATION_NONE && placer->generation != GENERATION_UNKNOWN)
+                        return false;
+                placer->preload = true;
                 return true;
         default:
                 return false;

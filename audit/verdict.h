@@ -15,7 +15,8 @@ enum condition {
         CONDITION_NONE,       /* nothing: the largest page there is */
         CONDITION_BAR_SIZE,   /* a larger page does not fit into the BAR */
         CONDITION_HUGE_FAULT, /* the kernel has no huge entries (of that size) for VFIO */
-        CONDITION_THP,        /* this kernel's huge entries follow transparent_hugepage/enabled */
+        CONDITION_THP,        /* this kernel's huge entries follow transparent_hugepage/enabled, or the process has
+                               * switched them off for itself */
         CONDITION_PLACEMENT,  /* nobody aligns the address */
         CONDITION_UNKNOWN,    /* a fact that decides could not be seen */
         _CONDITION_MAX,
@@ -31,13 +32,34 @@ struct verdict {
         enum condition limit;
 };
 
-/* What a BAR of `size` bytes gets from a VMM of that generation (GENERATION_NONE: a program that lets the kernel
- * choose the address) on a host with these facts. */
-struct verdict verdict_bar(const struct kernel_facts *k, const struct module_facts *m, enum emulator_generation g,
-                           uint64_t size);
+/* The part of a BAR that is mapped: all of it, unless the driver says otherwise (sparse areas, quirks). Bytes, all
+ * multiples of the base page. */
+struct area {
+        uint64_t region_size, offset, size;
+};
 
-/* What a mapping that exists can have where it is. No luck in it: the address is known. */
-struct verdict verdict_mapping(const struct kernel_facts *k, const struct mapping *mapping);
+/* Who asks for the mapping, and how. */
+struct placer {
+        enum emulator_generation generation; /* NONE: lets the kernel choose the address */
+        enum fact_value advises; /* it gives MADV_HUGEPAGE for the mapping, which THP=madvise asks for. QEMU does, as for
+                                  * any memory that it hands to a guest (ram_block_add; measured with 7.2 on 6.12) */
+        bool preload;            /* libvfioalign-preload.so is between it and the kernel */
+};
+
+/* A program that does nothing in particular: mmap(NULL). */
+#define PLACER_PROGRAM ((struct placer) {.generation = GENERATION_NONE, .advises = FACT_NO})
+
+/* e: NULL where it is not known. Whose generation is known is a QEMU. */
+struct placer placer_emulator(const struct emulator *e);
+
+/* What an area of a BAR gets on a host with these facts. */
+struct verdict verdict_area(const struct kernel_facts *k, const struct module_facts *m, struct placer placer,
+                            const struct area *area);
+
+/* What a mapping that exists can have where it is. No luck in it: the address is known. thp: of its process; no
+ * where the process may have no huge pages. placer: who made it; only what it advises counts. */
+struct verdict verdict_mapping(const struct kernel_facts *k, struct fact thp, struct placer placer,
+                               const struct mapping *mapping);
 
 /* The largest page a BAR of that size can have on any kernel of this page size. */
 uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size);
@@ -48,12 +70,16 @@ uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v
 
 /* A change that would lift a condition. */
 enum remedy {
-        REMEDY_MODULE, /* vfio_align loaded and enabled */
-        REMEDY_THP,    /* transparent_hugepage/enabled=always */
+        REMEDY_MODULE,  /* vfio_align loaded and enabled */
+        REMEDY_THP,     /* transparent_hugepage/enabled=always */
+        REMEDY_PRELOAD, /* libvfioalign-preload.so under an emulator that leaves the address to the kernel */
         _REMEDY_MAX,
         _REMEDY_INVALID = -EINVAL,
 };
 DECLARE_STRING_TABLE(remedy, enum remedy);
 
 /* The facts as they would be after the remedy. False where it cannot be applied here, or is in force already. */
-bool remedy_assume(enum remedy remedy, struct kernel_facts *k, struct module_facts *m);
+bool remedy_assume(enum remedy remedy, struct kernel_facts *k, struct module_facts *m, struct placer *placer);
+
+/* Is the module there and doing its work, as far as can be seen? */
+bool module_works(const struct module_facts *m);

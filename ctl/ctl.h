@@ -12,6 +12,12 @@ enum {
 
 /* A verb gets its own arguments, argv[0] being the verb. */
 int verb_audit(int argc, char *argv[]);
+int verb_devices(int argc, char *argv[]);
+int verb_guests(int argc, char *argv[]);
+int verb_emulators(int argc, char *argv[]);
 int verb_mappings(int argc, char *argv[]);
+int verb_explain(int argc, char *argv[]);
+int verb_probe(int argc, char *argv[]);
+int verb_dump(int argc, char *argv[]);
 int verb_status(int argc, char *argv[]);
 int verb_hook(int argc, char *argv[]);

@@ -96,10 +96,27 @@ static int no_answer(const char *why)
         return CTL_OK;
 }
 
-/* Most guests have no device that goes through VFIO; theirs is no business of ours, whatever the daemon's state. */
-static bool mentions_vfio(const char *xml)
+/* An interface of a network can be a function of a pool, which is in the network's XML and not in the guest's. */
+static bool has_pool(const struct root *root)
 {
-        return strstr(xml, "hostdev") || strstr(xml, "vfio");
+        struct guest g;
+        bool found;
+
+        if (guest_parse(&g, hook.xml, hook.xml_size) < 0)
+                return true; /* the daemon shall say so */
+        (void) guest_read_networks(&g, root);
+        found = g.n_hostdevs > 0;
+        guest_done(&g);
+        return found;
+}
+
+/* Most guests have no device that goes through VFIO; theirs is no business of ours, whatever the daemon's state.
+ * libvirt, which writes the XML, quotes attributes with apostrophes. */
+static bool mentions_vfio(const struct root *root)
+{
+        if (strstr(hook.xml, "hostdev") || strstr(hook.xml, "vfio") || strstr(hook.xml, "type='nvme'"))
+                return true;
+        return strstr(hook.xml, "type='network'") && has_pool(root);
 }
 
 /* The XML as a sealed memfd: the daemon can read it without waiting for us and without trusting us. */
@@ -217,7 +234,7 @@ int verb_hook(int argc, char *argv[])
         r = read_fd(STDIN_FILENO, GUEST_XML_MAX, &hook.xml, &hook.xml_size);
         if (r < 0)
                 return no_answer(r == -EFBIG ? "its XML is larger than 4 MiB" : "its XML cannot be read");
-        if (!mentions_vfio(hook.xml))
+        if (!mentions_vfio(&root))
                 return CTL_OK;
 
         r = sd_bus_open_system(&bus);

@@ -76,7 +76,7 @@ int verb_status(int argc, char *argv[])
         if (get_string(report, "switched_off_by"))
                 printf("Switched off by %s\n", get_string(report, "switched_off_by"));
         putchar('\n');
-        if (report_print_guests(report, stdout) < 0)
+        if (report_print_table(TABLE_GUESTS, report, NULL, NULL, stdout) < 0)
                 return CTL_FAILED;
         putchar('\n');
         return report_print_findings(report, stdout) < 0 ? CTL_FAILED : CTL_OK;

@@ -10,9 +10,21 @@ static const struct {
         int (*run)(int argc, char *argv[]);
         const char *arguments, *help; /* no help: for libvirt, not for people */
 } verbs[] = {
-        {"audit", verb_audit, "[--json] [--root DIR] [--fail-on SEVERITY]", "what every BAR on this host gets, and why"},
-        {"mappings", verb_mappings, "[--json] [--root DIR] [--fail-on SEVERITY]",
+        {"audit", verb_audit, "[--json] [--root HOST] [--fail-on SEVERITY] [--deep]",
+         "what every BAR on this host gets, and why"},
+        {"devices", verb_devices, "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
+         "every PCI function: driver, IOMMU group, BARs, and who uses it"},
+        {"guests", verb_guests, "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
+         "libvirt's guests with VFIO devices, and the pages they get"},
+        {"emulators", verb_emulators, "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY] [--deep]",
+         "how each emulator places BARs"},
+        {"mappings", verb_mappings, "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
          "what processes map of VFIO devices, and in which pages"},
+        {"explain", verb_explain, "[--json] [--root HOST] [--area BAR:OFFSET+LENGTH] FINDING|ADDRESS|GUEST",
+         "why, in whole sentences, with this host's numbers"},
+        {"probe", verb_probe, "[--json] [--yes] ADDRESS",
+         "open an idle device, map its BARs, and measure: resets it"},
+        {"dump", verb_dump, "[--root HOST] [--force] FILE", "record what the audit reads, for --root"},
         {"status", verb_status, "[--json]", "what the daemon last saw"},
         {"hook", verb_hook, "GUEST OPERATION SUB-OPERATION EXTRA", NULL},
 };

@@ -3,9 +3,10 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
+#include "audit/guest-cost.h"
 #include "manager.h"
 #include "messages.h"
-#include "report/format.h"
+#include "util/format.h"
 #include "report/report.h"
 #include "util/array.h"
 #include "util/clock.h"
@@ -46,19 +47,20 @@ DEFINE_TRIVIAL_CLEANUP(struct request *, request_free)
 /* "0000:00:05.0 gets 1 GiB pages", or what limits it and what would help. */
 static void describe(struct manager *m, const struct guest *g, char *text, size_t size)
 {
-        struct guest_verdict worst = guest_verdict(&m->host, g);
-        const struct fix *fix = fix_for_guest(&m->host, g);
-        const struct verdict *v = &worst.verdict;
+        const struct host *h = &m->host;
+        struct guest_cost cost = guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g));
+        const struct fix *fix = fix_for_guest(h, g);
+        const struct verdict *v = &cost.worst;
         format_t page, best;
 
-        if (!*worst.bdf)
+        if (!*cost.bdf)
                 snprintf(text, size, "no BAR that could have huge pages");
-        else if (v->page_size == worst.best_page_size)
-                snprintf(text, size, "%s gets %s pages", worst.bdf, format_size(v->page_size, page));
+        else if (v->page_size == cost.best_page_size)
+                snprintf(text, size, "%s gets %s pages", cost.bdf, format_size(v->page_size, page));
         else
-                snprintf(text, size, "%s gets %s pages%s where %s are possible (%s)%s%s", worst.bdf,
+                snprintf(text, size, "%s gets %s pages%s where %s are possible (%s)%s%s", cost.bdf,
                          v->page_size ? format_size(v->page_size, page) : "unknown",
-                         v->luck ? " or more by luck" : "", format_size(worst.best_page_size, best),
+                         v->luck ? " or more by luck" : "", format_size(cost.best_page_size, best),
                          condition_to_string(v->limit), fix ? "; what helps: " : "", fix ? fix->plan : "");
 }
 
@@ -85,6 +87,8 @@ static int request_step(struct request *q)
         char text[512];
 
         host_refresh(&m->host);
+        if (q->guest.emulator)
+                (void) emulator_facts_get(&m->host.emulators, &m->root, q->guest.emulator);
         fix = fix_for_guest(&m->host, &q->guest);
         if (fix && fix->remedy == REMEDY_MODULE && manager_load_module(m))
                 return 1;
@@ -158,6 +162,9 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
         r = guest_parse(&q->guest, xml, size);
         if (r == -EBADMSG || r == -EFBIG)
                 return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_INVALID_ARGS, "not a domain XML: %s", strerror(-r));
+        if (r < 0)
+                return r;
+        r = guest_read_networks(&q->guest, &m->root);
         if (r < 0)
                 return r;
         q->message = sd_bus_message_ref(message);
@@ -255,6 +262,8 @@ static int read_mappings(struct running_guest *g, const struct guest *guest)
         struct manager *m = g->manager;
         struct mapping_facts facts = {};
         _cleanup_free_ bdf_t *hints = calloc(guest->n_hostdevs ?: 1, sizeof(bdf_t));
+        const struct mapping_process *p;
+        struct placer placer;
         uint64_t most = 0, largest = 0;
         int r;
 
@@ -264,12 +273,16 @@ static int read_mappings(struct running_guest *g, const struct guest *guest)
         for (size_t i = 0; i < guest->n_hostdevs; i++)
                 memcpy(hints[i], guest->hostdevs[i].bdf, sizeof(bdf_t));
         r = mapping_facts_read_process(&facts, &m->root, g->pid, &m->host.devices, hints, guest->n_hostdevs);
+        p = mapping_facts_find_process(&facts, g->pid);
+        if (p && emulator_facts_add_process(&m->host.emulators, &m->root, g->pid) < 0)
+                r = -ENOMEM;
+        placer = process_placer(&m->host, g->pid);
         for (size_t i = 0; i < facts.n_mappings; i++) {
                 const struct mapping *mapping = &facts.mappings[i];
-                struct verdict v = verdict_mapping(&m->host.kernel, mapping);
+                struct verdict v = verdict_mapping(&m->host.kernel, p ? p->thp : fact_unknown(NULL), placer, mapping);
                 uint64_t by = verdict_shortfall(&m->host.kernel, &v, mapping->size);
 
-                json_object_array_add(g->mappings, report_mapping(&m->host.kernel, mapping));
+                json_object_array_add(g->mappings, report_mapping(&m->host.kernel, &facts, placer, mapping));
                 if (by < most || (by == most && mapping->size <= largest))
                         continue;
                 most = by;

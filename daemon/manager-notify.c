@@ -3,7 +3,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "manager.h"
-#include "report/format.h"
+#include "util/format.h"
 #include "util/clock.h"
 #include "util/switch.h"
 

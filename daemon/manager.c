@@ -150,7 +150,7 @@ static void log_findings(const struct manager *m)
 
                 snprintf(id, sizeof(id), "VFIOALIGN_FINDING=%s", finding_to_string(f->id));
                 snprintf(subject, sizeof(subject), "VFIOALIGN_SUBJECT=%s", f->subject ?: "");
-                log_struct(priorities[type->severity], type->message_id, fields, "%s%s%s%s%s%s", f->subject ?: "",
+                log_struct(priorities[f->severity], type->message_id, fields, "%s%s%s%s%s%s", f->subject ?: "",
                            f->subject ? ": " : "", type->text, f->detail ? " (" : "", f->detail ?: "",
                            f->detail ? ")" : "");
         }
@@ -177,7 +177,7 @@ int manager_audit(struct manager *m)
         bool changed;
         int r;
 
-        r = host_read(&host, &m->root);
+        r = host_read_lockless(&host, &m->root);
         if (r < 0)
                 return log_error(r, "Failed to audit the host, what was known stays: %m");
         r = findings_collect(&findings, &host);
@@ -228,7 +228,7 @@ static void on_module_load_done(int error, void *userdata)
         bool works;
 
         m->module_load = NULL;
-        module_facts_read(&m->host.module, &m->root, m->host.kernel.release);
+        host_refresh(&m->host);
         works = m->host.module.enabled.value == FACT_YES;
         m->module_load_failed = !works;
         if (works)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fix.h"
 
+#include "audit/guest-cost.h"
 #include "util/macro.h"
 
 static enum policy module_policy(const struct config *c)
@@ -27,6 +28,12 @@ static const struct fix fixes[] = {
                 .policy = suggest_only,
                 .plan = "echo always >/sys/kernel/mm/transparent_hugepage/enabled",
         },
+        {
+                .id = "preload",
+                .remedy = REMEDY_PRELOAD,
+                .policy = suggest_only,
+                .plan = "start QEMU with LD_PRELOAD=libvfioalign-preload.so, by a drop-in of libvirt's daemon",
+        },
 };
 
 const struct fix *fix_for(enum remedy remedy)
@@ -38,71 +45,37 @@ const struct fix *fix_for(enum remedy remedy)
 }
 
 /* Whether the remedy gives a BAR of that size more than it has now. */
-static bool helps(const struct host *h, enum remedy remedy, enum emulator_generation g, uint64_t size)
+static bool helps(const struct host *h, enum remedy remedy, struct placer placer, uint64_t size)
 {
-        struct verdict now = verdict_bar(&h->kernel, &h->module, g, size), then;
+        const struct area whole = {.region_size = size, .size = size};
+        struct verdict now = verdict_area(&h->kernel, &h->module, placer, &whole), then;
         struct kernel_facts k = h->kernel;
         struct module_facts m = h->module;
 
-        if (!remedy_assume(remedy, &k, &m))
+        if (!remedy_assume(remedy, &k, &m, &placer))
                 return false;
-        then = verdict_bar(&k, &m, g, size);
+        then = verdict_area(&k, &m, placer, &whole);
         if (then.limit == CONDITION_UNKNOWN)
                 /* What limits it next cannot be seen; that this limit goes is sure. */
                 return now.limit == CONDITION_PLACEMENT && remedy == REMEDY_MODULE;
         return then.page_size > now.page_size;
 }
 
-static enum emulator_generation guest_generation(struct host *h, const struct guest *g)
-{
-        const struct emulator *e = g->emulator ? emulator_facts_get(&h->emulators, h->root, g->emulator) : NULL;
-
-        return e ? e->generation : GENERATION_UNKNOWN;
-}
-
-struct guest_verdict guest_verdict(struct host *h, const struct guest *g)
-{
-        enum emulator_generation generation = guest_generation(h, g);
-        struct guest_verdict worst = {};
-        uint64_t most = 0, largest = 0;
-
-        for (size_t i = 0; i < g->n_hostdevs; i++) {
-                const struct device *d = device_facts_find(&h->devices, g->hostdevs[i].bdf);
-
-                for (size_t b = 0; d && b < d->n_bars; b++) {
-                        uint64_t size = d->bars[b].size;
-                        struct verdict v = verdict_bar(&h->kernel, &h->module, generation, size);
-                        uint64_t by = verdict_shortfall(&h->kernel, &v, size);
-
-                        if (size < h->kernel.pmd_size || by < most || (by == most && size <= largest))
-                                continue;
-                        most = by;
-                        largest = size;
-                        worst.verdict = v;
-                        worst.best_page_size = verdict_best_page(&h->kernel, size);
-                        memcpy(worst.bdf, d->bdf, sizeof(bdf_t));
-                }
-        }
-        return worst;
-}
-
-static bool helps_device(const struct host *h, enum remedy remedy, enum emulator_generation g, const struct device *d)
+static bool helps_device(const struct host *h, enum remedy remedy, struct placer placer, const struct device *d)
 {
         for (size_t i = 0; i < d->n_bars; i++)
-                if (helps(h, remedy, g, d->bars[i].size))
+                if (helps(h, remedy, placer, d->bars[i].size))
                         return true;
         return false;
 }
 
-const struct fix *fix_for_guest(struct host *h, const struct guest *g)
+const struct fix *fix_for_guest(const struct host *h, const struct guest *g)
 {
-        enum emulator_generation generation = guest_generation(h, g);
-
         for (size_t i = 0; i < ELEMENTSOF(fixes); i++)
                 for (size_t k = 0; k < g->n_hostdevs; k++) {
                         const struct device *d = device_facts_find(&h->devices, g->hostdevs[k].bdf);
 
-                        if (d && helps_device(h, fixes[i].remedy, generation, d))
+                        if (d && helps_device(h, fixes[i].remedy, guest_placer(h, g), d))
                                 return &fixes[i];
                 }
         return NULL;
@@ -114,7 +87,7 @@ const struct fix *fix_for_host(const struct host *h)
                 for (size_t k = 0; k < h->devices.n_devices; k++) {
                         const struct device *d = &h->devices.devices[k];
 
-                        if (device_is_assignable(d) && helps_device(h, fixes[i].remedy, GENERATION_NONE, d))
+                        if (device_is_assignable(d) && helps_device(h, fixes[i].remedy, PLACER_PROGRAM, d))
                                 return &fixes[i];
                 }
         return NULL;

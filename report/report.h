@@ -11,23 +11,65 @@
 
 #define REPORT_SCHEMA_VERSION 1
 
-/* A report is one JSON document; every other form (tables, one line) is a view of it, so that no two disagree.
- * Sizes are bytes, times RFC 3339 in UTC, and what is unknown is null or says "unknown". */
+/* A report is one JSON document; every other form (tables, sentences, one line) is a view of it, so that no two
+ * disagree. Sizes are bytes, times RFC 3339 in UTC, and what is unknown is null or says "unknown".
+ *
+ * The devices can be thousands, and are made one at a time: all else is the head. */
 
-/* The audit of one host. NULL when memory is out; the caller puts it (json_object_put). */
+/* NULL when memory is out; the caller puts what it gets (json_object_put). The head has an empty array of devices. */
+json_object *report_head(const struct host *h, const struct findings *f);
+
+struct devices {
+        const struct host *host;
+        struct placed {
+                uint64_t size;
+                json_object *placements;
+        } *placed;
+        size_t n_placed;
+};
+
+void devices_open(struct devices *d, const struct host *h);
+void devices_close(struct devices *d);
+
+/* The i-th device of the host; the caller puts it. */
+json_object *devices_get(struct devices *d, size_t i);
+
+/* The whole of it at once, which a daemon keeps. */
 json_object *report_new(const struct host *h, const struct findings *f);
 
-/* Parts that the daemon adds. */
+/* Parts: what somebody maps, and what an area of a BAR gets, by each who may place it. */
 json_object *report_verdict(const struct verdict *v);
-json_object *report_mapping(const struct kernel_facts *k, const struct mapping *m);
+json_object *report_mapping(const struct kernel_facts *k, const struct mapping_facts *f, struct placer placer,
+                            const struct mapping *m);
+json_object *report_placements(const struct host *h, const struct area *area);
 
-/* The document as --json prints it. */
+/* The document as --json prints it; the second without ever holding the whole. */
 void report_print_json(json_object *report, FILE *out);
+void report_print_host_json(const struct host *h, const struct findings *f, FILE *out);
 
-/* The same for a reader: conditions, emulators, BARs, mappings, findings. */
-int report_print_audit(json_object *report, FILE *out);
+/* The same for a reader: conditions, emulators, BARs, guests, mappings, findings. */
+int report_print_audit(json_object *head, struct devices *devices, FILE *out);
 
-/* One table. Returns 0, or a negative errno when the table could not be laid out. */
-int report_print_mappings(json_object *report, FILE *out);
-int report_print_guests(json_object *report, FILE *out);
+enum report_table {
+        TABLE_DEVICES,
+        TABLE_EMULATORS,
+        TABLE_GUESTS,
+        TABLE_MAPPINGS,
+        _REPORT_TABLE_MAX,
+};
+
+/* columns: "NAME,NAME", or NULL for the usual ones. devices: for TABLE_DEVICES only. Returns 0, -EINVAL for a column
+ * that the table has not, or another negative errno when it could not be laid out. */
+int report_print_table(enum report_table table, json_object *head, struct devices *devices, const char *columns,
+                       FILE *out);
+
+/* The columns of a table, "NAME,NAME": the caller's to free, or NULL. */
+char *report_columns(enum report_table table);
+
 int report_print_findings(json_object *report, FILE *out);
+
+/* Whole sentences, with this host's numbers. */
+void report_explain_finding(json_object *head, enum finding_id id, FILE *out);
+void report_explain_device(json_object *head, json_object *device, FILE *out);
+void report_explain_guest(json_object *head, json_object *guest, FILE *out);
+void report_explain_area(json_object *head, json_object *placements, FILE *out);

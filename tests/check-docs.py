@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What people read agrees with the code: manual pages, --help, the catalog, the shipped configuration."""
 
+import json
 import re
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 
-ROOT, CTL, DAEMON, CATALOG = sys.argv[1:5]
-del sys.argv[1:5]
+ROOT, CTL, DAEMON, CATALOG, MANUAL = sys.argv[1:6]
+del sys.argv[1:6]
 
 
 def read(path):
@@ -65,6 +66,8 @@ class Manual(unittest.TestCase):
         shown = re.findall(r"^  ([a-z]+) ?(.*)\n {8}\S", help_of(CTL), flags=re.M)
         self.assertEqual(re.findall(r"\[([a-z]+)\]='([^']*)'", source),
                          [(verb, " ".join(re.findall(r"--[a-z-]+", options))) for verb, options in shown])
+        ids = re.search(r"findings='([^']*)'", source)[1].split()
+        self.assertEqual(ids, [id for id, _ in findings()])
         severities = re.search(r"severity_table.*?};", read("audit/finding.c"), flags=re.S)[0]
         self.assertIn("'" + " ".join(re.findall(r'= "(\w+)"', severities)) + "'", source)
 
@@ -75,13 +78,35 @@ class Manual(unittest.TestCase):
             self.assertEqual(out, f"{Path(program).name} {version}\n")
 
     def test_findings(self):
-        described = re.findall(r"^\*([a-z-]+)\*\n\t\S.{40}", sections("vfioalignctl.1")["FINDINGS"], flags=re.M)
+        """Generated, so that only the generator can fail."""
+        page = Path(MANUAL).read_text().split("# FINDINGS\n")[1].split("\n# ")[0]
+        described = re.findall(r"^\*([a-z-]+)\* \(\w+\)\n\t\S.{20,}\+\+\n\t\S.{20,}\+\+\n\tWhat helps: \S", page, flags=re.M)
         self.assertEqual(described, [id for id, _ in findings()])
 
     def test_limits(self):
         table = re.search(r"condition_table.*?};", read("audit/verdict.c"), flags=re.S)[0]
         described = re.findall(r"^\*([a-z-]+)\*\n\t", sections("vfioalignctl.1")["WHAT LIMITS A BAR"], flags=re.M)
         self.assertEqual(described, re.findall(r'= "([a-z-]+)"', table))
+
+    def test_schema_words(self):
+        """What the schema lets a member be is what the code can say."""
+        schema = json.loads(read("fleet/audit.schema.json"))["$defs"]
+        guest = schema["guest"]["properties"]["devices"]["items"]["properties"]
+        device = schema["device"]["properties"]
+        for words, file, table in [
+            (schema["source"]["enum"], "fact", "fact_source"),
+            (schema["fact"]["properties"]["value"]["enum"], "fact", "fact_value"),
+            (schema["limit"]["enum"], "verdict", "condition"),
+            (schema["emulator"]["properties"]["generation"]["enum"], "facts-emulator", "emulator_generation"),
+            (schema["finding"]["properties"]["severity"]["enum"], "finding", "severity"),
+            (guest["kind"]["enum"], "facts-guest", "hostdev_kind"),
+            (device["uses"]["items"]["properties"]["kind"]["enum"], "device-use", "use_kind"),
+            (device["claims"]["items"]["properties"]["tool"]["enum"], "claims", "claim_tool"),
+            (schema["iommus"]["properties"]["units"]["items"]["properties"]["type"]["enum"], "facts-iommu", "iommu_type"),
+            (schema["kernel"]["properties"]["thp"]["enum"], "facts-kernel", "thp_mode"),
+        ]:
+            source = re.search(table + r"_table\[.*?\};", read(f"audit/{file}.c"), flags=re.S)[0]
+            self.assertEqual(words, re.findall(r'\] = "([a-z0-9.-]+)"', source), table)
 
     def test_bus(self):
         page, xml = sections("org.vfioalign1.5"), read("systemd/org.vfioalign1.xml")

@@ -116,6 +116,23 @@ class Hook(unittest.TestCase):
         self.assert_all(SLACK, stdin=b"<domain><name>guest</name></domain>",
                         prefix=self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=60\n"))
 
+    def test_other_vfio(self):
+        """An NVMe disk that QEMU drives itself, and an interface whose network hands out functions: VFIO as well."""
+        devices = {"nvme": (b"<disk type='nvme'><source><address bus='1' slot='0' function='0'/></source></disk>", True),
+                   "pool": (b"<interface type='network'><source network='pool'/></interface>", True),
+                   "nat": (b"<interface type='network'><source network='nat'/></interface>", False),
+                   "none": (b"<interface type='network'><source network='none'/></interface>", False),
+                   "file": (b"<disk type='block'><source dev='/dev/nvme0n1'/></disk>", False)}
+        prefix = self.configure("[Guest]\nNoAnswer=refuse\n")
+        networks = Path(self.etc.name) / "libvirt/qemu/networks"
+        networks.mkdir(parents=True)
+        for name, mode in (("pool", "hostdev"), ("nat", "nat")):
+            (networks / f"{name}.xml").write_text(f"<network><name>{name}</name><forward mode='{mode}'/></network>")
+        for name, (xml, refuses) in devices.items():
+            with self.subTest(name):
+                self.assert_all(SLACK, refuses=refuses, prefix=prefix,
+                                stdin=domain(devices=()).replace(b"</devices>", xml + b"</devices>"))
+
     def test_bus_hangs(self):
         """A bus that takes the connection and says nothing: no bus timeout covers that, the alarm does."""
         path = self.bus.dir.name + "/mute"

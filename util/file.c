@@ -60,7 +60,7 @@ static void path_asked(int dirfd, const char *path, char asked[static PATH_MAX])
 }
 
 /* Tells of what was opened: under the path it really has, and of the way there. */
-static void tell_opened(int dirfd, const char *path, int fd, const char *data, size_t size)
+static void tell_opened(enum file_kind kind, int dirfd, const char *path, int fd, const char *data, size_t size)
 {
         char asked[PATH_MAX], real[PATH_MAX];
         struct stat st;
@@ -74,7 +74,19 @@ static void tell_opened(int dirfd, const char *path, int fd, const char *data, s
         if (S_ISDIR(st.st_mode))
                 file_tell(FILE_DIRECTORY, real, NULL, 0);
         else
-                file_tell(FILE_CONTENT, real, data ?: "", size);
+                file_tell(kind, real, data ?: "", size);
+}
+
+/* Tells of what may not be read, and returns the error that came of it, if it is one. */
+static int tell_denied(int dirfd, const char *path, int r)
+{
+        char asked[PATH_MAX];
+
+        if (observer && (r == -EACCES || r == -EPERM)) {
+                path_asked(dirfd, path, asked);
+                file_tell(FILE_DENIED, asked, NULL, 0);
+        }
+        return r;
 }
 
 /* Some sandboxes know no openat2(); there the paths of a recorded host are trusted. */
@@ -103,7 +115,9 @@ static int open_resolved(int dirfd, const char *path, int flags)
 static int open_quietly(int dirfd, const char *path, int flags)
 {
         /* openat2() refuses what O_PATH makes meaningless. */
-        return open_resolved(dirfd, *path ? path : ".", flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY));
+        int fd = open_resolved(dirfd, *path ? path : ".", flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY));
+
+        return tell_denied(dirfd, path, fd == -ELOOP ? -EACCES : fd);
 }
 
 int open_at(int dirfd, const char *path, int flags)
@@ -111,7 +125,7 @@ int open_at(int dirfd, const char *path, int flags)
         int fd = open_quietly(dirfd, path, flags);
 
         if (fd >= 0)
-                tell_opened(dirfd, path, fd, NULL, 0);
+                tell_opened(FILE_CONTENT, dirfd, path, fd, NULL, 0);
         return fd;
 }
 
@@ -122,29 +136,51 @@ bool exists_at(int dirfd, const char *path)
         return fd >= 0;
 }
 
+/* Reads on, until the end or the buffer is full but for its last byte. */
+static int fill(int fd, char *buf, size_t capacity, size_t *size, bool *end)
+{
+        while (*size < capacity - 1) {
+                ssize_t n = read(fd, buf + *size, capacity - *size - 1);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                *end = n == 0;
+                if (*end)
+                        return 0;
+                *size += (size_t) n;
+        }
+        return 0;
+}
+
 int read_fd(int fd, size_t max, char **ret, size_t *ret_size)
 {
+        char first[4096]; /* most files are attributes of a few bytes, and should take no more */
         _cleanup_free_ char *buf = NULL;
-        size_t size = 0, capacity = 4096;
+        size_t size = 0, capacity = sizeof(first);
+        bool end = false;
+        int r;
 
-        buf = malloc(capacity);
+        r = fill(fd, first, capacity, &size, &end);
+        if (r < 0)
+                return r;
+        if (size > max)
+                return -EFBIG;
+        if (!end)
+                capacity *= 2;
+        buf = malloc(end ? size + 1 : capacity);
         if (!buf)
                 return -ENOMEM;
+        memcpy(buf, first, size);
 
-        for (;;) {
-                ssize_t n = read(fd, buf + size, capacity - size - 1);
-
-                if (n < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        return -errno;
-                }
-                if (n == 0)
-                        break;
-                size += (size_t) n;
+        while (!end) {
+                r = fill(fd, buf, capacity, &size, &end);
+                if (r < 0)
+                        return r;
                 if (size > max)
                         return -EFBIG;
-                if (size == capacity - 1) {
+                if (!end) {
                         char *p = realloc(buf, capacity * 2);
 
                         if (!p)
@@ -171,10 +207,29 @@ int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
                 return fd;
         r = read_fd(fd, max, ret, &size);
         if (r < 0)
-                return r;
-        tell_opened(dirfd, path, fd, *ret, size);
+                return tell_denied(dirfd, path, r);
+        tell_opened(FILE_CONTENT, dirfd, path, fd, *ret, size);
         if (ret_size)
                 *ret_size = size;
+        return 0;
+}
+
+int read_attribute_at(int dirfd, const char *name, char *buf, size_t size)
+{
+        _cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+        ssize_t n;
+
+        if (fd < 0)
+                return -errno;
+        do
+                n = read(fd, buf, size - 1);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        buf[n] = '\0';
+        tell_opened(FILE_CONTENT, dirfd, name, fd, buf, (size_t) n);
+        while (n > 0 && isspace((unsigned char) buf[n - 1]))
+                buf[--n] = '\0';
         return 0;
 }
 
@@ -228,8 +283,8 @@ int grep_file_at(int dirfd, const char *path, const char *const words[], char **
                         return r;
         }
         if (ferror(f))
-                return -errno;
-        tell_opened(dirfd, path, fd, text, size);
+                return tell_denied(dirfd, path, -errno);
+        tell_opened(FILE_LINES, dirfd, path, fd, text, size);
         *ret = TAKE_PTR(text);
         return 0;
 }
@@ -343,6 +398,22 @@ int read_link_name_at(int dirfd, const char *path, char **ret)
         return 0;
 }
 
+/* A name counts, also where nobody looks at what has it. */
+static void tell_entry(int dirfd, const char *name)
+{
+        char path[PATH_MAX], target[PATH_MAX];
+        struct stat st;
+
+        if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return;
+        if (S_ISLNK(st.st_mode)) {
+                (void) read_link(dirfd, name, target);
+                return;
+        }
+        path_asked(dirfd, name, path);
+        file_tell(S_ISDIR(st.st_mode) ? FILE_DIRECTORY : FILE_CONTENT, path, "", 0);
+}
+
 static int compare_names(const void *a, const void *b)
 {
         return strcmp(*(char *const *) a, *(char *const *) b);
@@ -364,12 +435,12 @@ int list_dir_at(int dirfd, const char *path, struct names *ret)
                 return -ENOMEM;
         }
         while ((errno = 0, entry = readdir(dir))) {
-                char **slot, target[PATH_MAX];
+                char **slot;
 
                 if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
                         continue;
-                if (observer && entry->d_type == DT_LNK)
-                        (void) read_link(fd, entry->d_name, target);
+                if (observer)
+                        tell_entry(fd, entry->d_name);
                 slot = array_append(names.names, names.n);
                 if (!slot || !(*slot = strdup(entry->d_name)))
                         return -ENOMEM;

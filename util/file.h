@@ -12,7 +12,8 @@
 /* The largest file that is ever read whole; everything a kernel or an operator gives us is far below. */
 #define FILE_MAX_SIZE (64U << 20)
 
-/* A descriptor (O_CLOEXEC is added) or a negative errno. */
+/* A descriptor (O_CLOEXEC is added) or a negative errno. A recorded file that could not be read is a link to itself, which
+ * is -EACCES here. */
 int open_at(int dirfd, const char *path, int flags);
 
 bool exists_at(int dirfd, const char *path);
@@ -29,6 +30,10 @@ int grep_file_at(int dirfd, const char *path, const char *const words[], char **
 
 /* One short line (an attribute of sysfs), trailing white space removed. */
 int read_line_at(int dirfd, const char *path, char **ret);
+
+/* The cheap way, for thousands of them: a sysfs attribute in that very directory (no path), by a single read, which
+ * gives all of it (Documentation/filesystems/sysfs.rst), cut at the buffer's size; trailing white space removed. */
+int read_attribute_at(int dirfd, const char *name, char *buf, size_t size);
 
 /* A line holding one number, base as for strtoull. -EINVAL where it holds anything else. */
 int read_u64_at(int dirfd, const char *path, int base, uint64_t *ret);
@@ -49,12 +54,14 @@ void names_done(struct names *names);
 /* The whole of s as a number. -EINVAL on anything else, -ERANGE on overflow. */
 int parse_u64(const char *s, int base, uint64_t *ret);
 
-/* How a host is recorded: one observer is told of all that is read here, by absolute path. A file that was read
- * only in part, or opened and not read, is told with that part; one file can come several times. */
+/* How a host is recorded: one observer is told of all that is read here, by absolute path. One file can come several
+ * times. */
 enum file_kind {
-        FILE_CONTENT,
+        FILE_CONTENT,   /* all of it; nothing where it was only opened */
+        FILE_LINES,     /* some of its lines */
         FILE_LINK,      /* data: the target */
         FILE_DIRECTORY,
+        FILE_DENIED,    /* it is there, and may not be read */
         FILE_ANSWER,    /* path: a question, data: the answer; see root_note() */
 };
 

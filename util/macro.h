@@ -28,6 +28,13 @@
 #define MIB(n) ((uint64_t) (n) << 20)
 #define GIB(n) ((uint64_t) (n) << 30)
 
+#define SWAP(a, b)                              \
+        do {                                    \
+                __typeof__(a) _swapped = (a);   \
+                (a) = (b);                      \
+                (b) = _swapped;                 \
+        } while (0)
+
 /* Moves ownership out of a variable with _cleanup_. */
 #define TAKE(x, empty)                          \
         ({                                      \

@@ -10,8 +10,5 @@
 void fake_module_write(struct fixture *f, const char *name, const char *const imports[], size_t n_imports,
                        bool is_signed);
 
-/* Runs depmod; where there is none, skips the test. */
+/* Lists the files that there are, as depmod would. */
 void fake_modules_index(struct fixture *f);
-
-/* The same after the test has changed modules.builtin or modules.order itself. */
-void fake_modules_reindex(struct fixture *f);

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What QEMU does to map a BAR, reduced: built in several ways for test-elf-calls. */
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define GIB (1UL << 30)
 
 void *vfio_region_mmap(int fd, unsigned long size);
 const char *const sample_text = TEXT;
+
+#ifdef FILLER /* more read-only data than are searched at a time */
+extern const char sample_filler[FILLER];
+__attribute__((visibility("default"))) const char sample_filler[FILLER] = "the filler starts here";
+#endif
 
 /* The call of mmap() is never the last thing done, as it is not in QEMU: a jump would take its place. */
 __attribute__((visibility("default"), noinline)) void *vfio_region_mmap(int fd, unsigned long size)
@@ -30,5 +36,7 @@ __attribute__((visibility("default"), noinline)) void *vfio_region_mmap(int fd, 
 
 int main(int argc, char *argv[])
 {
+        if (argc == 2) /* for test-emulator-process: until it is killed */
+                pause();
         return vfio_region_mmap(argc, (unsigned long) argv) == 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit/elf-calls.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -149,44 +151,96 @@ static void test_broken(void **state)
         }
 }
 
-/* A package manager gives files the time of their build. */
-static void keep_time(struct fixture *f, const struct stat *st)
+/* More damage, at random but always the same: to headers, tables and lengths most of all. RANDOM_ROUNDS in the
+ * environment for a longer try, best under a sanitizer. */
+static void test_random(void **state)
 {
-        const struct timespec times[] = {st->st_mtim, st->st_mtim};
+        static const char *const names[] = {SAMPLE("area"), SAMPLE("area-no-plt"), SAMPLE("region")};
+        static const unsigned char values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
+        const char *rounds = getenv("RANDOM_ROUNDS");
+        struct fixture *f = *state;
 
-        assert_int_equal(utimensat(f->root.fd, QEMU, times, 0), 0);
+        srandom(rounds ? (unsigned) atoi(rounds) : 1);
+        for (size_t n = 0; n < ELEMENTSOF(names); n++) {
+                _cleanup_free_ char *bytes = NULL, *broken = NULL;
+                size_t size;
+
+                assert_ok(read_file_at(AT_FDCWD, sample(names[n]), FILE_MAX_SIZE, &bytes, &size));
+                broken = malloc(size);
+                assert_non_null(broken);
+                for (long i = 0; i < (rounds ? atol(rounds) : 200); i++) {
+                        struct emulator e;
+
+                        memcpy(broken, bytes, size);
+                        for (long k = random() % 8; k >= 0; k--) {
+                                /* the file's header and its last 3 KiB, where the sections' headers are; or anywhere */
+                                size_t where = random() % 4 == 0 ? (size_t) random() % 64 :
+                                               random() % 2 ? size - 1 - (size_t) random() % 3072 :
+                                               (size_t) random() % size;
+
+                                broken[where] = (char) (random() % 2 ? values[random() % 5] : random());
+                        }
+                        fixture_write_bytes(f, QEMU, broken, random() % 8 ? size : (size_t) random() % size);
+                        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+                        emulator_done(&e);
+                }
+        }
 }
 
-static void test_list(void **state)
+/* Where the section starts that has the byte at `at` of the file */
+static size_t section_start(const char *bytes, size_t at)
+{
+        const Elf64_Ehdr *header = (const void *) bytes;
+        const Elf64_Shdr *sections = (const void *) (bytes + header->e_shoff);
+
+        for (size_t i = 1; i < header->e_shnum; i++)
+                if (at >= sections[i].sh_offset && at < sections[i].sh_offset + sections[i].sh_size)
+                        return sections[i].sh_offset;
+        fail_msg("no section");
+        return 0;
+}
+
+/* Read-only data are searched in pieces: the text is found on every edge. */
+static void test_pieces(void **state)
+{
+        static const char start[] = "the filler starts here", text[] = "overlapping sparse mmap regions detected";
+        _cleanup_free_ char *bytes = NULL;
+        struct fixture *f = *state;
+        struct emulator e;
+        size_t size, edge;
+        char *filler;
+
+        assert_ok(read_file_at(AT_FDCWD, sample(SAMPLE("big")), FILE_MAX_SIZE, &bytes, &size));
+        filler = memmem(bytes, size, start, sizeof(start));
+        assert_non_null(filler);
+        edge = section_start(bytes, (size_t) (filler - bytes)) + KIB(256);
+        fixture_copy(f, QEMU, sample(SAMPLE("big")));
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        assert_int_equal(e.generation, GENERATION_PER_AREA);
+        emulator_done(&e);
+        for (size_t at = edge - sizeof(text); at <= edge; at++) {
+                memcpy(bytes + at, text, sizeof(text) - 1);
+                fixture_write_bytes(f, QEMU, bytes, size);
+                memset(bytes + at, 0, sizeof(text) - 1);
+                assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+                assert_int_equal(e.generation, GENERATION_PER_REGION);
+                emulator_done(&e);
+        }
+}
+
+static void test_build_id(void **state)
 {
         struct fixture *f = *state;
-        struct emulator_facts facts;
-        const struct emulator *e;
+        struct emulator e;
 
-        fixture_copy(f, QEMU, sample(SAMPLE("plain")));
-        fixture_copy(f, "usr/libexec/qemu-kvm", sample(SAMPLE("area")));
-        assert_ok(emulator_facts_read(&facts, &f->root));
-        assert_int_equal(facts.n_emulators, 2);
-
-        assert_int_equal(emulator_facts_get(&facts, &f->root, "/" QEMU)->generation, GENERATION_NONE);
-        assert_null(emulator_facts_get(&facts, &f->root, "/opt/qemu/none"));
-        fixture_copy(f, "opt/qemu/bin/qemu", sample(SAMPLE("region")));
-        e = emulator_facts_get(&facts, &f->root, "/opt/qemu/bin/qemu");
-        assert_int_equal(e->generation, GENERATION_PER_REGION);
-        assert_int_equal(facts.n_emulators, 3);
-
-        /* Upgraded in between: the path has another binary. */
-        fixture_remove(f, QEMU);
         fixture_copy(f, QEMU, sample(SAMPLE("area")));
-        keep_time(f, &facts.emulators[0].stat);
-        assert_int_equal(emulator_facts_get(&facts, &f->root, "/" QEMU)->generation, GENERATION_PER_AREA);
-        /* Written over, later */
-        fixture_copy(f, QEMU, sample(SAMPLE("region")));
-        assert_int_equal(emulator_facts_get(&facts, &f->root, "/" QEMU)->generation, GENERATION_PER_REGION);
-        fixture_remove(f, QEMU);
-        assert_null(emulator_facts_get(&facts, &f->root, "/" QEMU));
-        assert_int_equal(facts.n_emulators, 3);
-        emulator_facts_done(&facts);
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        assert_string_equal(e.build_id, "0123456789abcdef");
+        emulator_done(&e);
+        fixture_copy(f, QEMU, sample(SAMPLE("plain")));
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        assert_null(e.build_id);
+        emulator_done(&e);
 }
 
 int main(int argc, char *argv[])
@@ -194,7 +248,8 @@ int main(int argc, char *argv[])
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_calls), FIXTURE_TEST(test_generations), FIXTURE_TEST(test_junk),
-                FIXTURE_TEST(test_broken),    FIXTURE_TEST(test_list),
+                FIXTURE_TEST(test_broken),    FIXTURE_TEST(test_random),      FIXTURE_TEST(test_pieces),
+                FIXTURE_TEST(test_build_id),
         };
 
         if (argc != 2)

@@ -76,7 +76,6 @@ static void test_tree(void **state)
         fixture_write(f, PCI "0000:00:02.0/config", ""); /* unplugged, all but */
 
         assert_ok(device_facts_read(&facts, &f->root));
-        assert_int_equal(facts.iommu.value, FACT_YES);
         assert_int_equal(facts.listed.value, FACT_YES);
         assert_int_equal(facts.n_devices, 5);
         assert_string_equal(facts.devices[0].bdf, "0000:00:01.0");
@@ -116,6 +115,78 @@ static void test_tree(void **state)
         device_facts_done(&facts);
 }
 
+/* All in one file, and what else a function tells. */
+static void test_attributes(void **state)
+{
+        struct fixture *f = *state;
+        struct device_facts facts;
+        const struct device *d;
+
+        fixture_write(f, "proc/sys/kernel/osrelease", "6.12.0\n");
+        fixture_write(f, "lib/modules/6.12.0/modules.alias", "alias vfio_pci:v000010DEd00002330sv*sd*bc*sc*i* gpu_vfio_pci\n");
+        fixture_write(f, "vfioalign/answers", "hwdb 10DE:2330\tNVIDIA Corporation GH100 [H100 SXM5 80GB]\n");
+        fixture_write(f, PCI "0000:41:00.0/uevent",
+                      "DRIVER=gpu-vfio-pci\nPCI_CLASS=30200\nPCI_ID=10DE:2330\nPCI_SUBSYS_ID=10DE:16C1\n"
+                      "PCI_SLOT_NAME=0000:41:00.0\nMODALIAS=pci:v000010DEd00002330sv000010DEsd000016C1bc03sc02i00\n");
+        fixture_write(f, PCI "0000:41:00.0/vendor", "0x1111\n"); /* not asked */
+        fixture_write(f, PCI "0000:41:00.0/resource", RESOURCE_GPU);
+        fixture_write(f, PCI "0000:41:00.0/resource1_resize", "00000000000bffc0\n");
+        fixture_write(f, PCI "0000:41:00.0/driver_override", "vfio-pci\n");
+        fixture_write(f, PCI "0000:41:00.0/numa_node", "1\n");
+        fixture_write(f, PCI "0000:41:00.0/reset_method", "flr bus\n");
+        fixture_write(f, PCI "0000:41:00.0/boot_vga", "1\n");
+        fixture_write(f, PCI "0000:41:00.0/sriov_totalvfs", "20\n");
+        fixture_write(f, PCI "0000:41:00.1/uevent", "PCI_CLASS=20000\nPCI_ID=15B3:101E\nDRIVER=unheard_of\n");
+        fixture_link(f, PCI "0000:41:00.1/physfn", "../0000:41:00.0");
+        fixture_write(f, PCI "0000:41:00.1/vfio-dev/vfio0/dev", "511:0\n");
+        fixture_write(f, PCI "0000:41:00.1/driver_override", "(null)\n");
+        fixture_write(f, PCI "0000:42:00.0/uevent", "PCI_CLASS=10802\nPCI_ID=144D:A80A\nDRIVER=nvme\n");
+        fixture_link(f, PCI "0000:42:00.0/physfn", "../0000:99:00.0"); /* which is not there */
+        fixture_write(f, PCI "0000:42:00.0/numa_node", "-1\n");
+        fixture_write(f, PCI "0000:42:00.0/reset_method", "\n");
+
+        assert_ok(device_facts_read(&facts, &f->root));
+        assert_int_equal(facts.variants.value, FACT_YES);
+        d = device_facts_find(&facts, "0000:41:00.0");
+        assert_int_equal(d->vendor, 0x10de);
+        assert_int_equal(d->subsystem_vendor, 0x10de);
+        assert_int_equal(d->subsystem_device, 0x16c1);
+        assert_int_equal(d->class, 0x030200);
+        assert_string_equal(d->name, "NVIDIA Corporation GH100 [H100 SXM5 80GB]");
+        assert_string_equal(d->driver, "gpu-vfio-pci");
+        assert_string_equal(d->driver_override, "vfio-pci");
+        assert_string_equal(d->vfio_driver, "gpu_vfio_pci");
+        assert_true(d->driver_is_vfio);
+        assert_int_equal(d->numa_node, 1);
+        assert_string_equal(d->reset_method, "flr bus");
+        assert_true(d->boot_vga);
+        assert_int_equal(d->vfs_total, 20);
+        assert_int_equal(d->vfs_enabled, 1);
+        assert_string_equal(d->physical_function, "");
+        assert_int_equal(d->bars[1].sizes, 0xbffc0);
+        assert_int_equal(bar_largest_size(&d->bars[1]), GIB(512));
+        assert_int_equal(bar_largest_size(&d->bars[0]), 0);
+
+        d = device_facts_find(&facts, "0000:41:00.1");
+        assert_string_equal(d->physical_function, "0000:41:00.0");
+        assert_true(d->driver_is_vfio); /* by what it made of the device */
+        assert_null(d->driver_override);
+        assert_null(d->reset_method);
+        assert_null(d->name);
+        assert_string_equal(d->vfio_driver, "vfio-pci");
+        assert_int_equal(d->numa_node, 1); /* the same bus */
+
+        d = device_facts_find(&facts, "0000:42:00.0");
+        assert_false(d->driver_is_vfio);
+        assert_int_equal(d->numa_node, -1);
+        assert_string_equal(d->reset_method, "");
+        device_facts_done(&facts);
+
+        assert_ok(device_facts_read_lockless(&facts, &f->root));
+        assert_null(device_facts_find(&facts, "0000:41:00.0")->driver_override);
+        device_facts_done(&facts);
+}
+
 /* Read by nobody in particular, addresses are zero; the sizes still show. */
 static void test_resource(void **state)
 {
@@ -152,14 +223,11 @@ static void test_missing(void **state)
 
         assert_ok(device_facts_read(&facts, &f->root));
         assert_int_equal(facts.listed.value, FACT_UNKNOWN);
-        assert_int_equal(facts.iommu.value, FACT_UNKNOWN);
-        assert_non_null(facts.iommu.why);
         assert_null(device_facts_find(&facts, "0000:00:01.0"));
         device_facts_done(&facts);
 
         write_device(f, "0000:41:00.0", RESOURCE_GPU, "0x030200\n");
         assert_ok(device_facts_read(&facts, &f->root));
-        assert_int_equal(facts.iommu.value, FACT_NO);
         device_facts_done(&facts);
 
         fixture_link(f, PCI "0000:41:00.0/iommu_group", "../../../../kernel/iommu_groups/noiommu");
@@ -173,6 +241,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_bdf),
                 cmocka_unit_test_setup_teardown(test_tree, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_attributes, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_resource, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
         };

@@ -205,6 +205,195 @@ static void test_missing(void **state)
         mapping_facts_done(&m);
 }
 
+/* A process with 2 GiB of a BAR, and what /proc/PID/status says of it. */
+static void write_status(struct fixture *f, unsigned page_tables, unsigned anonymous, const char *more)
+{
+        char text[256];
+
+        snprintf(text, sizeof(text),
+                 "Name:\tqemu\nVmPTE:\t%8u kB\nRssAnon:\t%8u kB\nVmSwap:\t       0 kB\n%s", page_tables, anonymous, more);
+        fixture_write(f, "proc/4242/status", text);
+}
+
+static void assert_huge(struct fixture *f, enum fact_value expected)
+{
+        struct mapping_facts m;
+        struct root root = f->root;
+
+        assert_ok(root_open(&f->root, f->dir)); /* answers are read once */
+        read_all(f, &m);
+        if (m.processes[0].huge.value != expected)
+                fail_msg("%s (%s), %llu to %llu MiB", fact_value_to_string(m.processes[0].huge.value),
+                         m.processes[0].huge.why, (unsigned long long) m.processes[0].small_min >> 20,
+                         (unsigned long long) m.processes[0].small_max >> 20);
+        assert_non_null(m.processes[0].huge.why);
+        assert_true(m.processes[0].small_min <= m.processes[0].small_max);
+        assert_int_equal(m.mappings[0].huge.value, expected);
+        mapping_facts_done(&m);
+        root_close(&f->root);
+        f->root = root;
+}
+
+#define PAGES_4K "page-size\t4096\n"
+
+static void test_huge(void **state)
+{
+        struct fixture *f = *state;
+
+        write_devices(f);
+        /* 64 MiB of heap, 1 MiB of a library, a stack */
+        WRITE_PROCESS(f,
+                      "555500000000-555504000000 rw-p 00000000 00:00 0 [heap]\n" LINE_BAR2
+                      "7f2000000000-7f2000100000 r-xp 00000000 08:01 42 /usr/lib/libc.so.6\n"
+                      "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n", "qemu");
+        write_status(f, 4300, 60000, "HugetlbPages:\t       0 kB\nTHP_enabled:\t1\n");
+
+        /* 2 GiB of 4 KiB pages take 4 MiB of tables; of what the pages have, none told */
+        assert_huge(f, FACT_UNKNOWN);
+        fixture_write(f, ANSWERS_FILE, "page-size\t65536\n");
+        assert_huge(f, FACT_UNKNOWN);
+        fixture_write(f, ANSWERS_FILE, PAGES_4K);
+        assert_huge(f, FACT_NO);
+        write_status(f, 200, 60000, "");
+        assert_huge(f, FACT_YES);
+        /* half of it */
+        write_status(f, 2500, 60000, "");
+        assert_huge(f, FACT_NO);
+        write_status(f, 1500, 60000, "");
+        assert_huge(f, FACT_UNKNOWN);
+        write_status(f, 0, 60000, "");
+        assert_huge(f, FACT_UNKNOWN);
+
+        /* 16 GiB of memory: the tables may be its own, unless its pages are counted */
+        WRITE_PROCESS(f, "7e1000000000-7e1400000000 rw-p 00000000 00:00 0 \n" LINE_BAR2, "qemu");
+        write_status(f, 4300, 1000, "");
+        assert_huge(f, FACT_UNKNOWN);
+        write_status(f, 32900, 16777216, "");
+        assert_huge(f, FACT_UNKNOWN);
+        write_status(f, 37100, 16777216, "");
+        assert_huge(f, FACT_NO);
+        /* of hugetlbfs: it has none */
+        write_status(f, 4300, 1000, "HugetlbPages:\t16777216 kB\n");
+        assert_huge(f, FACT_NO);
+        write_status(f, 200, 1000, "HugetlbPages:\t16777216 kB\n");
+        assert_huge(f, FACT_YES);
+
+        /* 16 GiB of memory, all there, next to 16 GiB of BARs: the tables are the memory's */
+        WRITE_PROCESS(f,
+                      "7e1000000000-7e1400000000 rw-p 00000000 00:00 0 \n"
+                      "7f1000000000-7f1400000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]\n", "qemu");
+        write_status(f, 32900, 16777216, "");
+        assert_huge(f, FACT_YES);
+        write_status(f, 65800, 16777216, "");
+        assert_huge(f, FACT_NO);
+
+        /* what was counted on the host itself */
+        WRITE_PROCESS(f, LINE_BAR2, "qemu");
+        fixture_write(f, ANSWERS_FILE, PAGES_4K "page-tables-elsewhere 4242\t10\n");
+        write_status(f, 4300, 1000, "");
+        assert_huge(f, FACT_NO);
+        fixture_write(f, ANSWERS_FILE, PAGES_4K "page-tables-elsewhere 4242\tjunk\n");
+        assert_huge(f, FACT_UNKNOWN);
+
+        /* status that lacks something */
+        fixture_write(f, ANSWERS_FILE, PAGES_4K);
+        fixture_write(f, "proc/4242/status", "VmPTE:\t 4300 kB\n");
+        assert_huge(f, FACT_UNKNOWN);
+        fixture_remove(f, "proc/4242/status");
+        assert_huge(f, FACT_UNKNOWN);
+}
+
+static void test_process(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+        const struct mapping_process *p;
+
+        write_devices(f);
+        WRITE_PROCESS(f, LINE_BAR2 LINE_BAR2, "qemu");
+        fixture_link(f, "proc/4242/exe", "/usr/bin/qemu-system-x86_64 (deleted)");
+        write_status(f, 4300, 60000, "THP_enabled:\t0\n");
+        read_all(f, &m);
+        assert_int_equal(m.n_processes, 1);
+        p = mapping_facts_find_process(&m, 4242);
+        assert_non_null(p);
+        assert_null(mapping_facts_find_process(&m, 1));
+        assert_string_equal(p->command, "qemu-system-x86");
+        assert_string_equal(p->exe, "/usr/bin/qemu-system-x86_64");
+        assert_true(p->exe_deleted);
+        assert_int_equal(p->mapped, GIB(4));
+        assert_int_equal(p->page_tables, KIB(4300));
+        assert_int_equal(p->thp.value, FACT_NO);
+        mapping_facts_done(&m);
+
+        fixture_remove(f, "proc/4242/exe");
+        fixture_link(f, "proc/4242/exe", "/opt/qemu");
+        write_status(f, 4300, 60000, "");
+        read_all(f, &m);
+        assert_string_equal(m.processes[0].exe, "/opt/qemu");
+        assert_false(m.processes[0].exe_deleted);
+        assert_int_equal(m.processes[0].thp.value, FACT_UNKNOWN);
+        mapping_facts_done(&m);
+}
+
+static void test_holders(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+
+        fixture_write(f, "proc/10/comm", "sshd\n");
+        fixture_write(f, "proc/10/maps", "");
+        fixture_link(f, "proc/10/fd/0", "/dev/null");
+        fixture_link(f, "proc/10/fd/1", "/dev/vfio/devices/vfiox");
+        fixture_link(f, "proc/10/fd/2", "/dev/vfio/x");
+        fixture_write(f, "proc/9/comm", "dpdk\n");
+        fixture_write(f, "proc/9/maps", "");
+        fixture_link(f, "proc/9/fd/3", "/dev/vfio/vfio");
+        fixture_link(f, "proc/9/fd/4", "/dev/vfio/12");
+        fixture_link(f, "proc/9/fd/5", "/dev/vfio/12");
+        fixture_link(f, "proc/9/fd/6", "anon_inode:[vfio-device]");
+        fixture_link(f, "proc/9/fd/7", "anon_inode:[vfio-device]");
+        fixture_link(f, "proc/9/fd/8", "/dev/vfio/noiommu-3");
+        fixture_write(f, "proc/11/comm", "qemu\n");
+        fixture_write(f, "proc/11/maps", "");
+        fixture_link(f, "proc/11/fd/3", "/dev/iommu");
+        fixture_link(f, "proc/11/fd/4", "/dev/vfio/devices/vfio7");
+        /* as recorded */
+        fixture_write(f, "proc/12/maps", "");
+        fixture_write(f, ANSWERS_FILE, "vfio-descriptors 12\tgroup 5,device,container\nall-processes-seen\tno\n");
+
+        read_all(f, &m);
+        assert_int_equal(m.complete.value, FACT_UNKNOWN);
+        assert_int_equal(m.n_holders, 4);
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(m.holders[i].pid, 9);
+                assert_string_equal(m.holders[i].command, "dpdk");
+                assert_int_equal(m.holders[i].group + m.holders[!i].group, 15);
+                assert_int_equal(m.holders[i].cdev, -1);
+                assert_int_equal(m.holders[i].n_devices, 2);
+                assert_true(m.holders[i].container && !m.holders[i].iommufd);
+        }
+        assert_int_equal(m.holders[2].pid, 11);
+        assert_int_equal(m.holders[2].cdev, 7);
+        assert_int_equal(m.holders[2].group, -1);
+        assert_true(!m.holders[2].container && m.holders[2].iommufd);
+        assert_int_equal(m.holders[3].pid, 12);
+        assert_int_equal(m.holders[3].group, 5);
+        mapping_facts_done(&m);
+}
+
+/* A device that is named by where it is in sysfs. */
+static void test_sysfsdev(void **state)
+{
+        struct fixture *f = *state;
+
+        write_devices(f);
+        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:00:06.0");
+        assert_device(f, "0000:00:06.0");
+        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0{\"driver\":\"vfio-pci\",\"sysfsdev\":\"/sys/bus/pci/devices/0000:00:05.0/\"}");
+        assert_device(f, "0000:00:05.0");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -212,6 +401,10 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_resolve, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_hint, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_huge, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_process, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_holders, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_sysfsdev, fixture_setup, fixture_teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

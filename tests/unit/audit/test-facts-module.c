@@ -12,9 +12,10 @@
 
 static struct module_facts read_facts(struct fixture *f)
 {
+        struct kernel_facts k = {.release = (char[]) {FAKE_RELEASE}};
         struct module_facts m;
 
-        module_facts_read(&m, &f->root, FAKE_RELEASE);
+        module_facts_read(&m, &f->root, &k);
         return m;
 }
 
@@ -39,6 +40,11 @@ static void test_parameters(void **state)
 
         m = read_facts(f);
         assert_int_equal(m.installed.value, FACT_UNKNOWN);
+        assert_int_equal(m.loaded.value, FACT_UNKNOWN); /* sysfs is not seen at all */
+        assert_int_equal(m.enabled.value, FACT_UNKNOWN);
+
+        fixture_write(f, "sys/module/vfio/refcnt", "0\n");
+        m = read_facts(f);
         assert_int_equal(m.loaded.value, FACT_NO);
         assert_int_equal(m.enabled.value, FACT_NO);
 
@@ -122,6 +128,125 @@ static void test_signature(void **state)
         assert_forbidden(f, "panic_on_taint"); /* out of tree it stays */
 }
 
+/* The key of a signed module: fake-modules.c signs with "key!". */
+static void test_key(void **state)
+{
+#define KEY "08a11611 I------     1 perm 1f030000     0     0 asymmetri "
+        struct fixture *f = *state;
+        struct module_facts m;
+
+        fake_module_write(f, "vfio_align", NULL, 0, false);
+        fake_modules_index(f);
+        m = read_facts(f);
+        assert_int_equal(m.is_signed.value, FACT_NO);
+        assert_int_equal(m.key_enrolled.value, FACT_UNKNOWN);
+        assert_string_equal(m.signer, "");
+
+        fake_module_write(f, "vfio_align", NULL, 0, true);
+        fixture_write(f, "sys/module/module/parameters/sig_enforce", "Y\n");
+        m = read_facts(f);
+        assert_int_equal(m.is_signed.value, FACT_YES);
+        assert_string_equal(m.signer, "me!!");
+        assert_string_equal(m.sig_key, "6B:65:79:21");
+        assert_int_equal(m.key_enrolled.value, FACT_UNKNOWN);
+        assert_int_equal(m.signature_enforced.value, FACT_YES);
+        assert_allowed(f);
+
+        fixture_write(f, "proc/keys", KEY "another: 6b657922: X509.rsa 6b657922 []\n");
+        assert_int_equal(read_facts(f).key_enrolled.value, FACT_NO);
+        assert_forbidden(f, "key");
+        fixture_write(f, "sys/module/module/parameters/sig_enforce", "N\n");
+        fixture_write(f, "sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+        assert_int_equal(read_facts(f).signature_enforced.value, FACT_NO);
+        assert_allowed(f);
+
+        fixture_write(f, "sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+        fixture_write(f, "proc/keys", KEY "another: 6b657922: X509.rsa 6b657922 []\n" KEY
+                                          "me!!: 6b657921: X509.rsa 6b657921 []\n");
+        assert_int_equal(read_facts(f).key_enrolled.value, FACT_YES);
+        assert_allowed(f);
+}
+
+static void test_secure_boot(void **state)
+{
+#define SECURE_BOOT "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+        struct fixture *f = *state;
+
+        assert_int_equal(read_facts(f).secure_boot.value, FACT_UNKNOWN);
+        fixture_write(f, "sys/firmware/acpi/pm_profile", "0\n");
+        assert_int_equal(read_facts(f).secure_boot.value, FACT_NO); /* a BIOS */
+        fixture_write(f, "sys/firmware/efi/systab", "");
+        assert_int_equal(read_facts(f).secure_boot.value, FACT_UNKNOWN);
+        fixture_write_bytes(f, SECURE_BOOT, "\6\0\0\0\1", 5);
+        assert_int_equal(read_facts(f).secure_boot.value, FACT_YES);
+        fixture_write_bytes(f, SECURE_BOOT, "\6\0\0\0\0", 5);
+        assert_int_equal(read_facts(f).secure_boot.value, FACT_NO);
+        fixture_write_bytes(f, SECURE_BOOT, "\1", 1);
+        assert_int_equal(read_facts(f).secure_boot.value, FACT_UNKNOWN);
+}
+
+/* Loaded is not alive: the kernel's slot has to say so. */
+static void test_alive(void **state)
+{
+        static const struct {
+                struct fact hook;
+                const char *module;
+                enum fact_value alive;
+        } cases[] = {
+                {{.value = FACT_UNKNOWN, .why = "seen by root only"}, NULL, FACT_UNKNOWN},
+                {{.value = FACT_NO, .source = SOURCE_KCORE}, NULL, FACT_NO},
+                {{.value = FACT_YES, .source = SOURCE_KCORE}, NULL, FACT_NO},
+                {{.value = FACT_YES, .source = SOURCE_KCORE}, "other", FACT_NO},
+                {{.value = FACT_YES, .source = SOURCE_KCORE}, "vfio_align", FACT_YES},
+        };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct kernel_facts k = {.hook = cases[i].hook, .hook_module = (char *) cases[i].module};
+                struct module_facts m;
+
+                fixture_write(f, PARAMETERS "enabled", "Y\n");
+                module_facts_read(&m, &f->root, &k);
+                assert_int_equal(m.alive.value, cases[i].alive);
+                fixture_remove(f, PARAMETERS "enabled");
+                module_facts_read(&m, &f->root, &k);
+                assert_int_equal(m.alive.value, FACT_NO); /* not loaded at all */
+        }
+}
+
+static void test_built_for(void **state)
+{
+        struct fixture *f = *state;
+        struct module_facts m;
+
+        fake_module_write(f, "vfio_align", NULL, 0, false);
+        fake_modules_index(f);
+        m = read_facts(f);
+        assert_int_equal(m.built_for_kernel.value, FACT_YES);
+        assert_string_equal(m.other_release, "");
+
+        fixture_write(f, ANSWERS_FILE, "module vfio_align info vermagic\t6.12.1-other SMP mod_unload\n");
+        root_close(&f->root);
+        assert_ok(root_open(&f->root, f->dir)); /* answers are read once */
+        assert_int_equal(read_facts(f).built_for_kernel.value, FACT_NO);
+}
+
+static void test_other_release(void **state)
+{
+        struct fixture *f = *state;
+        struct module_facts m;
+
+        fake_module_write(f, "other", NULL, 0, false);
+        fake_modules_index(f);
+        assert_string_equal(read_facts(f).other_release, "");
+        fixture_write(f, "lib/modules/6.9.0/modules.dep", "updates/dkms/vfio_align.ko: kernel/drivers/vfio/vfio.ko\n");
+        fixture_write(f, "lib/modules/6.10.0/modules.dep", "updates/dkms/vfio-align.ko.xz:\n");
+        fixture_write(f, "lib/modules/7.0.0/modules.dep", "kernel/drivers/vfio/vfio.ko:\n");
+        m = read_facts(f);
+        assert_int_equal(m.installed.value, FACT_NO);
+        assert_string_equal(m.other_release, "6.10.0");
+}
+
 static void test_not_installed(void **state)
 {
         struct fixture *f = *state;
@@ -138,6 +263,11 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_panic_on_taint, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_modules_disabled, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_signature, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_key, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_secure_boot, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_alive, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_built_for, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_other_release, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_not_installed, fixture_setup, fixture_teardown),
         };
 

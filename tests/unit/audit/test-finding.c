@@ -48,7 +48,9 @@ static struct host new_host(void)
         return (struct host) {
                 .kernel = linux_7_3,
                 .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},
-                .devices = {.iommu = YES, .listed = YES},
+                .devices = {.listed = YES},
+                .iommu = {.at_work = YES, .remaps_interrupts = YES},
+                .libvirt = {.installed = NO},
                 .mappings = {.complete = YES},
         };
 }
@@ -78,8 +80,13 @@ static void test_kernel(void **state)
         ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_NOT_LOADED);
 
         h.module.loaded.value = h.module.enabled.value = FACT_YES;
+        ASSERT_FINDINGS(&h, FINDING_FACTS_UNSEEN); /* not read back */
+        h.module.alive.value = FACT_YES;
         ASSERT_FINDINGS(&h);
+        h.module.alive.value = FACT_NO;
+        ASSERT_FINDINGS(&h, FINDING_MODULE_NOT_ALIVE);
         h.module.enabled.value = FACT_NO;
+        h.module.alive.value = FACT_NO;
         ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_DISABLED);
 
         h = new_host();
@@ -95,6 +102,9 @@ static void test_kernel(void **state)
         h.kernel.pin_by_leaf.value = FACT_NO;
         h.kernel.thp = THP_MADVISE;
         h.kernel.thp_exempt.value = FACT_NO;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_PARTLY_ALIGNED, FINDING_KERNEL_PINS_PAGES, FINDING_THP_ASKS,
+                        FINDING_MODULE_NOT_LOADED);
+        h.kernel.thp = THP_NEVER;
         ASSERT_FINDINGS(&h, FINDING_KERNEL_PARTLY_ALIGNED, FINDING_KERNEL_PINS_PAGES, FINDING_THP_RESTRICTS,
                         FINDING_MODULE_NOT_LOADED);
 
@@ -106,7 +116,7 @@ static void test_kernel(void **state)
         ASSERT_FINDINGS(&h, FINDING_KERNEL_NO_HUGE_FAULT);
 
         h = new_host();
-        h.devices.iommu.value = FACT_NO;
+        h.iommu.at_work.value = FACT_NO;
         h.kernel.vfio.value = FACT_NO;
         h.kernel.huge_pmd.value = FACT_UNKNOWN;
         ASSERT_FINDINGS(&h, FINDING_NO_IOMMU, FINDING_NO_VFIO);
@@ -119,14 +129,14 @@ static void test_unknown(void **state)
 
         (void) state;
         h.mappings.complete = fact_unknown("/proc cannot be read");
-        ASSERT_FINDINGS(&h, FINDING_MAPPINGS_UNSEEN);
+        ASSERT_FINDINGS(&h, FINDING_MAPPINGS_UNSEEN, FINDING_FACTS_UNSEEN);
 
         h = new_host();
         h.kernel.places_pmd.value = h.kernel.places_pud.value = FACT_UNKNOWN;
         h.kernel.pin_by_leaf.value = h.kernel.thp_exempt.value = FACT_UNKNOWN;
         h.kernel.thp = THP_MADVISE;
         h.module = (struct module_facts) {};
-        ASSERT_FINDINGS(&h);
+        ASSERT_FINDINGS(&h, FINDING_FACTS_UNSEEN);
 }
 
 static void test_subjects(void **state)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/claims.h"
+#include "audit/device-use.h"
 #include "audit/facts-emulator.h"
+#include "audit/facts-guest.h"
 #include "audit/facts-kernel.h"
 #include "audit/finding.h"
 #include "audit/verdict.h"
@@ -27,6 +30,10 @@
 TEST_TABLE(fact_value, enum fact_value, _FACT_VALUE_MAX)
 TEST_TABLE(fact_source, enum fact_source, _FACT_SOURCE_MAX)
 TEST_TABLE(emulator_generation, enum emulator_generation, _GENERATION_MAX)
+TEST_TABLE(guest_firmware, enum guest_firmware, _GUEST_FIRMWARE_MAX)
+TEST_TABLE(hostdev_kind, enum hostdev_kind, _HOSTDEV_KIND_MAX)
+TEST_TABLE(use_kind, enum use_kind, _USE_KIND_MAX)
+TEST_TABLE(claim_tool, enum claim_tool, _CLAIM_TOOL_MAX)
 TEST_TABLE(thp_mode, enum thp_mode, _THP_MODE_MAX)
 TEST_TABLE(severity, enum severity, _SEVERITY_MAX)
 TEST_TABLE(finding, enum finding_id, _FINDING_MAX)
@@ -39,9 +46,11 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_fact_value), cmocka_unit_test(test_fact_source),
+                cmocka_unit_test(test_use_kind), cmocka_unit_test(test_claim_tool),
                 cmocka_unit_test(test_emulator_generation), cmocka_unit_test(test_thp_mode),
                 cmocka_unit_test(test_severity), cmocka_unit_test(test_finding), cmocka_unit_test(test_condition),
                 cmocka_unit_test(test_remedy), cmocka_unit_test(test_policy), cmocka_unit_test(test_no_answer),
+                cmocka_unit_test(test_guest_firmware), cmocka_unit_test(test_hostdev_kind),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,16 @@ static const struct module_facts no_module = {.installed = NO, .loadable = YES, 
 static const struct module_facts module_on = {.installed = YES, .loadable = YES, .loaded = YES, .enabled = YES};
 static const struct module_facts module_off = {.installed = YES, .loadable = YES, .loaded = YES, .enabled = NO};
 
+/* A whole BAR; an emulator that leaves the address to the kernel is no other than a program here. */
+static struct verdict verdict_bar(const struct kernel_facts *k, const struct module_facts *m, enum emulator_generation g,
+                                  uint64_t size)
+{
+        const struct area whole = {.region_size = size, .size = size};
+        const struct emulator e = {.generation = g};
+
+        return verdict_area(k, m, g == GENERATION_NONE ? PLACER_PROGRAM : placer_emulator(&e), &whole);
+}
+
 static const struct {
         const char *name;
         const struct kernel_facts *kernel;
@@ -67,7 +77,7 @@ static const struct {
         {"3 GiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(3), GIB(1), 3, 3, CONDITION_NONE, false},
         {"3 GiB, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(3), GIB(1), 3, 3, CONDITION_NONE, false},
         {"3 GiB + 64 KiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(3) + KIB(64), KIB(4),
-         786432 + 16, 786432 + 16, CONDITION_PLACEMENT, false},
+         786432 + 16, 786432 + 16, CONDITION_PLACEMENT, true},
         {"3 GiB + 64 KiB, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(3) + KIB(64), GIB(1), 3 + 16,
          3 + 16, CONDITION_NONE, false},
         {"1 GiB - 2 MiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(1) - MIB(2), MIB(2), 511, 511,
@@ -265,7 +275,7 @@ static void test_mapping(void **state)
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 const struct mapping m = {.start = cases[i].start, .offset = cases[i].offset, .size = cases[i].size};
-                struct verdict v = verdict_mapping(&linux_7_3, &m);
+                struct verdict v = verdict_mapping(&linux_7_3, fact_unknown(NULL), PLACER_PROGRAM, &m);
 
                 assert_int_equal(v.page_size, cases[i].page_size);
                 assert_int_equal(v.faults, cases[i].faults);
@@ -295,36 +305,109 @@ static void test_remedy(void **state)
 {
         struct kernel_facts k = linux_7_3;
         struct module_facts m = no_module;
+        struct placer placer = PLACER_PROGRAM;
+        const struct area whole = {.region_size = GIB(2), .size = GIB(2)};
         struct verdict v;
 
         (void) state;
-        assert_true(remedy_assume(REMEDY_MODULE, &k, &m));
+        assert_true(remedy_assume(REMEDY_MODULE, &k, &m, &placer));
         v = verdict_bar(&k, &m, GENERATION_NONE, GIB(2));
         assert_int_equal(v.page_size, GIB(1));
-        assert_false(remedy_assume(REMEDY_MODULE, &k, &m)); /* is in force by now */
+        assert_false(remedy_assume(REMEDY_MODULE, &k, &m, &placer)); /* is in force by now */
 
         m = no_module;
         m.loadable.value = FACT_NO;
-        assert_false(remedy_assume(REMEDY_MODULE, &k, &m));
+        assert_false(remedy_assume(REMEDY_MODULE, &k, &m, &placer));
         m = module_off; /* switching it on is a remedy, too */
-        assert_true(remedy_assume(REMEDY_MODULE, &k, &m));
+        assert_true(remedy_assume(REMEDY_MODULE, &k, &m, &placer));
 
         m = no_module;
         k = linux_6_1;
-        assert_false(remedy_assume(REMEDY_MODULE, &k, &m));
-        assert_false(remedy_assume(REMEDY_THP, &k, &m));
+        assert_false(remedy_assume(REMEDY_MODULE, &k, &m, &placer));
+        assert_false(remedy_assume(REMEDY_THP, &k, &m, &placer));
         assert_int_equal(m.loaded.value, FACT_NO);
 
         k = linux_6_12;
-        assert_false(remedy_assume(REMEDY_THP, &k, &m)); /* always */
+        assert_false(remedy_assume(REMEDY_THP, &k, &m, &placer)); /* always */
         k.thp = THP_UNKNOWN;
-        assert_false(remedy_assume(REMEDY_THP, &k, &m));
+        assert_false(remedy_assume(REMEDY_THP, &k, &m, &placer));
         k.thp = THP_NEVER;
-        assert_true(remedy_assume(REMEDY_THP, &k, &m));
+        assert_true(remedy_assume(REMEDY_THP, &k, &m, &placer));
         assert_int_equal(k.thp, THP_ALWAYS);
         k.thp = THP_MADVISE;
         k.thp_exempt.value = FACT_YES;
-        assert_false(remedy_assume(REMEDY_THP, &k, &m));
+        assert_false(remedy_assume(REMEDY_THP, &k, &m, &placer));
+
+        k = linux_7_3;
+        m = no_module;
+        assert_true(remedy_assume(REMEDY_PRELOAD, &k, &m, &placer));
+        v = verdict_area(&k, &m, placer, &whole);
+        assert_int_equal(v.page_size, GIB(1));
+        placer = (struct placer) {.generation = GENERATION_PER_AREA};
+        assert_false(remedy_assume(REMEDY_PRELOAD, &k, &m, &placer));
+}
+
+/* 1 GiB + 6 MiB from 512 MiB on: no 1 GiB page fits in it, and how it is placed depends on who does it. */
+static void test_area(void **state)
+{
+        const struct area area = {.region_size = GIB(2), .offset = MIB(512), .size = GIB(1) + MIB(6)};
+        const struct area odd = {.region_size = GIB(2), .size = MIB(6) + KIB(4)};
+        const struct area inner = {.region_size = GIB(4), .offset = MIB(512), .size = GIB(2)};
+        struct verdict v;
+
+        (void) state;
+        v = verdict_area(&linux_7_3, &no_module, (struct placer) {.generation = GENERATION_PER_REGION}, &area);
+        assert_int_equal(v.page_size, MIB(2));
+        assert_int_equal(v.faults, 515);
+        assert_int_equal(v.limit, CONDITION_BAR_SIZE);
+        v = verdict_area(&linux_7_3, &no_module, PLACER_PROGRAM, &area);
+        assert_int_equal(v.page_size, KIB(4));
+        assert_true(v.luck);
+        v = verdict_area(&linux_7_3, &module_on, PLACER_PROGRAM, &inner);
+        assert_int_equal(v.page_size, GIB(1));
+        assert_int_equal(v.faults, 256 + 1 + 256);
+
+        /* 6.12's accident asks for a multiple of 2 MiB; the module does not. */
+        v = verdict_area(&linux_6_12, &no_module, PLACER_PROGRAM, &odd);
+        assert_int_equal(v.page_size, KIB(4));
+        assert_true(v.luck);
+        v = verdict_area(&linux_6_12, &module_on, PLACER_PROGRAM, &odd);
+        assert_int_equal(v.page_size, MIB(2));
+        assert_int_equal(v.faults, 4);
+}
+
+/* 6.12 with THP=madvise: QEMU asks for huge pages, a plain program does not, and of others it is not known. */
+static void test_advice(void **state)
+{
+        const struct area whole = {.region_size = GIB(2), .size = GIB(2)};
+        struct kernel_facts k = linux_6_12;
+        const struct emulator qemu = {.generation = GENERATION_NONE};
+        const struct mapping m = {.start = GIB(7), .size = GIB(2)};
+        struct verdict v;
+
+        (void) state;
+        k.thp = THP_MADVISE;
+        k.thp_exempt.value = FACT_NO;
+        v = verdict_area(&k, &module_on, PLACER_PROGRAM, &whole);
+        assert_int_equal(v.page_size, KIB(4));
+        assert_int_equal(v.limit, CONDITION_THP);
+        v = verdict_area(&k, &module_on, placer_emulator(&qemu), &whole);
+        assert_int_equal(v.page_size, GIB(1));
+        v = verdict_area(&k, &no_module, placer_emulator(&qemu), &whole);
+        assert_int_equal(v.page_size, MIB(2));
+        assert_true(v.luck);
+        v = verdict_area(&k, &module_on, placer_emulator(NULL), &whole);
+        assert_int_equal(v.limit, CONDITION_UNKNOWN);
+        v = verdict_mapping(&k, fact_unknown(NULL), placer_emulator(&qemu), &m);
+        assert_int_equal(v.page_size, GIB(1));
+        v = verdict_mapping(&k, fact_unknown(NULL), placer_emulator(NULL), &m);
+        assert_int_equal(v.page_size, 0);
+        v = verdict_mapping(&k, fact_is(false, SOURCE_PROC), placer_emulator(&qemu), &m); /* PR_SET_THP_DISABLE */
+        assert_int_equal(v.page_size, KIB(4));
+
+        k.thp = THP_NEVER;
+        v = verdict_area(&k, &module_on, placer_emulator(&qemu), &whole);
+        assert_int_equal(v.page_size, KIB(4));
 }
 
 int main(void)
@@ -333,6 +416,8 @@ int main(void)
                 cmocka_unit_test(test_table),     cmocka_unit_test(test_thp),       cmocka_unit_test(test_unknown),
                 cmocka_unit_test(test_unknown_kernel), cmocka_unit_test(test_mapping), cmocka_unit_test(test_shortfall),
                 cmocka_unit_test(test_remedy),
+                cmocka_unit_test(test_area),
+                cmocka_unit_test(test_advice),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fix/fix.h"
 
+#include "audit/guest-cost.h"
+
 #include <string.h>
 
 #include "fixture.h"
@@ -26,7 +28,7 @@ static struct host new_host(const struct root *root)
                         .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
                 },
                 .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},
-                .devices = {.iommu = YES, .listed = YES, .devices = devices, .n_devices = ELEMENTSOF(devices)},
+                .devices = {.listed = YES, .devices = devices, .n_devices = ELEMENTSOF(devices)},
         };
 }
 
@@ -48,7 +50,7 @@ static void test_host(void **state)
 
         assert_string_equal(fix_id(fix_for_host(&h)), "module");
         h.module.loadable.value = FACT_NO;
-        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+        assert_string_equal(fix_id(fix_for_host(&h)), "preload");
 
         h = new_host(&f->root);
         h.module.loaded.value = h.module.enabled.value = FACT_YES;
@@ -78,6 +80,11 @@ static void test_host(void **state)
         assert_string_equal(fix_id(fix_for_host(&h)), "none");
 }
 
+static struct guest_cost cost(const struct host *h, const struct guest *g)
+{
+        return guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g));
+}
+
 static void test_guest(void **state)
 {
         struct fixture *f = *state;
@@ -85,28 +92,28 @@ static void test_guest(void **state)
         struct emulator e = {.path = (char *) "/opt/qemu", .generation = GENERATION_NONE};
         struct hostdev hostdevs[3] = {};
         struct guest g = new_guest(hostdevs, "0000:00:05.0");
-        struct guest_verdict v;
+        struct guest_cost v;
 
         /* An emulator that is not there is an unknown one. */
-        v = guest_verdict(&h, &g);
+        v = cost(&h, &g);
         assert_string_equal(v.bdf, "0000:00:05.0");
         assert_int_equal(v.best_page_size, GIB(1));
-        assert_int_equal(v.verdict.limit, CONDITION_UNKNOWN);
+        assert_int_equal(v.worst.limit, CONDITION_UNKNOWN);
         assert_string_equal(fix_id(fix_for_guest(&h, &g)), "module");
 
         fixture_write(f, "opt/qemu", "");
         assert_ok(emulator_read(&e, &f->root, "/opt/qemu"));
         e.generation = GENERATION_NONE;
-        h.emulators = (struct emulator_facts) {&e, 1};
+        h.emulators = (struct emulator_facts) {.emulators = &e, .n_emulators = 1};
         g.emulator = (char *) "/opt/qemu";
-        v = guest_verdict(&h, &g);
-        assert_int_equal(v.verdict.page_size, KIB(4));
-        assert_true(v.verdict.luck);
+        v = cost(&h, &g);
+        assert_int_equal(v.worst.page_size, KIB(4));
+        assert_true(v.worst.luck);
         assert_string_equal(fix_id(fix_for_guest(&h, &g)), "module");
 
         e.generation = GENERATION_PER_AREA;
-        v = guest_verdict(&h, &g);
-        assert_int_equal(v.verdict.page_size, GIB(1));
+        v = cost(&h, &g);
+        assert_int_equal(v.worst.page_size, GIB(1));
         assert_string_equal(fix_id(fix_for_guest(&h, &g)), "none");
 
         /* The BAR that falls furthest short stands for the guest. */
@@ -115,13 +122,13 @@ static void test_guest(void **state)
         strcpy(hostdevs[0].bdf, "0000:00:06.0");
         strcpy(hostdevs[1].bdf, "0000:00:07.0");
         strcpy(hostdevs[2].bdf, "0000:00:05.0");
-        v = guest_verdict(&h, &g);
+        v = cost(&h, &g);
         assert_string_equal(v.bdf, "0000:00:05.0");
 
         /* Nothing to gain, and devices that are not there */
         g.n_hostdevs = 2;
         strcpy(hostdevs[0].bdf, "0000:99:00.0");
-        v = guest_verdict(&h, &g);
+        v = cost(&h, &g);
         assert_string_equal(v.bdf, "");
         assert_string_equal(fix_id(fix_for_guest(&h, &g)), "none");
         emulator_done(&e);

@@ -55,11 +55,33 @@ static void test_read(void **state)
         assert_int_equal(read_link_name_at(f->root.fd, "line", &name), -EINVAL);
 }
 
+static void test_attribute(void **state)
+{
+        struct fixture *f = *state;
+        char text[8] = "before";
+
+        assert_int_equal(read_attribute_at(f->root.fd, "none", text, sizeof(text)), -ENOENT);
+        fixture_write(f, "attribute", "eth0 \n");
+        fixture_link(f, "link", "attribute");
+        assert_int_equal(read_attribute_at(f->root.fd, "link", text, sizeof(text)), -ELOOP);
+        assert_string_equal(text, "before");
+
+        assert_ok(read_attribute_at(f->root.fd, "attribute", text, sizeof(text)));
+        assert_string_equal(text, "eth0");
+        fixture_write(f, "long", "0123456789\n");
+        assert_ok(read_attribute_at(f->root.fd, "long", text, sizeof(text)));
+        assert_string_equal(text, "0123456");
+        fixture_write(f, "empty", "");
+        assert_ok(read_attribute_at(f->root.fd, "empty", text, sizeof(text)));
+        assert_string_equal(text, "");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parse_u64),
                 cmocka_unit_test_setup_teardown(test_read, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_attribute, fixture_setup, fixture_teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

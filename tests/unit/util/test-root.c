@@ -110,10 +110,10 @@ static void test_observer(void **state)
         file_observe(NULL, NULL);
 
         assert_non_null(strstr(log.text, "0 /devices/x/vendor 0x1234\n;"));
-        assert_non_null(strstr(log.text, "0 /big b\n;"));
-        assert_non_null(strstr(log.text, "2 /bus ;"));
-        assert_non_null(strstr(log.text, "1 /bus/x ../devices/x;"));
-        assert_non_null(strstr(log.text, "3 question answer;"));
+        assert_non_null(strstr(log.text, "1 /big b\n;"));
+        assert_non_null(strstr(log.text, "3 /bus ;"));
+        assert_non_null(strstr(log.text, "2 /bus/x ../devices/x;"));
+        assert_non_null(strstr(log.text, "5 question answer;"));
         assert_null(strstr(log.text, "a\nb"));
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "util/macro.h"
+#include "macro.h"
 
 const char *format_size(uint64_t bytes, format_t buffer)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "report/format.h"
+#include "util/format.h"
 
 #include <stdio.h>
 #include <string.h>

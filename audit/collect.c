@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the facts of a host amount to. */
+#include <inttypes.h>
+
+#include "finding.h"
+#include "guest-cost.h"
+#include "util/format.h"
+#include "util/macro.h"
+#include "verdict.h"
+
+static int add_plain(struct findings *f, enum finding_id id)
+{
+        return findings_add(f, id, NULL, NULL);
+}
+
+static bool kernel_aligns(const struct host *h)
+{
+        return h->kernel.aligns.value == FACT_YES;
+}
+
+static int collect_iommu(struct findings *f, const struct host *h)
+{
+        const struct iommu_facts *i = &h->iommu;
+        int r = 0;
+
+        if (i->at_work.value == FACT_NO)
+                return add_plain(f, FINDING_NO_IOMMU);
+        if (i->remaps_interrupts.value == FACT_NO && i->allows_unsafe_interrupts.value == FACT_NO)
+                r = add_plain(f, FINDING_NO_INTERRUPT_REMAPPING);
+        else if (i->remaps_interrupts.value != FACT_YES && i->allows_unsafe_interrupts.value == FACT_YES)
+                r = add_plain(f, FINDING_UNSAFE_INTERRUPTS);
+        if (r >= 0 && i->huge_pmd.value == FACT_NO)
+                r = findings_add(f, FINDING_IOMMU_SMALL_PAGES, NULL, i->huge_pmd.why ? "%s" : NULL, i->huge_pmd.why);
+        if (r >= 0 && i->kvm.value == FACT_YES && i->kvm_huge_pud.value == FACT_NO)
+                r = add_plain(f, FINDING_KVM_NO_GIGANTIC);
+        return r;
+}
+
+/* Every emulator here aligns by itself, so that what the kernel does concerns nobody that is known. */
+static bool emulators_align(const struct host *h)
+{
+        for (size_t i = 0; i < h->emulators.n_emulators; i++)
+                if (h->emulators.emulators[i].generation != GENERATION_PER_AREA &&
+                    h->emulators.emulators[i].generation != GENERATION_PER_REGION)
+                        return false;
+        return h->emulators.n_emulators > 0;
+}
+
+static int add_placement(struct findings *f, const struct host *h, enum finding_id id)
+{
+        int r = add_plain(f, id);
+
+        if (r >= 0 && emulators_align(h))
+                f->findings[f->n_findings - 1].severity = SEVERITY_INFO;
+        return r;
+}
+
+/* Would the module make a difference here: does nobody align to the largest pages that this kernel has? */
+static bool module_would_help(const struct kernel_facts *k)
+{
+        return k->places_pmd.value != FACT_YES || (k->places_pud.value != FACT_YES && k->huge_pud.value != FACT_NO);
+}
+
+/* What the module would do, or why it does not do it. */
+static int collect_module(struct findings *f, const struct host *h)
+{
+        const struct module_facts *m = &h->module;
+
+        if (kernel_aligns(h))
+                return 0;
+        if (module_works(m))
+                return m->alive.value == FACT_NO ? add_plain(f, FINDING_MODULE_NOT_ALIVE) : 0;
+        if (m->loaded.value == FACT_YES && m->enabled.value == FACT_NO)
+                return add_plain(f, FINDING_MODULE_DISABLED);
+        if (!module_would_help(&h->kernel))
+                return 0;
+        if (m->installed.value == FACT_NO)
+                return *m->other_release ? findings_add(f, FINDING_MODULE_NOT_INSTALLED, NULL,
+                                                        "it is there for another kernel: %s", m->other_release)
+                                         : add_placement(f, h, FINDING_MODULE_NOT_INSTALLED);
+        if (m->loadable.value == FACT_NO)
+                return findings_add(f, FINDING_MODULE_FORBIDDEN, NULL, "%s", m->loadable.why);
+        return m->installed.value == FACT_YES ? add_placement(f, h, FINDING_MODULE_NOT_LOADED) : 0;
+}
+
+/* Who chooses addresses, if anybody does. */
+static int collect_placement(struct findings *f, const struct host *h)
+{
+        const struct kernel_facts *k = &h->kernel;
+
+        if (kernel_aligns(h))
+                return findings_add(f, FINDING_KERNEL_ALIGNS, NULL, k->hook_function ? "by %s()" : NULL, k->hook_function);
+        if (k->hook.value == FACT_YES && k->hook_module && !streq(k->hook_module, VFIO_ALIGN_MODULE))
+                return findings_add(f, FINDING_HOOK_FOREIGN, NULL, "%s() of the module %s",
+                                    k->hook_function ?: "a function", k->hook_module);
+        if (module_works(&h->module))
+                return 0;
+        if (k->places_pmd.value == FACT_NO)
+                return add_placement(f, h, FINDING_KERNEL_UNALIGNED);
+        if (k->places_pud.value == FACT_NO && k->huge_pud.value == FACT_YES)
+                return add_placement(f, h, FINDING_KERNEL_PARTLY_ALIGNED);
+        return 0;
+}
+
+static int collect_kernel(struct findings *f, const struct host *h)
+{
+        const struct kernel_facts *k = &h->kernel;
+        int r = 0;
+
+        if (k->vfio.value == FACT_NO)
+                r = add_plain(f, FINDING_NO_VFIO);
+        if (r >= 0 && k->huge_pmd.value == FACT_NO)
+                r = add_plain(f, FINDING_KERNEL_NO_HUGE_FAULT);
+        if (r < 0 || k->huge_pmd.value != FACT_YES)
+                return r; /* the rest matters only where there are huge entries to be had */
+
+        r = collect_placement(f, h);
+        if (r >= 0 && k->pin_by_leaf.value == FACT_NO)
+                r = add_plain(f, FINDING_KERNEL_PINS_PAGES);
+        if (r >= 0 && k->thp_exempt.value == FACT_NO && (k->thp == THP_NEVER || k->thp == THP_MADVISE))
+                r = add_plain(f, k->thp == THP_NEVER ? FINDING_THP_RESTRICTS : FINDING_THP_ASKS);
+        return r < 0 ? r : collect_module(f, h);
+}
+
+static const struct libvirt_guest *guest_with(const struct host *h, const struct device *d)
+{
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const struct guest *g = &h->libvirt.guests[i].xml;
+
+                for (size_t k = 0; k < g->n_hostdevs; k++)
+                        if (streq(g->hostdevs[k].bdf, d->bdf))
+                                return &h->libvirt.guests[i];
+        }
+        return NULL;
+}
+
+/* A group matters where one of it is VFIO's, or is meant for a guest. */
+static int collect_groups(struct findings *f, const struct host *h)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < h->iommu.n_groups && r >= 0; i++) {
+                const struct iommu_group *g = &h->iommu.groups[i];
+                const struct device *wanted = NULL;
+
+                if (g->viable.value != FACT_NO || !g->culprit)
+                        continue;
+                for (size_t k = 0; k < g->n_members && !wanted; k++)
+                        if (g->members[k] != g->culprit &&
+                            (g->members[k]->driver_is_vfio || guest_with(h, g->members[k])))
+                                wanted = g->members[k];
+                if (wanted)
+                        r = findings_add(f, FINDING_GROUP_NOT_VIABLE, wanted->bdf, "group %d: %s is bound to %s",
+                                         g->number, g->culprit->bdf, g->culprit->driver ?: "a driver");
+        }
+        return r;
+}
+
+static int collect_claims(struct findings *f, const struct host *h, const struct device *d)
+{
+        const struct claim *first = NULL;
+        const struct libvirt_guest *g;
+
+        for (size_t i = 0; i < h->claims.n_claims; i++) {
+                const struct claim *c = &h->claims.claims[i];
+
+                if (!claim_matches(c, d))
+                        continue;
+                if (first && first->tool != c->tool)
+                        return findings_add(f, FINDING_DEVICE_CLAIMED, d->bdf, "%s (%s) and %s (%s)",
+                                            claim_tool_to_string(first->tool), first->file,
+                                            claim_tool_to_string(c->tool), c->file);
+                first = first ?: c;
+        }
+        g = first ? guest_with(h, d) : NULL;
+        for (size_t i = 0; g && i < g->xml.n_hostdevs; i++)
+                if (g->xml.hostdevs[i].managed && streq(g->xml.hostdevs[i].bdf, d->bdf))
+                        return findings_add(f, FINDING_DEVICE_CLAIMED, d->bdf, "%s (%s) and the guest %s (managed='yes')",
+                                            claim_tool_to_string(first->tool), first->file, g->xml.name);
+        return 0;
+}
+
+static bool is_use_of_host(const struct device_use *u)
+{
+        return u->kind != USE_GUEST && u->kind != USE_PROCESS;
+}
+
+static int collect_use(struct findings *f, const struct host *h, const struct device *d)
+{
+        const struct libvirt_guest *g = d->driver_is_vfio ? NULL : guest_with(h, d);
+        const struct device_use *uses;
+        size_t n;
+
+        if (!g || g->running)
+                return 0;
+        uses = device_uses_find(&h->uses, d->bdf, &n);
+        for (size_t i = 0; i < n; i++)
+                if (is_use_of_host(&uses[i]))
+                        return findings_add(f, FINDING_DEVICE_IN_USE, d->bdf, "guest %s wants it; %s: %s", g->xml.name,
+                                            use_kind_to_string(uses[i].kind), uses[i].what);
+        return 0;
+}
+
+/* Drivers are told with - or _ in their names. */
+static bool is_driver(const char *a, const char *b)
+{
+        for (; *a && *b; a++, b++)
+                if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
+                        return false;
+        return *a == *b;
+}
+
+static int collect_devices(struct findings *f, const struct host *h)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < h->devices.n_devices && r >= 0; i++) {
+                const struct device *d = &h->devices.devices[i];
+
+                if (d->driver && d->vfio_driver && is_driver(d->driver, "vfio-pci") &&
+                    !is_driver(d->vfio_driver, "vfio-pci"))
+                        r = findings_add(f, FINDING_DEVICE_UNAIDED, d->bdf, "its driver is %s", d->vfio_driver);
+                if (r >= 0 && h->claims.n_claims > 0)
+                        r = collect_claims(f, h, d);
+                if (r >= 0 && h->libvirt.n_guests > 0)
+                        r = collect_use(f, h, d);
+        }
+        return r;
+}
+
+static int collect_emulators(struct findings *f, const struct host *h)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < h->emulators.n_emulators && r >= 0; i++) {
+                const struct emulator *e = &h->emulators.emulators[i];
+
+                if (e->contradicted) {
+                        r = findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path, "it is \"%s\"",
+                                         emulator_generation_to_string(e->generation));
+                        if (r < 0)
+                                return r;
+                }
+                if (e->replaced)
+                        r = findings_add(f, FINDING_EMULATOR_STALE, e->path, "%zu process%s of it", e->n_processes,
+                                         e->n_processes == 1 ? "" : "es");
+                else if (e->generation == GENERATION_UNKNOWN)
+                        r = findings_add(f, FINDING_EMULATOR_UNKNOWN, e->path, "%s", e->why ?: "it could not be read");
+                else if (e->generation == GENERATION_NONE && h->kernel.huge_pmd.value == FACT_YES &&
+                         !module_works(&h->module) && !kernel_aligns(h))
+                        r = findings_add(f, FINDING_EMULATOR_UNALIGNED, e->path, NULL);
+        }
+        return r;
+}
+
+/* The guest's own name stands for GUEST in the remedy. */
+static int collect_guest(struct findings *f, const struct host *h, const struct libvirt_guest *g)
+{
+        struct guest_cost cost = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module, guest_placer(h, &g->xml));
+        struct fact window = guest_window(h, &g->xml);
+        format_t page, best, faults;
+        int r = 0;
+
+        for (size_t i = 0; i < g->xml.n_hostdevs && r >= 0; i++) {
+                const char *bdf = g->xml.hostdevs[i].bdf;
+
+                if (g->xml.hostdevs[i].kind == HOSTDEV_ARGUMENT)
+                        r = findings_add(f, FINDING_GUEST_RAW_DEVICE, g->xml.name, "%s", *bdf ? bdf : "not known which");
+                if (r >= 0 && g->xml.hostdevs[i].no_mmap)
+                        r = findings_add(f, FINDING_GUEST_TRAPS, g->xml.name, "%s", *bdf ? bdf : "not known which");
+                if (r >= 0 && *bdf && h->devices.listed.value == FACT_YES && !device_facts_find(&h->devices, bdf))
+                        r = findings_add(f, FINDING_GUEST_DEVICE_MISSING, g->xml.name, "%s", bdf);
+        }
+        if (r >= 0 && window.value == FACT_NO)
+                r = findings_add(f, FINDING_GUEST_WINDOW_SMALL, g->xml.name, window.why ? "%s" : NULL, window.why);
+        if (r >= 0 && !g->running && cost.worst.page_size > 0 && cost.worst.page_size < cost.best_page_size)
+                r = findings_add(f, FINDING_GUEST_SMALL_PAGES, g->xml.name, "%s pages where %s are possible (%s%s): %s faults",
+                                 format_size(cost.worst.page_size, page), format_size(cost.best_page_size, best),
+                                 condition_to_string(cost.worst.limit), cost.worst.luck ? "; luck may give more" : "",
+                                 cost.faults == COUNT_UNKNOWN ? "unknown" : format_count(cost.faults, faults));
+        return r;
+}
+
+static int collect_libvirt(struct findings *f, const struct host *h)
+{
+        const struct libvirt_facts *l = &h->libvirt;
+        int r = 0;
+
+        if (l->installed.value == FACT_YES && l->hook_installed.value == FACT_NO)
+                r = add_plain(f, FINDING_HOOK_MISSING);
+        else if (l->hook_installed.value == FACT_YES && l->running.value == FACT_YES && l->hook_seen.value != FACT_YES)
+                r = findings_add(f, FINDING_HOOK_UNSEEN, NULL, "%s%s%s", l->hook_seen.why ?: "unknown",
+                                 l->unit ? "; the unit is " : "", l->unit ?: "");
+        if (r >= 0 && l->thp.value == FACT_NO)
+                r = add_plain(f, FINDING_THP_DISABLED_FOR_LIBVIRT);
+        for (size_t i = 0; i < l->n_guests && r >= 0; i++)
+                if (l->guests[i].xml.n_hostdevs > 0)
+                        r = collect_guest(f, h, &l->guests[i]);
+        return r;
+}
+
+static int collect_mappings(struct findings *f, const struct host *h)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < h->mappings.n_processes && r >= 0; i++) {
+                const struct mapping_process *p = &h->mappings.processes[i];
+
+                if (p->thp.value == FACT_NO)
+                        r = findings_add(f, FINDING_THP_DISABLED_FOR_PROCESS, NULL, "process %d (%s)", p->pid,
+                                         p->command ?: "?");
+        }
+        for (size_t i = 0; i < h->mappings.n_mappings && r >= 0; i++) {
+                const struct mapping *m = &h->mappings.mappings[i];
+                const struct mapping_process *p = mapping_facts_find_process(&h->mappings, m->pid);
+                format_t page;
+                struct verdict v = verdict_mapping(&h->kernel, p ? p->thp : fact_unknown(NULL), process_placer(h, m->pid), m);
+
+                if (v.page_size > 0 && v.page_size < verdict_best_page(&h->kernel, m->size))
+                        r = findings_add(f, FINDING_MAPPING_SMALL_PAGES, *m->bdf ? m->bdf : NULL,
+                                         "region %d in process %d (%s): %s pages at %#" PRIx64, m->region, m->pid,
+                                         m->command ?: "?", format_size(v.page_size, page), m->start);
+        }
+        if (r >= 0 && h->mappings.complete.value == FACT_UNKNOWN)
+                r = findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s", h->mappings.complete.why);
+        return r;
+}
+
+/* What decides, and could not be seen. One finding, however much it is. */
+static int collect_unseen(struct findings *f, const struct host *h)
+{
+        const struct {
+                const char *name;
+                struct fact fact;
+                bool matters;
+        } facts[] = {
+                /* what is not there, or does not matter, need not be seen */
+                {"the IOMMU", h->iommu.at_work, true},
+                {"large entries for VFIO", h->kernel.huge_pmd, h->kernel.vfio.value != FACT_NO},
+                {"where the kernel places mappings", h->kernel.places_pmd, !module_works(&h->module)},
+                {"how DMA is pinned", h->kernel.pin_by_leaf, true},
+                {"what THP means to VFIO", h->kernel.thp_exempt,
+                 h->kernel.thp != THP_ALWAYS && h->kernel.huge_pmd.value == FACT_YES},
+                {"whether the module is alive", h->module.alive, module_works(&h->module)},
+                {"libvirt's guests", h->libvirt.readable, h->libvirt.installed.value != FACT_NO},
+                {"what processes use devices", h->uses.processes, h->devices.n_devices > 0},
+        };
+        _cleanup_free_ char *text = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(facts); i++) {
+                char *longer;
+
+                if (!facts[i].matters || facts[i].fact.value != FACT_UNKNOWN)
+                        continue;
+                if (asprintf(&longer, "%s%s%s%s%s%s", text ?: "", text ? "; " : "", facts[i].name,
+                             facts[i].fact.why ? " (" : "", facts[i].fact.why ?: "", facts[i].fact.why ? ")" : "") < 0)
+                        return -ENOMEM;
+                free(text);
+                text = longer;
+        }
+        return text ? findings_add(f, FINDING_FACTS_UNSEEN, NULL, "%s", text) : 0;
+}
+
+int findings_collect(struct findings *f, const struct host *h)
+{
+        int (*const parts[])(struct findings *, const struct host *) = {
+                collect_iommu, collect_kernel, collect_groups, collect_devices, collect_emulators,
+                collect_libvirt, collect_mappings, collect_unseen,
+        };
+        int r = 0;
+
+        *f = (struct findings) {};
+        for (size_t i = 0; i < ELEMENTSOF(parts) && r >= 0; i++)
+                r = parts[i](f, h);
+        if (r < 0)
+                findings_done(f);
+        return r < 0 ? r : 0;
+}

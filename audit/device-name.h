@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "facts-device.h"
+
+/* What people call a device, by hwdb(7): looked up once for each vendor and device. Names are an ornament: a host
+ * without hwdb shows IDs. A recorded host has the names it was recorded with, whatever this host knows. */
+struct device_names;
+
+/* Returns 0 or -ENOMEM. */
+int device_names_read(struct device_names **ret, const struct root *root, const struct device_facts *devices);
+void device_names_free(struct device_names *n);
+
+/* NULL where there is none; lives as long as n. */
+const char *device_names_find(const struct device_names *n, uint16_t vendor, uint16_t device);

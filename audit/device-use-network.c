@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ifaddrs.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <netinet/in.h>
+
+#include "device-use-internal.h"
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+#define NET "sys/class/net/"
+#define PCI_CLASS_NETWORK 0x02
+#define SCOPE_LINK 0x20 /* in if_inet6: IPV6_ADDR_LINKLOCAL */
+#define ADDRESSES "interfaces-with-address"
+
+/* Names of interfaces, each between spaces, so that one is found by " eth0 ". */
+struct interface_set {
+        char *text;
+};
+
+static bool has_interface(const struct interface_set *s, const char *name)
+{
+        char key[IFNAMSIZ + 2];
+
+        snprintf(key, sizeof(key), " %s ", name);
+        return s->text && strstr(s->text, key);
+}
+
+static int add_interface(struct interface_set *s, const char *name)
+{
+        char *text;
+
+        if (has_interface(s, name))
+                return 0;
+        if (asprintf(&text, "%s%s ", s->text ?: " ", name) < 0)
+                return -ENOMEM;
+        free(s->text);
+        s->text = text;
+        return 0;
+}
+
+static void interface_set_done(struct interface_set *s)
+{
+        free(s->text);
+}
+
+/* "Iface Destination Gateway Flags ... Mask"; for each route: its interface has an address. */
+static int read_routes(const struct root *root, struct interface_set *with_default, struct interface_set *with_address)
+{
+        _cleanup_free_ char *text = NULL;
+        char *save = NULL;
+
+        if (read_file_at(root->fd, "proc/net/route", FILE_MAX_SIZE, &text, NULL) < 0)
+                return 0;
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                unsigned destination, flags, mask;
+                char name[IFNAMSIZ];
+
+                if (sscanf(line, "%15s %8x %*8x %4x %*d %*d %*d %8x", name, &destination, &flags, &mask) != 4 ||
+                    !(flags & RTF_UP) || flags & RTF_REJECT)
+                        continue;
+                if (destination == 0 && mask == 0 && add_interface(with_default, name) < 0)
+                        return -ENOMEM;
+                if (add_interface(with_address, name) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* "DESTINATION LENGTH SOURCE LENGTH NEXT METRIC REFERENCES USE FLAGS NAME" */
+static int read_routes6(const struct root *root, struct interface_set *with_default)
+{
+        _cleanup_free_ char *text = NULL;
+        char *save = NULL;
+
+        if (read_file_at(root->fd, "proc/net/ipv6_route", FILE_MAX_SIZE, &text, NULL) < 0)
+                return 0;
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                char destination[33], name[IFNAMSIZ];
+                unsigned length, flags;
+
+                if (sscanf(line, "%32s %2x %*32s %*2x %*32s %*8x %*8x %*8x %8x %15s", destination, &length, &flags,
+                           name) != 4 || length != 0 || destination[strspn(destination, "0")] ||
+                    !(flags & RTF_UP) || flags & RTF_REJECT || streq(name, "lo"))
+                        continue;
+                if (add_interface(with_default, name) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int read_addresses6(const struct root *root, struct interface_set *with_address)
+{
+        _cleanup_free_ char *text = NULL;
+        char *save = NULL;
+
+        if (read_file_at(root->fd, "proc/net/if_inet6", FILE_MAX_SIZE, &text, NULL) < 0)
+                return 0;
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                char name[IFNAMSIZ];
+                unsigned scope;
+
+                if (sscanf(line, "%*32s %*2x %*2x %2x %*2x %15s", &scope, name) == 2 && scope != SCOPE_LINK &&
+                    add_interface(with_address, name) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* Every interface that is up has a link-local address; that is no use. */
+static bool is_address(const struct sockaddr *a)
+{
+        if (!a || (a->sa_family != AF_INET && a->sa_family != AF_INET6))
+                return false;
+        if (a->sa_family == AF_INET)
+                return true;
+        return !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *) (const void *) a)->sin6_addr);
+}
+
+/* An IPv4 address shows by name in no file: a live host is asked, and its answer kept. */
+static int read_addresses(const struct root *root, struct interface_set *with_address)
+{
+        _cleanup_free_ char *answer = root->live ? NULL : root_answer(root, ADDRESSES);
+        struct ifaddrs *list = NULL;
+        char *save = NULL;
+        int r = 0;
+
+        for (char *s = answer ? strtok_r(answer, " ", &save) : NULL; s; s = strtok_r(NULL, " ", &save))
+                if (add_interface(with_address, s) < 0)
+                        return -ENOMEM;
+        if (!root->live || getifaddrs(&list) < 0)
+                return 0;
+        for (const struct ifaddrs *i = list; i && r >= 0; i = i->ifa_next)
+                if (is_address(i->ifa_addr))
+                        r = add_interface(with_address, i->ifa_name);
+        freeifaddrs(list);
+        if (r >= 0)
+                root_note(root, ADDRESSES, with_address->text ?: " ");
+        return r;
+}
+
+/* What stands on it: "upper_br0", "upper_vlan7"; and its "master", which any kernel shows. */
+static int add_uppers(struct use_reader *r, const char *name, const struct functions *f)
+{
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_free_ char *dir = NULL, *master = NULL, *link = NULL;
+
+        if (asprintf(&dir, NET "%s", name) < 0 || asprintf(&link, "%s/master", dir) < 0)
+                return -ENOMEM;
+        (void) list_dir_at(r->root->fd, dir, &names);
+        (void) read_link_name_at(r->root->fd, link, &master);
+        for (size_t i = 0; i <= names.n; i++) {
+                const char *upper = i < names.n ? startswith(names.names[i], "upper_") : master;
+                _cleanup_free_ char *what = NULL;
+
+                if (!upper)
+                        continue;
+                if (asprintf(&what, "%s (below %s)", name, upper) < 0 ||
+                    use_add(r, f, USE_ENSLAVED, 0, what) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int read_interface(struct use_reader *r, const char *name, const struct interface_set *with_default,
+                          const struct interface_set *with_address, bool *seen)
+{
+        _cleanup_(functions_done) struct functions f = {};
+        _cleanup_free_ char *target = NULL, *path = NULL, *flags_path = NULL, *what = NULL;
+        uint64_t flags;
+
+        if (asprintf(&path, NET "%s", name) < 0 || asprintf(&flags_path, "%s/flags", path) < 0)
+                return -ENOMEM;
+        if (read_link_at(r->root->fd, path, &target) < 0)
+                return 0;
+        if (functions_of_path(r, target, &f) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < f.n; i++)
+                seen[f.indices[i]] = true;
+        if (f.n == 0)
+                return 0;
+        if (add_uppers(r, name, &f) < 0)
+                return -ENOMEM;
+        if (read_u64_at(r->root->fd, flags_path, 16, &flags) < 0) {
+                r->uses->network = fact_unknown("the state of an interface cannot be read");
+                return 0;
+        }
+        if (!(flags & IFF_UP) || (!has_interface(with_default, name) && !has_interface(with_address, name)))
+                return 0;
+        if (asprintf(&what, "%s%s", name, has_interface(with_default, name) ? " (default route)" : "") < 0)
+                return -ENOMEM;
+        return use_add(r, &f, USE_INTERFACE, 0, what);
+}
+
+/* The directory of a class is there for as long as anything is in it, also what only another namespace sees. */
+static int add_hidden(struct use_reader *r, size_t index)
+{
+        const struct device *d = &r->devices->devices[index];
+        const struct functions f = {.indices = &index, .n = 1};
+        char path[sizeof("sys/bus/pci/devices//net") + sizeof(bdf_t)];
+
+        if (d->class >> 16 != PCI_CLASS_NETWORK || !d->driver || d->driver_is_vfio)
+                return 0;
+        snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/net", d->bdf);
+        if (!exists_at(r->root->fd, path))
+                return 0;
+        return use_add(r, &f, USE_NAMESPACE, 0, "an interface in another network namespace");
+}
+
+int uses_read_network(struct use_reader *r)
+{
+        _cleanup_(interface_set_done) struct interface_set with_default = {}, with_address = {};
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_free_ bool *seen = calloc(r->devices->n_devices ?: 1, sizeof(*seen));
+
+        if (!seen)
+                return -ENOMEM;
+        if (list_dir_at(r->root->fd, "sys/class/net", &names) < 0) {
+                r->uses->network = fact_unknown("/sys/class/net cannot be read");
+                return 0;
+        }
+        r->uses->network = fact_is(true, SOURCE_SYSFS);
+        if (read_addresses(r->root, &with_address) < 0 || read_addresses6(r->root, &with_address) < 0 ||
+            read_routes(r->root, &with_default, &with_address) < 0 || read_routes6(r->root, &with_default) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < names.n; i++)
+                if (read_interface(r, names.names[i], &with_default, &with_address, seen) < 0)
+                        return -ENOMEM;
+        for (size_t i = 0; i < r->devices->n_devices; i++)
+                if (!seen[i] && add_hidden(r, i) < 0)
+                        return -ENOMEM;
+        return 0;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "device-use-internal.h"
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+#define NVIDIA_GPUS "proc/driver/nvidia/gpus"
+#define NVIDIA_MAJOR 195 /* nvidia's own, not known to sysfs: /dev/nvidiaN */
+#define OPEN_NODES "open-device-nodes"
+#define SOME_HIDDEN "the open files of some processes cannot be seen"
+#define CMDLINE_MAX_SIZE (4U << 20)
+
+/* Device nodes that lead to a function; sorted by type and number. */
+struct node {
+        char type; /* 'c' or 'b' */
+        unsigned major, minor;
+        bool vfio;
+        char *name;
+        struct functions functions;
+};
+
+struct nodes {
+        struct node *nodes;
+        size_t n;
+};
+
+static int compare_nodes(const void *a, const void *b)
+{
+        const struct node *x = a, *y = b;
+
+        return x->type - y->type ?: (x->major > y->major) - (x->major < y->major) ?:
+               (x->minor > y->minor) - (x->minor < y->minor);
+}
+
+static void nodes_done(struct nodes *n)
+{
+        for (size_t i = 0; i < n->n; i++) {
+                free(n->nodes[i].name);
+                functions_done(&n->nodes[i].functions);
+        }
+        free(n->nodes);
+}
+
+static const struct node *find_node(const struct nodes *n, char type, unsigned major, unsigned minor)
+{
+        struct node key = {.type = type, .major = major, .minor = minor};
+
+        return n->n == 0 ? NULL : bsearch(&key, n->nodes, n->n, sizeof(key), compare_nodes);
+}
+
+/* Takes f over; a node of no function is left out. */
+static int add_node(struct nodes *n, struct functions *f, char type, unsigned major, unsigned minor, const char *name,
+                    bool vfio)
+{
+        _cleanup_free_ char *copy = NULL;
+        struct node *slot;
+
+        if (f->n == 0)
+                return 0;
+        copy = strdup(name);
+        slot = copy ? array_append(n->nodes, n->n) : NULL;
+        if (!slot)
+                return -ENOMEM;
+        *slot = (struct node) {type, major, minor, vfio, TAKE_PTR(copy), TAKE(*f, (struct functions) {})};
+        return 0;
+}
+
+/* /dev/vfio/12 is group 12: all of it that is in VFIO's hands. */
+static int functions_of_group(const struct use_reader *r, const char *number, struct functions *f)
+{
+        uint64_t group;
+
+        if (parse_u64(number, 10, &group) < 0)
+                return 0;
+        for (size_t i = 0; i < r->devices->n_devices; i++) {
+                const struct device *d = &r->devices->devices[i];
+
+                if (d->group >= 0 && (uint64_t) d->group == group && d->driver_is_vfio && functions_add(f, i) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* /sys/dev/char/MAJOR:MINOR is a link to what has that number. */
+static int read_char_nodes(const struct use_reader *r, struct nodes *nodes)
+{
+        _cleanup_(names_done) struct names names = {};
+
+        (void) list_dir_at(r->root->fd, "sys/dev/char", &names);
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_(functions_done) struct functions f = {};
+                _cleanup_free_ char *path = NULL, *target = NULL;
+                const char *group, *slash;
+                unsigned major, minor;
+
+                if (sscanf(names.names[i], "%u:%u", &major, &minor) != 2)
+                        continue;
+                if (asprintf(&path, "sys/dev/char/%s", names.names[i]) < 0)
+                        return -ENOMEM;
+                if (read_link_at(r->root->fd, path, &target) < 0)
+                        continue;
+                group = strstr(target, "/virtual/vfio/");
+                if ((group ? functions_of_group(r, group + strlen("/virtual/vfio/"), &f) :
+                             functions_of_path(r, target, &f)) < 0)
+                        return -ENOMEM;
+                slash = strrchr(target, '/');
+                if (add_node(nodes, &f, 'c', major, minor, slash ? slash + 1 : target,
+                             group || strstr(target, "/vfio-dev/")) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* "Device Minor: \t 0" in proc/driver/nvidia/gpus/ADDRESS/information */
+static int read_nvidia_nodes(const struct use_reader *r, struct nodes *nodes)
+{
+        _cleanup_(names_done) struct names names = {};
+
+        (void) list_dir_at(r->root->fd, NVIDIA_GPUS, &names);
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_(functions_done) struct functions f = {};
+                _cleanup_free_ char *path = NULL, *text = NULL;
+                const char *line;
+                unsigned minor;
+                char name[32];
+
+                if (asprintf(&path, NVIDIA_GPUS "/%s/information", names.names[i]) < 0)
+                        return -ENOMEM;
+                if (read_file_at(r->root->fd, path, 65536, &text, NULL) < 0)
+                        continue;
+                line = strstr(text, "Device Minor:");
+                if (!line || sscanf(line, "Device Minor: %u", &minor) != 1)
+                        continue;
+                snprintf(name, sizeof(name), "nvidia%u", minor);
+                if (functions_of_path(r, names.names[i], &f) < 0 ||
+                    add_node(nodes, &f, 'c', NVIDIA_MAJOR, minor, name, false) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int read_block_nodes(const struct use_reader *r, struct nodes *nodes)
+{
+        for (size_t i = 0; i < r->n_blocks; i++) {
+                const struct block *b = &r->blocks[i];
+                _cleanup_(functions_done) struct functions f = {};
+
+                for (size_t k = 0; k < b->functions.n; k++)
+                        if (functions_add(&f, b->functions.indices[k]) < 0)
+                                return -ENOMEM;
+                if (add_node(nodes, &f, 'b', b->major, b->minor, b->name, false) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* QEMU's -name guest=web1,debug-threads=on, as libvirt writes it; else the command. The caller frees it. */
+static char *process_name(const struct root *root, pid_t pid, bool guest)
+{
+        _cleanup_free_ char *text = NULL;
+        char path[sizeof("proc//cmdline") + 10], *name = NULL;
+        size_t size;
+
+        snprintf(path, sizeof(path), "proc/%d/cmdline", pid);
+        if (guest && read_file_at(root->fd, path, CMDLINE_MAX_SIZE, &text, &size) >= 0)
+                for (const char *arg = text; arg < text + size; arg += strlen(arg) + 1) {
+                        const char *value = arg + strlen(arg) + 1;
+
+                        if (!streq(arg, "-name") || value >= text + size)
+                                continue;
+                        value = startswith(value, "guest=") ?: value;
+                        return strndup(value, strcspn(value, ","));
+                }
+        snprintf(path, sizeof(path), "proc/%d/comm", pid);
+        if (read_line_at(root->fd, path, &name) < 0)
+                return strdup("?");
+        return name;
+}
+
+static int add_process(struct use_reader *r, pid_t pid, const struct node *node)
+{
+        _cleanup_free_ char *name = process_name(r->root, pid, node->vfio), *what = NULL;
+
+        if (!name)
+                return -ENOMEM;
+        if ((node->vfio ? asprintf(&what, "%s (pid %d)", name, pid) :
+                          asprintf(&what, "%s (pid %d, %s)", name, pid, node->name)) < 0)
+                return -ENOMEM;
+        return use_add(r, &node->functions, node->vfio ? USE_GUEST : USE_PROCESS, pid, what);
+}
+
+/* The answer is "all" or "some" (whose files could be seen), then for each open node "PID:TYPE:MAJOR:MINOR". */
+static int add_recorded(struct use_reader *r, const struct nodes *nodes, char *answer)
+{
+        char *save = NULL, *word = strtok_r(answer, " ", &save);
+
+        r->uses->processes = word && streq(word, "all") ? fact_is(true, SOURCE_PROC) : fact_unknown(SOME_HIDDEN);
+        while ((word = strtok_r(NULL, " ", &save))) {
+                const struct node *node;
+                unsigned major, minor;
+                char type;
+                int pid;
+
+                if (sscanf(word, "%d:%c:%u:%u", &pid, &type, &major, &minor) != 4)
+                        continue;
+                node = find_node(nodes, type, major, minor);
+                if (node && add_process(r, pid, node) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+struct open_files {
+        FILE *answer;
+        bool hidden; /* some could not be seen */
+};
+
+/* One process of the live host. statx() with what is at hand: of a file system that hangs only files hang. */
+static int read_process(struct use_reader *r, const struct nodes *nodes, pid_t pid, struct open_files *o)
+{
+        char path[sizeof("proc//fd") + 10];
+        _cleanup_closedir_ DIR *dir = NULL;
+        const struct node *last = NULL;
+        struct dirent *entry;
+        int fd;
+
+        snprintf(path, sizeof(path), "proc/%d/fd", pid);
+        fd = openat(r->root->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        dir = fd >= 0 ? fdopendir(fd) : NULL;
+        if (!dir) {
+                o->hidden |= errno == EACCES || errno == EPERM;
+                if (fd >= 0)
+                        close(fd);
+                return 0;
+        }
+        while ((errno = 0, entry = readdir(dir))) {
+                const struct node *node;
+                struct statx st;
+
+                if (entry->d_name[0] == '.' ||
+                    statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
+                        continue;
+                if (!S_ISCHR(st.stx_mode) && !S_ISBLK(st.stx_mode))
+                        continue;
+                node = find_node(nodes, S_ISCHR(st.stx_mode) ? 'c' : 'b', st.stx_rdev_major, st.stx_rdev_minor);
+                if (!node || node == last)
+                        continue;
+                last = node;
+                fprintf(o->answer, " %d:%c:%u:%u", pid, node->type, node->major, node->minor);
+                if (add_process(r, pid, node) < 0)
+                        return -ENOMEM;
+        }
+        o->hidden |= errno != 0;
+        return 0;
+}
+
+static int read_live(struct use_reader *r, const struct nodes *nodes)
+{
+        _cleanup_closedir_ DIR *dir = NULL;
+        _cleanup_free_ char *text = NULL, *answer = NULL;
+        struct open_files o = {};
+        struct dirent *entry;
+        size_t size;
+        int fd = openat(r->root->fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), k = 0;
+
+        dir = fd >= 0 ? fdopendir(fd) : NULL;
+        if (!dir) {
+                if (fd >= 0)
+                        close(fd);
+                r->uses->processes = fact_unknown("/proc cannot be read");
+                return 0;
+        }
+        /* Where processes are hidden altogether (hidepid=), the first one is as well. */
+        o.hidden = faccessat(r->root->fd, "proc/1/fd", R_OK | X_OK, AT_EACCESS) < 0;
+        o.answer = open_memstream(&text, &size);
+        if (!o.answer)
+                return -ENOMEM;
+        while (k >= 0 && (entry = readdir(dir))) {
+                uint64_t pid;
+
+                if (parse_u64(entry->d_name, 10, &pid) >= 0 && pid <= INT32_MAX && (pid_t) pid != getpid())
+                        k = read_process(r, nodes, (pid_t) pid, &o);
+        }
+        if (fclose(o.answer) != 0 || k < 0 || asprintf(&answer, "%s%s", o.hidden ? "some" : "all", text) < 0)
+                return -ENOMEM;
+        root_note(r->root, OPEN_NODES, answer);
+        r->uses->processes = o.hidden ? fact_unknown(SOME_HIDDEN) : fact_is(true, SOURCE_PROC);
+        return 0;
+}
+
+int uses_read_processes(struct use_reader *r)
+{
+        _cleanup_(nodes_done) struct nodes nodes = {};
+        _cleanup_free_ char *answer = NULL;
+
+        if (read_char_nodes(r, &nodes) < 0 || read_nvidia_nodes(r, &nodes) < 0 || read_block_nodes(r, &nodes) < 0)
+                return -ENOMEM;
+        if (nodes.n > 0)
+                qsort(nodes.nodes, nodes.n, sizeof(*nodes.nodes), compare_nodes);
+        if (r->root->live)
+                return read_live(r, &nodes);
+        answer = root_answer(r->root, OPEN_NODES);
+        if (!answer) {
+                r->uses->processes = fact_unknown("the open files of processes are not recorded");
+                return 0;
+        }
+        return add_recorded(r, &nodes, answer);
+}

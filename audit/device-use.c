@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "device-use.h"
+
+#include <ctype.h>
+
+#include "device-use-internal.h"
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+static const char *const use_kind_table[_USE_KIND_MAX] = {
+        [USE_MOUNT] = "mount",
+        [USE_SWAP] = "swap",
+        [USE_HOLDER] = "holder",
+        [USE_INTERFACE] = "interface",
+        [USE_ENSLAVED] = "enslaved",
+        [USE_NAMESPACE] = "namespace",
+        [USE_CONSOLE] = "console",
+        [USE_PROCESS] = "process",
+        [USE_GUEST] = "vfio",
+        [USE_VFS] = "virtual-functions",
+};
+DEFINE_STRING_TABLE(use_kind, enum use_kind);
+
+int functions_add(struct functions *f, size_t index)
+{
+        size_t *slot;
+
+        for (size_t i = 0; i < f->n; i++)
+                if (f->indices[i] == index)
+                        return 0;
+        slot = array_append(f->indices, f->n);
+        if (!slot)
+                return -ENOMEM;
+        *slot = index;
+        return 0;
+}
+
+void functions_done(struct functions *f)
+{
+        free(f->indices);
+        *f = (struct functions) {};
+}
+
+int functions_of_path(const struct use_reader *r, const char *path, struct functions *f)
+{
+        for (const char *s = path; *s; s += strcspn(s, "/"), s += *s == '/') {
+                size_t n = strcspn(s, "/");
+                const struct device *d;
+                char part[sizeof(bdf_t)];
+                bdf_t bdf;
+
+                if (n >= sizeof(part))
+                        continue;
+                snprintf(part, sizeof(part), "%.*s", (int) n, s);
+                d = bdf_parse(part, bdf) < 0 ? NULL : device_facts_find(r->devices, bdf);
+                if (d && !device_is_bridge(d) && functions_add(f, (size_t) (d - r->devices->devices)) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+int use_add(struct use_reader *r, const struct functions *f, enum use_kind kind, pid_t pid, const char *what)
+{
+        for (size_t i = 0; i < f->n; i++) {
+                _cleanup_free_ char *copy = strdup(what);
+                struct device_use *slot;
+
+                if (!copy)
+                        return -ENOMEM;
+                /* Processes and interfaces choose their names. */
+                for (char *s = copy; *s; s++)
+                        if (iscntrl((unsigned char) *s))
+                                *s = '?';
+                slot = array_append(r->uses->uses, r->uses->n_uses);
+                if (!slot)
+                        return -ENOMEM;
+                *slot = (struct device_use) {.kind = kind, .pid = pid, .what = TAKE_PTR(copy)};
+                memcpy(slot->bdf, r->devices->devices[f->indices[i]].bdf, sizeof(bdf_t));
+        }
+        return 0;
+}
+
+/* What a symlink of sysfs leads to, told by a use of its functions. */
+static int add_by_link(struct use_reader *r, const char *link, enum use_kind kind, const char *what)
+{
+        _cleanup_(functions_done) struct functions f = {};
+        _cleanup_free_ char *target = NULL;
+
+        if (read_link_at(r->root->fd, link, &target) < 0)
+                return 0;
+        return functions_of_path(r, target, &f) < 0 ? -ENOMEM : use_add(r, &f, kind, 0, what);
+}
+
+/* The kernel's consoles: of tty0, the first frame buffer's device; of ttyS4, a serial card. */
+static int read_consoles(struct use_reader *r)
+{
+        _cleanup_free_ char *active = NULL;
+        char *save = NULL;
+
+        if (read_line_at(r->root->fd, "sys/class/tty/console/active", &active) < 0)
+                return 0;
+        for (char *tty = strtok_r(active, " ", &save); tty; tty = strtok_r(NULL, " ", &save)) {
+                _cleanup_free_ char *link = NULL, *what = NULL;
+                int k;
+
+                if (strchr(tty, '/'))
+                        continue;
+                k = streq(tty, "tty0") ? asprintf(&link, "sys/class/graphics/fb0") :
+                                         asprintf(&link, "sys/class/tty/%s", tty);
+                if (k < 0 || asprintf(&what, "%s (console)", tty) < 0 ||
+                    add_by_link(r, link, USE_CONSOLE, what) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* What the functions themselves tell. */
+static int read_functions(struct use_reader *r)
+{
+        for (size_t i = 0; i < r->devices->n_devices; i++) {
+                const struct device *d = &r->devices->devices[i];
+                const struct functions f = {.indices = &i, .n = 1};
+                char text[40];
+
+                if (d->boot_vga && !d->driver_is_vfio && use_add(r, &f, USE_CONSOLE, 0, "boot display") < 0)
+                        return -ENOMEM;
+                if (d->vfs_enabled == 0)
+                        continue;
+                snprintf(text, sizeof(text), "%u virtual function%s", d->vfs_enabled, d->vfs_enabled == 1 ? "" : "s");
+                if (use_add(r, &f, USE_VFS, 0, text) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int compare_uses(const void *a, const void *b)
+{
+        const struct device_use *x = a, *y = b;
+        int r = bdf_compare(x->bdf, y->bdf) ?: (int) x->kind - (int) y->kind ?: strcmp(x->what, y->what);
+
+        return r ?: (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static void sort_and_merge(struct device_uses *u)
+{
+        size_t n = 0;
+
+        if (u->n_uses == 0)
+                return;
+        qsort(u->uses, u->n_uses, sizeof(*u->uses), compare_uses);
+        for (size_t i = 0; i < u->n_uses; i++)
+                if (n > 0 && compare_uses(&u->uses[n - 1], &u->uses[i]) == 0)
+                        free(u->uses[i].what);
+                else
+                        u->uses[n++] = u->uses[i];
+        u->n_uses = n;
+}
+
+int device_uses_read(struct device_uses *u, const struct root *root, const struct device_facts *devices)
+{
+        static int (*const readers[])(struct use_reader *) = {
+                blocks_read, uses_read_blocks, uses_read_network, read_consoles, read_functions, uses_read_processes,
+        };
+        struct use_reader reader = {.uses = u, .root = root, .devices = devices};
+        int r = 0;
+
+        *u = (struct device_uses) {};
+        for (size_t i = 0; i < ELEMENTSOF(readers) && r >= 0; i++)
+                r = readers[i](&reader);
+        blocks_done(&reader);
+        if (r < 0) {
+                device_uses_done(u);
+                return r;
+        }
+        sort_and_merge(u);
+        return 0;
+}
+
+void device_uses_done(struct device_uses *u)
+{
+        for (size_t i = 0; i < u->n_uses; i++)
+                free(u->uses[i].what);
+        free(u->uses);
+        *u = (struct device_uses) {};
+}
+
+const struct device_use *device_uses_find(const struct device_uses *u, const char *bdf, size_t *ret_n)
+{
+        size_t low = 0, high = u->n_uses, end;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (bdf_compare(u->uses[middle].bdf, bdf) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        for (end = low; end < u->n_uses && streq(u->uses[end].bdf, bdf);)
+                end++;
+        *ret_n = end - low;
+        return end > low ? &u->uses[low] : NULL;
+}

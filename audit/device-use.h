@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+#include "facts-device.h"
+
+/* Who uses a function now. These are names for a person: whether a device may be taken is for the kernel to say. */
+enum use_kind {
+        USE_MOUNT,     /* "/boot": a file system on it is mounted, also through device mapper, md, btrfs, multipath */
+        USE_SWAP,      /* "nvme0n1p3" */
+        USE_HOLDER,    /* "dm-0 (vg-root)": another block device stands on it */
+        USE_INTERFACE, /* "eth0 (default route)": up, with an address or a default route */
+        USE_ENSLAVED,  /* "eth0 (below br0)": part of a bridge, bond, VLAN, ... */
+        USE_NAMESPACE, /* "an interface in another network namespace" */
+        USE_CONSOLE,   /* "boot display", "ttyS4 (console)" */
+        USE_PROCESS,   /* "Xorg (pid 812, card0)": it holds a device node open */
+        USE_GUEST,     /* "web1 (pid 4242)": through VFIO; the guest's name where the command line has one */
+        USE_VFS,       /* "8 virtual functions" */
+        _USE_KIND_MAX,
+        _USE_KIND_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(use_kind, enum use_kind);
+
+struct device_use {
+        bdf_t bdf;
+        enum use_kind kind;
+        pid_t pid; /* of a process or guest; else 0 */
+        char *what;
+};
+
+struct device_uses {
+        struct fact block;     /* mounts and swap could be read */
+        struct fact network;   /* the interfaces and their addresses could */
+        struct fact processes; /* the open files of every process could: unknown for who is not root */
+        struct device_use *uses; /* by device (as device_facts orders them), kind, what; none twice */
+        size_t n_uses;
+};
+
+/* One pass over the host for all devices. Returns 0 or -ENOMEM. */
+int device_uses_read(struct device_uses *u, const struct root *root, const struct device_facts *devices);
+void device_uses_done(struct device_uses *u);
+
+/* The uses of one function, *ret_n of them; NULL where there are none. */
+const struct device_use *device_uses_find(const struct device_uses *u, const char *bdf, size_t *ret_n);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "emulator-internal.h"
+
+#include "elf-calls.h"
+#include "util/macro.h"
+
+/* The function in which QEMU maps a BAR; exported, since QEMU's own modules may call it. */
+#define QEMU_MAP_FUNCTION "vfio_region_mmap"
+
+/* Said by the second generation only (da02b21cc70e). */
+#define QEMU_REGION_TEXT "overlapping sparse mmap regions detected"
+
+static const char *const emulator_whys[_WHY_MAX] = {
+        [WHY_NO_ELF] = "not a program (ELF file)",
+        [WHY_OTHER_MACHINE] = "a program for another processor than 64-bit x86, whose code is not understood",
+        [WHY_BROKEN] = "the code of " QEMU_MAP_FUNCTION "() cannot be read",
+        [WHY_NO_FUNCTION] = "the binary exports no " QEMU_MAP_FUNCTION "()",
+        [WHY_NO_CALL] = QEMU_MAP_FUNCTION "() does not call mmap() itself",
+        [WHY_UNREADABLE] = "the binary's data cannot be read",
+        [WHY_NOT_REGULAR] = "not a regular file",
+        [WHY_NOT_OPENED] = "the file cannot be opened",
+        [WHY_SCRIPT] = "a script that does more than to start a program",
+        [WHY_NO_TARGET] = "the program that the wrapper script starts is not there",
+        [WHY_TWO_SCRIPTS] = "a wrapper script that starts another one",
+        [WHY_NO_PERMISSION] = "no permission to see which program the process runs",
+        [WHY_PROCESS_GONE] = "the process has ended",
+        [WHY_PROBE_NOT_STARTED] = "the emulator cannot be started without privilege",
+        [WHY_PROBE_NOT_MAPPED] = "the emulator ended before it had mapped the probe's BARs",
+        [WHY_PROBE_CRASHED] = "the emulator crashed before it had mapped the probe's BARs",
+        [WHY_PROBE_LATE] = "the emulator did not map the probe's BARs in time",
+        [WHY_PROBE_OTHER] = "the emulator places mappings in a way that is not known",
+        [WHY_NOT_RECORDED] = "the recorded host does not tell",
+};
+
+const char *emulator_why(enum emulator_why why)
+{
+        return emulator_whys[why];
+}
+
+static bool contains_gib(const uint8_t *code, size_t size)
+{
+        const uint32_t gib = 1U << 30;
+
+        return memmem(code, size, &gib, sizeof(gib));
+}
+
+/* The first generation reserves address space and maps over it, two calls of mmap() where older ones have one,
+ * and caps the alignment at 1 GiB. (Seen in the binaries of 7.2, 10.0 and 11.1.) */
+static int classify(struct emulator *e, struct elf_image *image)
+{
+        const uint8_t *code;
+        uint64_t address;
+        size_t size, calls;
+        int r;
+
+        r = elf_image_function(image, QEMU_MAP_FUNCTION, &code, &size, &address);
+        if (r < 0) {
+                e->why = emulator_why(r == -ENOENT ? WHY_NO_FUNCTION : WHY_BROKEN);
+                return r == -ENOMEM ? r : 0;
+        }
+        calls = elf_image_count_calls(image, code, size, address, "mmap64") +
+                elf_image_count_calls(image, code, size, address, "mmap");
+        if (calls == 0) {
+                e->why = emulator_why(WHY_NO_CALL);
+                return 0;
+        }
+        if (calls < 2 || !contains_gib(code, size)) {
+                e->generation = GENERATION_NONE;
+        } else {
+                r = elf_image_has_text(image, QEMU_REGION_TEXT);
+                if (r < 0) {
+                        e->why = emulator_why(WHY_UNREADABLE);
+                        return r == -ENOMEM ? r : 0;
+                }
+                e->generation = r ? GENERATION_PER_REGION : GENERATION_PER_AREA;
+        }
+        e->source = SOURCE_ELF;
+        return 0;
+}
+
+DEFINE_TRIVIAL_CLEANUP(struct elf_image *, elf_image_close)
+
+int emulator_code_read(struct emulator *e, int fd)
+{
+        _cleanup_(elf_image_closep) struct elf_image *image = NULL;
+        int r = elf_image_open(fd, &image);
+
+        if (r == -EPROTOTYPE) {
+                e->why = emulator_why(WHY_OTHER_MACHINE);
+                return 0;
+        }
+        if (r < 0) {
+                e->why = emulator_why(WHY_NO_ELF);
+                return r == -ENOMEM ? r : -ENOEXEC;
+        }
+        if (elf_image_build_id(image, &e->build_id) == -ENOMEM)
+                return -ENOMEM;
+        return classify(e, image);
+}
+
+char *emulator_code_to_answer(const struct emulator *e)
+{
+        char *text;
+
+        return asprintf(&text, "%s %s %s %s", emulator_generation_to_string(e->generation),
+                        fact_source_to_string(e->source), e->build_id ?: "-", e->why ?: "") < 0 ? NULL : text;
+}
+
+const char *emulator_why_from_text(const char *text)
+{
+        for (size_t i = 0; i < _WHY_MAX; i++)
+                if (streq(emulator_whys[i], text))
+                        return emulator_whys[i];
+        return emulator_why(WHY_NOT_RECORDED);
+}
+
+int emulator_code_from_answer(struct emulator *e, const char *answer)
+{
+        char generation[16], source[24], build_id[130];
+        int end = 0;
+
+        e->generation = GENERATION_UNKNOWN;
+        e->why = emulator_why(WHY_NOT_RECORDED);
+        if (sscanf(answer, "%15s %23s %129s %n", generation, source, build_id, &end) != 3)
+                return 0;
+        if (!streq(build_id, "-") && build_id[strspn(build_id, "0123456789abcdef")] == '\0') {
+                e->build_id = strdup(build_id);
+                if (!e->build_id)
+                        return -ENOMEM;
+        }
+        if (emulator_generation_from_string(generation) > GENERATION_UNKNOWN &&
+            fact_source_from_string(source) > SOURCE_NONE) {
+                e->generation = emulator_generation_from_string(generation);
+                e->source = fact_source_from_string(source);
+                e->why = NULL;
+        } else {
+                e->why = emulator_why_from_text(answer + end);
+        }
+        return 0;
+}

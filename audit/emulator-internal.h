@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files that know emulators share, and nobody else needs. */
+
+#include "facts-emulator.h"
+
+enum emulator_why {
+        WHY_NO_ELF,
+        WHY_OTHER_MACHINE,
+        WHY_BROKEN,
+        WHY_NO_FUNCTION,
+        WHY_NO_CALL,
+        WHY_UNREADABLE,
+        WHY_NOT_REGULAR,
+        WHY_NOT_OPENED,
+        WHY_SCRIPT,
+        WHY_NO_TARGET,
+        WHY_TWO_SCRIPTS,
+        WHY_NO_PERMISSION,
+        WHY_PROCESS_GONE,
+        WHY_PROBE_NOT_STARTED,
+        WHY_PROBE_NOT_MAPPED,
+        WHY_PROBE_CRASHED,
+        WHY_PROBE_LATE,
+        WHY_PROBE_OTHER,
+        WHY_NOT_RECORDED,
+        _WHY_MAX,
+};
+
+const char *emulator_why(enum emulator_why why);
+
+/* The static text that equals this one of a recorded host; WHY_NOT_RECORDED's where there is none. */
+const char *emulator_why_from_text(const char *text);
+
+/* Looks at an open file: sets generation, source, why, build_id. Returns 0, -ENOEXEC where it is no ELF file (`why`
+ * says so), or -ENOMEM. */
+int emulator_code_read(struct emulator *e, int fd);
+
+/* The same as one line, "GENERATION SOURCE BUILD-ID|- WHY", as a recorded host keeps it. NULL: no memory */
+char *emulator_code_to_answer(const struct emulator *e);
+
+/* And back; what is no such line leaves the generation unknown. Returns 0 or -ENOMEM. */
+int emulator_code_from_answer(struct emulator *e, const char *answer);
+
+/* root_answer() and root_note() for the question "WHAT KEY". */
+char *emulator_ask(const struct root *root, const char *what, const char *key);
+void emulator_note(const struct root *root, const char *what, const char *key, const char *answer);
+
+/* Not written over either. */
+bool emulator_is_same_file(const struct stat *a, const struct stat *b);
+
+/* The index of the host's own emulator with that path, or another name of that file; read now where it is new or has
+ * changed. -ENOENT, -ENOMEM */
+int emulator_facts_find(struct emulator_facts *f, const struct root *root, const char *path, size_t *ret);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts-libvirt.h"
+
+#include <ctype.h>
+
+#include "libvirt-daemon.h"
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+#define DEFINED "etc/libvirt/qemu"
+#define AUTOSTART DEFINED "/autostart"
+#define RUNNING "run/libvirt/qemu"
+
+static bool is_xml(const char *name)
+{
+        size_t n = strlen(name);
+
+        return n > strlen(".xml") && streq(name + n - strlen(".xml"), ".xml");
+}
+
+static struct libvirt_guest *find(struct libvirt_facts *l, const struct guest *g)
+{
+        for (size_t i = 0; i < l->n_guests; i++) {
+                const struct guest *other = &l->guests[i].xml;
+
+                if (g->uuid && other->uuid ? streq(g->uuid, other->uuid) : streq(g->name, other->name))
+                        return &l->guests[i];
+        }
+        return NULL;
+}
+
+/* Of a guest that runs and is defined, the XML that it runs with counts. Takes over what g owns. */
+static int add(struct libvirt_facts *l, struct guest *g, struct libvirt_guest **ret)
+{
+        struct libvirt_guest *slot = find(l, g);
+
+        if (!slot) {
+                slot = array_append(l->guests, l->n_guests);
+                if (!slot) {
+                        guest_done(g);
+                        return -ENOMEM;
+                }
+                slot->xml = TAKE(*g, (struct guest) {});
+        }
+        guest_done(g);
+        *ret = slot;
+        return 0;
+}
+
+static void incomplete(struct libvirt_facts *l, const char *why)
+{
+        if (l->readable.value != FACT_UNKNOWN)
+                l->readable = fact_unknown(why);
+}
+
+static bool is_alive(const struct root *root, pid_t pid)
+{
+        char path[sizeof("proc//comm") + 10];
+        _cleanup_free_ char *command = NULL;
+
+        snprintf(path, sizeof(path), "proc/%d/comm", pid);
+        return read_line_at(root->fd, path, &command) >= 0;
+}
+
+static pid_t read_pid(const struct root *root, const char *xml_name)
+{
+        char path[sizeof(RUNNING "/") + 256];
+        uint64_t pid;
+
+        snprintf(path, sizeof(path), RUNNING "/%.*s.pid", (int) (strlen(xml_name) - strlen(".xml")), xml_name);
+        return read_u64_at(root->fd, path, 10, &pid) >= 0 && pid <= INT32_MAX ? (pid_t) pid : 0;
+}
+
+/* One file, <domain> or <domstatus>. 0 also where it is neither. */
+static int read_guest(struct libvirt_facts *l, const struct root *root, const char *directory, const char *name,
+                      bool status)
+{
+        _cleanup_free_ char *xml = NULL;
+        struct libvirt_guest *slot;
+        struct guest g = {};
+        char path[512];
+        size_t size;
+        pid_t pid = 0;
+        int r;
+
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        r = read_file_at(root->fd, path, GUEST_XML_MAX, &xml, &size);
+        if (r >= 0)
+                r = status ? guest_parse_status(&g, xml, size, &pid) : guest_parse(&g, xml, size);
+        if (r < 0) {
+                if (r != -ENOMEM && r != -ENOENT)
+                        incomplete(l, r == -EACCES || r == -EPERM ? "the guests' XML is only root's to read" :
+                                                                    "the XML of a guest cannot be understood");
+                return r == -ENOMEM ? r : 0;
+        }
+        if (status && pid == 0)
+                pid = read_pid(root, name);
+        if (status && pid && !is_alive(root, pid)) { /* it ended while no daemon ran */
+                guest_done(&g);
+                return 0;
+        }
+        r = guest_read_networks(&g, root);
+        if (r < 0) {
+                guest_done(&g);
+                return r;
+        }
+        r = add(l, &g, &slot);
+        if (r < 0)
+                return r;
+        if (status) {
+                slot->running = true;
+                slot->pid = pid;
+        } else {
+                slot->defined = true;
+        }
+        return 0;
+}
+
+static int read_guests(struct libvirt_facts *l, const struct root *root, const char *directory, bool status)
+{
+        _cleanup_(names_done) struct names names = {};
+        int r = list_dir_at(root->fd, directory, &names);
+
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0 && r != -ENOENT)
+                incomplete(l, "libvirt's directories are only root's to read");
+        for (size_t i = 0; i < names.n; i++) {
+                if (!is_xml(names.names[i]))
+                        continue;
+                r = read_guest(l, root, directory, names.names[i], status);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void read_autostart(struct libvirt_facts *l, const struct root *root)
+{
+        for (size_t i = 0; i < l->n_guests; i++) {
+                char path[sizeof(AUTOSTART "/.xml") + 256];
+                _cleanup_free_ char *target = NULL;
+                const char *name = l->guests[i].xml.name;
+
+                if (strchr(name, '/') || strlen(name) > 255)
+                        continue;
+                snprintf(path, sizeof(path), AUTOSTART "/%s.xml", name);
+                l->guests[i].autostart = read_link_at(root->fd, path, &target) >= 0;
+        }
+}
+
+static struct fact read_installed(const struct libvirt_facts *l, const struct root *root)
+{
+        static const char *const paths[] = {
+                "usr/sbin/libvirtd", "usr/sbin/virtqemud", "usr/bin/libvirtd", "usr/bin/virtqemud", RUNNING,
+        };
+
+        if (l->running.value == FACT_YES)
+                return fact_is(true, SOURCE_PROC);
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++)
+                if (exists_at(root->fd, paths[i]))
+                        return fact_is(true, SOURCE_FILE);
+        return fact_is(false, SOURCE_FILE);
+}
+
+static int compare_guests(const void *a, const void *b)
+{
+        return strcmp(((const struct libvirt_guest *) a)->xml.name, ((const struct libvirt_guest *) b)->xml.name);
+}
+
+int libvirt_facts_read(struct libvirt_facts *l, const struct root *root)
+{
+        int r;
+
+        *l = (struct libvirt_facts) {.readable = fact_is(true, SOURCE_XML)};
+        libvirt_daemon_read(l, root);
+        l->installed = read_installed(l, root);
+        libvirt_hook_read(l, root);
+
+        r = read_guests(l, root, RUNNING, true);
+        if (r >= 0)
+                r = read_guests(l, root, DEFINED, false);
+        if (r < 0) {
+                libvirt_facts_done(l);
+                return r;
+        }
+        if (l->n_guests > 0)
+                qsort(l->guests, l->n_guests, sizeof(*l->guests), compare_guests);
+        read_autostart(l, root);
+        return 0;
+}
+
+const struct libvirt_guest *libvirt_facts_find_pid(const struct libvirt_facts *l, pid_t pid)
+{
+        for (size_t i = 0; i < l->n_guests; i++)
+                if (pid != 0 && l->guests[i].pid == pid)
+                        return &l->guests[i];
+        return NULL;
+}
+
+void libvirt_facts_done(struct libvirt_facts *l)
+{
+        for (size_t i = 0; i < l->n_guests; i++)
+                guest_done(&l->guests[i].xml);
+        free(l->guests);
+        *l = (struct libvirt_facts) {};
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-cost.h"
+
+#include "util/macro.h"
+
+const struct emulator *guest_emulator(const struct host *h, const struct guest *g)
+{
+        for (size_t i = 0; i < h->emulators.n_emulators; i++) {
+                const struct emulator *e = &h->emulators.emulators[i];
+
+                if (g->emulator ? streq(e->path, g->emulator) : e->distribution)
+                        return e;
+        }
+        return NULL;
+}
+
+struct placer guest_placer(const struct host *h, const struct guest *g)
+{
+        struct placer placer = placer_emulator(guest_emulator(h, g));
+
+        placer.preload = g->preload && strstr(g->preload, "libvfioalign-preload.so");
+        return placer;
+}
+
+static void add_count(uint64_t *sum, uint64_t n)
+{
+        *sum = *sum == COUNT_UNKNOWN || n == COUNT_UNKNOWN ? COUNT_UNKNOWN : *sum + n;
+}
+
+static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const struct verdict *v, uint64_t size,
+                    const char *bdf)
+{
+        uint64_t by = verdict_shortfall(k, v, size), most = c->best_page_size / (c->worst.page_size ?: 1);
+
+        add_count(&c->faults, v->faults);
+        add_count(&c->pin_steps, v->pin_steps);
+        c->n_bars++;
+        if (size < k->pmd_size || by < most || (by == most && size <= c->largest))
+                return;
+        c->worst = *v;
+        c->largest = size;
+        c->best_page_size = verdict_best_page(k, size);
+        memcpy(c->bdf, bdf, sizeof(bdf_t));
+}
+
+struct guest_cost guest_cost(const struct device_facts *devices, const struct guest *g, const struct kernel_facts *k,
+                             const struct module_facts *m, struct placer placer)
+{
+        struct guest_cost c = {};
+
+        for (size_t i = 0; i < g->n_hostdevs; i++) {
+                const struct hostdev *hostdev = &g->hostdevs[i];
+                const struct device *d = device_facts_find(devices, hostdev->bdf);
+
+                /* QEMU's own nvme driver maps but a few pages. */
+                if (hostdev->no_mmap || hostdev->kind == HOSTDEV_NVME)
+                        continue;
+                if (!d) {
+                        c.incomplete = c.incomplete || !*hostdev->bdf;
+                        continue;
+                }
+                for (size_t b = 0; b < d->n_bars; b++) {
+                        if (d->bars[b].replaced) {
+                                c.incomplete = true;
+                                c.faults = c.pin_steps = COUNT_UNKNOWN;
+                                continue;
+                        }
+                        const struct area whole = {.region_size = d->bars[b].size, .size = d->bars[b].size};
+                        struct verdict v = verdict_area(k, m, placer, &whole);
+
+                        add_bar(&c, k, &v, d->bars[b].size, d->bdf);
+                }
+        }
+        return c;
+}
+
+struct placer process_placer(const struct host *h, pid_t pid)
+{
+        return placer_emulator(emulator_facts_of_process(&h->emulators, pid));
+}
+
+struct guest_cost process_cost(const struct host *h, pid_t pid)
+{
+        const struct mapping_process *p = mapping_facts_find_process(&h->mappings, pid);
+        struct guest_cost c = {};
+
+        for (size_t i = 0; i < h->mappings.n_mappings; i++) {
+                const struct mapping *m = &h->mappings.mappings[i];
+                struct verdict v;
+
+                if (m->pid != pid)
+                        continue;
+                v = verdict_mapping(&h->kernel, p ? p->thp : fact_unknown(NULL), process_placer(h, pid), m);
+                add_bar(&c, &h->kernel, &v, m->size, m->bdf);
+        }
+        return c;
+}
+
+struct guest_cost host_cost(const struct host *h)
+{
+        struct guest_cost sum = {};
+
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const struct libvirt_guest *g = &h->libvirt.guests[i];
+                struct guest_cost c = g->running && g->pid > 0 ? process_cost(h, g->pid) : (struct guest_cost) {};
+
+                if (c.n_bars == 0)
+                        c = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module, guest_placer(h, &g->xml));
+                add_count(&sum.faults, c.faults);
+                add_count(&sum.pin_steps, c.pin_steps);
+                sum.n_bars += c.n_bars;
+        }
+        return sum;
+}
+
+struct fact guest_window(const struct host *h, const struct guest *g)
+{
+        uint64_t sum = 0, largest = 0;
+
+        for (size_t i = 0; i < g->n_hostdevs; i++) {
+                const struct device *d = device_facts_find(&h->devices, g->hostdevs[i].bdf);
+
+                if (!*g->hostdevs[i].bdf)
+                        return fact_unknown("which function it gets is decided at its start");
+
+                for (size_t b = 0; d && g->hostdevs[i].kind != HOSTDEV_NVME && b < d->n_bars; b++) {
+                        if (!d->bars[b].wide)
+                                continue;
+                        sum += d->bars[b].size;
+                        if (d->bars[b].size > largest)
+                                largest = d->bars[b].size;
+                }
+        }
+        return guest_window_fits(g, sum, largest, h->iommu.phys_bits);
+}

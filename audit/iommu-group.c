@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts-iommu.h"
+
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+/* pci_driver.driver_managed_dma: what does no DMA for the host. Each VFIO driver has it as well. */
+static const char *const harmless[] = {"pci-stub", "pcieport", "pciback"};
+
+#define PCI_CLASS_BRIDGE_PCI 0x0604
+#define PCI_CLASS_BRIDGE_SEMI_PCI 0x0609
+
+/* What is known of each driver that a function is bound to: there are tens on the largest host. */
+struct driver {
+        const char *name;
+        bool allowed;
+};
+
+struct drivers {
+        struct driver *drivers;
+        size_t n;
+};
+
+/* A driver made for VFIO is a module that uses vfio_pci_core; built in, it has the name that all of them have. */
+static bool is_vfio(const struct root *root, const char *driver)
+{
+        _cleanup_free_ char *module = NULL;
+        size_t n = strlen(driver);
+        char path[512];
+
+        if (n >= 8 && (streq(driver + n - 8, "vfio-pci") || streq(driver + n - 8, "vfio_pci")))
+                return true;
+        snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/module", driver);
+        if (read_link_name_at(root->fd, path, &module) < 0)
+                return false;
+        snprintf(path, sizeof(path), "sys/module/vfio_pci_core/holders/%s", module);
+        return exists_at(root->fd, path);
+}
+
+static int driver_is_allowed(struct drivers *known, const struct root *root, const char *name)
+{
+        struct driver *d;
+
+        for (size_t i = 0; i < known->n; i++)
+                if (streq(known->drivers[i].name, name))
+                        return known->drivers[i].allowed;
+        d = array_append(known->drivers, known->n);
+        if (!d)
+                return -ENOMEM;
+        *d = (struct driver) {.name = name, .allowed = is_vfio(root, name)};
+        for (size_t i = 0; i < ELEMENTSOF(harmless); i++)
+                d->allowed |= streq(name, harmless[i]);
+        return d->allowed;
+}
+
+static bool is_bridge(const struct device *d)
+{
+        return d->class >> 8 == PCI_CLASS_BRIDGE_PCI || d->class >> 8 == PCI_CLASS_BRIDGE_SEMI_PCI;
+}
+
+static int decide(struct iommu_group *g, struct drivers *known, const struct root *root)
+{
+        g->viable = fact_is(true, SOURCE_SYSFS);
+        for (size_t i = 0; i < g->n_members; i++) {
+                const struct device *d = g->members[i];
+                int r = !d->driver || is_bridge(d) ? true : driver_is_allowed(known, root, d->driver);
+
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        continue;
+                g->viable = fact_is(false, SOURCE_SYSFS);
+                g->culprit = d;
+                return 0;
+        }
+        return 0;
+}
+
+/* By group, and in it by address, as the devices already are. */
+static int compare_members(const void *a, const void *b)
+{
+        const struct device *x = *(const struct device *const *) a, *y = *(const struct device *const *) b;
+
+        return x->group != y->group ? (x->group > y->group) - (x->group < y->group) : (x > y) - (x < y);
+}
+
+int iommu_groups_read(struct iommu_facts *f, const struct root *root, const struct device_facts *devices)
+{
+        struct drivers known = {};
+        struct iommu_group *g = NULL;
+        size_t n = 0;
+        int r = 0;
+
+        f->members = calloc(devices->n_devices ?: 1, sizeof(*f->members));
+        if (!f->members)
+                return -ENOMEM;
+        for (size_t i = 0; i < devices->n_devices; i++)
+                if (devices->devices[i].group >= 0)
+                        f->members[n++] = &devices->devices[i];
+        qsort(f->members, n, sizeof(*f->members), compare_members);
+
+        for (size_t i = 0; i < n; i++) {
+                if (!g || g->number != f->members[i]->group) {
+                        g = array_append(f->groups, f->n_groups);
+                        if (!g)
+                                return -ENOMEM;
+                        *g = (struct iommu_group) {.number = f->members[i]->group, .members = &f->members[i]};
+                }
+                g->n_members++;
+        }
+        for (size_t i = 0; i < f->n_groups && r >= 0; i++)
+                r = decide(&f->groups[i], &known, root);
+        free(known.drivers);
+        return r;
+}
+
+static int compare_number(const void *a, const void *b)
+{
+        int x = *(const int *) a, y = ((const struct iommu_group *) b)->number;
+
+        return (x > y) - (x < y);
+}
+
+const struct iommu_group *iommu_facts_find_group(const struct iommu_facts *f, int number)
+{
+        return f->n_groups == 0 ? NULL : bsearch(&number, f->groups, f->n_groups, sizeof(*f->groups), compare_number);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernel-live.h"
+
+#include <errno.h>
+
+#include "kcore.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+static const char *why_unread(int r)
+{
+        return r == -EACCES || r == -EPERM ? "the kernel's memory is shown to root only, and not under lockdown"
+               : r == -ENOENT || r == -ENXIO ? "/proc/kcore is not there, or does not have it"
+                                             : "/proc/kcore cannot be read";
+}
+
+static const char *why_no_symbol(int r)
+{
+        return r == -EACCES ? "the kernel's addresses are shown to root only" : "kallsyms cannot be read";
+}
+
+void kernel_live_layout(struct hook_place *place, struct kernel_symbols *symbols)
+{
+        (void) kernel_symbols_offset(symbols, "file_operations", "mmap", &place->mmap_offset);
+        (void) kernel_symbols_offset(symbols, "file_operations", "get_unmapped_area", &place->hook_offset);
+}
+
+/* Both members in one read. Returns 0, -ESTALE where the other one is not as it should be, or another error. */
+static int read_slot(const struct root *root, const struct hook_place *place, uint64_t *ret)
+{
+        const uint64_t first = place->mmap_offset < place->hook_offset ? place->mmap_offset : place->hook_offset;
+        const uint64_t last = place->mmap_offset ^ place->hook_offset ^ first;
+        uint8_t bytes[KCORE_MAX];
+        uint64_t mmap;
+        int r;
+
+        if (last - first > sizeof(bytes) - sizeof(mmap))
+                return -EBADMSG;
+        r = kcore_read(root, place->fops + first, bytes, last - first + sizeof(mmap));
+        if (r < 0)
+                return r;
+        memcpy(&mmap, bytes + (place->mmap_offset - first), sizeof(mmap));
+        if (mmap != place->mmap)
+                return -ESTALE;
+        memcpy(ret, bytes + (place->hook_offset - first), sizeof(*ret));
+        return 0;
+}
+
+/* NULL, or why vfio_device_fops cannot be found. */
+static const char *find_fops(struct kernel_symbols *symbols, struct hook_place *place)
+{
+        int r;
+
+        place->fops = place->mmap = place->hook = 0;
+        r = kernel_symbols_address(symbols, "vfio_device_fops_mmap", &place->mmap);
+        if (r < 0)
+                return r == -ENOENT ? "vfio is not loaded" : why_no_symbol(r);
+        r = kernel_symbols_address(symbols, "vfio_device_fops", &place->fops);
+        if (r < 0)
+                return r == -ENOENT ? "kallsyms has no data (CONFIG_KALLSYMS_ALL)" : why_no_symbol(r);
+        if (!place->mmap_offset || !place->hook_offset)
+                return "the layout of struct file_operations is unknown: the kernel exports no BTF";
+        return NULL;
+}
+
+static void set_names(char **function, char **module, char *new_function, char *new_module)
+{
+        free(*function);
+        free(*module);
+        *function = new_function;
+        *module = new_module;
+}
+
+void kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
+                      struct fact *hook, char **function, char **module)
+{
+        const bool vfio = exists_at(root->fd, "sys/module/vfio");
+        char *new_function = NULL, *new_module = NULL;
+        const char *why = NULL;
+        uint64_t value;
+        int r = -ESTALE;
+
+        if (place->fops && hook->value != FACT_UNKNOWN) {
+                r = read_slot(root, place, &value);
+                if (r >= 0 && value == place->hook)
+                        return;
+        } else if (hook->why && vfio == place->vfio) {
+                return; /* what kept it from being seen is still so */
+        }
+
+        place->vfio = vfio;
+        if (r < 0) {
+                why = find_fops(symbols, place);
+                r = why ? 0 : read_slot(root, place, &value);
+                if (r < 0)
+                        why = r == -ESTALE ? "what is at vfio_device_fops does not look like it" : why_unread(r);
+        }
+        if (why) {
+                *hook = fact_unknown(why);
+                set_names(function, module, NULL, NULL);
+                return;
+        }
+        if (value)
+                (void) kernel_symbols_at(symbols, value, &new_function, &new_module);
+        set_names(function, module, new_function, new_module);
+        place->hook = value;
+        *hook = fact_is(value, SOURCE_KCORE);
+}
+
+/* One instruction at `at` that tests bit 10 (VM_PFNMAP, 0x400), and no other, of a word. */
+static bool tests_pfnmap(const uint8_t *code, size_t size, size_t at)
+{
+        static const struct {
+                uint8_t size, bytes[6], masks[6];
+        } forms[] = {
+                {3, {0xf6, 0xc4, 0x04}, {0xff, 0xfc, 0xff}},       /* test $4, %ah %ch %dh %bh */
+                {3, {0x80, 0xe4, 0x04}, {0xff, 0xfc, 0xff}},       /* and $4, the same */
+                {4, {0xf6, 0x40, 0x21, 0x04}, {0xff, 0xf8, 0xff, 0xff}}, /* testb $4, 0x21(%reg): vm_flags is at 0x20 */
+                {5, {0xf6, 0x44, 0x24, 0x21, 0x04}, {0xff, 0xff, 0xff, 0xff, 0xff}}, /* the same of %r12 */
+                {4, {0x0f, 0xba, 0xe0, 0x0a}, {0xff, 0xff, 0xf8, 0xff}}, /* bt $10, %reg */
+                {5, {0xa9, 0x00, 0x04, 0x00, 0x00}, {0xff, 0xff, 0xff, 0xff, 0xff}}, /* test $0x400, %eax */
+                {6, {0xf7, 0xc0, 0x00, 0x04, 0x00, 0x00}, {0xff, 0xf8, 0xff, 0xff, 0xff, 0xff}}, /* the others */
+        };
+
+        const uint8_t *p = code + at;
+        bool rex = at > 0 && (p[-1] & 0xf0) == 0x40; /* makes low bytes of other registers out of %ah ... %bh */
+
+        for (size_t i = rex ? 2 : 0; i < ELEMENTSOF(forms); i++) {
+                size_t k = 0;
+
+                while (k < forms[i].size && at + k < size && (p[k] & forms[i].masks[k]) == forms[i].bytes[k])
+                        k++;
+                if (k == forms[i].size)
+                        return true;
+        }
+        return false;
+}
+
+struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *symbols)
+{
+        uint8_t code[KCORE_MAX];
+        uint64_t at, size;
+        int r;
+
+        r = kernel_symbols_address(symbols, "entry_SYSCALL_64", &at);
+        if (r < 0)
+                return fact_unknown(r == -ENOENT ? "the kernel's code is not read on this architecture"
+                                                 : why_no_symbol(r));
+        r = kernel_symbols_address(symbols, "__thp_vma_allowable_orders", &at);
+        if (r >= 0)
+                r = kernel_symbols_size(symbols, at, &size);
+        if (r < 0)
+                return fact_unknown(r == -ENOENT ? "the kernel's code for it has another name" : why_no_symbol(r));
+        if (size > sizeof(code))
+                size = sizeof(code);
+        r = kcore_read(root, at, code, size);
+        if (r < 0)
+                return fact_unknown(why_unread(r));
+
+        for (size_t i = 0; i < size; i++)
+                if (tests_pfnmap(code, size, i))
+                        return fact_is(true, SOURCE_KCORE);
+        return fact_unknown("the kernel's code does not show it");
+}

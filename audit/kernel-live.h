@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+
+#include "fact.h"
+#include "kernel-symbols.h"
+
+/* What only the memory of the running kernel tells (kcore.h). Needs root. */
+
+/* The names that these ask for, for kernel_symbols_open(). "vfio_device_fops" finds "vfio_device_fops_mmap" too. */
+#define KERNEL_LIVE_SYMBOLS "vfio_device_fops", "__thp_vma_allowable_orders", "entry_SYSCALL_64"
+
+/* Where the hook was found, so that it is found again without a search through kallsyms. */
+struct hook_place {
+        uint64_t mmap_offset, hook_offset; /* of two members of struct file_operations, in bytes; 0 where unknown, for
+                                            * at 0 is `owner` */
+        uint64_t fops, mmap; /* the addresses of vfio_device_fops and of vfio_device_fops_mmap(), or 0 */
+        uint64_t hook;       /* what the slot held */
+        bool vfio;           /* whether there was /sys/module/vfio */
+};
+
+/* struct file_operations is laid out in BTF. */
+void kernel_live_layout(struct hook_place *place, struct kernel_symbols *symbols);
+
+/* What is in the slot get_unmapped_area of vfio_device_fops: reads *hook, whether it is filled, *function and *module,
+ * whose function that is; NULL where the slot is empty or leads to no symbol, *module also where it is the kernel's
+ * own. What is read is believed only if `mmap`, next to it, is vfio_device_fops_mmap().
+ *
+ * Can be called again with what it left there: what has not changed is left alone. The caller frees both strings. */
+void kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
+                      struct fact *hook, char **function, char **module);
+
+/* Yes where the code that decides about huge pages, __thp_vma_allowable_orders(), tests for VM_PFNMAP by itself, as
+ * only the exemption of device memory does (vma_file_bypass_thp_tuneables(), inlined; 7.2). Elsewhere that flag is
+ * one of a mask. x86-64 only. Never no: a compiler has many ways. */
+struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *symbols);

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-daemon.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "util/file.h"
+#include "util/macro.h"
+
+#define USER_HZ 100 /* in which /proc counts, proc_pid_stat(5); the same on every architecture that has VFIO */
+
+static const struct {
+        const char *command, *pid_file, *unit;
+} daemons[] = {
+        {"virtqemud", "run/virtqemud.pid", "virtqemud.service"},
+        {"libvirtd", "run/libvirtd.pid", "libvirtd.service"},
+};
+
+/* Which of the daemons that process is, or -1. */
+static int identify(const struct root *root, uint64_t pid)
+{
+        char path[sizeof("proc//comm") + 20];
+        _cleanup_free_ char *command = NULL;
+
+        snprintf(path, sizeof(path), "proc/%" PRIu64 "/comm", pid);
+        if (pid == 0 || pid > INT32_MAX || read_line_at(root->fd, path, &command) < 0)
+                return -1;
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
+                if (streq(command, daemons[i].command))
+                        return (int) i;
+        return -1;
+}
+
+static int find(const struct root *root, pid_t *ret)
+{
+        _cleanup_(names_done) struct names names = {};
+        uint64_t pid;
+        int which;
+
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
+                if (read_u64_at(root->fd, daemons[i].pid_file, 10, &pid) >= 0 && (which = identify(root, pid)) >= 0) {
+                        *ret = (pid_t) pid;
+                        return which;
+                }
+        if (list_dir_at(root->fd, "proc", &names) < 0)
+                return -1;
+        for (size_t i = 0; i < names.n; i++)
+                if (isdigit((unsigned char) *names.names[i]) && parse_u64(names.names[i], 10, &pid) >= 0 &&
+                    (which = identify(root, pid)) >= 0) {
+                        *ret = (pid_t) pid;
+                        return which;
+                }
+        return -1;
+}
+
+static uint64_t boot_usec(const struct root *root)
+{
+        static const char *const words[] = {"btime ", NULL};
+        _cleanup_free_ char *text = NULL;
+        uint64_t seconds;
+
+        return grep_file_at(root->fd, "proc/stat", words, &text) >= 0 && sscanf(text, "btime %" SCNu64, &seconds) == 1 ?
+                seconds * USEC_PER_SEC : 0;
+}
+
+/* Field 22; the fields stand behind the command's name in parentheses. The time of the boot is cut to a second, so that
+ * the result is never later than the truth. */
+static uint64_t start_usec(const struct root *root, pid_t pid)
+{
+        char path[sizeof("proc//stat") + 10];
+        _cleanup_free_ char *stat = NULL;
+        uint64_t ticks, boot = boot_usec(root);
+        const char *rest;
+
+        snprintf(path, sizeof(path), "proc/%d/stat", pid);
+        if (!boot || read_line_at(root->fd, path, &stat) < 0 || !(rest = strrchr(stat, ')')) ||
+            sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
+                   &ticks) != 1)
+                return 0;
+        return boot + ticks * (USEC_PER_SEC / USER_HZ);
+}
+
+static struct fact read_thp(const struct root *root, pid_t pid)
+{
+        static const char *const words[] = {"THP_enabled:", NULL};
+        char path[sizeof("proc//status") + 10];
+        _cleanup_free_ char *text = NULL;
+        int enabled;
+
+        snprintf(path, sizeof(path), "proc/%d/status", pid);
+        if (grep_file_at(root->fd, path, words, &text) < 0 || sscanf(text, "THP_enabled: %d", &enabled) != 1)
+                return fact_unknown("the kernel shows no THP_enabled of libvirt's daemon");
+        return fact_is(enabled, SOURCE_PROC);
+}
+
+void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
+{
+        pid_t pid = 0;
+        int which = find(root, &pid);
+
+        if (which < 0) {
+                /* with hidepid= others' processes are not even listed */
+                l->running = exists_at(root->fd, "proc/1/comm") ? fact_is(false, SOURCE_PROC) :
+                                                                  fact_unknown("the processes of others cannot be seen");
+                l->thp = fact_unknown("libvirt's daemon does not run");
+                return;
+        }
+        l->running = fact_is(true, SOURCE_PROC);
+        l->pid = pid;
+        l->unit = daemons[which].unit;
+        l->start_usec = start_usec(root, pid);
+        l->thp = read_thp(root, pid);
+}
+
+struct state {
+        int error;     /* 0: what follows is known; -ENOENT, -EACCES; -ENODATA: there, and no more is known */
+        unsigned mode; /* st_mode */
+        unsigned uid;
+        uint64_t changed_usec; /* st_ctim */
+};
+
+/* Who owns a file, and since when, is of no copy of it: a recorded host has it as an answer. */
+static struct state state_of(const struct root *root, const char *path)
+{
+        char question[512], answer[64];
+        _cleanup_free_ char *recorded = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        struct state s = {};
+        struct stat st;
+
+        snprintf(question, sizeof(question), "stat %s", path);
+        recorded = root_answer(root, question);
+        if (recorded) {
+                if (sscanf(recorded, "%o %u %" SCNu64, &s.mode, &s.uid, &s.changed_usec) != 3)
+                        s.error = -ENODATA;
+                return s;
+        }
+        fd = open_at(root->fd, path, O_PATH);
+        if (fd < 0)
+                return (struct state) {.error = fd};
+        if (!root->live || fstat(fd, &st) < 0)
+                return (struct state) {.error = -ENODATA};
+        s.mode = st.st_mode;
+        s.uid = st.st_uid;
+        s.changed_usec = (uint64_t) st.st_ctim.tv_sec * USEC_PER_SEC + (uint64_t) st.st_ctim.tv_nsec / 1000;
+        snprintf(answer, sizeof(answer), "%o %u %" PRIu64, s.mode, s.uid, s.changed_usec);
+        root_note(root, question, answer);
+        return s;
+}
+
+static bool is_hook(const struct state *s)
+{
+        return s->error == 0 && S_ISREG(s->mode) && s->mode & 0111;
+}
+
+static struct fact judge_hook(const struct state *s)
+{
+        struct fact f = fact_is(false, SOURCE_FILE);
+
+        if (s->error == -ENOENT || s->error == -ENOTDIR)
+                f.why = "it is not there";
+        else if (s->error == -ENODATA)
+                f = fact_unknown("it is there; its mode is not recorded");
+        else if (s->error < 0)
+                f = fact_unknown("the directory of libvirt's hooks may not be looked into");
+        else if (!S_ISREG(s->mode))
+                f.why = "it is no regular file";
+        else if (!(s->mode & 0111))
+                f.why = "it is not executable";
+        else if (s->uid != 0 || s->mode & 022)
+                f = fact_unknown("it is not root's alone: nobody knows what it does");
+        else
+                f.value = FACT_YES;
+        return f;
+}
+
+/* libvirt remembers only whether there was any hook for QEMU guests: then it looks for all of them at each call. */
+static bool had_another(const struct root *root, uint64_t since_usec)
+{
+        _cleanup_(names_done) struct names names = {};
+        struct state site = state_of(root, LIBVIRT_SITE_HOOK);
+
+        if (is_hook(&site) && site.changed_usec < since_usec)
+                return true;
+        if (list_dir_at(root->fd, LIBVIRT_HOOKS, &names) < 0)
+                return false;
+        for (size_t i = 0; i < names.n; i++) {
+                char path[sizeof(LIBVIRT_HOOKS "/") + 256];
+                struct state s;
+
+                snprintf(path, sizeof(path), LIBVIRT_HOOKS "/%s", names.names[i]);
+                s = state_of(root, path);
+                if (is_hook(&s) && s.changed_usec < since_usec)
+                        return true;
+        }
+        return false;
+}
+
+static struct fact judge_seen(const struct libvirt_facts *l, const struct root *root, const struct state *hook)
+{
+        struct fact f = fact_is(true, SOURCE_PROC);
+
+        if (l->hook_installed.value == FACT_NO)
+                return (struct fact) {.value = FACT_NO, .source = SOURCE_FILE, .why = l->hook_installed.why};
+        if (l->running.value == FACT_NO)
+                f.why = "libvirt's daemon does not run: it looks for hooks when it starts";
+        else if (l->running.value == FACT_UNKNOWN)
+                f = fact_unknown("whether libvirt's daemon runs cannot be seen");
+        else if (!l->start_usec)
+                f = fact_unknown("when libvirt's daemon started cannot be seen");
+        else if (hook->error == 0 && hook->changed_usec < l->start_usec)
+                f.why = "libvirt's daemon started after it was installed";
+        else if (had_another(root, l->start_usec))
+                f.why = "libvirt's daemon had another hook when it started, so that it looks for all at each call";
+        else
+                f = fact_unknown("libvirt's daemon started before it was installed, and looks for hooks only when it "
+                                 "starts or is reloaded");
+        return f;
+}
+
+void libvirt_hook_read(struct libvirt_facts *l, const struct root *root)
+{
+        struct state hook = state_of(root, LIBVIRT_HOOK), site = state_of(root, LIBVIRT_SITE_HOOK);
+
+        l->hook_installed = judge_hook(&hook);
+        l->site_hook = judge_hook(&site);
+        if (is_hook(&site)) /* whoever's it is */
+                l->site_hook = fact_is(true, SOURCE_FILE);
+        l->hook_seen = judge_seen(l, root, &hook);
+}

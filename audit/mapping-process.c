@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mapping-process.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "util/file.h"
+#include "util/macro.h"
+
+/* One table of 4 KiB holds the entries of 2 MiB of 4 KiB pages (x86, and arm64 with such pages). */
+#define TABLE KIB(4)
+#define TABLE_COVERS MIB(2)
+#define TABLES(bytes) ((bytes) / TABLE_COVERS)
+
+/* Counters of resident pages lag behind by what each CPU keeps to itself (mm/percpu_counter.c). */
+#define COUNTER_SLACK MIB(512)
+
+struct memory {
+        uint64_t page_tables; /* VmPTE */
+        uint64_t anonymous;   /* RssAnon and VmSwap: each 2 MiB has its table, since huge pages keep one in store */
+        uint64_t hugetlb;     /* HugetlbPages: have no table */
+        int thp;              /* THP_enabled, or -1 */
+        bool complete;        /* all of the above was there */
+};
+
+static bool status_kib(const char *status, const char *key, uint64_t *ret)
+{
+        const char *p = strstr(status, key);
+
+        if (!p || (p > status && p[-1] != '\n') || sscanf(p + strlen(key), " %" SCNu64 " kB", ret) != 1 ||
+            *ret > UINT64_MAX >> 11)
+                return false;
+        *ret <<= 10;
+        return true;
+}
+
+static void read_memory(int fd, struct memory *m)
+{
+        static const char *const words[] = {"VmPTE:", "RssAnon:", "VmSwap:", "HugetlbPages:", "THP_enabled:", NULL};
+        _cleanup_free_ char *status = NULL;
+        uint64_t swap;
+        const char *thp;
+
+        *m = (struct memory) {.thp = -1};
+        if (grep_file_at(fd, "status", words, &status) < 0)
+                return;
+        thp = strstr(status, "THP_enabled:\t");
+        if (thp)
+                m->thp = thp[strlen("THP_enabled:\t")] == '1';
+        if (!status_kib(status, "VmPTE:", &m->page_tables))
+                return;
+        m->complete = status_kib(status, "RssAnon:", &m->anonymous) && status_kib(status, "VmSwap:", &swap);
+        if (m->complete)
+                m->anonymous += swap;
+        if (!status_kib(status, "HugetlbPages:", &m->hugetlb))
+                m->hugetlb = 0; /* a kernel without them */
+}
+
+/* How many tables the process can have at most besides those of VFIO mappings' 4 KiB pages: one for each 2 MiB that
+ * anything else has addresses in, and of the levels above one for each GiB and each 512 GiB of all. Counted line by
+ * line, and kept as an answer: a recorded host needs not the names of all that a process maps. */
+struct counter {
+        uint64_t tables;
+        uint64_t next[3]; /* of each level, the first range not counted yet */
+        char line[160];   /* its beginning */
+        size_t n;
+};
+
+static void count_level(struct counter *c, unsigned level, uint64_t start, uint64_t end)
+{
+        uint64_t first = start / TABLE_COVERS >> 9 * level, last = (end - 1) / TABLE_COVERS >> 9 * level;
+
+        if (first < c->next[level])
+                first = c->next[level];
+        if (last < first)
+                return;
+        c->tables += last - first + 1;
+        c->next[level] = last + 1;
+}
+
+static void count_line(struct counter *c)
+{
+        uint64_t start, end;
+        struct mapping m;
+
+        c->line[c->n] = '\0';
+        c->n = 0;
+        if (sscanf(c->line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2 || end <= start)
+                return;
+        for (unsigned level = mapping_parse(c->line, &m) ? 1 : 0; level < 3; level++)
+                count_level(c, level, start, end);
+}
+
+static int count_others(int fd, uint64_t *ret)
+{
+        _cleanup_close_ int maps = openat(fd, "maps", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        struct counter c = {};
+        char buffer[16384];
+        ssize_t n;
+
+        if (maps < 0)
+                return -errno;
+        while ((n = read(maps, buffer, sizeof(buffer))) > 0)
+                for (ssize_t i = 0; i < n; i++)
+                        if (buffer[i] == '\n')
+                                count_line(&c);
+                        else if (c.n < sizeof(c.line) - 1)
+                                c.line[c.n++] = buffer[i];
+        if (n < 0)
+                return -errno;
+        *ret = c.tables;
+        return 0;
+}
+
+static bool other_tables(const struct root *root, int fd, pid_t pid, uint64_t *ret)
+{
+        char question[64], answer[32];
+        _cleanup_free_ char *recorded = NULL;
+
+        snprintf(question, sizeof(question), "page-tables-elsewhere %d", pid);
+        recorded = root_answer(root, question);
+        if (recorded)
+                return parse_u64(recorded, 10, ret) >= 0;
+        if (count_others(fd, ret) < 0)
+                return false;
+        snprintf(answer, sizeof(answer), "%" PRIu64, *ret);
+        root_note(root, question, answer);
+        return true;
+}
+
+/* 4 KiB pages, as everything here supposes? */
+static bool has_small_pages(const struct root *root)
+{
+        _cleanup_free_ char *recorded = root_answer(root, "page-size");
+        char answer[32];
+
+        if (!root->live)
+                return recorded && streq(recorded, "4096");
+        snprintf(answer, sizeof(answer), "%ld", sysconf(_SC_PAGESIZE));
+        root_note(root, "page-size", answer);
+        return streq(answer, "4096");
+}
+
+static uint64_t subtract(uint64_t a, uint64_t b)
+{
+        return a > b ? a - b : 0;
+}
+
+/* Bounds what of the process's mappings is on 4 KiB pages, by the tables that they can and must have. */
+static void bound(struct mapping_process *p, const struct memory *m, uint64_t others)
+{
+        uint64_t have = p->page_tables / TABLE;
+        uint64_t elsewhere_max = subtract(others, TABLES(m->hugetlb));
+        uint64_t elsewhere_min = TABLES(subtract(m->anonymous, COUNTER_SLACK));
+
+        p->small_min = subtract(have, elsewhere_max) * TABLE_COVERS;
+        p->small_max = subtract(have, elsewhere_min) * TABLE_COVERS;
+        if (p->small_min > p->mapped)
+                p->small_min = p->mapped;
+        if (p->small_max > p->mapped)
+                p->small_max = p->mapped;
+}
+
+static struct fact judge(const struct mapping_process *p)
+{
+        struct fact f = {.source = SOURCE_PROC};
+
+        if (p->mapped < MIB(4))
+                return fact_unknown("too little is mapped to be told by page tables");
+        if (p->small_min >= p->mapped / 2) {
+                f.value = FACT_NO;
+                f.why = "more page tables than everything else in the process can have";
+        } else if (p->small_max < p->mapped / 8) {
+                f.value = FACT_YES;
+                f.why = "page tables too few for 4 KiB pages; what nobody has touched yet needs none";
+        } else {
+                f = fact_unknown("the page tables can be the BARs' or those of the guest's memory");
+        }
+        return f;
+}
+
+static void read_exe(struct mapping_process *p, int fd)
+{
+        static const char deleted[] = " (deleted)";
+        size_t n;
+
+        if (read_link_at(fd, "exe", &p->exe) < 0)
+                return;
+        n = strlen(p->exe);
+        p->exe_deleted = n > strlen(deleted) && streq(p->exe + n - strlen(deleted), deleted);
+        if (p->exe_deleted)
+                p->exe[n - strlen(deleted)] = '\0';
+}
+
+int mapping_process_read(struct mapping_process *p, const struct root *root, int fd, pid_t pid,
+                         const struct mapping *mappings, size_t n)
+{
+        struct memory m;
+        uint64_t others;
+
+        p->pid = pid;
+        (void) read_line_at(fd, "comm", &p->command);
+        read_exe(p, fd);
+        for (size_t i = 0; i < n; i++)
+                p->mapped += mappings[i].size;
+
+        read_memory(fd, &m);
+        p->page_tables = m.page_tables;
+        p->small_max = p->mapped;
+        p->thp = m.thp < 0 ? fact_unknown("the kernel shows no THP_enabled") : fact_is(m.thp, SOURCE_PROC);
+        if (!m.page_tables || !m.complete)
+                p->huge = fact_unknown("the size of its page tables cannot be read");
+        else if (!has_small_pages(root))
+                p->huge = fact_unknown("page tables tell it only where pages have 4 KiB");
+        else if (!other_tables(root, fd, pid, &others))
+                p->huge = fact_unknown("the process's mappings cannot be read");
+        else {
+                bound(p, &m, others);
+                p->huge = judge(p);
+        }
+        return 0;
+}

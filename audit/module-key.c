@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "module-key.h"
+
+#include <ctype.h>
+
+#include "util/file.h"
+#include "util/macro.h"
+
+#define ID_MAX 64 /* bytes of a key's identifier */
+
+static const char *const certificates[] = {
+        "var/lib/dkms/mok.pub",                /* dkms, Debian */
+        "var/lib/shim-signed/mok/MOK.der",     /* Ubuntu */
+        "etc/pki/akmods/certs/public_key.der", /* Fedora */
+};
+
+/* "4B:C3:..." or "4bc3...", up to what is no hex. Returns the number of bytes, 0 where there are none or too many. */
+static size_t parse_id(const char *s, uint8_t id[static ID_MAX])
+{
+        size_t n = 0;
+
+        while (isxdigit((unsigned char) s[0]) && isxdigit((unsigned char) s[1]) && n < ID_MAX) {
+                (void) sscanf(s, "%2hhx", &id[n++]);
+                s += 2;
+                if (*s == ':' && isxdigit((unsigned char) s[1]))
+                        s++;
+        }
+        return isxdigit((unsigned char) *s) ? 0 : n;
+}
+
+/* One line of /proc/keys: where its subject starts, and its identifier. */
+static bool parse_key(const char *line, const char **subject, uint8_t id[static ID_MAX], size_t *n)
+{
+        const char *type = strstr(line, " asymmetri "), *end = strstr(line, ": X509.");
+        const char *colon = NULL;
+
+        if (!type || !end)
+                return false;
+        *subject = type + strlen(" asymmetri ");
+        for (const char *p = *subject; p < end; p++)
+                if (p[0] == ':' && p[1] == ' ')
+                        colon = p;
+        if (!colon)
+                return false;
+        *n = parse_id(colon + 2, id);
+        return *n > 0;
+}
+
+/* A certificate as DER holds the serial number as an INTEGER (0x02), the key's identifier as an OCTET STRING (0x04);
+ * both are long random numbers, so that finding them is proof enough. */
+static bool holds(const char *der, size_t size, uint8_t tag, const uint8_t id[], size_t n)
+{
+        uint8_t wanted[ID_MAX + 2] = {tag, (uint8_t) n};
+
+        memcpy(wanted + 2, id, n);
+        return memmem(der, size, wanted, n + 2);
+}
+
+struct search {
+        uint8_t serial[ID_MAX];
+        size_t n_serial;
+        const char *signer;
+        char *der; /* the certificate with that serial number, if it was found */
+        size_t der_size;
+        bool any, named; /* any key at all; one with the signer's name */
+};
+
+static void find_certificate(struct search *s, const struct root *root)
+{
+        for (size_t i = 0; i < ELEMENTSOF(certificates) && s->n_serial >= 8; i++) {
+                _cleanup_free_ char *der = NULL;
+                size_t size;
+
+                if (read_file_at(root->fd, certificates[i], 65536, &der, &size) < 0 ||
+                    !holds(der, size, 0x02, s->serial, s->n_serial))
+                        continue;
+                s->der = TAKE_PTR(der);
+                s->der_size = size;
+                return;
+        }
+}
+
+static bool is_key(struct search *s, const char *line)
+{
+        uint8_t id[ID_MAX];
+        const char *subject, *found;
+        size_t n;
+
+        if (!parse_key(line, &subject, id, &n))
+                return false;
+        s->any = true;
+        found = *s->signer ? strstr(subject, s->signer) : NULL;
+        s->named |= found && found < strstr(line, ": X509.");
+        if (n == s->n_serial && memcmp(id, s->serial, n) == 0)
+                return true;
+        return s->der && n >= 8 && holds(s->der, s->der_size, 0x04, id, n);
+}
+
+struct fact module_key_enrolled(const struct root *root, const char *sig_key, const char *signer)
+{
+        struct search s = {.signer = signer};
+        _cleanup_free_ char *keys = NULL, *der = NULL;
+        char *save = NULL;
+        bool found = false;
+
+        s.n_serial = parse_id(sig_key, s.serial);
+        if (s.n_serial == 0)
+                return fact_unknown("the module does not name its key");
+        if (grep_file_at(root->fd, "proc/keys", (const char *const[]) {" asymmetri ", NULL}, &keys) < 0)
+                return fact_unknown("/proc/keys cannot be read");
+        find_certificate(&s, root);
+        der = s.der;
+        for (char *line = strtok_r(keys, "\n", &save); line && !found; line = strtok_r(NULL, "\n", &save))
+                found = is_key(&s, line);
+
+        if (found)
+                return fact_is(true, SOURCE_PROC);
+        if (!s.any)
+                return fact_unknown("the kernel shows its keys to root only");
+        if (s.named && !s.der)
+                return fact_unknown("a key of the signer's name is enrolled; its certificate, to tell whether it is the "
+                                    "same, was not found");
+        return fact_is(false, SOURCE_PROC);
+}

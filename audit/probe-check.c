@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "probe-check.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+
+#include "util/file.h"
+#include "util/macro.h"
+
+struct check {
+        const struct host *host;
+        const struct device *device;
+        const char *bdf;
+        char *line;
+};
+
+/* Returns the obstacle with its sentence, or -ENOMEM. */
+static _printf_(3, 4) int obstacle(struct check *c, enum probe_obstacle what, const char *format, ...)
+{
+        va_list args;
+        int r;
+
+        va_start(args, format);
+        r = vasprintf(&c->line, format, args);
+        va_end(args);
+        if (r < 0) {
+                c->line = NULL;
+                return -ENOMEM;
+        }
+        /* Processes and guests choose their names. */
+        for (char *s = c->line; *s; s++)
+                if (iscntrl((unsigned char) *s))
+                        *s = '?';
+        return (int) what;
+}
+
+int probe_cdev(const struct root *root, const char *bdf)
+{
+        struct names names = {};
+        char path[64];
+        int cdev = -1;
+
+        snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/vfio-dev", bdf);
+        if (list_dir_at(root->fd, path, &names) < 0)
+                return -1;
+        for (size_t i = 0; i < names.n && cdev < 0; i++) {
+                const char *number = startswith(names.names[i], "vfio");
+                uint64_t v;
+
+                if (number && parse_u64(number, 10, &v) >= 0 && v <= INT32_MAX)
+                        cdev = (int) v;
+        }
+        names_done(&names);
+        return cdev;
+}
+
+static int check_iommu(struct check *c)
+{
+        const struct device *d = c->device;
+
+        if (c->host->iommu.at_work.value == FACT_NO)
+                return obstacle(c, PROBE_NO_IOMMU,
+                                "%s cannot be opened: no IOMMU is at work on this host; switch it on in the firmware "
+                                "(VT-d, AMD-Vi, SMMU) and, for Intel, with intel_iommu=on on the kernel's command line",
+                                c->bdf);
+        if (device_is_bridge(d))
+                return obstacle(c, PROBE_NO_IOMMU, "%s is a bridge, which never goes to a guest; name a device behind it",
+                                c->bdf);
+        if (d->group < 0)
+                return obstacle(c, PROBE_NO_IOMMU,
+                                "%s is in no IOMMU group, so that VFIO cannot open it; the host's IOMMU does not cover it",
+                                c->bdf);
+        return PROBE_FREE;
+}
+
+static const struct libvirt_guest *find_guest(const struct host *h, const char *bdf, bool running)
+{
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const struct libvirt_guest *g = &h->libvirt.guests[i];
+
+                for (size_t k = 0; g->running == running && k < g->xml.n_hostdevs; k++)
+                        if (streq(g->xml.hostdevs[k].bdf, bdf))
+                                return g;
+        }
+        return NULL;
+}
+
+static int check_guests(struct check *c)
+{
+        const struct libvirt_guest *guest = find_guest(c->host, c->bdf, true);
+
+        if (!guest)
+                return PROBE_FREE;
+        return obstacle(c, PROBE_GUEST_RUNS, "%s is in the guest %s, which runs; shut that down first (virsh shutdown %s)",
+                        c->bdf, guest->xml.name ?: "?", guest->xml.name ?: "?");
+}
+
+static int check_uses(struct check *c)
+{
+        const struct device_use *uses;
+        size_t n;
+
+        uses = device_uses_find(&c->host->uses, c->bdf, &n);
+        if (!uses)
+                return PROBE_FREE;
+        /* A reset takes them away from whoever has them. */
+        if (uses[0].kind == USE_VFS)
+                return obstacle(c, PROBE_IN_USE,
+                                "%s has %s, which a reset would remove; remove them first (echo 0 "
+                                ">/sys/bus/pci/devices/%s/sriov_numvfs), or probe one of them",
+                                c->bdf, uses[0].what, c->bdf);
+        return obstacle(c, PROBE_IN_USE, "%s is in use by this host: %s (%s); free it first", c->bdf, uses[0].what,
+                        use_kind_to_string(uses[0].kind));
+}
+
+static int check_holders(struct check *c)
+{
+        const struct mapping_facts *m = &c->host->mappings;
+        int cdev = probe_cdev(c->host->root, c->bdf);
+
+        for (size_t i = 0; i < m->n_holders; i++) {
+                const struct vfio_holder *v = &m->holders[i];
+
+                if (v->group >= 0 && v->group == c->device->group)
+                        return obstacle(c, PROBE_HELD, "%s cannot be opened: its IOMMU group %d is held open by %s (process %d); end that first",
+                                        c->bdf, v->group, v->command ?: "?", v->pid);
+                if (v->cdev >= 0 && v->cdev == cdev)
+                        return obstacle(c, PROBE_HELD, "%s cannot be opened: its device vfio%d is held open by %s (process %d); end that first",
+                                        c->bdf, cdev, v->command ?: "?", v->pid);
+        }
+        for (size_t i = 0; i < m->n_mappings; i++)
+                if (streq(m->mappings[i].bdf, c->bdf))
+                        return obstacle(c, PROBE_HELD, "%s is mapped by %s (process %d); end that first", c->bdf,
+                                        m->mappings[i].command ?: "?", m->mappings[i].pid);
+        return PROBE_FREE;
+}
+
+/* How that function gets bound to VFIO. libvirt picks the best driver; by hand vfio-pci fits every device. */
+static char *how_to_bind(const struct check *c, const struct device *d)
+{
+        char *text, name[sizeof(bdf_t)];
+        int r;
+
+        if (c->host->libvirt.installed.value == FACT_YES) {
+                snprintf(name, sizeof(name), "%s", d->bdf);
+                for (char *s = name; *s; s++)
+                        if (*s == ':' || *s == '.')
+                                *s = '_';
+                r = asprintf(&text, "virsh nodedev-detach pci_%s", name);
+        } else if (d->driver) {
+                r = asprintf(&text,
+                             "cd /sys/bus/pci/devices/%s && echo vfio-pci >driver_override && echo %s >driver/unbind && "
+                             "echo %s >/sys/bus/pci/drivers_probe",
+                             d->bdf, d->bdf, d->bdf);
+        } else {
+                r = asprintf(&text,
+                             "echo vfio-pci >/sys/bus/pci/devices/%s/driver_override && echo %s >/sys/bus/pci/drivers_probe",
+                             d->bdf, d->bdf);
+        }
+        return r < 0 ? NULL : text;
+}
+
+static int check_driver(struct check *c)
+{
+        _cleanup_free_ char *bind = NULL;
+
+        if (c->device->driver_is_vfio)
+                return PROBE_FREE;
+        bind = how_to_bind(c, c->device);
+        if (!bind)
+                return -ENOMEM;
+        if (!c->device->driver)
+                return obstacle(c, PROBE_NOT_BOUND, "%s is bound to no driver; bind it to VFIO: %s", c->bdf, bind);
+        return obstacle(c, PROBE_NOT_BOUND, "%s is bound to %s; bind it to VFIO: %s", c->bdf, c->device->driver, bind);
+}
+
+static int check_group(struct check *c)
+{
+        const struct iommu_group *g = iommu_facts_find_group(&c->host->iommu, c->device->group);
+        const struct device_use *uses;
+        _cleanup_free_ char *bind = NULL;
+        size_t n;
+
+        if (!g || g->viable.value != FACT_NO || !g->culprit)
+                return PROBE_FREE;
+        uses = device_uses_find(&c->host->uses, g->culprit->bdf, &n);
+        if (uses)
+                return obstacle(c, PROBE_NOT_VIABLE,
+                                "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s and in use by this host: %s (%s)",
+                                c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", uses[0].what,
+                                use_kind_to_string(uses[0].kind));
+        bind = how_to_bind(c, g->culprit);
+        if (!bind)
+                return -ENOMEM;
+        return obstacle(c, PROBE_NOT_VIABLE,
+                        "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s; bind that to VFIO as well: %s",
+                        c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", bind);
+}
+
+static int check_defined(struct check *c)
+{
+        const struct libvirt_guest *guest = find_guest(c->host, c->bdf, false);
+
+        if (!guest)
+                return PROBE_FREE;
+        return obstacle(c, PROBE_DEFINED,
+                        "%s is a device of the guest %s, which does not run now; if it is started meanwhile, the start fails",
+                        c->bdf, guest->xml.name ?: "?");
+}
+
+int probe_check(const struct host *h, const char *bdf, bool root, char **ret_line)
+{
+        /* What is used is told before what is not bound: nobody shall unbind what is used. */
+        static int (*const checks[])(struct check *) = {
+                check_iommu, check_guests, check_holders, check_uses, check_driver, check_group, check_defined,
+        };
+        struct check c = {.host = h, .bdf = bdf, .device = device_facts_find(&h->devices, bdf)};
+        int r = PROBE_FREE;
+
+        if (!c.device)
+                r = obstacle(&c, PROBE_NO_FUNCTION, "there is no PCI function '%s' on this host; vfioalignctl devices lists them", bdf);
+        else if (!root)
+                r = obstacle(&c, PROBE_NOT_ROOT, "%s can only be opened by root; run this as root", bdf);
+        for (size_t i = 0; i < ELEMENTSOF(checks) && r == PROBE_FREE; i++)
+                r = checks[i](&c);
+        if (r >= 0)
+                *ret_line = c.line;
+        return r;
+}

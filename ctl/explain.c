@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl.h"
+#include "snapshot.h"
+#include "util/file.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+/* A number with an optional suffix K, M or G. */
+static int parse_bytes(const char *s, size_t n, uint64_t *ret)
+{
+        static const char suffixes[] = "KMG";
+        char text[32];
+        const char *suffix;
+        uint64_t v;
+        int shift = 0;
+
+        if (n == 0 || n >= sizeof(text))
+                return -EINVAL;
+        snprintf(text, sizeof(text), "%.*s", (int) n, s);
+        suffix = strchr(suffixes, text[n - 1]);
+        if (suffix) {
+                shift = 10 * (int) (suffix - suffixes + 1);
+                text[n - 1] = '\0';
+        }
+        if (parse_u64(text, 0, &v) < 0 || v > UINT64_MAX >> shift)
+                return -EINVAL;
+        *ret = v << shift;
+        return 0;
+}
+
+/* BAR:OFFSET+LENGTH, in the BAR of the device, and in whole pages. */
+static int parse_area(const char *s, const struct snapshot *snapshot, const struct device *d, struct area *ret)
+{
+        uint64_t page = snapshot->host.kernel.page_size, index;
+        size_t colon = strcspn(s, ":"), plus = strcspn(s, "+");
+        struct area a = {};
+
+        if (!s[colon] || !s[plus] || colon > plus || parse_bytes(s, colon, &index) < 0 ||
+            parse_bytes(s + colon + 1, plus - colon - 1, &a.offset) < 0 ||
+            parse_bytes(s + plus + 1, strlen(s + plus + 1), &a.size) < 0) {
+                fprintf(stderr, "vfioalignctl: --area %s: wanted BAR:OFFSET+LENGTH, as 2:512M+1G\n", s);
+                return -EINVAL;
+        }
+        for (size_t i = 0; i < d->n_bars; i++)
+                if (d->bars[i].index == index)
+                        a.region_size = d->bars[i].size;
+        if (a.region_size == 0 || a.offset % page || a.size % page || a.size == 0 || a.offset >= a.region_size ||
+            a.size > a.region_size - a.offset) {
+                fprintf(stderr, "vfioalignctl: --area %s: no whole pages of a BAR of %s\n", s, d->bdf);
+                return -EINVAL;
+        }
+        *ret = a;
+        return 0;
+}
+
+static void print(json_object *o, bool json, json_object *head, void (*explain)(json_object *, json_object *, FILE *))
+{
+        if (json)
+                report_print_json(o, stdout);
+        else
+                explain(head, o, stdout);
+}
+
+static int explain_device(const struct snapshot *s, json_object *head, const struct device *d, const struct options *o)
+{
+        struct devices devices;
+        json_object *device;
+        struct area area;
+
+        if (o->area) {
+                json_object *answer = json_object_new_object();
+
+                if (parse_area(o->area, s, d, &area) < 0)
+                        return CTL_USAGE;
+                json_object_object_add(answer, "placements", report_placements(&s->host, &area));
+                if (o->json)
+                        report_print_json(answer, stdout);
+                else
+                        report_explain_area(head, json_object_object_get(answer, "placements"), stdout);
+                json_object_put(answer);
+                return CTL_OK;
+        }
+        devices_open(&devices, &s->host);
+        device = devices_get(&devices, (size_t) (d - s->host.devices.devices));
+        print(device, o->json, head, report_explain_device);
+        json_object_put(device);
+        devices_close(&devices);
+        return CTL_OK;
+}
+
+static int explain_finding(json_object *head, enum finding_id id, const struct options *o)
+{
+        json_object *findings = json_object_object_get(head, "findings"), *found = json_object_new_array();
+
+        for (size_t i = 0; i < json_object_array_length(findings); i++) {
+                json_object *f = json_object_array_get_idx(findings, i);
+
+                if (streq(json_object_get_string(json_object_object_get(f, "id")), finding_to_string(id)))
+                        json_object_array_add(found, json_object_get(f));
+        }
+        if (o->json)
+                report_print_json(found, stdout);
+        else
+                report_explain_finding(head, id, stdout);
+        json_object_put(found);
+        return CTL_OK;
+}
+
+static int explain(const struct snapshot *s, json_object *head, const char *what, const struct options *o)
+{
+        enum finding_id id = finding_from_string(what);
+        json_object *guests = json_object_object_get(head, "guests");
+        const struct device *d = NULL;
+        bdf_t bdf;
+
+        if (bdf_parse(what, bdf) >= 0)
+                d = device_facts_find(&s->host.devices, bdf);
+        if (d)
+                return explain_device(s, head, d, o);
+        if (id >= 0)
+                return explain_finding(head, id, o);
+        for (size_t i = 0; i < json_object_array_length(guests); i++) {
+                json_object *g = json_object_array_get_idx(guests, i);
+
+                if (!streq(json_object_get_string(json_object_object_get(g, "name")), what))
+                        continue;
+                print(g, o->json, head, report_explain_guest);
+                return CTL_OK;
+        }
+        fprintf(stderr, "vfioalignctl: '%s' is no finding, no PCI address and no guest with VFIO devices of this host%s\n", what,
+                s->host.libvirt.readable.value == FACT_UNKNOWN ? " (guests could not be read: run this as root)" : "");
+        return CTL_FAILED;
+}
+
+int verb_explain(int argc, char *argv[])
+{
+        struct options o;
+        struct snapshot s;
+        json_object *head;
+        int word, r;
+
+        word = options_parse(argc, argv, OPTION_JSON | OPTION_ROOT | OPTION_AREA, 1, 1, &o);
+        if (word < 0)
+                return -word;
+        if (snapshot_read(&s, &o) < 0) {
+                snapshot_done(&s);
+                return CTL_FAILED;
+        }
+        head = report_head(&s.host, &s.findings);
+        r = head ? explain(&s, head, argv[word], &o) : CTL_FAILED;
+        if (fflush(stdout) != 0) {
+                log_error(-errno, "Failed to print: %m");
+                r = CTL_FAILED;
+        }
+        json_object_put(head);
+        snapshot_done(&s);
+        return r;
+}

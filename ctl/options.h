@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+
+#include "audit/finding.h"
+
+/* The options that several verbs take. */
+enum option_flags {
+        OPTION_JSON = 1 << 0,
+        OPTION_ROOT = 1 << 1,
+        OPTION_FAIL_ON = 1 << 2,
+        OPTION_OUTPUT = 1 << 3,
+        OPTION_DEEP = 1 << 4,
+        OPTION_AREA = 1 << 5,
+        OPTION_FORCE = 1 << 6,
+        OPTION_YES = 1 << 7,
+};
+
+struct options {
+        bool json, deep, force, yes;
+        const char *root;      /* NULL: this host */
+        const char *output;    /* columns; NULL: the usual ones */
+        const char *area;      /* as it was given */
+        enum severity fail_on; /* _SEVERITY_MAX: none reaches it */
+};
+
+/* Parses those that the verb takes (argv[0]), says what is wrong with the others, and with more or fewer words than
+ * it takes. Returns the index of the first word, or the negative of an exit code. */
+int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words, struct options *ret);

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "probe-report.h"
+
+#include <libsmartcols.h>
+#include <string.h>
+
+#include "report/report-parts.h"
+#include "report/table.h"
+#include "report/text.h"
+#include "util/macro.h"
+
+static void add_seconds(json_object *o, double seconds)
+{
+        json_object *v = json_object_new_double(seconds);
+
+        json_object_set_serializer(v, json_object_double_to_json_string, (void *) (uintptr_t) "%.6f", NULL);
+        json_object_object_add(o, "seconds", v);
+}
+
+static json_object *new_map(const struct probe_map *m, bool median)
+{
+        json_object *o = json_object_new_object();
+        format_t address;
+
+        snprintf(address, sizeof(address), "%#jx", (uintmax_t) m->address);
+        if (!median)
+                add_string(o, "address", address);
+        add_count(o, "alignment", m->alignment);
+        add_count(o, "page_size", m->page_size ?: COUNT_UNKNOWN);
+        add_count(o, "faults", m->faults);
+        add_seconds(o, m->seconds);
+        return o;
+}
+
+static json_object *new_area(const struct bar_probe *p, const struct probe_area *a)
+{
+        json_object *o = json_object_new_object(), *measured = json_object_new_array();
+
+        add_count(o, "offset", a->offset);
+        add_count(o, "size", a->size);
+        add_count(o, "fault_size", a->fault_size);
+        add_string(o, "no_faults_because",
+                   a->fault_size > 0 ? NULL
+                   : p->cdev         ? "the device has a character device only, and iommufd maps no BAR for DMA"
+                                     : strerror(-a->error));
+        json_object_object_add(o, "predicted", report_verdict(&a->predicted));
+        add_count(o, "expected_faults", a->expected_faults);
+        for (size_t i = 0; i < PROBE_TIMES; i++)
+                json_object_array_add(measured, new_map(&a->maps[i], false));
+        json_object_object_add(o, "measured", measured);
+        json_object_object_add(o, "median", new_map(&a->median, true));
+        add_string(o, "agrees", fact_value_to_string(a->agrees.value));
+        return o;
+}
+
+static json_object *new_bar(const struct bar_probe *p, const struct probe_bar *bar)
+{
+        json_object *o = json_object_new_object(), *areas = json_object_new_array();
+
+        add_count(o, "index", bar->index);
+        add_count(o, "size", bar->size);
+        add_count(o, "offset", bar->offset);
+        for (size_t i = 0; i < bar->n_areas; i++)
+                json_object_array_add(areas, new_area(p, &bar->areas[i]));
+        json_object_object_add(o, "areas", areas);
+        return o;
+}
+
+json_object *probe_report_new(const struct host *h, const struct device *d, const struct bar_probe *p)
+{
+        json_object *o = json_object_new_object(), *bars = json_object_new_array();
+        format_t time;
+
+        json_object_object_add(o, "schema_version", json_object_new_int(PROBE_SCHEMA_VERSION));
+        add_string(o, "version", PROJECT_VERSION);
+        add_string(o, "time", format_time(h->time_usec, time));
+        add_string(o, "kernel", h->kernel.release);
+        add_string(o, "device", d->bdf);
+        add_string(o, "name", d->name);
+        add_string(o, "driver", d->driver);
+        add_string(o, "interface", p->cdev ? "cdev" : "group");
+        for (size_t i = 0; i < p->n_bars; i++)
+                json_object_array_add(bars, new_bar(p, &p->bars[i]));
+        json_object_object_add(o, "bars", bars);
+        return o;
+}
+
+/* --- For a reader */
+
+static const char *cell_address(json_object *row, cell_t buffer)
+{
+        (void) buffer;
+        return json_get_text(row, "address") ?: "median";
+}
+
+static const char *cell_alignment(json_object *row, cell_t buffer)
+{
+        return cell_size(json_get_number(row, "alignment"), buffer);
+}
+
+static const char *cell_page(json_object *row, cell_t buffer)
+{
+        return cell_size(json_get_number(row, "page_size"), buffer);
+}
+
+static const char *cell_faults(json_object *row, cell_t buffer)
+{
+        return cell_count(json_get_number(row, "faults"), buffer);
+}
+
+static const char *cell_seconds(json_object *row, cell_t buffer)
+{
+        snprintf(buffer, sizeof(cell_t), "%.6f", json_object_get_double(json_get(row, "seconds")));
+        return buffer;
+}
+
+static const struct column columns[] = {
+        {"ADDRESS", SCOLS_FL_RIGHT, false, cell_address},
+        {"ALLOWS", SCOLS_FL_RIGHT, false, cell_alignment},
+        {"PAGE", SCOLS_FL_RIGHT, false, cell_page},
+        {"FAULTS", SCOLS_FL_RIGHT, false, cell_faults},
+        {"SECONDS", SCOLS_FL_RIGHT, false, cell_seconds},
+};
+
+static void print_prediction(json_object *area, FILE *out)
+{
+        json_object *v = json_get(area, "predicted");
+        uint64_t fault_size = json_get_number(area, "fault_size"), size = json_get_number(area, "size");
+        const char *because = json_get_text(area, "no_faults_because");
+        cell_t page, count, text;
+
+        if (json_get_number(v, "page_size") == COUNT_UNKNOWN)
+                fprintf(out, "Predicted: unknown, see vfioalignctl audit\n");
+        else
+                fprintf(out, "Predicted: %s pages%s, %s fault%s\n", cell_size(json_get_number(v, "page_size"), page),
+                        json_get_flag(v, "luck") ? " (or larger by luck)" : "", cell_count(json_get_number(v, "faults"), count),
+                        json_get_number(v, "faults") == 1 ? "" : "s");
+        if (because)
+                fprintf(out, "Faults were not measured: %s\n", because);
+        else if (fault_size < size)
+                fprintf(out, "Faults were measured in the first %s only; predicted there: %s\n", cell_size(fault_size, text),
+                        cell_count(json_get_number(area, "expected_faults"), count));
+}
+
+static int print_area(json_object *bar, json_object *area, FILE *out)
+{
+        json_object *measured = json_get(area, "measured"), *rows = json_object_new_array();
+        const char *agrees = json_get_text(area, "agrees");
+        cell_t size, start;
+        int r;
+
+        fprintf(out, "\nBAR %s, %s", json_get_text(bar, "index"), cell_size(json_get_number(bar, "size"), size));
+        if (json_get_number(area, "size") != json_get_number(bar, "size"))
+                fprintf(out, ", the %s at %s", cell_size(json_get_number(area, "size"), size),
+                        cell_size(json_get_number(area, "offset"), start));
+        fputc('\n', out);
+        print_prediction(area, out);
+
+        for (size_t i = 0; i < json_length(measured); i++)
+                json_object_array_add(rows, json_object_get(json_object_array_get_idx(measured, i)));
+        json_object_array_add(rows, json_object_get(json_get(area, "median")));
+        r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
+        json_object_put(rows);
+        if (streq(agrees, "no"))
+                fprintf(out, "The prediction is wrong here: please report it, with the output of vfioalignctl dump.\n");
+        else if (streq(agrees, "yes"))
+                fprintf(out, "As predicted.\n");
+        return r;
+}
+
+int probe_report_print(json_object *report, FILE *out)
+{
+        json_object *bars = json_get(report, "bars");
+        const char *name = json_get_text(report, "name");
+        cell_t size;
+        int r = 0;
+
+        fprintf(out, "%s%s%s, bound to %s, on Linux %s; each address is the kernel's choice\n", json_get_text(report, "device"),
+                name ? " " : "", name ?: "", json_get_text(report, "driver"), json_get_text(report, "kernel") ?: "unknown");
+        for (size_t i = 0; i < json_length(bars) && r >= 0; i++) {
+                json_object *bar = json_object_array_get_idx(bars, i), *areas = json_get(bar, "areas");
+
+                if (json_length(areas) == 0)
+                        fprintf(out, "\nBAR %s, %s, cannot be mapped\n", json_get_text(bar, "index"),
+                                cell_size(json_get_number(bar, "size"), size));
+                for (size_t k = 0; k < json_length(areas) && r >= 0; k++)
+                        r = print_area(bar, json_object_array_get_idx(areas, k), out);
+        }
+        if (json_length(bars) == 0)
+                fprintf(out, "\nIt has no memory BAR.\n");
+        return r;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdio.h>
+
+#include "audit/bar-probe.h"
+
+/* Of fleet/probe.schema.json. */
+#define PROBE_SCHEMA_VERSION 1
+
+/* What a probe found, as a document; the caller puts it. */
+json_object *probe_report_new(const struct host *h, const struct device *d, const struct bar_probe *p);
+
+/* The same for a reader. Returns 0 or a negative errno. */
+int probe_report_print(json_object *report, FILE *out);

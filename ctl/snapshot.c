@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "snapshot.h"
+
+#include <sys/stat.h>
+
+#include "host-archive.h"
+#include "audit/emulator-probe.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+/* Tries every emulator that can be started here, and says so: it takes a second for each. */
+static int probe_emulators(struct host *h)
+{
+        const char *library = getenv("VFIOALIGN_FAKE_LIBRARY") ?: FAKE_LIBRARY;
+
+        for (size_t i = 0; i < h->emulators.n_emulators; i++) {
+                struct emulator *e = &h->emulators.emulators[i];
+                const char *why = NULL;
+                int r;
+
+                fprintf(stderr, "Trying %s ...\n", e->path);
+                r = emulator_probe(e, h->root, library, NULL, 0, NULL, &why);
+                if (r == -ENOMEM)
+                        return r;
+                if (r < 0)
+                        log_warning(r, "Failed to try %s, going on: %m", e->path);
+                else if (r == 0)
+                        log_warning(0, "%s could not be observed, going on: %s", e->path, why ?: "unknown");
+        }
+        return 0;
+}
+
+/* --root takes a directory or an archive. */
+static int open_root(struct snapshot *s, const char *path)
+{
+        const char *why;
+        struct stat st;
+        int r;
+
+        if (path && stat(path, &st) >= 0 && S_ISREG(st.st_mode)) {
+                r = archive_unpack(path, &s->unpacked, &why);
+                if (r < 0)
+                        return log_error(r, "Failed to open %s: %s: %m", path, why);
+                path = s->unpacked;
+        }
+        r = root_open(&s->root, path);
+        return r < 0 ? log_error(r, "Failed to open %s: %m", path ?: "/") : 0;
+}
+
+static int read_host(struct snapshot *s, const struct options *o)
+{
+        int r = host_read(&s->host, &s->root);
+
+        if (r >= 0 && o->deep)
+                r = probe_emulators(&s->host);
+        if (r >= 0)
+                r = findings_collect(&s->findings, &s->host);
+        return r < 0 ? log_error(r, "Failed to read the host: %m") : 0;
+}
+
+int snapshot_read(struct snapshot *s, const struct options *o)
+{
+        int r;
+
+        *s = (struct snapshot) {.root.fd = -EBADF};
+        r = open_root(s, o->root);
+        return r < 0 ? r : read_host(s, o);
+}
+
+int snapshot_record(struct snapshot *s, const struct options *o, struct record **ret_record)
+{
+        int r;
+
+        *s = (struct snapshot) {.root.fd = -EBADF};
+        r = open_root(s, o->root);
+        if (r < 0)
+                return r;
+        r = record_begin(&s->root, ret_record);
+        return r < 0 ? log_error(r, "Failed to record the host: %m") : read_host(s, o);
+}
+
+void snapshot_done(struct snapshot *s)
+{
+        findings_done(&s->findings);
+        host_done(&s->host);
+        root_close(&s->root);
+        archive_remove(s->unpacked);
+        free(s->unpacked);
+}

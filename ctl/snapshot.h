@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "audit/finding.h"
+#include "audit/host.h"
+#include "options.h"
+#include "report/report.h"
+#include "audit/record.h"
+
+/* What the verbs that only look at a host work on. */
+struct snapshot {
+        char *unpacked; /* where the files of an archive are, or NULL */
+        struct root root;
+        struct host host;
+        struct findings findings;
+};
+
+/* Reads the host that the options name; --deep tries its emulators. Says what is wrong; returns 0 or a negative errno.
+ * Released by snapshot_done(), also after an error. */
+int snapshot_read(struct snapshot *s, const struct options *o);
+
+/* The same while all that is read is recorded. *ret_record is the caller's to end and to free, also after an error. */
+int snapshot_record(struct snapshot *s, const struct options *o, struct record **ret_record);
+void snapshot_done(struct snapshot *s);

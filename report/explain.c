@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <string.h>
+
+#include "report.h"
+#include "table.h"
+#include "text.h"
+#include "util/macro.h"
+
+static _printf_(3, 4) void say(FILE *out, int indent, const char *format, ...)
+{
+        _cleanup_free_ char *text = NULL;
+        va_list args;
+        int r;
+
+        va_start(args, format);
+        r = vasprintf(&text, format, args);
+        va_end(args);
+        if (r >= 0)
+                print_wrapped(out, indent, text);
+}
+
+/* Why a mapping has no larger pages, as the end of a sentence. */
+static const char *because(json_object *head, json_object *verdict, cell_t buffer)
+{
+        static const char *const sentences[_CONDITION_MAX] = {
+                [CONDITION_NONE] = "there is no larger one",
+                [CONDITION_BAR_SIZE] = "a larger one does not fit into it",
+                [CONDITION_HUGE_FAULT] = "the kernel has no larger entries for VFIO",
+                [CONDITION_PLACEMENT] = "nobody aligns its address",
+                [CONDITION_UNKNOWN] = "a fact that decides could not be seen",
+        };
+        enum condition limit = condition_from_string(json_get_text(verdict, "limit"));
+
+        if (limit == CONDITION_THP)
+                snprintf(buffer, sizeof(cell_t), "this kernel's large entries for VFIO follow transparent_hugepage, which is \"%s\"",
+                         json_get_text(json_get(head, "kernel"), "thp"));
+        else
+                snprintf(buffer, sizeof(cell_t), "%s", limit >= 0 ? sentences[limit] : "?");
+        return buffer;
+}
+
+static const char *cost(json_object *verdict, cell_t buffer)
+{
+        cell_t page, faults, steps;
+
+        cell_size(json_get_number(verdict, "page_size"), page);
+        snprintf(buffer, sizeof(cell_t), "%.32s pages, %.32s page fault%s, %.32s step%s for DMA", page,
+                 cell_count(json_get_number(verdict, "faults"), faults),
+                 json_get_number(verdict, "faults") == 1 ? "" : "s",
+                 cell_count(json_get_number(verdict, "pin_steps"), steps),
+                 json_get_number(verdict, "pin_steps") == 1 ? "" : "s");
+        return buffer;
+}
+
+static const char *remedy_text(const char *remedy)
+{
+        static const char *const texts[_REMEDY_MAX] = {
+                [REMEDY_MODULE] = "With the module vfio_align",
+                [REMEDY_THP] = "With transparent_hugepage=always",
+                [REMEDY_PRELOAD] = "With libvfioalign-preload.so under it",
+        };
+        enum remedy r = remedy_from_string(remedy);
+
+        return r >= 0 ? texts[r] : "With the module and transparent_hugepage=always";
+}
+
+static void say_after(json_object *after, FILE *out)
+{
+        cell_t text;
+
+        json_object_object_foreach(after, remedy, verdict)
+                say(out, 4, "%s: %s.", remedy_text(remedy), cost(verdict, text));
+}
+
+static void say_placements(json_object *head, json_object *placements, FILE *out)
+{
+        for (size_t i = 0; i < json_length(placements); i++) {
+                json_object *p = json_object_array_get_idx(placements, i), *now = json_get(p, "now");
+                const char *by = json_get_text(p, "by");
+                cell_t why, text;
+
+                say(out, 2, "%s: %s, since %s.%s", streq(by, "kernel") ? "Where the program leaves the address to the kernel" : by,
+                    cost(now, text), because(head, now, why),
+                    json_get_flag(now, "luck") ? " It can land better by chance, and badly at the next start." : "");
+                say_after(json_get(p, "after"), out);
+        }
+}
+
+static void say_findings_on(json_object *head, const char *subject, FILE *out)
+{
+        json_object *findings = json_get(head, "findings");
+
+        for (size_t i = 0; i < json_length(findings); i++) {
+                json_object *f = json_object_array_get_idx(findings, i);
+                const char *detail = json_get_text(f, "detail");
+
+                if (!streq(json_get_text(f, "subject") ?: "", subject))
+                        continue;
+                fputc('\n', out);
+                say(out, 0, "%s: %s [%s]%s%s", json_get_text(f, "severity"), json_get_text(f, "text"),
+                    json_get_text(f, "id"), detail ? ": " : "", detail ?: "");
+                say(out, 2, "%s", json_get_text(f, "explanation"));
+                fprintf(out, "  -> %s\n", json_get_text(f, "remedy"));
+        }
+}
+
+void report_explain_finding(json_object *head, enum finding_id id, FILE *out)
+{
+        json_object *findings = json_get(head, "findings");
+        const struct finding_type *type = finding_type(id);
+        size_t n = 0;
+
+        fprintf(out, "%s (%s)\n\n", finding_to_string(id), severity_to_string(type->severity));
+        say(out, 0, "%s. %s", type->text, type->explanation);
+        fputc('\n', out);
+        for (size_t i = 0; i < json_length(findings); i++) {
+                json_object *f = json_object_array_get_idx(findings, i);
+                const char *subject = json_get_text(f, "subject"), *detail = json_get_text(f, "detail");
+
+                if (!streq(json_get_text(f, "id"), finding_to_string(id)))
+                        continue;
+                if (n++ == 0)
+                        fputs(subject || detail ? "On this host:\n" : "It holds on this host.\n", out);
+                say(out, 2, "%s%s%s", subject ?: "", subject && detail ? ": " : "", detail ?: "");
+        }
+        if (n == 0)
+                fputs("This host does not show it, as far as can be seen.\n", out);
+        fprintf(out, "\nWhat helps:\n  %s\n", type->remedy);
+}
+
+static void say_use(json_object *device, FILE *out)
+{
+        json_object *uses = json_get(device, "uses"), *claims = json_get(device, "claims");
+        const char *driver = json_get_text(device, "driver"), *group = json_get_text(device, "iommu_group"),
+                   *culprit = json_get_text(device, "group_culprit");
+
+        say(out, 0, "%s is %s (%s), %s%s, in %s%s.", json_get_text(device, "address"),
+            json_get_text(device, "name") ?: "a PCI function", json_get_text(device, "id"),
+            driver ? "bound to " : "bound to no driver", driver ?: "", group ? "IOMMU group " : "no IOMMU group",
+            group ?: "");
+        if (culprit && !streq(culprit, json_get_text(device, "address")))
+                say(out, 0, "Its group cannot go to VFIO: %s is bound to a driver of the host.", culprit);
+        if (!streq(json_get_text(device, "vfio_driver") ?: "vfio-pci", "vfio-pci"))
+                say(out, 0, "Its best VFIO driver is %s.", json_get_text(device, "vfio_driver"));
+        for (size_t i = 0; i < json_length(uses); i++)
+                say(out, 0, "It is in use (%s): %s.", json_get_text(json_object_array_get_idx(uses, i), "kind"),
+                    json_get_text(json_object_array_get_idx(uses, i), "what"));
+        for (size_t i = 0; i < json_length(claims); i++)
+                say(out, 0, "It is claimed by %s, in %s.", json_get_text(json_object_array_get_idx(claims, i), "tool"),
+                    json_get_text(json_object_array_get_idx(claims, i), "file"));
+}
+
+static void say_guests(json_object *head, const char *address, FILE *out)
+{
+        json_object *guests = json_get(head, "guests");
+
+        for (size_t i = 0; i < json_length(guests); i++) {
+                json_object *g = json_object_array_get_idx(guests, i), *devices = json_get(g, "devices");
+
+                for (size_t k = 0; k < json_length(devices); k++)
+                        if (streq(json_get_text(json_object_array_get_idx(devices, k), "address") ?: "", address))
+                                say(out, 0, "The guest %s has it.", json_get_text(g, "name"));
+        }
+}
+
+void report_explain_device(json_object *head, json_object *device, FILE *out)
+{
+        json_object *bars = json_get(device, "bars");
+        uint64_t huge = json_get_number(json_get(head, "kernel"), "pmd_size");
+        cell_t size, text;
+        size_t small = 0;
+
+        say_use(device, out);
+        say_guests(head, json_get_text(device, "address"), out);
+        for (size_t i = 0; i < json_length(bars); i++) {
+                json_object *bar = json_object_array_get_idx(bars, i);
+
+                if (json_get_number(bar, "size") < huge) {
+                        small++;
+                        continue;
+                }
+                fprintf(out, "\nBAR %s, %s%s:\n", json_get_text(bar, "index"), cell_size(json_get_number(bar, "size"), size),
+                        json_get_flag(bar, "64bit") ? ", 64-bit" : "");
+                say_placements(head, json_get(bar, "placements"), out);
+        }
+        if (small > 0)
+                say(out, 0, "%s%zu BAR%s below %s, and %s the smallest pages everywhere.",
+                    small < json_length(bars) ? "\n" : "", small, small == 1 ? " is" : "s are", cell_size(huge, text),
+                    small == 1 ? "gets" : "get");
+        say_findings_on(head, json_get_text(device, "address"), out);
+}
+
+void report_explain_area(json_object *head, json_object *placements, FILE *out)
+{
+        say_placements(head, placements, out);
+}
+
+void report_explain_guest(json_object *head, json_object *guest, FILE *out)
+{
+        json_object *devices = json_get(guest, "devices"), *foretold = json_get(guest, "foretold");
+        const char *pid = json_get_text(guest, "pid");
+        cell_t text, why, page;
+
+        say(out, 0, "%s %s%s%s, by %s, which aligns BARs: %s.", json_get_text(guest, "name"),
+            pid ? "runs (process " : "is defined", pid ?: "", pid ? ")" : "",
+            json_get_text(guest, "emulator") ?: "an emulator that is not known", json_get_text(guest, "generation"));
+        for (size_t i = 0; i < json_length(devices); i++) {
+                json_object *d = json_object_array_get_idx(devices, i);
+
+                say(out, 2, "%s: %s%s", json_get_text(d, "kind"),
+                    json_get_text(d, "address") ?: json_get_text(d, "uuid") ?: json_get_text(d, "network") ?: "not known yet",
+                    json_get_flag(d, "no_mmap") ? ", not mapped (x-no-mmap)" : "");
+        }
+        if (json_get_number(foretold, "bars") == 0 && streq(json_get_text(foretold, "limit"), "unknown"))
+                say(out, 0, "Which function it gets is decided at its start, so that nothing can be foretold.");
+        if (json_get_flag(guest, "measured"))
+                say(out, 0, "Measured: its mappings can have %s pages where %s are possible.",
+                    cell_size(json_get_number(guest, "page_size"), text),
+                    cell_size(json_get_number(guest, "best_page_size"), page));
+        if (json_get_number(foretold, "bars") > 0) {
+                say(out, 0, "Foretold for a start, over %s BARs: %s, since %s.%s", json_get_text(foretold, "bars"),
+                    cost(foretold, text), because(head, foretold, why),
+                    json_get_flag(foretold, "luck") ? " It can land better by chance, and badly at the next start." : "");
+                say_after(json_get(guest, "after"), out);
+        }
+        say_findings_on(head, json_get_text(guest, "name"), out);
+}

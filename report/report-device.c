@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "report-parts.h"
+#include "util/array.h"
+#include "util/macro.h"
+
+void devices_open(struct devices *d, const struct host *h)
+{
+        *d = (struct devices) {.host = h};
+}
+
+void devices_close(struct devices *d)
+{
+        for (size_t i = 0; i < d->n_placed; i++)
+                json_object_put(d->placed[i].placements);
+        free(d->placed);
+        *d = (struct devices) {};
+}
+
+json_object *report_verdict(const struct verdict *v)
+{
+        json_object *o = json_object_new_object();
+
+        add_count(o, "page_size", v->page_size ?: COUNT_UNKNOWN);
+        add_bool(o, "luck", v->luck);
+        add_count(o, "faults", v->faults);
+        add_count(o, "pin_steps", v->pin_steps);
+        add_string(o, "limit", condition_to_string(v->limit));
+        return o;
+}
+
+/* The verdict after the remedies in the mask; false where one of them cannot be applied, or is in force. */
+static bool verdict_after(const struct host *h, struct placer placer, const struct area *area, unsigned remedies,
+                          struct verdict *ret)
+{
+        struct kernel_facts k = h->kernel;
+        struct module_facts m = h->module;
+
+        for (enum remedy r = 0; r < _REMEDY_MAX; r++)
+                if (remedies & 1U << r && !remedy_assume(r, &k, &m, &placer))
+                        return false;
+        *ret = verdict_area(&k, &m, placer, area);
+        return true;
+}
+
+/* After each remedy that changes something; and where none does alone, after both that a kernel of 6.12 needs. */
+static json_object *new_after(const struct host *h, struct placer placer, const struct area *area,
+                              const struct verdict *now)
+{
+        json_object *after = json_object_new_object();
+        const unsigned both = 1U << REMEDY_MODULE | 1U << REMEDY_THP;
+        struct verdict then;
+        uint64_t best = now->page_size;
+
+        for (enum remedy r = 0; r < _REMEDY_MAX; r++) {
+                if (!verdict_after(h, placer, area, 1U << r, &then) || then.page_size == now->page_size)
+                        continue;
+                json_object_object_add(after, remedy_to_string(r), report_verdict(&then));
+                if (then.page_size > best)
+                        best = then.page_size;
+        }
+        if (verdict_after(h, placer, area, both, &then) && then.page_size > best)
+                json_object_object_add(after, "module+thp", report_verdict(&then));
+        return after;
+}
+
+static json_object *new_placement(const struct host *h, const char *by, struct placer placer, const struct area *area)
+{
+        json_object *o = json_object_new_object();
+        struct verdict now = verdict_area(&h->kernel, &h->module, placer, area);
+
+        add_string(o, "by", by);
+        json_object_object_add(o, "now", report_verdict(&now));
+        json_object_object_add(o, "after", new_after(h, placer, area, &now));
+        return o;
+}
+
+json_object *report_placements(const struct host *h, const struct area *area)
+{
+        json_object *placements = json_object_new_array();
+
+        json_object_array_add(placements, new_placement(h, "kernel", PLACER_PROGRAM, area));
+        for (size_t i = 0; i < h->emulators.n_emulators; i++) {
+                const struct emulator *e = &h->emulators.emulators[i];
+
+                /* What no start would use. */
+                if (e->replaced || e->container)
+                        continue;
+                json_object_array_add(placements, new_placement(h, e->path, placer_emulator(e), area));
+        }
+        return placements;
+}
+
+/* BARs of one size share the answer: a host has thousands of BARs, and few sizes. */
+static json_object *shared_placements(struct devices *d, const struct bar *bar)
+{
+        const struct area whole = {.region_size = bar->size, .size = bar->size};
+        uint64_t size = bar->size;
+        struct placed *placed;
+
+        if (bar->replaced) {
+                struct host unseen = *d->host;
+
+                unseen.kernel.huge_pmd = unseen.kernel.huge_pud = fact_unknown(NULL);
+                return report_placements(&unseen, &whole);
+        }
+
+        for (size_t i = 0; i < d->n_placed; i++)
+                if (d->placed[i].size == size)
+                        return json_object_get(d->placed[i].placements);
+        placed = array_append(d->placed, d->n_placed);
+        if (!placed)
+                return NULL;
+        *placed = (struct placed) {size, report_placements(d->host, &whole)};
+        return json_object_get(placed->placements);
+}
+
+static json_object *new_bar(struct devices *d, const struct bar *bar)
+{
+        json_object *o = json_object_new_object();
+
+        add_count(o, "index", bar->index);
+        add_count(o, "size", bar->size);
+        add_bool(o, "prefetchable", bar->prefetchable);
+        add_bool(o, "64bit", bar->wide);
+        add_bool(o, "replaced", bar->replaced);
+        add_count(o, "resizable_to", bar_largest_size(bar) ?: COUNT_UNKNOWN);
+        json_object_object_add(o, "placements", shared_placements(d, bar));
+        return o;
+}
+
+static json_object *new_uses(const struct host *h, const struct device *d)
+{
+        json_object *array = json_object_new_array();
+        const struct device_use *uses;
+        size_t n;
+
+        uses = device_uses_find(&h->uses, d->bdf, &n);
+        for (size_t i = 0; i < n; i++) {
+                json_object *o = json_object_new_object();
+
+                add_string(o, "kind", use_kind_to_string(uses[i].kind));
+                add_string(o, "what", uses[i].what);
+                json_object_array_add(array, o);
+        }
+        return array;
+}
+
+static json_object *new_claims(const struct host *h, const struct device *d)
+{
+        json_object *array = json_object_new_array();
+
+        for (size_t i = 0; i < h->claims.n_claims; i++) {
+                const struct claim *c = &h->claims.claims[i];
+                json_object *o;
+
+                if (!claim_matches(c, d))
+                        continue;
+                o = json_object_new_object();
+                add_string(o, "tool", claim_tool_to_string(c->tool));
+                add_string(o, "driver", c->driver);
+                add_string(o, "file", c->file);
+                add_count(o, "line", c->line ?: COUNT_UNKNOWN);
+                json_object_array_add(array, o);
+        }
+        return array;
+}
+
+static void add_ids(json_object *o, const struct device *d)
+{
+        format_t id;
+
+        snprintf(id, sizeof(id), "%04x:%04x", d->vendor, d->device);
+        add_string(o, "id", id);
+        snprintf(id, sizeof(id), "%04x:%04x", d->subsystem_vendor, d->subsystem_device);
+        add_string(o, "subsystem_id", d->subsystem_vendor ? id : NULL);
+        snprintf(id, sizeof(id), "%06x", d->class);
+        add_string(o, "class", id);
+        add_string(o, "name", d->name);
+}
+
+json_object *devices_get(struct devices *devices, size_t i)
+{
+        const struct host *h = devices->host;
+        const struct device *d = &h->devices.devices[i];
+        const struct iommu_group *group = d->group < 0 ? NULL : iommu_facts_find_group(&h->iommu, d->group);
+        json_object *o = json_object_new_object(), *bars = json_object_new_array();
+
+        add_string(o, "address", d->bdf);
+        add_ids(o, d);
+        add_string(o, "driver", d->driver);
+        add_string(o, "driver_override", d->driver_override);
+        add_bool(o, "driver_is_vfio", d->driver_is_vfio);
+        add_string(o, "vfio_driver", d->vfio_driver);
+        json_object_object_add(o, "iommu_group", d->group < 0 ? NULL : json_object_new_int(d->group));
+        add_string(o, "group_viable", fact_value_to_string(group ? group->viable.value : FACT_UNKNOWN));
+        add_string(o, "group_culprit", group && group->culprit ? group->culprit->bdf : NULL);
+        add_bool(o, "assignable", device_is_assignable(d));
+        json_object_object_add(o, "numa_node", d->numa_node < 0 ? NULL : json_object_new_int(d->numa_node));
+        add_string(o, "reset_method", d->reset_method);
+        add_string(o, "physical_function", *d->physical_function ? d->physical_function : NULL);
+        add_count(o, "vfs_total", d->vfs_total);
+        add_count(o, "vfs_enabled", d->vfs_enabled);
+        json_object_object_add(o, "uses", new_uses(h, d));
+        json_object_object_add(o, "claims", new_claims(h, d));
+        for (size_t k = 0; k < d->n_bars; k++)
+                json_object_array_add(bars, new_bar(devices, &d->bars[k]));
+        json_object_object_add(o, "bars", bars);
+        return o;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/guest-cost.h"
+#include "report-parts.h"
+
+static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
+{
+        json_object *o = json_object_new_object();
+
+        add_string(o, "kind", hostdev_kind_to_string(d->kind));
+        add_string(o, "address", *d->bdf ? d->bdf : NULL);
+        json_object_object_add(o, "present",
+                               *d->bdf ? json_object_new_boolean(device_facts_find(&h->devices, d->bdf) != NULL) : NULL);
+        add_bool(o, "managed", d->managed);
+        add_bool(o, "no_mmap", d->no_mmap);
+        add_bool(o, "iommufd", d->iommufd);
+        add_string(o, "driver", d->driver);
+        add_string(o, "uuid", d->uuid);
+        add_string(o, "network", d->network);
+        return o;
+}
+
+/* Of what is not known yet nothing can be foretold. */
+static enum condition limit_of(const struct guest_cost *c)
+{
+        return c->incomplete && c->best_page_size == 0 ? CONDITION_UNKNOWN : c->worst.limit;
+}
+
+static json_object *new_cost(const struct guest_cost *c)
+{
+        json_object *o = json_object_new_object();
+
+        add_count(o, "bars", c->n_bars);
+        add_count(o, "page_size", c->worst.page_size > 0 ? c->worst.page_size : COUNT_UNKNOWN);
+        add_count(o, "best_page_size", c->best_page_size);
+        add_bool(o, "luck", c->worst.luck);
+        add_string(o, "limit", condition_to_string(limit_of(c)));
+        add_count(o, "faults", c->faults);
+        add_count(o, "pin_steps", c->pin_steps);
+        return o;
+}
+
+/* What it would cost after the remedies in the mask; false where one of them cannot be applied, or is in force. */
+static bool cost_after(const struct host *h, const struct guest *g, unsigned remedies, struct guest_cost *ret)
+{
+        struct placer placer = guest_placer(h, g);
+        struct kernel_facts k = h->kernel;
+        struct module_facts m = h->module;
+
+        for (enum remedy r = 0; r < _REMEDY_MAX; r++)
+                if (remedies & 1U << r && !remedy_assume(r, &k, &m, &placer))
+                        return false;
+        *ret = guest_cost(&h->devices, g, &k, &m, placer);
+        return true;
+}
+
+/* As for a BAR: each remedy, and where none does alone, both that a kernel of 6.12 needs. */
+static json_object *new_after(const struct host *h, const struct guest *g, const struct guest_cost *now)
+{
+        json_object *after = json_object_new_object();
+        const unsigned both = 1U << REMEDY_MODULE | 1U << REMEDY_THP;
+        uint64_t best = now->worst.page_size;
+        struct guest_cost then;
+
+        for (enum remedy r = 0; r < _REMEDY_MAX; r++) {
+                if (!cost_after(h, g, 1U << r, &then) ||
+                    (then.faults == now->faults && then.worst.page_size == now->worst.page_size))
+                        continue;
+                json_object_object_add(after, remedy_to_string(r), new_cost(&then));
+                if (then.worst.page_size > best)
+                        best = then.worst.page_size;
+        }
+        if (cost_after(h, g, both, &then) && then.worst.page_size > best)
+                json_object_object_add(after, "module+thp", new_cost(&then));
+        return after;
+}
+
+static json_object *new_mappings(const struct host *h, pid_t pid)
+{
+        json_object *array = json_object_new_array();
+
+        for (size_t i = 0; i < h->mappings.n_mappings; i++)
+                if (h->mappings.mappings[i].pid == pid)
+                        json_object_array_add(array, report_host_mapping(h, &h->mappings.mappings[i]));
+        return array;
+}
+
+static json_object *new_guest(const struct host *h, const struct libvirt_guest *guest)
+{
+        const struct guest *g = &guest->xml;
+        const struct emulator *e = guest_emulator(h, g);
+        struct guest_cost foretold = guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g));
+        struct guest_cost got = guest->pid > 0 ? process_cost(h, guest->pid) : (struct guest_cost) {};
+        const struct guest_cost *shown = got.n_bars > 0 ? &got : &foretold;
+        json_object *o = json_object_new_object(), *devices = json_object_new_array();
+
+        add_string(o, "name", g->name);
+        add_string(o, "uuid", g->uuid);
+        add_bool(o, "defined", guest->defined);
+        add_bool(o, "running", guest->running);
+        add_bool(o, "autostart", guest->autostart);
+        add_count(o, "pid", guest->pid > 0 ? (uint64_t) guest->pid : COUNT_UNKNOWN);
+        add_string(o, "emulator", g->emulator ?: e ? e->path : NULL);
+        add_string(o, "generation", emulator_generation_to_string(e ? e->generation : GENERATION_UNKNOWN));
+        add_string(o, "machine", g->machine);
+        for (size_t i = 0; i < g->n_hostdevs; i++)
+                json_object_array_add(devices, new_hostdev(h, &g->hostdevs[i]));
+        json_object_object_add(o, "devices", devices);
+        add_fact(o, "window", guest_window(h, g));
+
+        /* Measured where it runs and can be seen, else foretold. */
+        add_bool(o, "measured", got.n_bars > 0);
+        add_count(o, "page_size", shown->worst.page_size > 0 ? shown->worst.page_size : COUNT_UNKNOWN);
+        add_count(o, "best_page_size", shown->best_page_size);
+        add_string(o, "limit", condition_to_string(limit_of(shown)));
+        json_object_object_add(o, "mappings", guest->pid > 0 ? new_mappings(h, guest->pid) : json_object_new_array());
+        json_object_object_add(o, "foretold", new_cost(&foretold));
+        json_object_object_add(o, "after", new_after(h, g, &foretold));
+        return o;
+}
+
+json_object *report_guests(const struct host *h)
+{
+        json_object *array = json_object_new_array();
+
+        for (size_t i = 0; i < h->libvirt.n_guests; i++)
+                if (h->libvirt.guests[i].xml.n_hostdevs > 0)
+                        json_object_array_add(array, new_guest(h, &h->libvirt.guests[i]));
+        return array;
+}
+
+json_object *report_libvirt(const struct host *h)
+{
+        const struct libvirt_facts *l = &h->libvirt;
+        struct guest_cost total = host_cost(h);
+        json_object *o = json_object_new_object(), *cost = json_object_new_object();
+        uint64_t assigned = 0;
+
+        for (size_t i = 0; i < l->n_guests; i++)
+                assigned += l->guests[i].xml.n_hostdevs > 0;
+        add_fact(o, "installed", l->installed);
+        add_fact(o, "running", l->running);
+        add_fact(o, "hook_installed", l->hook_installed);
+        add_fact(o, "hook_seen", l->hook_seen);
+        add_fact(o, "site_hook", l->site_hook);
+        add_fact(o, "thp", l->thp);
+        add_fact(o, "guests_readable", l->readable);
+        add_count(o, "guests", l->n_guests);
+        add_count(o, "guests_with_vfio", assigned);
+        add_count(cost, "bars", total.n_bars);
+        add_count(cost, "faults", total.faults);
+        add_count(cost, "pin_steps", total.pin_steps);
+        json_object_object_add(o, "cost", cost);
+        return o;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/guest-cost.h"
+#include "report-parts.h"
+
+json_object *report_mapping(const struct kernel_facts *k, const struct mapping_facts *f, struct placer placer,
+                            const struct mapping *m)
+{
+        const struct mapping_process *p = mapping_facts_find_process(f, m->pid);
+        json_object *o = json_object_new_object();
+        struct verdict v = verdict_mapping(k, p ? p->thp : fact_unknown(NULL), placer, m);
+        format_t address;
+
+        add_count(o, "pid", (uint64_t) m->pid);
+        add_string(o, "command", m->command);
+        add_string(o, "device", *m->bdf ? m->bdf : NULL);
+        json_object_object_add(o, "region", m->region < 0 ? NULL : json_object_new_int(m->region));
+        snprintf(address, sizeof(address), "%#jx", (uintmax_t) m->start);
+        add_string(o, "address", address);
+        add_count(o, "offset", m->offset);
+        add_count(o, "size", m->size);
+        add_count(o, "best_page_size", verdict_best_page(k, m->size));
+        add_fact(o, "huge", m->huge);
+        json_object_object_add(o, "verdict", report_verdict(&v));
+        return o;
+}
+
+json_object *report_host_mapping(const struct host *h, const struct mapping *m)
+{
+        return report_mapping(&h->kernel, &h->mappings, process_placer(h, m->pid), m);
+}
+
+json_object *report_processes(const struct host *h)
+{
+        const struct mapping_facts *f = &h->mappings;
+        json_object *array = json_object_new_array();
+
+        for (size_t i = 0; i < f->n_processes; i++) {
+                const struct mapping_process *p = &f->processes[i];
+                json_object *o = json_object_new_object();
+
+                add_count(o, "pid", (uint64_t) p->pid);
+                add_string(o, "command", p->command);
+                add_string(o, "exe", p->exe);
+                add_bool(o, "exe_deleted", p->exe_deleted);
+                add_count(o, "mapped", p->mapped);
+                add_count(o, "page_tables", p->page_tables ?: COUNT_UNKNOWN);
+                add_fact(o, "thp", p->thp);
+                add_fact(o, "huge", p->huge);
+                json_object_array_add(array, o);
+        }
+        return array;
+}
+
+json_object *report_holders(const struct host *h)
+{
+        const struct mapping_facts *f = &h->mappings;
+        json_object *array = json_object_new_array();
+
+        for (size_t i = 0; i < f->n_holders; i++) {
+                const struct vfio_holder *v = &f->holders[i];
+                json_object *o = json_object_new_object();
+
+                add_count(o, "pid", (uint64_t) v->pid);
+                add_string(o, "command", v->command);
+                json_object_object_add(o, "group", v->group < 0 ? NULL : json_object_new_int(v->group));
+                json_object_object_add(o, "cdev", v->cdev < 0 ? NULL : json_object_new_int(v->cdev));
+                json_object_array_add(array, o);
+        }
+        return array;
+}
+
+json_object *report_mappings(const struct host *h)
+{
+        json_object *array = json_object_new_array();
+
+        for (size_t i = 0; i < h->mappings.n_mappings; i++)
+                json_object_array_add(array, report_host_mapping(h, &h->mappings.mappings[i]));
+        return array;
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <libsmartcols.h>
+#include <string.h>
+
+#include "util/format.h"
+#include "report.h"
+#include "table.h"
+#include "text.h"
+#include "util/macro.h"
+
+#define TEXT_WIDTH 79
+
+void print_wrapped(FILE *out, int indent, const char *text)
+{
+        int column = 0;
+
+        while (*text) {
+                int n = (int) strcspn(text, " ");
+
+                if (column > 0 && column + 1 + n > TEXT_WIDTH) {
+                        fputc('\n', out);
+                        column = 0;
+                }
+                column += fprintf(out, "%*s%.*s", column > 0 ? 1 : indent, "", n, text);
+                text += n;
+                text += strspn(text, " ");
+        }
+        if (column > 0)
+                fputc('\n', out);
+}
+
+static const char *cell_member_name(json_object *row, cell_t buffer)
+{
+        (void) buffer;
+        return json_get_text(row, "name");
+}
+
+static const char *cell_member_value(json_object *row, cell_t buffer)
+{
+        (void) buffer;
+        return json_get_text(row, "value");
+}
+
+static const char *cell_member_source(json_object *row, cell_t buffer)
+{
+        (void) buffer;
+        return json_get_text(row, "why") ?: json_get_text(row, "source");
+}
+
+static void add_condition(json_object *rows, const char *name, json_object *fact)
+{
+        json_object *row = json_object_new_object();
+
+        json_object_object_add(row, "name", json_object_new_string(name));
+        json_object_object_foreach(fact, key, value)
+                json_object_object_add(row, key, json_object_get(value));
+        json_object_array_add(rows, row);
+}
+
+static bool is_no(json_object *fact)
+{
+        return streq(json_get_text(fact, "value") ?: "", "no");
+}
+
+static json_object *new_conditions(json_object *head)
+{
+        json_object *rows = json_object_new_array(), *kernel = json_get(head, "kernel"),
+                    *module = json_get(head, "module"), *iommus = json_get(head, "iommus"),
+                    *thp = json_object_new_object();
+        format_t pmd, pud;
+        char name[128];
+
+        format_size(json_get_number(kernel, "pmd_size"), pmd);
+        format_size(json_get_number(kernel, "pud_size"), pud);
+        add_condition(rows, "IOMMU at work", json_get(iommus, "at_work"));
+        add_condition(rows, "IOMMU remaps interrupts", json_get(iommus, "remaps_interrupts"));
+        if (!is_no(json_get(kernel, "huge_pud"))) {
+                snprintf(name, sizeof(name), "IOMMU has %s entries", pud);
+                add_condition(rows, name, json_get(iommus, "huge_pud"));
+                snprintf(name, sizeof(name), "KVM has %s entries", pud);
+                add_condition(rows, name, json_get(json_get(head, "kvm"), "huge_pud"));
+        }
+        add_condition(rows, "vfio-pci there", json_get(kernel, "vfio"));
+        snprintf(name, sizeof(name), "kernel maps BARs by %s", pmd);
+        add_condition(rows, name, json_get(kernel, "huge_pmd"));
+        snprintf(name, sizeof(name), "kernel maps BARs by %s", pud);
+        add_condition(rows, name, json_get(kernel, "huge_pud"));
+        snprintf(name, sizeof(name), "kernel places mappings at %s", pmd);
+        add_condition(rows, name, json_get(kernel, "places_pmd"));
+        snprintf(name, sizeof(name), "kernel places mappings at %s", pud);
+        add_condition(rows, name, json_get(kernel, "places_pud"));
+        add_condition(rows, "kernel aligns on purpose", json_get(kernel, "aligns"));
+        add_condition(rows, "DMA pinning by huge entry", json_get(kernel, "pin_by_leaf"));
+        json_object_object_add(thp, "value", json_object_get(json_get(kernel, "thp")));
+        json_object_object_add(thp, "source", json_object_new_string("sysfs"));
+        add_condition(rows, "transparent_hugepage", thp);
+        json_object_put(thp);
+        add_condition(rows, "BARs exempt from THP's mode", json_get(kernel, "thp_exempt"));
+        add_condition(rows, "module vfio_align installed", json_get(module, "installed"));
+        add_condition(rows, "module vfio_align enabled", json_get(module, "enabled"));
+        add_condition(rows, "module read back at work", json_get(module, "alive"));
+        add_condition(rows, "libvirt there", json_get(json_get(head, "libvirt"), "installed"));
+        if (!is_no(json_get(json_get(head, "libvirt"), "installed")))
+                add_condition(rows, "libvirt calls our hook", json_get(json_get(head, "libvirt"), "hook_seen"));
+        return rows;
+}
+
+static int print_conditions(json_object *head, FILE *out)
+{
+        static const struct column columns[] = {
+                {"CONDITION", 0, false, cell_member_name},
+                {"VALUE", 0, false, cell_member_value},
+                {"LEARNT FROM", SCOLS_FL_WRAP, false, cell_member_source},
+        };
+        json_object *rows = new_conditions(head);
+        int r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
+
+        json_object_put(rows);
+        return r;
+}
+
+/* "0000:07:00.1 +7": and so many virtual functions like it */
+static const char *cell_device(json_object *row, cell_t buffer)
+{
+        const char *more = json_get_text(row, "more");
+
+        snprintf(buffer, sizeof(cell_t), "%s%s%s", json_get_text(row, "device"), more ? " +" : "", more ?: "");
+        return buffer;
+}
+
+static const char *cell_index(json_object *row, cell_t buffer)
+{
+        (void) buffer;
+        return json_get_text(row, "index");
+}
+
+static const char *cell_bar_size(json_object *row, cell_t buffer)
+{
+        return cell_size(json_get_number(row, "size"), buffer);
+}
+
+static const char *cell_by(json_object *row, cell_t buffer)
+{
+        (void) buffer;
+        return json_get_text(row, "by");
+}
+
+static const char *cell_page(json_object *row, cell_t buffer)
+{
+        json_object *now = json_get(row, "now");
+
+        cell_size(json_get_number(now, "page_size"), buffer);
+        if (json_get_flag(now, "luck"))
+                strcat(buffer, " or luck");
+        return buffer;
+}
+
+static const char *cell_faults(json_object *row, cell_t buffer)
+{
+        return cell_count(json_get_number(json_get(row, "now"), "faults"), buffer);
+}
+
+static const char *cell_limit(json_object *row, cell_t buffer)
+{
+        (void) buffer;
+        return json_get_text(json_get(row, "now"), "limit");
+}
+
+/* "1 GiB, 2 (module)": the first of the remedies that bring the most. */
+static const char *cell_after(json_object *row, cell_t buffer)
+{
+        json_object *best = NULL;
+        const char *name = NULL;
+        cell_t page, faults;
+
+        json_object_object_foreach(json_get(row, "after"), remedy, verdict) {
+                if (best && json_get_number(verdict, "page_size") <= json_get_number(best, "page_size"))
+                        continue;
+                best = verdict;
+                name = remedy;
+        }
+        if (!best)
+                return NULL;
+        snprintf(buffer, sizeof(cell_t), "%.32s, %.32s (%s)", cell_size(json_get_number(best, "page_size"), page),
+                 cell_count(json_get_number(best, "faults"), faults), name);
+        return buffer;
+}
+
+static const char *base_name(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+/* One row for all who place a BAR with the same outcome. */
+static void add_bar(json_object *rows, json_object *device, json_object *bar)
+{
+        json_object *placements = json_get(bar, "placements");
+        size_t first = json_length(rows);
+
+        for (size_t i = 0; i < json_length(placements); i++) {
+                json_object *p = json_object_array_get_idx(placements, i), *row = NULL;
+                const char *by = base_name(json_get_text(p, "by"));
+                char names[256];
+
+                for (size_t k = first; k < json_length(rows) && !row; k++) {
+                        json_object *other = json_object_array_get_idx(rows, k);
+
+                        if (json_object_equal(json_get(other, "now"), json_get(p, "now")) &&
+                            json_object_equal(json_get(other, "after"), json_get(p, "after")))
+                                row = other;
+                }
+                if (row) {
+                        snprintf(names, sizeof(names), "%s, %s", json_get_text(row, "by"), by);
+                        json_object_object_add(row, "by", json_object_new_string(names));
+                        continue;
+                }
+                row = json_object_new_object();
+                json_object_object_add(row, "device", json_object_get(json_get(device, "address")));
+                json_object_object_add(row, "index", json_object_get(json_get(bar, "index")));
+                json_object_object_add(row, "size", json_object_get(json_get(bar, "size")));
+                json_object_object_add(row, "by", json_object_new_string(by));
+                json_object_object_add(row, "now", json_object_get(json_get(p, "now")));
+                json_object_object_add(row, "after", json_object_get(json_get(p, "after")));
+                json_object_array_add(rows, row);
+        }
+}
+
+/* A BAR below a huge page gets base pages whatever is done: such BARs are counted, and the others shown. */
+static size_t count_small(const struct device *d, uint64_t huge)
+{
+        size_t small = 0;
+
+        for (size_t k = 0; k < d->n_bars; k++)
+                small += d->bars[k].size < huge;
+        return small;
+}
+
+/* Virtual functions come by the hundred. */
+static bool is_alike(const struct device *a, const struct device *b)
+{
+        if (!*a->physical_function || !streq(a->physical_function, b->physical_function) || a->n_bars != b->n_bars)
+                return false;
+        for (size_t i = 0; i < a->n_bars; i++)
+                if (a->bars[i].index != b->bars[i].index || a->bars[i].size != b->bars[i].size)
+                        return false;
+        return true;
+}
+
+static void set_more(json_object *rows, const char *device, size_t more)
+{
+        for (size_t i = json_length(rows); i > 0; i--) {
+                json_object *row = json_object_array_get_idx(rows, i - 1);
+
+                if (!streq(json_get_text(row, "device"), device))
+                        return;
+                json_object_object_add(row, "more", json_object_new_uint64(more));
+        }
+}
+
+static void add_bars(json_object *rows, struct devices *devices, size_t i)
+{
+        const struct device *d = &devices->host->devices.devices[i];
+        json_object *device, *bars;
+
+        device = devices_get(devices, i);
+        bars = json_get(device, "bars");
+        for (size_t k = 0; k < json_length(bars); k++)
+                if (d->bars[k].size >= devices->host->kernel.pmd_size)
+                        add_bar(rows, device, json_object_array_get_idx(bars, k));
+        json_object_put(device);
+}
+
+static int print_bars(struct devices *devices, FILE *out)
+{
+        static const struct column columns[] = {
+                {"DEVICE", 0, false, cell_device},
+                {"BAR", SCOLS_FL_RIGHT, false, cell_index},
+                {"SIZE", SCOLS_FL_RIGHT, false, cell_bar_size},
+                {"PLACED BY", SCOLS_FL_WRAP, false, cell_by},
+                {"PAGE", 0, false, cell_page},
+                {"FAULTS", SCOLS_FL_RIGHT, false, cell_faults},
+                {"LIMITED BY", 0, false, cell_limit},
+                {"AFTER FIX", SCOLS_FL_WRAP, false, cell_after},
+        };
+        json_object *rows = json_object_new_array();
+        const struct kernel_facts *k = &devices->host->kernel;
+        const struct device *d = devices->host->devices.devices;
+        _cleanup_free_ char *text = NULL;
+        format_t huge, page;
+        size_t small = 0, n = devices->host->devices.n_devices, first = 0;
+        int r = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                size_t n_small = count_small(&d[i], k->pmd_size);
+
+                small += n_small;
+                if (n_small == d[i].n_bars)
+                        continue;
+                if (i > 0 && is_alike(&d[i], &d[first])) {
+                        set_more(rows, d[first].bdf, i - first);
+                        continue;
+                }
+                first = i;
+                add_bars(rows, devices, i);
+        }
+        if (json_length(rows) > 0)
+                r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
+        json_object_put(rows);
+        if (n == 0)
+                fputs("No PCI devices.\n", out);
+        else if (asprintf(&text, "%zu PCI function%s; %zu BAR%s under %s, of %s pages everywhere, not shown.", n,
+                          n == 1 ? "" : "s", small, small == 1 ? "" : "s", format_size(k->pmd_size, huge), format_size(k->page_size, page)) >= 0)
+                print_wrapped(out, 0, text);
+        return r;
+}
+
+int report_print_findings(json_object *report, FILE *out)
+{
+        json_object *findings = json_get(report, "findings");
+
+        if (json_length(findings) == 0)
+                fputs("Nothing to report: every BAR gets what it can have.\n", out);
+        for (size_t i = 0; i < json_length(findings); i++) {
+                json_object *f = json_object_array_get_idx(findings, i);
+                const char *subject = json_get_text(f, "subject"), *detail = json_get_text(f, "detail");
+
+                fprintf(out, "%s: %s%s%s [%s]\n", json_get_text(f, "severity"), subject ?: "", subject ? ": " : "",
+                        json_get_text(f, "text"), json_get_text(f, "id"));
+                if (detail)
+                        print_wrapped(out, 4, detail);
+                fprintf(out, "    -> %s\n", json_get_text(f, "remedy"));
+        }
+        return 0;
+}
+
+int report_print_audit(json_object *head, struct devices *devices, FILE *out)
+{
+        int r;
+
+        fprintf(out, "Kernel %s\n\n", json_get_text(json_get(head, "kernel"), "release") ?: "of unknown release");
+        r = print_conditions(head, out);
+        fputc('\n', out);
+        r = r ?: report_print_table(TABLE_EMULATORS, head, NULL, NULL, out);
+        fputc('\n', out);
+        r = r ?: print_bars(devices, out);
+        fputc('\n', out);
+        r = r ?: report_print_table(TABLE_GUESTS, head, NULL, NULL, out);
+        fputc('\n', out);
+        r = r ?: report_print_table(TABLE_MAPPINGS, head, NULL, NULL, out);
+        fputc('\n', out);
+        return r ?: report_print_findings(head, out);
+}

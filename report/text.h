@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdio.h>
+
+/* Prints a paragraph, broken at spaces into lines of at most 79 columns, each indented by so many spaces. */
+void print_wrapped(FILE *out, int indent, const char *text);
