@@ -3,7 +3,7 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check demo audit clean
+.PHONY: all check demo audit bench clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -23,6 +23,10 @@ demo:
 # What this machine gives its devices.
 audit: all
 	@$(BUILD)/ctl/vfioalignctl audit
+
+# How long an audit takes on made-up hosts of growing size.
+bench: all
+	tests/bench/audit-scale $(BUILD)
 
 clean:
 	rm -rf $(BUILD)
