@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Recorded hosts (tests/hosts/NAME, a directory or NAME.tar.gz) are told of exactly as NAME.json and NAME.txt say.
+
+check-hosts.py CTL SCHEMA [--update]: with --update the two files are written anew; read the difference before you
+commit it."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import unittest
+from pathlib import Path
+
+from schema import Report
+
+CTL, SCHEMA = sys.argv[1:3]
+UPDATE = "--update" in sys.argv
+del sys.argv[1:]
+
+HOSTS = Path(__file__).parent / "hosts"
+TABLES = ["audit", "devices", "guests", "emulators", "mappings"]
+
+
+def hosts():
+    found = {p.name.removesuffix(".tar.gz"): p for p in sorted(HOSTS.iterdir())
+             if p.is_dir() or p.name.endswith(".tar.gz")}
+    assert found
+    return found
+
+
+def ctl(*args):
+    run = subprocess.run([CTL, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert (run.returncode, run.stderr) == (0, ""), (args, run.returncode, run.stderr)
+    return run.stdout
+
+
+def on_terminal(columns, *args):
+    """What it prints to a terminal of that width."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    env = {k: v for k, v in os.environ.items() if k != "COLUMNS"} | {"TERM": "dumb", "LC_ALL": "C.UTF-8"}
+    run = subprocess.Popen([CTL, *args], stdout=slave, stderr=slave, stdin=slave, env=env, close_fds=True)
+    os.close(slave)
+    text = b""
+    while True:
+        try:
+            data = os.read(master, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        text += data
+    os.close(master)
+    assert run.wait() == 0
+    return text.decode().replace("\r\n", "\n")
+
+
+def steady(text):
+    """Without what is not the host's own: our version, and the moment where a host made by hand has none."""
+    text = re.sub(r'"version":"[^"]*"', '"version":"VERSION"', text)
+    return re.sub(r'"time":"[^"]*"', '"time":"TIME"', text)
+
+
+class Hosts(unittest.TestCase):
+    maxDiff = None
+
+    def compare(self, path, text):
+        if UPDATE:
+            path.write_text(text)
+        self.assertEqual(path.read_text(), text, f"{path.name} (check-hosts.py --update writes it anew)")
+
+    def test_golden(self):
+        for name, host in hosts().items():
+            with self.subTest(name):
+                document = steady(ctl("audit", "--json", "--root", str(host)))
+                Report(SCHEMA).check(document.replace('"TIME"', '"2026-01-01T00:00:00Z"').replace("VERSION", "0.1"))
+                self.compare(HOSTS / f"{name}.json", document)
+                text = "".join(f"$ vfioalignctl {verb}\n{ctl(verb, '--root', str(host))}\n" for verb in TABLES)
+                self.compare(HOSTS / f"{name}.txt", text)
+
+    def test_explain(self):
+        """Everything that the audit names can be asked for."""
+        for name, host in hosts().items():
+            report = json.loads(ctl("audit", "--json", "--root", str(host)))
+            subjects = {f["id"] for f in report["findings"]} | {g["name"] for g in report["guests"]}
+            subjects |= {d["address"] for d in report["devices"][:40]}
+            for subject in subjects:
+                with self.subTest(f"{name}: {subject}"):
+                    text = ctl("explain", subject, "--root", str(host))
+                    self.assertGreater(len(text), 60)
+                    self.assertNotIn("(null)", text)
+                    self.assertNotIn("%", text)
+
+    def test_width(self):
+        for name, host in hosts().items():
+            for columns in 80, 200:
+                for verb in TABLES:
+                    for line in on_terminal(columns, verb, "--root", str(host)).splitlines():
+                        # What is to be pasted is never broken.
+                        if len(line) > columns and not re.match(r"(info|notice|warning|error): |    -> ", line):
+                            self.fail(f"{name}: {verb} at {columns} columns: {line}")
+
+    def test_record_of_a_record(self):
+        """A host that is recorded from its record tells the same again."""
+        for name, host in hosts().items():
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                again = f"{folder}/again.tar.gz"
+                subprocess.run([CTL, "dump", "--root", str(host), again], check=True, stderr=subprocess.DEVNULL)
+                self.assertEqual(steady(ctl("audit", "--json", "--root", str(host))),
+                                 steady(ctl("audit", "--json", "--root", again)))
+
+
+if __name__ == "__main__":
+    unittest.main()
