@@ -24,7 +24,7 @@ IMAGES = ("bookworm", "trixie")
 PACKAGES = """
     systemd systemd-sysv udev dbus apparmor kmod pciutils iproute2 procps jq strace python3-minimal busctl
     libvirt-daemon-system libvirt-clients qemu-system-x86 seabios
-    libsystemd0 libudev1 libinih1 libjson-c5 libxml2 libkmod2 libsmartcols1 libelf1 libbpf1 libvirt0
+    libsystemd0 libudev1 libinih1 libjson-c5 libxml2 libkmod2 libsmartcols1 libelf1 libbpf1 libvirt0 libarchive13
     dkms gcc libc6-dev make pahole
 """.replace("busctl", "").split()
 

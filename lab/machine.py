@@ -26,6 +26,7 @@ DEVICES = {
     "NIC2": "0000:00:0a.0",
     "NVME": "0000:00:0b.0",
     "BRIDGE": "0000:00:0c.0",    # pcie-pci-bridge: what is behind it shares an IOMMU group
+    "BAR_4G": "0000:00:0d.0",
     "SHARED_BAR_4M": "0000:01:01.0",
     "SHARED_NIC": "0000:01:02.0",
 }
@@ -72,14 +73,15 @@ def build_install():
 
 @building()
 def build_tools():
-    """Each lab/tools/NAME.c as a static program, so that it runs on every image."""
+    """Each lab/tools/NAME.c as a static program, so that it runs on every image; NAME-preload.c as NAME-preload.so."""
     target = BUILD / "tools"
     target.mkdir(parents=True, exist_ok=True)
     for source in (LAB / "tools").glob("*.c"):
-        program = target / source.stem
+        shared = source.stem.endswith("-preload")
+        program = target / (source.stem + ".so" if shared else source.stem)
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-            run(["gcc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-static", "-o", str(program),
-                 str(source)])
+            run(["gcc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror",
+                 *(["-shared", "-fPIC"] if shared else ["-static"]), "-o", str(program), str(source)])
     return target
 
 
@@ -150,6 +152,7 @@ class Machine:
             -device pci-testdev,membar=256M,{at('BAR_256M')}
             -device pci-testdev,membar=4M,{at('BAR_4M')}
             -device pci-testdev,membar=1M,{at('BAR_1M')}
+            -device pci-testdev,membar=4G,{at('BAR_4G')}
             -device e1000e,{at('NIC')} -device e1000e,{at('NIC2')}
             -drive file={nvme},if=none,format=raw,id=nvme -device nvme,drive=nvme,serial=lab,{at('NVME')}
             -device pcie-pci-bridge,id=bridge,{at('BRIDGE')}

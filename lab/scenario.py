@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Scenarios: files that run inside a booted host and print TAP."""
 
+import json
 import re
 import time
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Result:
     skipped: int = 0
     seconds: float = 0
     problems: list = field(default_factory=list)
+    rows: list = field(default_factory=list, repr=False)  # of a table that the scenario fills, over all its hosts
 
     def summary(self):
         return "; ".join([f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped", *self.problems])
@@ -146,7 +148,7 @@ def comment(text):
 def follow(machine, s, host, show):
     """Shows the TAP of one scenario while it runs, and judges it."""
     result = Result(s.name, host)
-    out = {what: machine.share / "out" / f"{s.name}.{what}" for what in ("tap", "err", "rc", "left", "done")}
+    out = {what: machine.share / "out" / f"{s.name}.{what}" for what in ("tap", "err", "rc", "left", "rows", "done")}
     tap = Follow(out["tap"], lambda line: show(f"{host} {s.name}: {line}"))
     begin = time.monotonic()
     while machine.running() and not out["done"].exists() and time.monotonic() - begin < s.timeout + GRACE_SECONDS:
@@ -155,6 +157,7 @@ def follow(machine, s, host, show):
     tap.step()
     result.seconds = round(time.monotonic() - begin, 1)
     count_tap(read(out["tap"]), result)
+    result.rows = [json.loads(line) for line in read(out["rows"]).splitlines()]
     if not out["done"].exists():
         result.problems.append("the host hangs" if machine.running() else "the host went down")
     else:

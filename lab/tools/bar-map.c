@@ -37,7 +37,7 @@
 struct bar {
         int container, device;
         unsigned index;
-        uint64_t size, offset;
+        uint64_t size, offset; /* of what is mapped, in the descriptor of the device */
 };
 
 struct cost {
@@ -125,6 +125,15 @@ static void enable_memory(int device)
         if (pwrite(device, &command, sizeof(command), (off_t) config.offset + PCI_COMMAND) !=
             sizeof(command))
                 die("enabling memory: %m");
+}
+
+/* Only that part of the BAR; no length: as far as it goes. */
+static void narrow(struct bar *bar, uint64_t offset, uint64_t length)
+{
+        if (offset >= bar->size || length > bar->size - offset || (offset | length) & (PAGE - 1))
+                die("no such area in BAR %u of %" PRIu64 " bytes", bar->index, bar->size);
+        bar->size = length ?: bar->size - offset;
+        bar->offset += offset;
 }
 
 /* Region 'wanted', or the largest that can be mapped if that is negative. */
@@ -346,6 +355,8 @@ static void __attribute__((noreturn)) usage(int status)
               "  --align 0|4K|2M|1G force an address that pages of this size, and for 4K no larger,\n"
               "                     fit; 0: the kernel chooses (default)\n"
               "  --hint             ask for that address without insisting, in a hole of just the size\n"
+              "  --offset BYTES     map the BAR from there on (0)\n"
+              "  --length BYTES     and no more of it than that\n"
               "  --json             print JSON\n",
               status ? stderr : stdout);
         exit(status);
@@ -364,6 +375,16 @@ static uint64_t parse_align(const char *s)
         return 0;
 }
 
+static uint64_t parse_bytes(const char *s)
+{
+        char *end;
+        uint64_t n = strtoull(s, &end, 10);
+
+        if (*s < '0' || *s > '9' || *end)
+                usage(2);
+        return n;
+}
+
 static unsigned parse_number(const char *s, unsigned min, unsigned max)
 {
         char *end;
@@ -378,6 +399,8 @@ int main(int argc, char **argv)
 {
         static const struct option options[] = {
                 {"times", required_argument, NULL, 'n'},
+                {"offset", required_argument, NULL, 'o'},
+                {"length", required_argument, NULL, 'l'},
                 {"align", required_argument, NULL, 'a'},
                 {"help", no_argument, NULL, 'h'},
                 {"jitter", no_argument, &jitter, 1},
@@ -387,12 +410,17 @@ int main(int argc, char **argv)
                 {"json", no_argument, &json, 1},
                 {0},
         };
+        uint64_t offset = 0, length = 0;
         struct bar bar = {0};
         unsigned times = 1;
 
         for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
                 if (c == 'n')
                         times = parse_number(optarg, 1, MAX_TIMES);
+                else if (c == 'o')
+                        offset = parse_bytes(optarg);
+                else if (c == 'l')
+                        length = parse_bytes(optarg);
                 else if (c == 'a')
                         align = parse_align(optarg);
                 else if (c)
@@ -403,6 +431,7 @@ int main(int argc, char **argv)
 
         bar.device = open_device(argv[optind], &bar.container);
         find_bar(&bar, argc - optind == 2 ? (int) parse_number(argv[optind + 1], 0, 5) : -1);
+        narrow(&bar, offset, length);
         enable_memory(bar.device);
         measure(argv[optind], &bar, times);
         return EXIT_SUCCESS;
