@@ -11,7 +11,8 @@
 
 #define EFIVARS "sys/firmware/efi/efivars/"
 #define RELEASES_MAX 64
-#define PARAMETERS "sys/module/" VFIO_ALIGN_MODULE "/parameters/"
+#define SYSFS_MODULE "sys/module/" VFIO_ALIGN_MODULE
+#define PARAMETERS SYSFS_MODULE "/parameters/"
 
 /* Documentation/admin-guide/tainted-kernels.rst */
 #define TAINT_OOT_MODULE (1U << 12)
@@ -48,18 +49,24 @@ static struct fact read_signature_enforced(const struct root *root)
         return fact_is(!strstr(lockdown, "[none]"), SOURCE_SYSFS);
 }
 
+/* Unlike exists_at(), tells what is not there from what may not be looked at. */
+static enum fact_value is_there(const struct root *root, const char *path)
+{
+        _cleanup_close_ int fd = open_at(root->fd, path, O_PATH);
+
+        return fd >= 0 ? FACT_YES : fd == -ENOENT || fd == -ENOTDIR ? FACT_NO : FACT_UNKNOWN;
+}
+
 /* The variable is four bytes of attributes and one of value (UEFI, 3.3; Documentation/filesystems/efivarfs.rst). */
 static struct fact read_secure_boot(const struct root *root)
 {
         _cleanup_free_ char *bytes = NULL;
-        _cleanup_close_ int efi = -EBADF;
         size_t size;
 
         if (read_file_at(root->fd, EFIVARS "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", 64, &bytes, &size) >= 0 &&
             size == 5)
                 return fact_is(bytes[4] == 1, SOURCE_SYSFS);
-        efi = open_at(root->fd, "sys/firmware/efi", O_PATH);
-        if (efi == -ENOENT && exists_at(root->fd, "sys/firmware"))
+        if (is_there(root, "sys/firmware") == FACT_YES && is_there(root, "sys/firmware/efi") == FACT_NO)
                 return fact_is(false, SOURCE_SYSFS);
         return fact_unknown("the firmware's variables cannot be read");
 }
@@ -170,8 +177,11 @@ static struct fact read_loaded(const struct root *root)
 {
         if (exists_at(root->fd, PARAMETERS "enabled"))
                 return fact_is(true, SOURCE_SYSFS);
-        return exists_at(root->fd, "sys/module") ? fact_is(false, SOURCE_SYSFS)
-                                                 : fact_unknown("/sys/module cannot be read");
+        if (is_there(root, "sys/module") != FACT_YES || is_there(root, SYSFS_MODULE) == FACT_UNKNOWN)
+                return fact_unknown("/sys/module cannot be read");
+        /* On its way in or out, or not to be looked into */
+        return is_there(root, SYSFS_MODULE) == FACT_YES ? fact_unknown("its parameters in /sys/module cannot be read")
+                                                        : fact_is(false, SOURCE_SYSFS);
 }
 
 void module_facts_read(struct module_facts *m, const struct root *root, const struct kernel_facts *k)

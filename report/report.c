@@ -5,19 +5,28 @@
 #include "report-parts.h"
 #include "util/macro.h"
 
+/* The length of the character at p, or 0 where there is none of UTF-8. */
+static int utf8_length(const char *p)
+{
+        int n = (int) strnlen(p, 4), c = xmlGetUTF8Char((const xmlChar *) p, &n);
+
+        /* libxml2 lets pass what stands for itself in another way as well, and halves of a pair. */
+        if (c < 0 || ((unsigned char) *p & 0xc0) == 0x80 || (c >= 0xd800 && c < 0xe000))
+                return 0;
+        return n == (c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4) ? n : 0;
+}
+
 void add_string(json_object *o, const char *key, const char *value)
 {
         _cleanup_free_ char *clean = value ? strdup(value) : NULL;
 
         /* Names on a host can be anything, JSON is UTF-8. */
         for (char *p = clean; p && *p;) {
-                int n = (int) strnlen(p, 4);
+                int n = utf8_length(p);
 
-                if (xmlGetUTF8Char((const xmlChar *) p, &n) < 0) {
+                if (n == 0)
                         *p = '?';
-                        n = 1;
-                }
-                p += n;
+                p += n ?: 1;
         }
         json_object_object_add(o, key, clean ? json_object_new_string(clean) : NULL);
 }

@@ -88,7 +88,7 @@ class Partial:
         self.check(name, "unreadable", True)
         path.unlink()
         if not is_link and not keep.is_dir():
-            for how, other in ("emptied", b""), ("cut", data[:len(data) // 2]), ("nonsense", b"\xff\x00%s-1\n<&'\"" * 40):
+            for how, other in ("emptied", b""), ("cut", data[:len(data) // 2]), ("nonsense", b"\xff\x80\xc0\xaf\xed\xa0\x80\x00%s-1\n<&'\"" * 40):
                 path.write_bytes(other)
                 self.check(name, how, False)
                 path.unlink()

@@ -208,7 +208,10 @@ static void test_alive(void **state)
                 fixture_write(f, PARAMETERS "enabled", "Y\n");
                 module_facts_read(&m, &f->root, &k);
                 assert_int_equal(m.alive.value, cases[i].alive);
-                fixture_remove(f, PARAMETERS "enabled");
+                fixture_remove(f, PARAMETERS "enabled"); /* on its way in or out */
+                module_facts_read(&m, &f->root, &k);
+                assert_int_equal(m.loaded.value, FACT_UNKNOWN);
+                fixture_remove(f, "sys/module/vfio_align");
                 module_facts_read(&m, &f->root, &k);
                 assert_int_equal(m.alive.value, FACT_NO); /* not loaded at all */
         }
