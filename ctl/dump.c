@@ -18,6 +18,14 @@ static int write_all(int fd, const char *name, const struct record_entry *entrie
         return r < 0 ? log_error(r, "Failed to write %s: %s: %m", name, why) : 0;
 }
 
+/* Unless forced, does not replace what somebody has put there meanwhile: not every file system has both ways. */
+static int put_in_place(const char *temporary, const char *name, bool force)
+{
+        int r = renameat2(AT_FDCWD, temporary, AT_FDCWD, name, force ? 0 : RENAME_NOREPLACE);
+
+        return r < 0 && errno == EINVAL ? link(temporary, name) : r;
+}
+
 /* Under another name first, so that there is a whole archive or none. */
 static int write_file(const char *name, bool force, const struct record_entry *entries, size_t n)
 {
@@ -33,12 +41,10 @@ static int write_file(const char *name, bool force, const struct record_entry *e
         r = write_all(fd, name, entries, n);
         if (r >= 0 && fsync(fd) < 0)
                 r = log_error(-errno, "Failed to write %s: %m", name);
-        /* link() does not replace what somebody has put there meanwhile. */
-        if (r >= 0 && (force ? rename(temporary, name) : link(temporary, name)) < 0)
+        if (r >= 0 && put_in_place(temporary, name, force) < 0)
                 r = errno == EEXIST ? log_error(-EEXIST, "%s is there already; give another name, or --force", name)
                                     : log_error(-errno, "Failed to write %s: %m", name);
-        if (r < 0 || !force)
-                (void) unlink(temporary);
+        (void) unlink(temporary); /* where it still is */
         return r;
 }
 
