@@ -40,7 +40,8 @@ static int open_root(struct snapshot *s, const char *path)
         if (path && stat(path, &st) >= 0 && S_ISREG(st.st_mode)) {
                 r = archive_unpack(path, &s->unpacked, &why);
                 if (r < 0)
-                        return log_error(r, "Failed to open %s: %s: %m", path, why);
+                        return log_error(r, r == -EBADMSG || r == -EFBIG ? "Failed to open %s: %s" : "Failed to open %s: %s: %m",
+                                         path, why);
                 path = s->unpacked;
         }
         r = root_open(&s->root, path);
