@@ -14,38 +14,6 @@ DEFINE_TRIVIAL_CLEANUP(struct libscols_table *, scols_unref_table)
 
 #define COLUMNS_MAX 32
 
-json_object *json_get(json_object *o, const char *key)
-{
-        json_object *v = NULL;
-
-        json_object_object_get_ex(o, key, &v);
-        return v;
-}
-
-const char *json_get_text(json_object *o, const char *key)
-{
-        json_object *v = json_get(o, key);
-
-        return v ? json_object_get_string(v) : NULL;
-}
-
-uint64_t json_get_number(json_object *o, const char *key)
-{
-        json_object *v = json_get(o, key);
-
-        return v ? json_object_get_uint64(v) : UINT64_MAX;
-}
-
-bool json_get_flag(json_object *o, const char *key)
-{
-        return json_object_get_boolean(json_get(o, key));
-}
-
-size_t json_length(json_object *array)
-{
-        return array ? json_object_array_length(array) : 0;
-}
-
 const char *cell_size(uint64_t bytes, cell_t buffer)
 {
         format_t text;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <json-c/json.h>
+#include "json.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,12 +32,6 @@ struct rows rows_of_array(json_object *array);
  * Returns 0, -EINVAL for a column that is not there, or -ENOMEM. */
 int table_print(struct rows rows, const struct column *columns, size_t n, const char *selection, FILE *out);
 
-/* Members of objects. A missing one is NULL, false, or UINT64_MAX (COUNT_UNKNOWN). */
-json_object *json_get(json_object *o, const char *key);
-const char *json_get_text(json_object *o, const char *key);
-uint64_t json_get_number(json_object *o, const char *key);
-bool json_get_flag(json_object *o, const char *key);
-size_t json_length(json_object *array);
 
 /* A size or a number for a reader, "unknown" where it is that. */
 const char *cell_size(uint64_t bytes, cell_t buffer);

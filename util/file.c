@@ -249,41 +249,88 @@ static int append(char **text, size_t *size, const char *line, size_t n)
         return 0;
 }
 
-static bool contains_any(const char *line, const char *const words[])
+#define GREP_CHUNK_SIZE (256U << 10)
+#define GREP_WORDS_MAX 32
+
+/* Appends the lines of a whole number of lines that contain one of the words. */
+static int grep_lines(const char *lines, size_t size, const char *const words[], char **text, size_t *text_size)
 {
-        for (size_t i = 0; words[i]; i++)
-                if (strstr(line, words[i]))
-                        return true;
-        return false;
+        const char *next[GREP_WORDS_MAX] = {}, *end = lines + size;
+
+        for (const char *from = lines; from < end;) {
+                const char *first = end, *begin, *newline;
+                int r;
+
+                for (size_t i = 0; words[i] && i < GREP_WORDS_MAX; i++) {
+                        if (!next[i] || next[i] < from)
+                                next[i] = memmem(from, (size_t) (end - from), words[i], strlen(words[i])) ?: end;
+                        if (next[i] < first)
+                                first = next[i];
+                }
+                if (first == end)
+                        return 0;
+                begin = memrchr(from, '\n', (size_t) (first - from));
+                begin = begin ? begin + 1 : from;
+                newline = memchr(first, '\n', (size_t) (end - first));
+                from = newline ? newline + 1 : end;
+                r = append(text, text_size, begin, (size_t) (from - begin));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* The rest of the file in chunks, each cut after its last line. */
+static int grep_fd(int fd, const char *const words[], char **text, size_t *text_size)
+{
+        _cleanup_free_ char *buffer = NULL;
+        size_t capacity = 0, size = 0;
+        bool end = false;
+
+        while (!end) {
+                const char *last;
+                size_t whole;
+                int r;
+
+                /* Most files are small; of a large one, large chunks, and as much as its longest line. */
+                if (capacity < GREP_CHUNK_SIZE || size + 1 >= capacity) {
+                        size_t more = capacity == 0 ? 4096 : GREP_CHUNK_SIZE;
+                        char *p = capacity > FILE_MAX_SIZE ? NULL : realloc(buffer, capacity + more);
+
+                        if (!p)
+                                return capacity > FILE_MAX_SIZE ? -EFBIG : -ENOMEM;
+                        buffer = p;
+                        capacity += more;
+                }
+                r = fill(fd, buffer, capacity, &size, &end);
+                if (r < 0)
+                        return r;
+                last = end ? NULL : memrchr(buffer, '\n', size);
+                whole = end ? size : last ? (size_t) (last + 1 - buffer) : 0;
+                r = grep_lines(buffer, whole, words, text, text_size);
+                if (r < 0)
+                        return r;
+                memmove(buffer, buffer + whole, size - whole);
+                size -= whole;
+        }
+        return 0;
 }
 
 int grep_file_at(int dirfd, const char *path, const char *const words[], char **ret)
 {
-        _cleanup_fclose_ FILE *f = NULL;
-        _cleanup_free_ char *line = NULL, *text = calloc(1, 1);
-        size_t capacity = 0, size = 0;
-        ssize_t n;
-        int fd, r;
+        _cleanup_free_ char *text = calloc(1, 1);
+        _cleanup_close_ int fd = -EBADF;
+        size_t size = 0;
+        int r;
 
         if (!text)
                 return -ENOMEM;
         fd = open_quietly(dirfd, path, O_RDONLY | O_NONBLOCK);
         if (fd < 0)
                 return fd;
-        f = fdopen(fd, "re");
-        if (!f) {
-                close(fd);
-                return -ENOMEM;
-        }
-        while ((n = getline(&line, &capacity, f)) >= 0) {
-                if (!contains_any(line, words))
-                        continue;
-                r = append(&text, &size, line, (size_t) n);
-                if (r < 0)
-                        return r;
-        }
-        if (ferror(f))
-                return tell_denied(dirfd, path, -errno);
+        r = grep_fd(fd, words, &text, &size);
+        if (r < 0)
+                return r == -ENOMEM || r == -EFBIG ? r : tell_denied(dirfd, path, r);
         tell_opened(FILE_LINES, dirfd, path, fd, text, size);
         *ret = TAKE_PTR(text);
         return 0;

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "file-write.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "file.h"
+#include "macro.h"
+
+int write_attribute_at(int dirfd, const char *path, const char *value)
+{
+        _cleanup_close_ int fd = open_at(dirfd, path, O_WRONLY);
+        size_t size = strlen(value);
+        ssize_t n;
+
+        if (fd < 0)
+                return fd;
+        n = write(fd, value, size);
+        return n < 0 ? -errno : (size_t) n == size ? 0 : -EIO;
+}
+
+static int write_all(int fd, const char *text, size_t size)
+{
+        while (size > 0) {
+                ssize_t n = write(fd, text, size);
+
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n > 0) {
+                        text += n;
+                        size -= (size_t) n;
+                }
+        }
+        return fsync(fd) < 0 ? -errno : 0;
+}
+
+int write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode)
+{
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+        char directory[PATH_MAX], temporary[NAME_MAX + 1];
+        _cleanup_close_ int dir = -EBADF, fd = -EBADF;
+        int r;
+
+        if ((size_t) (name - path) >= sizeof(directory) || strlen(name) >= sizeof(temporary) - 1)
+                return -ENAMETOOLONG;
+        snprintf(directory, sizeof(directory), "%.*s", (int) (name - path), path);
+        snprintf(temporary, sizeof(temporary), "%s~", name);
+        dir = open_at(dirfd, directory, O_RDONLY | O_DIRECTORY);
+        if (dir < 0)
+                return dir;
+        fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+        if (fd < 0)
+                return -errno;
+        r = write_all(fd, text, size);
+        if (r >= 0 && renameat(dir, temporary, dir, name) < 0)
+                r = -errno;
+        if (r < 0) {
+                (void) unlinkat(dir, temporary, 0);
+                return r;
+        }
+        return fsync(dir) < 0 ? -errno : 0;
+}
