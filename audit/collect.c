@@ -7,6 +7,7 @@
 #include "util/format.h"
 #include "util/macro.h"
 #include "verdict.h"
+#include "vfio-driver.h"
 
 static int add_plain(struct findings *f, enum finding_id id)
 {
@@ -228,6 +229,97 @@ static int collect_devices(struct findings *f, const struct host *h)
         return r;
 }
 
+static bool is_driver_of_host(const struct host *h, const char *driver)
+{
+        return *driver && !is_driver(driver, "vfio-pci") &&
+               !(h->devices.drivers && vfio_drivers_has(h->devices.drivers, driver));
+}
+
+/* vfio-pci is told to take devices by their IDs only: a function with the same that the host keeps would go with them. */
+static const struct device *find_twin(const struct host *h, const struct bind_member *m)
+{
+        for (size_t i = 0; i < h->devices.n_devices; i++) {
+                const struct device *d = &h->devices.devices[i];
+
+                if (d->vendor == m->vendor && d->device == m->device && !d->driver_is_vfio &&
+                    !bind_records_find(&h->binds, d->bdf))
+                        return d;
+        }
+        return NULL;
+}
+
+/* The lines for modprobe.d(5) that let VFIO be first, each driver and each ID once. */
+static char *format_lines(const struct host *h, const struct bind_record *b)
+{
+        _cleanup_free_ char *drivers = NULL, *ids = NULL;
+        char *text;
+
+        for (size_t i = 0; i < b->n_members; i++) {
+                const struct bind_member *m = &b->members[i];
+                _cleanup_free_ char *driver = NULL, *id = NULL;
+                char *longer;
+
+                if (!is_driver_of_host(h, m->before.driver))
+                        continue;
+                if (asprintf(&driver, "\"softdep %s pre: vfio-pci\", ", m->before.driver) < 0 ||
+                    asprintf(&id, "%04x:%04x", m->vendor, m->device) < 0)
+                        return NULL;
+                if (!drivers || !strstr(drivers, driver)) {
+                        if (asprintf(&longer, "%s%s", drivers ?: "", driver) < 0)
+                                return NULL;
+                        free(drivers);
+                        drivers = longer;
+                }
+                if (!ids || !strstr(ids, id)) {
+                        if (asprintf(&longer, "%s%s%s", ids ?: "", ids ? "," : "", id) < 0)
+                                return NULL;
+                        free(ids);
+                        ids = longer;
+                }
+        }
+        return asprintf(&text, "%s\"options vfio-pci ids=%s\"", drivers ?: "", ids ?: "") < 0 ? NULL : text;
+}
+
+static int collect_late(struct findings *f, const struct host *h, const struct bind_record *b)
+{
+        const struct bind_member *late = NULL;
+        const struct device *twin = NULL;
+        _cleanup_free_ char *lines = NULL;
+
+        for (size_t i = 0; i < b->n_members && !twin; i++)
+                if (is_driver_of_host(h, b->members[i].before.driver)) {
+                        late = late ?: &b->members[i];
+                        twin = find_twin(h, &b->members[i]);
+                }
+        if (!late)
+                return 0;
+        if (twin)
+                return findings_add(f, FINDING_BIND_LATE, late->bdf,
+                                    "%s had it first; no line of modprobe.d(5) tells it from %s, which has the same ID and "
+                                    "stays with the host", late->before.driver, twin->bdf);
+        lines = format_lines(h, b);
+        if (!lines)
+                return -ENOMEM;
+        return findings_add(f, FINDING_BIND_LATE, late->bdf,
+                            "%s had it first; /etc/modprobe.d/vfioalign.conf: %s; then update-initramfs -u",
+                            late->before.driver, lines);
+}
+
+static int collect_binds(struct findings *f, const struct host *h)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < h->binds.n_records && r >= 0; i++) {
+                const struct bind_record *b = &h->binds.records[i];
+
+                if (b->state == BIND_STATE_QUARANTINED)
+                        r = findings_add(f, FINDING_BIND_QUARANTINED, b->members[0].bdf, b->reason ? "%s" : NULL, b->reason);
+                else if (b->state == BIND_STATE_BOUND && streq(b->owner, "boot"))
+                        r = collect_late(f, h, b);
+        }
+        return r;
+}
+
 static int collect_emulators(struct findings *f, const struct host *h)
 {
         int r = 0;
@@ -342,6 +434,7 @@ static int collect_unseen(struct findings *f, const struct host *h)
                 {"what THP means to VFIO", h->kernel.thp_exempt,
                  h->kernel.thp != THP_ALWAYS && h->kernel.huge_pmd.value == FACT_YES},
                 {"whether the module is alive", h->module.alive, module_works(&h->module)},
+                {"what is handed over to VFIO", h->binds_readable, h->binds_readable.why != NULL},
                 {"libvirt's guests", h->libvirt.readable, h->libvirt.installed.value != FACT_NO},
                 {"what processes use devices", h->uses.processes, h->devices.n_devices > 0},
         };
@@ -364,8 +457,8 @@ static int collect_unseen(struct findings *f, const struct host *h)
 int findings_collect(struct findings *f, const struct host *h)
 {
         int (*const parts[])(struct findings *, const struct host *) = {
-                collect_iommu, collect_kernel, collect_groups, collect_devices, collect_emulators,
-                collect_libvirt, collect_mappings, collect_unseen,
+                collect_iommu, collect_kernel, collect_groups, collect_devices, collect_binds,
+                collect_emulators, collect_libvirt, collect_mappings, collect_unseen,
         };
         int r = 0;
 

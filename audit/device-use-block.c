@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <ctype.h>
+#include <fcntl.h>
 #include <inttypes.h>
 
 #include "device-use-internal.h"
@@ -10,6 +11,8 @@
 #define BLOCK "sys/class/block/"
 #define SUBSYSTEM "nvme-subsystem/"
 #define LAYERS_MAX 16
+#define ELSEWHERE "block-devices-mounted-elsewhere"
+#define BLOCKS_MAX (1U << 18) /* of all functions; one that stands on many counts for each */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -61,6 +64,7 @@ static int read_block(struct use_reader *r, struct block *b)
 {
         _cleanup_free_ char *path = NULL, *dev = NULL, *target = NULL;
         const char *virtual, *subsystem;
+        int k;
 
         if (asprintf(&path, BLOCK "%s", b->name) < 0)
                 return -ENOMEM;
@@ -85,8 +89,12 @@ static int read_block(struct use_reader *r, struct block *b)
         path = NULL;
         if (asprintf(&path, BLOCK "%s/dev", b->name) < 0)
                 return -ENOMEM;
-        if (read_line_at(r->root->fd, path, &dev) >= 0)
-                (void) sscanf(dev, "%u:%u", &b->major, &b->minor);
+        /* The single paths below a disk of NVMe multipath have none, and cannot be opened. */
+        k = read_line_at(r->root->fd, path, &dev);
+        if (k == -ENOMEM)
+                return k;
+        if (k >= 0 ? sscanf(dev, "%u:%u", &b->major, &b->minor) != 2 : k != -ENOENT)
+                r->uses->block = fact_unknown("the number of a block device cannot be read");
         return 0;
 }
 
@@ -222,17 +230,27 @@ static bool parse_mount(char *line, struct mount *ret)
         return true;
 }
 
+static struct block *find_by_number(struct use_reader *r, unsigned major, unsigned minor)
+{
+        for (size_t i = 0; major && i < r->n_blocks; i++)
+                if (r->blocks[i].major == major && r->blocks[i].minor == minor)
+                        return &r->blocks[i];
+        return NULL;
+}
+
+static struct block *find_mounted(struct use_reader *r, const struct mount *m)
+{
+        return find_by_number(r, m->major, m->minor) ?: find_by_node(r, m->source);
+}
+
 /* bound: the second time, where only a part of a file system shows; told only of what shows nowhere as a whole. */
 static int add_mount(struct use_reader *r, const struct mount *m, bool bound)
 {
-        struct block *b = NULL;
+        struct block *b = find_mounted(r, m);
         bool btrfs = streq(m->type, "btrfs");
 
-        for (size_t i = 0; m->major && i < r->n_blocks && !b; i++)
-                if (r->blocks[i].major == m->major && r->blocks[i].minor == m->minor)
-                        b = &r->blocks[i];
-        if (!b)
-                b = find_by_node(r, m->source);
+        if (b)
+                b->seen = true;
         if (!b || bound != !(streq(m->root, "/") || btrfs) || (bound && b->mounted))
                 return 0;
         b->mounted |= !bound;
@@ -273,6 +291,75 @@ static int read_mounts(struct use_reader *r)
         return k;
 }
 
+/* What only this process's namespace shows. Its text is not recorded: it names more than is needed. */
+static void list_mounts_of(struct use_reader *r, const char *pid, FILE *out)
+{
+        char path[sizeof("proc//mountinfo") + 10], *save = NULL;
+        _cleanup_free_ char *text = NULL;
+        _cleanup_close_ int fd = -EBADF;
+
+        snprintf(path, sizeof(path), "proc/%.10s/mountinfo", pid);
+        fd = openat(r->root->fd, path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || read_fd(fd, FILE_MAX_SIZE, &text, NULL) < 0)
+                return;
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                struct mount m;
+                struct block *b = parse_mount(line, &m) ? find_mounted(r, &m) : NULL;
+
+                if (b && !b->seen)
+                        fprintf(out, "%u:%u ", b->major, b->minor);
+                if (b)
+                        b->seen = true;
+        }
+}
+
+/* "MAJOR:MINOR" of each; every namespace is looked at once. */
+static char *list_mounts_elsewhere(struct use_reader *r)
+{
+        _cleanup_free_ char *text = NULL, *done = strdup("\n");
+        _cleanup_(names_done) struct names names = {};
+        size_t size;
+        FILE *out = done ? open_memstream(&text, &size) : NULL;
+
+        (void) list_dir_at(r->root->fd, "proc", &names);
+        for (size_t i = 0; out && done && i < names.n; i++) {
+                char path[sizeof("proc//ns/mnt") + 10], namespace[40] = "\n", *longer;
+                ssize_t n;
+
+                snprintf(path, sizeof(path), "proc/%.10s/ns/mnt", names.names[i]);
+                n = isdigit((unsigned char) *names.names[i]) ?
+                        readlinkat(r->root->fd, path, namespace + 1, sizeof(namespace) - 3) : -1;
+                if (n < 0 || strstr(done, strcat(namespace, "\n")))
+                        continue;
+                list_mounts_of(r, names.names[i], out);
+                if (asprintf(&longer, "%s%s", done, namespace + 1) < 0)
+                        longer = NULL;
+                free(done);
+                done = longer;
+        }
+        return out && fclose(out) == 0 && done ? TAKE_PTR(text) : NULL;
+}
+
+/* In containers and the like; where they show it is no path of this host. */
+static int read_mounts_elsewhere(struct use_reader *r)
+{
+        _cleanup_free_ char *answer = r->root->live ? list_mounts_elsewhere(r) : root_answer(r->root, ELSEWHERE);
+        char *save = NULL;
+
+        if (!answer)
+                return r->root->live ? -ENOMEM : 0;
+        if (r->root->live && *answer)
+                root_note(r->root, ELSEWHERE, answer);
+        for (char *word = strtok_r(answer, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+                unsigned major, minor;
+                const struct block *b = sscanf(word, "%u:%u", &major, &minor) == 2 ? find_by_number(r, major, minor) : NULL;
+
+                if (b && use_add(r, &b->functions, USE_MOUNT, 0, "in another mount namespace") < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 static int read_swaps(struct use_reader *r)
 {
         _cleanup_free_ char *text = NULL;
@@ -292,8 +379,44 @@ static int read_swaps(struct use_reader *r)
         return 0;
 }
 
+static int compare_device_blocks(const void *a, const void *b)
+{
+        const struct device_block *x = a, *y = b;
+
+        return bdf_compare(x->bdf, y->bdf) ?: strcmp(x->name, y->name);
+}
+
+static int list_blocks(struct use_reader *r)
+{
+        struct device_uses *u = r->uses;
+
+        for (size_t i = 0; i < r->n_blocks; i++) {
+                const struct block *b = &r->blocks[i];
+
+                if (u->n_blocks + b->functions.n > BLOCKS_MAX) {
+                        u->block = fact_unknown("there are more block devices than are looked at");
+                        break;
+                }
+                for (size_t k = 0; k < b->functions.n && b->major > 0; k++) {
+                        _cleanup_free_ char *name = strdup(b->name);
+                        struct device_block *slot;
+
+                        slot = name ? array_append(u->blocks, u->n_blocks) : NULL;
+                        if (!slot)
+                                return -ENOMEM;
+                        *slot = (struct device_block) {.name = TAKE_PTR(name), .major = b->major, .minor = b->minor};
+                        memcpy(slot->bdf, r->devices->devices[b->functions.indices[k]].bdf, sizeof(bdf_t));
+                }
+        }
+        if (u->n_blocks > 0)
+                qsort(u->blocks, u->n_blocks, sizeof(*u->blocks), compare_device_blocks);
+        return 0;
+}
+
 int uses_read_blocks(struct use_reader *r)
 {
+        if (list_blocks(r) < 0)
+                return -ENOMEM;
         for (size_t i = 0; i < r->n_blocks; i++) {
                 const struct block *b = &r->blocks[i];
                 _cleanup_free_ char *what = NULL;
@@ -304,5 +427,5 @@ int uses_read_blocks(struct use_reader *r)
                     use_add(r, &b->functions, USE_HOLDER, 0, what) < 0)
                         return -ENOMEM;
         }
-        return read_mounts(r) < 0 || read_swaps(r) < 0 ? -ENOMEM : 0;
+        return read_mounts(r) < 0 || read_mounts_elsewhere(r) < 0 || read_swaps(r) < 0 ? -ENOMEM : 0;
 }

@@ -3,7 +3,7 @@
 
 #include "device-use.h"
 
-/* What device-use.c and its two helpers share. All return 0 or -ENOMEM. */
+/* What device-use.c and its helpers share. All return 0 or -ENOMEM. */
 
 /* A set of functions: indices into device_facts. */
 struct functions {
@@ -22,6 +22,7 @@ struct use_reader {
                 unsigned major, minor;
                 bool stacked;    /* it has others below it, as dm and md do */
                 bool visited, mounted;
+                bool seen;       /* a mount of it shows on the host, as a whole or not */
                 struct functions functions; /* on which it stands, through all layers */
         } *blocks; /* by name, as listed */
         size_t n_blocks;
@@ -38,6 +39,7 @@ int use_add(struct use_reader *r, const struct functions *f, enum use_kind kind,
 int blocks_read(struct use_reader *r);
 void blocks_done(struct use_reader *r);
 
-int uses_read_blocks(struct use_reader *r);    /* mounts, swap, holders */
+int uses_read_blocks(struct use_reader *r);    /* the list of them; mounts, swap, holders */
 int uses_read_network(struct use_reader *r);
+int uses_read_input(struct use_reader *r);     /* the only keyboards */
 int uses_read_processes(struct use_reader *r); /* wants blocks_read() before */

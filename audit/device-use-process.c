@@ -23,6 +23,7 @@ struct node {
         bool vfio;
         char *name;
         struct functions functions;
+        pid_t user; /* the process of which it was told last */
 };
 
 struct nodes {
@@ -47,7 +48,7 @@ static void nodes_done(struct nodes *n)
         free(n->nodes);
 }
 
-static const struct node *find_node(const struct nodes *n, char type, unsigned major, unsigned minor)
+static struct node *find_node(const struct nodes *n, char type, unsigned major, unsigned minor)
 {
         struct node key = {.type = type, .major = major, .minor = minor};
 
@@ -221,43 +222,120 @@ struct open_files {
         bool hidden; /* some could not be seen */
 };
 
-/* One process of the live host. statx() with what is at hand: of a file system that hangs only files hang. */
-static int read_process(struct use_reader *r, const struct nodes *nodes, pid_t pid, struct open_files *o)
+/* Once for each process, however often it has it. */
+static int tell_node(struct use_reader *r, pid_t pid, struct node *node, struct open_files *o)
 {
-        char path[sizeof("proc//fd") + 10];
-        _cleanup_closedir_ DIR *dir = NULL;
-        const struct node *last = NULL;
-        struct dirent *entry;
-        int fd;
+        if (!node || node->user == pid)
+                return 0;
+        node->user = pid;
+        fprintf(o->answer, " %d:%c:%u:%u", pid, node->type, node->major, node->minor);
+        return add_process(r, pid, node);
+}
 
-        snprintf(path, sizeof(path), "proc/%d/fd", pid);
-        fd = openat(r->root->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        dir = fd >= 0 ? fdopendir(fd) : NULL;
+static int read_open(struct use_reader *r, const struct nodes *nodes, pid_t pid, int process_fd, struct open_files *o)
+{
+        int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC), k = 0;
+        _cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+        struct dirent *entry;
+
         if (!dir) {
                 o->hidden |= errno == EACCES || errno == EPERM;
                 if (fd >= 0)
                         close(fd);
                 return 0;
         }
-        while ((errno = 0, entry = readdir(dir))) {
-                const struct node *node;
+        while (k >= 0 && (errno = 0, entry = readdir(dir))) {
                 struct statx st;
 
                 if (entry->d_name[0] == '.' ||
                     statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
                         continue;
-                if (!S_ISCHR(st.stx_mode) && !S_ISBLK(st.stx_mode))
-                        continue;
-                node = find_node(nodes, S_ISCHR(st.stx_mode) ? 'c' : 'b', st.stx_rdev_major, st.stx_rdev_minor);
-                if (!node || node == last)
-                        continue;
-                last = node;
-                fprintf(o->answer, " %d:%c:%u:%u", pid, node->type, node->major, node->minor);
-                if (add_process(r, pid, node) < 0)
-                        return -ENOMEM;
+                if (S_ISCHR(st.stx_mode) || S_ISBLK(st.stx_mode))
+                        k = tell_node(r, pid, find_node(nodes, S_ISCHR(st.stx_mode) ? 'c' : 'b', st.stx_rdev_major,
+                                                        st.stx_rdev_minor), o);
         }
-        o->hidden |= errno != 0;
-        return 0;
+        o->hidden |= k >= 0 && errno != 0;
+        return k;
+}
+
+static bool is_device_path(const char *path)
+{
+        static const char *const memory[] = {"/dev/shm/", "/dev/zero", "/dev/hugepages/", "/dev/mqueue/"};
+
+        for (size_t i = 0; i < ELEMENTSOF(memory); i++)
+                if (startswith(path, memory[i]))
+                        return false;
+        return startswith(path, "/dev/");
+}
+
+/* Following a link of map_files takes CAP_CHECKPOINT_RESTORE; without it, what has the name that the node has. */
+static struct node *find_mapped(const struct nodes *nodes, int process_fd, uint64_t start, uint64_t end, const char *path)
+{
+        char link[sizeof("map_files/-") + 32];
+        const char *name = strrchr(path, '/') + 1;
+        size_t n = strcspn(name, " \n"); /* "card0 (deleted)" */
+        struct statx st;
+
+        snprintf(link, sizeof(link), "map_files/%" PRIx64 "-%" PRIx64, start, end);
+        if (statx(process_fd, link, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) >= 0)
+                return S_ISCHR(st.stx_mode) || S_ISBLK(st.stx_mode) ?
+                        find_node(nodes, S_ISCHR(st.stx_mode) ? 'c' : 'b', st.stx_rdev_major, st.stx_rdev_minor) : NULL;
+        for (size_t i = 0; i < nodes->n; i++) {
+                struct node *node = &nodes->nodes[i];
+
+                if (strlen(node->name) == n && memcmp(node->name, name, n) == 0 &&
+                    node->vfio == !!startswith(path, "/dev/vfio/"))
+                        return node;
+        }
+        return NULL;
+}
+
+/* A node that is closed again is held by what is mapped of it. Not by grep_file_at(): the recording of a host needs not
+ * all that every process maps. */
+static int read_mapped(struct use_reader *r, const struct nodes *nodes, pid_t pid, int process_fd, struct open_files *o)
+{
+        int fd = openat(process_fd, "maps", O_RDONLY | O_CLOEXEC), k = 0;
+        _cleanup_fclose_ FILE *maps = fd >= 0 ? fdopen(fd, "re") : NULL;
+        _cleanup_free_ char *line = NULL;
+        unsigned long long last = 0;
+        size_t capacity = 0;
+        ssize_t n;
+
+        if (!maps) {
+                o->hidden |= errno == EACCES || errno == EPERM;
+                if (fd >= 0)
+                        close(fd);
+                return 0;
+        }
+        (void) setvbuf(maps, NULL, _IOFBF, 16384); /* stat() proposes 1024 */
+        while (k >= 0 && (n = getline(&line, &capacity, maps)) > 0) {
+                const char *path = memchr(line, '/', (size_t) n);
+                unsigned long long inode;
+                uint64_t start, end;
+
+                /* A driver's node can be mapped thousands of times. */
+                if (!path || !is_device_path(path) ||
+                    sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %llu", &start, &end, &inode) != 3 || inode == last)
+                        continue;
+                last = inode;
+                k = tell_node(r, pid, find_mapped(nodes, process_fd, start, end, path), o);
+        }
+        return k;
+}
+
+/* One process of the live host. statx() with what is at hand: of a file system that hangs only files hang. */
+static int read_process(struct use_reader *r, const struct nodes *nodes, pid_t pid, struct open_files *o)
+{
+        char path[sizeof("proc/") + 10];
+        _cleanup_close_ int fd = -EBADF;
+        int k;
+
+        snprintf(path, sizeof(path), "proc/%d", pid);
+        fd = openat(r->root->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return 0;
+        k = read_open(r, nodes, pid, fd, o);
+        return k < 0 ? k : read_mapped(r, nodes, pid, fd, o);
 }
 
 static int read_live(struct use_reader *r, const struct nodes *nodes)

@@ -16,6 +16,7 @@ static const char *const use_kind_table[_USE_KIND_MAX] = {
         [USE_ENSLAVED] = "enslaved",
         [USE_NAMESPACE] = "namespace",
         [USE_CONSOLE] = "console",
+        [USE_KEYBOARD] = "keyboard",
         [USE_PROCESS] = "process",
         [USE_GUEST] = "vfio",
         [USE_VFS] = "virtual-functions",
@@ -160,7 +161,8 @@ static void sort_and_merge(struct device_uses *u)
 int device_uses_read(struct device_uses *u, const struct root *root, const struct device_facts *devices)
 {
         static int (*const readers[])(struct use_reader *) = {
-                blocks_read, uses_read_blocks, uses_read_network, read_consoles, read_functions, uses_read_processes,
+                blocks_read, uses_read_blocks, uses_read_network, read_consoles, read_functions, uses_read_input,
+                uses_read_processes,
         };
         struct use_reader reader = {.uses = u, .root = root, .devices = devices};
         int r = 0;
@@ -181,7 +183,10 @@ void device_uses_done(struct device_uses *u)
 {
         for (size_t i = 0; i < u->n_uses; i++)
                 free(u->uses[i].what);
+        for (size_t i = 0; i < u->n_blocks; i++)
+                free(u->blocks[i].name);
         free(u->uses);
+        free(u->blocks);
         *u = (struct device_uses) {};
 }
 

@@ -14,6 +14,7 @@ enum use_kind {
         USE_ENSLAVED,  /* "eth0 (below br0)": part of a bridge, bond, VLAN, ... */
         USE_NAMESPACE, /* "an interface in another network namespace" */
         USE_CONSOLE,   /* "boot display", "ttyS4 (console)" */
+        USE_KEYBOARD,  /* "AT Translated Set 2 keyboard": no other keyboard has keys to type with */
         USE_PROCESS,   /* "Xorg (pid 812, card0)": it holds a device node open */
         USE_GUEST,     /* "web1 (pid 4242)": through VFIO; the guest's name where the command line has one */
         USE_VFS,       /* "8 virtual functions" */
@@ -29,12 +30,22 @@ struct device_use {
         char *what;
 };
 
+/* A block device that stands on a function, through all layers: its disks and partitions, the head of an NVMe subsystem
+ * with several paths, what dm and md make of them. */
+struct device_block {
+        bdf_t bdf;
+        char *name; /* "nvme0n1p2" */
+        unsigned major, minor;
+};
+
 struct device_uses {
-        struct fact block;     /* mounts and swap could be read */
+        struct fact block;     /* block devices, mounts and swap could be read */
         struct fact network;   /* the interfaces and their addresses could */
         struct fact processes; /* the open files of every process could: unknown for who is not root */
         struct device_use *uses; /* by device (as device_facts orders them), kind, what; none twice */
         size_t n_uses;
+        struct device_block *blocks; /* by device, then name; all of them only where `block` is known */
+        size_t n_blocks;
 };
 
 /* One pass over the host for all devices. Returns 0 or -ENOMEM. */

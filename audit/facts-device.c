@@ -21,26 +21,6 @@
 #define IORESOURCE_PREFETCH 0x00002000
 #define IORESOURCE_MEM_64 0x00100000
 
-int bdf_parse(const char *s, bdf_t ret)
-{
-        unsigned domain = 0, bus, slot, function;
-        int end = -1;
-
-        /* sscanf() would also take signs, white space and 0x. */
-        if (s[strspn(s, "0123456789abcdefABCDEF:.")])
-                return -EINVAL;
-        if (sscanf(s, "%8x:%2x:%2x.%1u%n", &domain, &bus, &slot, &function, &end) != 4 || end < 0 || s[end]) {
-                domain = 0;
-                end = -1;
-                if (sscanf(s, "%2x:%2x.%1u%n", &bus, &slot, &function, &end) != 3 || end < 0 || s[end])
-                        return -EINVAL;
-        }
-        if (slot > 0x1f || function > 7)
-                return -EINVAL;
-        snprintf(ret, sizeof(bdf_t), "%04x:%02x:%02x.%u", domain, bus & 0xff, slot, function & 7);
-        return 0;
-}
-
 /* Three numbers; strtoull() as sscanf() would measure the whole text for each. */
 static const char *parse_line(const char *s, uint64_t numbers[static 3])
 {
@@ -258,14 +238,6 @@ static void read_override(struct device *d, int fd)
                 d->driver_override = strdup(text);
 }
 
-int bdf_compare(const char *a, const char *b)
-{
-        size_t x = strlen(a), y = strlen(b);
-
-        /* A domain over 16 bits has more digits, and sorts behind. */
-        return x != y ? (x < y ? -1 : 1) : strcmp(a, b);
-}
-
 static int compare_devices(const void *a, const void *b)
 {
         return bdf_compare(((const struct device *) a)->bdf, ((const struct device *) b)->bdf);
@@ -332,10 +304,6 @@ static int read_all(struct device_facts *d, const struct root *root, bool overri
         r = vfio_drivers_read(root, release, &d->drivers, &d->variants);
         if (r >= 0)
                 r = read_tree(d, root, overrides);
-        if (r >= 0)
-                r = device_names_read(&d->names, root, d);
-        for (size_t i = 0; r >= 0 && i < d->n_devices; i++)
-                d->devices[i].name = device_names_find(d->names, d->devices[i].vendor, d->devices[i].device);
         if (r < 0)
                 device_facts_done(d);
         return r;

@@ -69,3 +69,7 @@ int iommu_groups_read(struct iommu_facts *f, const struct root *root, const stru
 
 /* The group with that number, or NULL. */
 const struct iommu_group *iommu_facts_find_group(const struct iommu_facts *f, int number);
+
+/* Whether VFIO takes a group with that member bound as it is, whatever the member's driver is made for: bridges, and
+ * drivers that do no DMA of their own (pci_driver.driver_managed_dma). */
+bool iommu_group_tolerates(const struct device *d);

@@ -38,6 +38,19 @@ static const char *const finding_table[_FINDING_MAX] = {
         [FINDING_DEVICE_UNAIDED] = "device-unaided",
         [FINDING_DEVICE_CLAIMED] = "device-claimed",
         [FINDING_DEVICE_IN_USE] = "device-in-use",
+        [FINDING_BIND_IN_USE] = "bind-in-use",
+        [FINDING_BIND_CONSOLE] = "bind-console",
+        [FINDING_BIND_CLAIMED] = "bind-claimed",
+        [FINDING_BIND_VIRTUAL_FUNCTIONS] = "bind-virtual-functions",
+        [FINDING_BIND_UNREACHABLE] = "bind-unreachable",
+        [FINDING_BIND_UNASSIGNABLE] = "bind-unassignable",
+        [FINDING_BIND_GROUP] = "bind-group",
+        [FINDING_BIND_UNSEEN] = "bind-unseen",
+        [FINDING_BIND_DRIVER] = "bind-driver",
+        [FINDING_BIND_BUSY] = "bind-busy",
+        [FINDING_BIND_FAILED] = "bind-failed",
+        [FINDING_BIND_QUARANTINED] = "bind-quarantined",
+        [FINDING_BIND_LATE] = "bind-late",
         [FINDING_EMULATOR_UNALIGNED] = "emulator-unaligned",
         [FINDING_EMULATOR_UNKNOWN] = "emulator-unknown",
         [FINDING_EMULATOR_STALE] = "emulator-stale",
@@ -120,7 +133,7 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "reach each other past the IOMMU. VFIO refuses a group of which one member "
                                "is bound to a driver of the host. Only groups are named here of which a "
                                "member is bound to VFIO, or meant for a guest.",
-                .remedy = "Bind every function of the group to VFIO, or put the device into another slot",
+                .remedy = "Bind the whole group to VFIO (vfioalignctl bind ADDRESS), or put the device into another slot",
                 .message_id = "50650b6b1f1e410998a30ba4d27c188e",
         },
         [FINDING_KERNEL_NO_HUGE_FAULT] = {
@@ -246,7 +259,7 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "The modules of this kernel have a VFIO driver made for this device "
                                "(modules.alias), as libvirt would choose it. Plain vfio-pci works, and "
                                "loses what the other adds: live migration, or mappings of special memory.",
-                .remedy = "Bind it to the driver that the detail names: driver_override, then drivers_probe",
+                .remedy = "Bind it to the driver that the detail names: vfioalignctl bind ADDRESS",
                 .message_id = "de91bc8cbfa44065b99a456bdcc190d2",
         },
         [FINDING_DEVICE_CLAIMED] = {
@@ -266,6 +279,119 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "mounted disk or the network's interface is gone then.",
                 .remedy = "Take what the detail names off the device, or give the guest another one",
                 .message_id = "fa0b38c43e614fc593e0b935e1f8cbdb",
+        },
+        [FINDING_BIND_IN_USE] = {
+                .severity = SEVERITY_WARNING,
+                .text = "A function is in use, so that its IOMMU group cannot be handed over",
+                .explanation = "The kernel would take the function away from whoever uses it: a mounted "
+                               "file system, a network interface with an address, a process that has its "
+                               "device open, a guest. Nothing is written then. Nothing goes past this, as "
+                               "the host or a guest could go down.",
+                .remedy = "End the use that the detail names (unmount, take the address off, stop the process or the guest), then try again",
+                .message_id = "7d85f817c5794c2db25821c021ca2696",
+        },
+        [FINDING_BIND_CONSOLE] = {
+                .severity = SEVERITY_WARNING,
+                .text = "A function is the host's display, console or only keyboard",
+                .explanation = "Without it nobody can work at this host any more: it is the display that "
+                               "the firmware chose, a console of the kernel, or the controller of the only "
+                               "keyboard. A host that is reached by the network only does without.",
+                .remedy = "Give the option --force where the host needs no console",
+                .message_id = "073b1fde998240efa380b64ae852e4a0",
+        },
+        [FINDING_BIND_CLAIMED] = {
+                .severity = SEVERITY_WARNING,
+                .text = "Another tool has been told to handle this function",
+                .explanation = "driverctl, mdevctl, a module option (vfio-pci ids=) or libvirt "
+                               "(managed='yes') has this function in its hands. Two that rebind one device "
+                               "undo each other's work, and the device stays with whichever acts last.",
+                .remedy = "Leave it to that tool, or take it out of the file that the detail names; --force goes past this once",
+                .message_id = "1735939c017d4dd28b42ca2c073a4af0",
+        },
+        [FINDING_BIND_VIRTUAL_FUNCTIONS] = {
+                .severity = SEVERITY_WARNING,
+                .text = "A physical function has virtual functions",
+                .explanation = "Its driver would remove them all, together with whatever uses them, guests "
+                               "included.",
+                .remedy = "Hand over one of the virtual functions, or remove them first: echo 0 >/sys/bus/pci/devices/ADDRESS/sriov_numvfs",
+                .message_id = "d11a90e777174825be7518435e726317",
+        },
+        [FINDING_BIND_UNREACHABLE] = {
+                .severity = SEVERITY_WARNING,
+                .text = "A function does not answer",
+                .explanation = "Its configuration space reads all ones: it has fallen off the bus, is "
+                               "without power, or hangs. Drivers that touch such a device can hang with "
+                               "it.",
+                .remedy = "Look at the kernel's log (journalctl -k); a reset of the slot or of the host brings it back",
+                .message_id = "44995b2317ba411fb8d8f75ac2990f69",
+        },
+        [FINDING_BIND_UNASSIGNABLE] = {
+                .severity = SEVERITY_WARNING,
+                .text = "A function cannot be handed over at all",
+                .explanation = "There is no function with that address, it is a bridge, or it is in no "
+                               "IOMMU group, so that VFIO cannot take it.",
+                .remedy = "Name another function (vfioalignctl devices lists them); no group: switch the IOMMU on, in the firmware and on the kernel's command line",
+                .message_id = "bdd7af8869fe468a9d8549325fbf86f5",
+        },
+        [FINDING_BIND_GROUP] = {
+                .severity = SEVERITY_WARNING,
+                .text = "An IOMMU group has a member that cannot leave the host",
+                .explanation = "VFIO takes a group only where no member is bound to a driver of the host. "
+                               "This group has a bridge or a part of the chipset that is, and these are "
+                               "never rebound.",
+                .remedy = "Put the device into another slot, whose group it does not share",
+                .message_id = "c772a069644a4822b6cb43ee512414f6",
+        },
+        [FINDING_BIND_UNSEEN] = {
+                .severity = SEVERITY_WARNING,
+                .text = "It cannot be seen whether a function is in use",
+                .explanation = "What would show its use could not be read or opened, so that the function "
+                               "is taken for used.",
+                .remedy = "Run it as root on the host itself, outside of any container",
+                .message_id = "ab1b6dc9d4b240f59dbe019402a80273",
+        },
+        [FINDING_BIND_DRIVER] = {
+                .severity = SEVERITY_WARNING,
+                .text = "The driver to bind is not there, or none that VFIO has",
+                .explanation = "The driver that was chosen or named is not in the kernel and could not be "
+                               "loaded, or is a driver of the host where a VFIO driver is wanted.",
+                .remedy = "Load its module (modprobe), or name another with --driver",
+                .message_id = "b77431484aba4a478df5a34ee87a8687",
+        },
+        [FINDING_BIND_BUSY] = {
+                .severity = SEVERITY_NOTICE,
+                .text = "An IOMMU group is in the hands of another operation",
+                .explanation = "Another bind or unbind of the same group was under way for longer than "
+                               "this one could wait. Nothing was written.",
+                .remedy = "Wait for the other one to end, then try again",
+                .message_id = "77b37ffbc9794660bcccd0c6bc319aa6",
+        },
+        [FINDING_BIND_FAILED] = {
+                .severity = SEVERITY_ERROR,
+                .text = "The kernel did not do what was asked; all functions of the group are where they were before",
+                .explanation = "A write failed, or a driver did not take its function. What had been "
+                               "written was taken back, in reverse, and read back.",
+                .remedy = "The kernel's log says why (journalctl -k)",
+                .message_id = "fd15c241d9a9461c8cb5e2cfc81a0baa",
+        },
+        [FINDING_BIND_QUARANTINED] = {
+                .severity = SEVERITY_ERROR,
+                .text = "An IOMMU group is neither with VFIO nor back with its drivers",
+                .explanation = "A function could be brought neither where it should go nor back where it "
+                               "was, or a task hangs in the kernel with it. Nobody touches the group by "
+                               "itself any more.",
+                .remedy = "See the kernel's log (journalctl -k), then try again: vfioalignctl unbind ADDRESS; a task that hangs in the kernel ends with a reboot only",
+                .message_id = "91f1d6606a7046d7827869b9e080bec8",
+        },
+        [FINDING_BIND_LATE] = {
+                .severity = SEVERITY_NOTICE,
+                .text = "A device that is to be bound at boot was taken by a driver of the host first",
+                .explanation = "The driver came from the initramfs, or was there before vfioalignd: it has "
+                               "initialised the device, and may have used it, before it was taken away "
+                               "again. That worked this time. A modprobe.d(5) file that is in the "
+                               "initramfs as well lets VFIO be first.",
+                .remedy = "Write the lines that the detail names, if it has any, then make the initramfs anew (update-initramfs -u, dracut -f)",
+                .message_id = "fb2db6ed97074acc900ecc1116b38d10",
         },
         [FINDING_EMULATOR_UNALIGNED] = {
                 .severity = SEVERITY_NOTICE,

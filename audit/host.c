@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "device-name.h"
 #include "host.h"
 
 #include "util/clock.h"
 #include "util/file.h"
+#include "util/macro.h"
 
 /* The emulators of the guests, and of whoever else maps a device, beside those at the usual places. */
 static int read_emulators(struct host *h)
@@ -48,6 +50,8 @@ static int read_host(struct host *h, const struct root *root,
         if (r >= 0)
                 r = read_devices(&h->devices, root);
         if (r >= 0)
+                r = device_names_read(&h->devices, root);
+        if (r >= 0)
                 r = iommu_facts_read(&h->iommu, root, &h->devices);
         if (r >= 0)
                 r = mapping_facts_read(&h->mappings, root, &h->devices);
@@ -59,6 +63,8 @@ static int read_host(struct host *h, const struct root *root,
                 r = device_uses_read(&h->uses, root, &h->devices);
         if (r >= 0)
                 r = claims_read(&h->claims, root);
+        if (r >= 0)
+                r = host_read_binds(h);
         if (r < 0)
                 host_done(h);
         return r;
@@ -90,4 +96,5 @@ void host_done(struct host *h)
         libvirt_facts_done(&h->libvirt);
         device_uses_done(&h->uses);
         claims_done(&h->claims);
+        bind_records_done(&h->binds);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "bind-record.h"
 #include "claims.h"
 #include "device-use.h"
 #include "facts-device.h"
@@ -24,6 +25,8 @@ struct host {
         struct libvirt_facts libvirt;
         struct device_uses uses;
         struct claims claims;
+        struct bind_records binds;    /* what is handed over, as vfioalign has it */
+        struct fact binds_readable;
 };
 
 /* Reads everything. What cannot be seen is unknown, so that the only error is -ENOMEM. */
@@ -32,6 +35,14 @@ int host_read(struct host *h, const struct root *root);
 /* The same without what the kernel shows only while no bind or unbind goes on (driver_override): for a daemon, which
  * must not wait for one that hangs. */
 int host_read_lockless(struct host *h, const struct root *root);
+
+/* Only what concerns handing devices over: devices, groups, uses, claims, records, libvirt's guests; without driver_override as
+ * well. The rest is unknown. */
+int host_read_devices(struct host *h, const struct root *root);
+void host_devices_done(struct host *h);
+
+/* The part of them that are our own records. */
+int host_read_binds(struct host *h);
 
 /* Reads again, cheaply, what a fix or an operator changes: the module and THP. */
 void host_refresh(struct host *h);

@@ -49,8 +49,6 @@ static int driver_is_allowed(struct drivers *known, const struct root *root, con
         if (!d)
                 return -ENOMEM;
         *d = (struct driver) {.name = name, .allowed = is_vfio(root, name)};
-        for (size_t i = 0; i < ELEMENTSOF(harmless); i++)
-                d->allowed |= streq(name, harmless[i]);
         return d->allowed;
 }
 
@@ -59,12 +57,22 @@ static bool is_bridge(const struct device *d)
         return d->class >> 8 == PCI_CLASS_BRIDGE_PCI || d->class >> 8 == PCI_CLASS_BRIDGE_SEMI_PCI;
 }
 
+bool iommu_group_tolerates(const struct device *d)
+{
+        if (!d->driver || is_bridge(d))
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(harmless); i++)
+                if (streq(d->driver, harmless[i]))
+                        return true;
+        return false;
+}
+
 static int decide(struct iommu_group *g, struct drivers *known, const struct root *root)
 {
         g->viable = fact_is(true, SOURCE_SYSFS);
         for (size_t i = 0; i < g->n_members; i++) {
                 const struct device *d = g->members[i];
-                int r = !d->driver || is_bridge(d) ? true : driver_is_allowed(known, root, d->driver);
+                int r = iommu_group_tolerates(d) ? true : driver_is_allowed(known, root, d->driver);
 
                 if (r < 0)
                         return r;

@@ -135,50 +135,18 @@ static int check_holders(struct check *c)
         return PROBE_FREE;
 }
 
-/* How that function gets bound to VFIO. libvirt picks the best driver; by hand vfio-pci fits every device. */
-static char *how_to_bind(const struct check *c, const struct device *d)
-{
-        char *text, name[sizeof(bdf_t)];
-        int r;
-
-        if (c->host->libvirt.installed.value == FACT_YES) {
-                snprintf(name, sizeof(name), "%s", d->bdf);
-                for (char *s = name; *s; s++)
-                        if (*s == ':' || *s == '.')
-                                *s = '_';
-                r = asprintf(&text, "virsh nodedev-detach pci_%s", name);
-        } else if (d->driver) {
-                r = asprintf(&text,
-                             "cd /sys/bus/pci/devices/%s && echo vfio-pci >driver_override && echo %s >driver/unbind && "
-                             "echo %s >/sys/bus/pci/drivers_probe",
-                             d->bdf, d->bdf, d->bdf);
-        } else {
-                r = asprintf(&text,
-                             "echo vfio-pci >/sys/bus/pci/devices/%s/driver_override && echo %s >/sys/bus/pci/drivers_probe",
-                             d->bdf, d->bdf);
-        }
-        return r < 0 ? NULL : text;
-}
-
 static int check_driver(struct check *c)
 {
-        _cleanup_free_ char *bind = NULL;
-
         if (c->device->driver_is_vfio)
                 return PROBE_FREE;
-        bind = how_to_bind(c, c->device);
-        if (!bind)
-                return -ENOMEM;
-        if (!c->device->driver)
-                return obstacle(c, PROBE_NOT_BOUND, "%s is bound to no driver; bind it to VFIO: %s", c->bdf, bind);
-        return obstacle(c, PROBE_NOT_BOUND, "%s is bound to %s; bind it to VFIO: %s", c->bdf, c->device->driver, bind);
+        return obstacle(c, PROBE_NOT_BOUND, "%s is bound to %s; bind it to VFIO: vfioalignctl bind %s", c->bdf,
+                        c->device->driver ?: "no driver", c->bdf);
 }
 
 static int check_group(struct check *c)
 {
         const struct iommu_group *g = iommu_facts_find_group(&c->host->iommu, c->device->group);
         const struct device_use *uses;
-        _cleanup_free_ char *bind = NULL;
         size_t n;
 
         if (!g || g->viable.value != FACT_NO || !g->culprit)
@@ -189,12 +157,10 @@ static int check_group(struct check *c)
                                 "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s and in use by this host: %s (%s)",
                                 c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", uses[0].what,
                                 use_kind_to_string(uses[0].kind));
-        bind = how_to_bind(c, g->culprit);
-        if (!bind)
-                return -ENOMEM;
         return obstacle(c, PROBE_NOT_VIABLE,
-                        "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s; bind that to VFIO as well: %s",
-                        c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", bind);
+                        "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s; bind that to VFIO as well: "
+                        "vfioalignctl bind %s",
+                        c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", g->culprit->bdf);
 }
 
 static int check_defined(struct check *c)

@@ -129,6 +129,26 @@ void report_explain_finding(json_object *head, enum finding_id id, FILE *out)
         fprintf(out, "\nWhat helps:\n  %s\n", type->remedy);
 }
 
+/* In whose hands it is, by vfioalign, and where it goes from there. */
+static void say_binding(json_object *bound_by, FILE *out)
+{
+        static const char *const states[_BIND_STATE_MAX] = {
+                [BIND_STATE_BINDING] = "is handing it to VFIO",
+                [BIND_STATE_BOUND] = "has handed it to VFIO",
+                [BIND_STATE_RETURNING] = "is giving it back",
+                [BIND_STATE_QUARANTINED] = "could neither hand it to VFIO nor give it back",
+        };
+        const char *owner = json_get_text(bound_by, "owner"), *driver = json_get_text(bound_by, "before_driver"), *guest;
+        enum bind_state state = bind_state_from_string(json_get_text(bound_by, "state"));
+
+        if (!owner || state < 0)
+                return;
+        guest = startswith(owner, "guest ");
+        say(out, 0, "vfioalign took it for %s%s, and %s. It goes back to %s%s.",
+            guest ? "the guest " : streq(owner, "boot") ? "the configuration" : "an operator", guest ?: "", states[state],
+            driver ? "the driver " : "no driver, as it had none", driver ?: "");
+}
+
 static void say_use(json_object *device, FILE *out)
 {
         json_object *uses = json_get(device, "uses"), *claims = json_get(device, "claims");
@@ -143,6 +163,7 @@ static void say_use(json_object *device, FILE *out)
                 say(out, 0, "Its group cannot go to VFIO: %s is bound to a driver of the host.", culprit);
         if (!streq(json_get_text(device, "vfio_driver") ?: "vfio-pci", "vfio-pci"))
                 say(out, 0, "Its best VFIO driver is %s.", json_get_text(device, "vfio_driver"));
+        say_binding(json_get(device, "bound_by"), out);
         for (size_t i = 0; i < json_length(uses); i++)
                 say(out, 0, "It is in use (%s): %s.", json_get_text(json_object_array_get_idx(uses, i), "kind"),
                     json_get_text(json_object_array_get_idx(uses, i), "what"));

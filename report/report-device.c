@@ -165,6 +165,24 @@ static json_object *new_claims(const struct host *h, const struct device *d)
         return array;
 }
 
+/* NULL: vfioalign has nothing to do with it. */
+static json_object *new_bound_by(const struct host *h, const struct device *d)
+{
+        const struct bind_record *b = bind_records_find(&h->binds, d->bdf);
+        json_object *o = b ? json_object_new_object() : NULL;
+
+        for (size_t i = 0; b && i < b->n_members; i++) {
+                const char *before = b->members[i].before.driver;
+
+                if (!streq(b->members[i].bdf, d->bdf))
+                        continue;
+                add_string(o, "owner", b->owner);
+                add_string(o, "state", bind_state_to_string(b->state));
+                add_string(o, "before_driver", *before ? before : NULL);
+        }
+        return o;
+}
+
 static void add_ids(json_object *o, const struct device *d)
 {
         format_t id;
@@ -202,6 +220,7 @@ json_object *devices_get(struct devices *devices, size_t i)
         add_count(o, "vfs_enabled", d->vfs_enabled);
         json_object_object_add(o, "uses", new_uses(h, d));
         json_object_object_add(o, "claims", new_claims(h, d));
+        json_object_object_add(o, "bound_by", new_bound_by(h, d));
         for (size_t k = 0; k < d->n_bars; k++)
                 json_object_array_add(bars, new_bar(devices, &d->bars[k]));
         json_object_object_add(o, "bars", bars);

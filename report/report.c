@@ -124,13 +124,6 @@ json_object *report_new(const struct host *h, const struct findings *f)
         return o;
 }
 
-#define JSON_FLAGS (JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)
-
-void report_print_json(json_object *report, FILE *out)
-{
-        fputs(json_object_to_json_string_ext(report, JSON_FLAGS), out);
-        fputc('\n', out);
-}
 
 /* As a member that stands `depth` levels deep. No string of the text holds a newline: JSON escapes it. */
 static void print_indented(json_object *value, int depth, FILE *out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <json-c/json.h>
+#include "json.h"
 #include <stdio.h>
 
 #include "audit/facts-guest.h"
@@ -43,8 +43,6 @@ json_object *report_mapping(const struct kernel_facts *k, const struct mapping_f
                             const struct mapping *m);
 json_object *report_placements(const struct host *h, const struct area *area);
 
-/* The document as --json prints it; the second without ever holding the whole. */
-void report_print_json(json_object *report, FILE *out);
 void report_print_host_json(const struct host *h, const struct findings *f, FILE *out);
 
 /* The same for a reader: conditions, emulators, BARs, guests, mappings, findings. */

@@ -72,6 +72,12 @@ static const char *cell_claims(json_object *row, cell_t buffer)
         return join(json_get(row, "claims"), "tool", buffer);
 }
 
+static const char *cell_owner(json_object *row, cell_t buffer)
+{
+        (void) buffer;
+        return json_get_text(json_get(row, "bound_by"), "owner");
+}
+
 static const char *cell_bars(json_object *row, cell_t buffer)
 {
         json_object *bars = json_get(row, "bars");
@@ -137,6 +143,7 @@ static const struct column device_columns[] = {
         {"RESET", 0, true, cell_reset},
         {"USED-BY", SCOLS_FL_TRUNC, false, cell_uses},
         {"CLAIMED-BY", 0, true, cell_claims},
+        {"OWNER", 0, true, cell_owner},
 };
 
 static const char *cell_reason(json_object *row, cell_t buffer)

@@ -98,6 +98,21 @@ class Hosts(unittest.TestCase):
                     self.assertNotIn("(null)", text)
                     self.assertNotIn("%", text)
 
+    def test_bound_by(self):
+        """Who handed a function over, and where it goes from there."""
+        for address, sentence in {
+                "0000:01:00.0": "vfioalign took it for the configuration, and has handed it to VFIO. It goes back to the driver nvme.",
+                "0000:02:00.0": None,
+                "0000:03:00.0": "vfioalign took it for the guest render, and has handed it to VFIO. It goes back to no driver, as "
+                                "it had none.",
+                "0000:04:00.0": "vfioalign took it for an operator, and could neither hand it to VFIO nor give it back. It goes back "
+                                "to the driver nouveau."}.items():
+            text = " ".join(ctl("explain", address, "--root", str(HOSTS / "rebound")).split())
+            self.assertIn(sentence or address, text)
+            self.assertEqual("vfioalign took it" in text, sentence is not None)
+        rows = ctl("devices", "-o", "ADDRESS,OWNER", "--root", str(HOSTS / "rebound"))
+        self.assertRegex(rows, r"0000:02:00.0 *\n0000:02:00.1 boot *\n0000:03:00.0 guest render\n")
+
     def test_width(self):
         for name, host in hosts().items():
             for columns in 80, 200:

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes the recorded hosts that are made by hand: eight-gpu, sriov-nic, arm64 and built-in, in this directory.
+"""Writes the recorded hosts that are made by hand: eight-gpu, sriov-nic, arm64, built-in and
+rebound, in this directory.
 
 A host is what the audit reads of one (vfioalignctl dump writes the same of a real one): the files and symlinks
 of /proc, /sys, /etc and so on, and in vfioalign/answers what is no file. README tells where the values come from."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -20,6 +22,7 @@ MEM64_PREFETCH = 0x14220c
 BOOTED = 1767600000      # 2026-01-05 08:00:00 UTC
 RECORDED = 1767690000    # a day and an hour later
 HOOK_INSTALLED = 1767400000
+BOOT_ID = "5d3f6a0e-3c1b-4b52-9f43-1f5f3f8f0c77"
 
 
 class Host:
@@ -78,6 +81,20 @@ class Host:
         device = f"bus/pci/devices/{address}/net/{name}"
         self.write(f"sys/{device}/flags", f"{flags:#x}")
         self.link(f"sys/class/net/{name}", f"../../{device}")
+
+    def record(self, group, members, owner, state="bound", reason=None):
+        """What vfioalign keeps of a group that it has handed over; members: address -> IDs, driver before, and after."""
+        text = {"boot_id": BOOT_ID, "state": state, "owner": owner, "reason": reason, "time_usec": (BOOTED + 40) * 1000000,
+                "group": group, "members": []}
+        for address, (ids, subsystem, before, after) in members.items():
+            vendor, device, sub_vendor, sub_device = (int(n, 16) for n in (*ids.split(":"), *subsystem.split(":")))
+            text["members"].append({
+                "address": address, "vendor": vendor, "device": device, "subsystem_vendor": sub_vendor,
+                "subsystem_device": sub_device, "serial": None, "before": {"driver": before, "override": None},
+                "after": {"driver": after, "override": after},
+                "settings": {"control": "auto", "d3cold_allowed": "1", "sriov_drivers_autoprobe": None}})
+        self.write("proc/sys/kernel/random/boot_id", BOOT_ID)
+        self.write(f"run/vfioalign/bind/{min(members)}", json.dumps(text))
 
     def loopback(self):
         self.write("sys/devices/virtual/net/lo/flags", "0x9")
@@ -618,8 +635,81 @@ def built_in():
     h.done()
 
 
+def rebound():
+    h = Host("rebound", "6.12.48-061248-generic")
+    h.thp("always")
+    h.btf(tva_type=False, addr_mask=None)
+    h.probe("yes", "no")
+    h.modules(vfio_dep(), [ANY_ALIAS])
+    h.loaded("vfio", "vfio_pci", "vfio_pci_core", "kvm", "kvm_intel")
+    h.parameters("vfio_iommu_type1", allow_unsafe_interrupts="N", dma_entry_limit=65535)
+    h.parameters("kvm", tdp_mmu="Y", nx_huge_pages="N")
+    h.parameters("kvm_intel", ept="Y")
+    h.open_for_modules()
+    h.write("proc/cmdline", "BOOT_IMAGE=/vmlinuz-6.12.48-061248-generic root=/dev/sda2 ro intel_iommu=on")
+    h.write("proc/cpuinfo", XEON.format(46))
+    h.interrupts("   0:         36  IR-IO-APIC    2-edge      timer")
+    h.intel_iommu(1, 0x8d2078c106f0466, 0xf020df)
+
+    # For the configuration: a disk, whose ID nobody else has; and one of two ports, both with the same ID
+    h.bridge("0000:00:01.0", "8086:347a", group=1, node=0)
+    h.pci("0000:01:00.0", NVME, 0x010802, "vfio-pci", "144d:aa4a", group=20, node=0, reset_method="flr bus",
+          driver_override="vfio-pci", bars={0: (0x9e000000, 16 * KIB, MEM64)})
+    h.record(20, {"0000:01:00.0": (NVME, "144d:aa4a", "nvme", "vfio-pci")}, "boot")
+    h.bridge("0000:00:02.0", "8086:347a", group=2, node=0)
+    for n, driver in enumerate(("igb", "vfio-pci")):
+        h.pci(f"0000:02:00.{n}", "8086:1521", 0x020000, driver, "8086:0001", group=21 + n, node=0, reset_method="flr bus",
+              bars={0: (0x9d000000 + n * MIB, 512 * KIB, MEM32)})
+    h.interface("eno1", "0000:02:00.0", 0x1003)
+    h.record(22, {"0000:02:00.1": ("8086:1521", "8086:0001", "igb", "vfio-pci")}, "boot")
+
+    # For a guest; and a card that came to a stop half-way
+    gpu, audio = ("10de:25b6", "10de:157e"), ("10de:2291", "10de:157e")
+    for bus, group, drivers in ((3, 23, ("vfio-pci", "vfio-pci")), (4, 24, (None, "vfio-pci"))):
+        h.bridge(f"0000:00:{bus:02x}.0", "8086:347a", group=bus, node=0)
+        h.pci(f"0000:{bus:02x}:00.0", gpu[0], 0x030200, drivers[0], gpu[1], group=group, node=0, reset_method="flr bus",
+              driver_override="vfio-pci", bars={0: (0x90000000 + bus * 64 * MIB, 16 * MIB, MEM32),
+                                                1: (0x18000000000 + bus * 16 * GIB, 16 * GIB, MEM64_PREFETCH)})
+        h.pci(f"0000:{bus:02x}:00.1", audio[0], 0x040300, drivers[1], audio[1], group=group, node=0,
+              driver_override="vfio-pci", bars={0: (0x91000000 + bus * 64 * MIB, 16 * KIB, MEM32)})
+        h.record(group, {f"0000:{bus:02x}:00.0": (*gpu, None if bus == 3 else "nouveau", "vfio-pci"),
+                         f"0000:{bus:02x}:00.1": (*audio, "snd_hda_intel", "vfio-pci")},
+                 *(("guest render",) if bus == 3 else ("operator", "quarantined", "nouveau does not leave 0000:04:00.0 "
+                                                       "(task 1207 hangs in nvkm_fence_wait)")))
+
+    # The controller of the host's disk, and the one of its only keyboard
+    h.pci("0000:00:17.0", "8086:a1d2", 0x010601, "ahci", "8086:7270", group=10, node=0,
+          bars={5: (0x92300000, 512 * KIB, MEM32)})
+    for i in range(3):
+        disk = "bus/pci/devices/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block/sda" + (f"/sda{i}" if i else "")
+        h.write(f"sys/{disk}/dev", f"8:{i}")
+        h.link(f"sys/class/block/sda{i or ''}", f"../../{disk}")
+    h.pci("0000:00:14.0", "8086:a1af", 0x0c0330, "xhci_hcd", "8086:7270", group=9, node=0,
+          bars={0: (0x92310000, 64 * KIB, MEM64)})
+    event = "bus/pci/devices/0000:00:14.0/usb1/1-7/1-7:1.0/0003:046B:FF10.0001/input/input3/event2"
+    h.write(f"sys/{event}/device/name", "American Megatrends Inc. Virtual Keyboard and Mouse")
+    h.write(f"sys/{event}/device/capabilities/key", "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe")
+    h.link("sys/class/input/event2", f"../../{event}")
+    h.mounts("29 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw",
+             "40 29 8:1 / /boot/efi rw,relatime shared:30 - vfat /dev/sda1 rw")
+    h.write("proc/swaps", SWAPS)
+    h.loopback()
+    h.routes("eno1", "0001A8C0", "0101A8C0")
+    h.write("sys/class/tty/console/active", "tty0")
+    h.answer("open-device-nodes", "all")
+    h.names(_10de_25b6="NVIDIA Corporation GA107GL [A2 / A16]", _10de_2291="NVIDIA Corporation GA107 High Definition Audio Controller",
+            _8086_1521="Intel Corporation I350 Gigabit Network Connection",
+            _8086_347a="Intel Corporation Ice Lake PCIe Root Port A",
+            _8086_a1d2="Intel Corporation C620 Series Chipset Family SSATA Controller [AHCI mode]",
+            _8086_a1af="Intel Corporation C620 Series Chipset Family USB 3.0 xHCI Controller",
+            _144d_a80a=PM9A3)
+    h.emulator("/usr/bin/qemu-system-x86_64", "per-area elf 1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f70819203 ")
+    h.done()
+
+
 if __name__ == "__main__":
     eight_gpu()
     sriov_nic()
     arm64()
     built_in()
+    rebound()

@@ -76,6 +76,21 @@ static void assert_uses(const struct device_uses *u, const char *bdf, const char
         assert_string_equal(text, expected);
 }
 
+/* expected: "name:major:minor", separated by | */
+static void assert_blocks(const struct device_uses *u, const char *bdf, const char *expected)
+{
+        char text[1024] = "";
+
+        for (size_t i = 0; i < u->n_blocks; i++) {
+                if (i > 0)
+                        assert_true(bdf_compare(u->blocks[i - 1].bdf, u->blocks[i].bdf) <= 0);
+                if (streq(u->blocks[i].bdf, bdf))
+                        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s:%u:%u", *text ? "|" : "",
+                                 u->blocks[i].name, u->blocks[i].major, u->blocks[i].minor);
+        }
+        assert_string_equal(text, expected);
+}
+
 static void test_block(void **state)
 {
         struct fixture *f = *state;
@@ -106,6 +121,8 @@ static void test_block(void **state)
         assert_int_equal(u.processes.value, FACT_UNKNOWN);
         assert_uses(&u, DISK, "mount:/|mount:/boot dir|swap:vg-swap|holder:dm-0 (vg-root)|holder:dm-1 (vg-swap)");
         assert_uses(&u, OTHER_DISK, "mount:/only-bound");
+        assert_blocks(&u, DISK, "dm-0:253:0|dm-1:253:1|nvme0n1:259:0|nvme0n1p1:259:1|nvme0n1p2:259:2");
+        assert_blocks(&u, OTHER_DISK, "nvme1n1:259:3");
         assert_uses(&u, "0000:00:01.0", ""); /* a bridge */
         device_uses_done(&u);
 }
@@ -120,6 +137,8 @@ static void test_hidden_block(void **state)
         fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme0", "../../pci0000:00/" DISK "/nvme/nvme0");
         fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme3", "../../pci0000:00/" OTHER_DISK "/nvme/nvme3");
         fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme0n1", "../../pci0000:00/" GPU "/nvme/nvme0");
+        add_class(f, "block", "nvme0n1p1", "virtual/nvme-subsystem/nvme-subsys0/nvme0n1", "259:1\n");
+        fixture_link(f, "sys/class/block/nvme0c0n1", "../../devices/pci0000:00/" DISK "/nvme/nvme0/nvme0c0n1");
         add_class(f, "block", "sda", AUDIO "/ata1/host0/target0:0:0/0:0:0:0/block", "8:0\n");
         add_class(f, "block", "sdb", NIC "/ata1/host0/target0:0:1/0:0:1:0/block", "8:16\n");
         fixture_write(f, "sys/fs/btrfs/features/x", "");
@@ -133,6 +152,48 @@ static void test_hidden_block(void **state)
         assert_uses(&u, GPU, "");
         assert_uses(&u, AUDIO, "mount:/home");
         assert_uses(&u, NIC, "mount:/home|virtual-functions:1 virtual function");
+        assert_blocks(&u, DISK, "nvme0n1:259:0|nvme0n1p1:259:1"); /* and not the single path, which has no node */
+        assert_blocks(&u, OTHER_DISK, "nvme0n1:259:0|nvme0n1p1:259:1");
+        assert_blocks(&u, NIC, "sdb:8:16");
+        assert_int_equal(u.block.value, FACT_YES);
+        device_uses_done(&u);
+
+        fixture_write(f, "sys/class/block/sdb/dev", "junk\n");
+        read_uses(f, &u);
+        assert_int_equal(u.block.value, FACT_UNKNOWN);
+        device_uses_done(&u);
+}
+
+/* What a container has mounted shows in no list of the host; what it shares with the host is told once. */
+static void test_mounts_elsewhere(void **state)
+{
+        static const char root[] = "22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n";
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_class(f, "block", "nvme0n1", DISK "/nvme/nvme0", "259:0\n");
+        add_class(f, "block", "nvme1n1", OTHER_DISK "/nvme/nvme1", "259:3\n");
+        add_class(f, "block", "sda", NIC "/ata1/block", "8:0\n");
+        fixture_write(f, "proc/1/mountinfo", root);
+        fixture_link(f, "proc/1/ns/mnt", "mnt:[4026531841]");
+        fixture_write(f, "proc/100/mountinfo", "30 1 259:0 / /copy rw - ext4 /dev/nvme0n1 rw\n"
+                                               "31 1 259:3 / /data rw - ext4 /dev/nvme1n1 rw\n");
+        fixture_link(f, "proc/100/ns/mnt", "mnt:[4026531842]");
+        fixture_write(f, "proc/200/mountinfo", "31 1 8:0 / /x rw - ext4 /dev/sda rw\n"); /* of a namespace that was read */
+        fixture_link(f, "proc/200/ns/mnt", "mnt:[4026531842]");
+        f->root.live = true;
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "mount:/");
+        assert_uses(&u, OTHER_DISK, "mount:in another mount namespace");
+        assert_uses(&u, NIC, "virtual-functions:1 virtual function");
+        device_uses_done(&u);
+
+        f->root.live = false;
+        fixture_write(f, "vfioalign/answers", "block-devices-mounted-elsewhere\t8:0 x 9:9 \n");
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "mount:/");
+        assert_uses(&u, OTHER_DISK, "");
+        assert_uses(&u, NIC, "mount:in another mount namespace|virtual-functions:1 virtual function");
         device_uses_done(&u);
 }
 
@@ -215,6 +276,62 @@ static void test_console(void **state)
         device_uses_done(&u);
 }
 
+static void add_input(struct fixture *f, const char *event, const char *place, const char *name, const char *keys)
+{
+        char path[128];
+
+        add_class(f, "input", event, place, "13:64\n");
+        snprintf(path, sizeof(path), "sys/class/input/%s/device/name", event);
+        fixture_write(f, path, name);
+        snprintf(path, sizeof(path), "sys/class/input/%s/device/capabilities/key", event);
+        fixture_write(f, path, keys);
+}
+
+#define TYPING "10000 7 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe\n"
+#define USB(bdf) bdf "/usb1/1-1/1-1:1.0/0003:046D:C31C.0001/input/input5"
+
+/* The function on which all keyboards depend; with one elsewhere, none. */
+static void test_keyboard(void **state)
+{
+        static const struct {
+                const char *place[2], *keys[2];
+                const char *on_nic, *on_vf;
+        } cases[] = {
+                {{USB(NIC)}, {TYPING}, "keyboard:K0|", ""},
+                {{USB(NIC), USB(NIC)}, {TYPING, TYPING}, "keyboard:K0|keyboard:K1|", ""},
+                {{USB(NIC), USB(VF)}, {TYPING, TYPING}, "", ""},
+                {{"platform/i8042/serio0/input/input1", USB(NIC)}, {TYPING, TYPING}, "", ""},
+                {{USB(NIC), "platform/i8042/serio0/input/input1"}, {TYPING, TYPING}, "", ""},
+                {{USB(NIC), "virtual/input/input9"}, {TYPING, TYPING}, "keyboard:K0|", ""},
+                /* a power button and a mouse: KEY_POWER; BTN_LEFT and others */
+                {{"LNXSYSTM:00/LNXPWRBN:00/input/input0", USB(NIC)}, {"10000000000000 0\n", TYPING}, "keyboard:K1|", ""},
+                {{USB(VF), USB(NIC)}, {"1f0000 0 0 0 0\n", TYPING}, "keyboard:K1|", ""},
+                {{USB(NIC)}, {"fffffffffffffffe 0\n"}, "", ""},
+                {{USB(NIC)}, {"fdfffffffffffffe\n"}, "", ""}, /* no KEY_SPACE */
+                {{USB(NIC)}, {"\n"}, "", ""},
+                {{USB(VF)}, {TYPING}, "", "keyboard:K0"},
+                {{USB(GPU)}, {TYPING}, "", ""}, /* bound to VFIO */
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct device_uses u;
+                struct fixture *f;
+                char expected[128];
+
+                assert_int_equal(setup(state), 0);
+                f = *state;
+                for (size_t k = 0; k < 2 && cases[i].place[k]; k++)
+                        add_input(f, k ? "event1" : "event0", cases[i].place[k], k ? "K1\n" : "K0\n", cases[i].keys[k]);
+                read_uses(f, &u);
+                snprintf(expected, sizeof(expected), "%svirtual-functions:1 virtual function", cases[i].on_nic);
+                assert_uses(&u, NIC, expected);
+                assert_uses(&u, VF, cases[i].on_vf);
+                assert_uses(&u, GPU, "");
+                device_uses_done(&u);
+                fixture_teardown(state);
+        }
+}
+
 static void test_processes(void **state)
 {
         static const char cmdline[] = "/usr/bin/qemu-system-x86_64\0-name\0guest=web1,debug-threads=on\0-S";
@@ -241,6 +358,47 @@ static void test_processes(void **state)
         assert_uses(&u, DISK, "process:qemu-system-x86 (pid 200, nvme0n1)");
         assert_uses(&u, VF, "vfio:cloud-hyperviso (pid 300)");
         assert_uses(&u, OTHER_DISK, "process:? (pid 400, nvidia2)");
+        device_uses_done(&u);
+}
+
+/* The nodes of the host that runs the test stand for those of a function. */
+static void test_live_processes(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        fixture_link(f, "sys/dev/char/1:3", "../../devices/pci0000:00/" NIC "/sound/card0/controlC0");
+        fixture_link(f, "sys/dev/char/1:5", "../../devices/pci0000:00/" GPU "/drm/card0");
+        fixture_link(f, "sys/dev/char/1:7", "../../devices/pci0000:00/" DISK "/drm/card1");
+        fixture_link(f, "sys/dev/char/1:8", "../../devices/pci0000:00/" VF "/vfio-dev/vfio0");
+        fixture_link(f, "sys/dev/char/1:9", "../../devices/pci0000:00/" OTHER_DISK "/drm/card2");
+        fixture_write(f, "proc/1/fd/x", "");
+        fixture_write(f, "proc/1/maps", "");
+        fixture_write(f, "proc/100/comm", "open\n");
+        fixture_link(f, "proc/100/fd/3", "/dev/null");
+        fixture_link(f, "proc/100/fd/4", "/dev/full");
+        fixture_link(f, "proc/100/fd/5", "/dev/null");
+        fixture_link(f, "proc/100/fd/6", "/etc/passwd");
+        fixture_write(f, "proc/200/comm", "mapped\n");
+        fixture_write(f, "proc/200/fd/x", "");
+        fixture_write(f, "proc/200/maps",
+                      "00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/x\n"
+                      "00500000-00501000 rw-s 00000000 00:06 11          /dev/anything (deleted)\n"
+                      "00600000-00601000 rw-s 00000000 00:06 12          /dev/dri/card1\n"
+                      "00700000-00701000 rw-s 00000000 00:06 13          /dev/vfio/devices/vfio0 (deleted)\n"
+                      "00800000-00801000 rw-s 00000000 00:06 14          /dev/shm/card2\n"
+                      "00900000-00901000 rw-s 00000000 00:06 15          /dev/vfio/devices/card2\n"
+                      "7ffd0000-7ffd1000 rw-p 00000000 00:00 0           [stack]\n");
+        fixture_link(f, "proc/200/map_files/500000-501000", "/dev/zero");
+        fixture_link(f, "proc/200/map_files/800000-801000", "/dev/urandom");
+        f->root.live = true;
+        read_uses(f, &u);
+        assert_int_equal(u.processes.value, FACT_YES);
+        assert_uses(&u, NIC, "process:open (pid 100, controlC0)|virtual-functions:1 virtual function");
+        assert_uses(&u, DISK, "process:mapped (pid 200, card1)|process:open (pid 100, card1)");
+        assert_uses(&u, GPU, "process:mapped (pid 200, card0)");
+        assert_uses(&u, VF, "vfio:mapped (pid 200)");
+        assert_uses(&u, OTHER_DISK, "");
         device_uses_done(&u);
 }
 
@@ -280,10 +438,13 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_block, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_hidden_block, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_mounts_elsewhere, setup, fixture_teardown),
                 cmocka_unit_test(test_network),
                 cmocka_unit_test_setup_teardown(test_enslaved, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_console, setup, fixture_teardown),
+                cmocka_unit_test(test_keyboard),
                 cmocka_unit_test_setup_teardown(test_processes, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_live_processes, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_some_processes, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
         };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/device-name.h"
 #include "audit/facts-device.h"
 
 #include <string.h>
@@ -32,31 +33,6 @@ static void write_device(struct fixture *f, const char *bdf, const char *resourc
         snprintf(path, sizeof(path), PCI "%s/resource", bdf);
         if (resource)
                 fixture_write(f, path, resource);
-}
-
-static void test_bdf(void **state)
-{
-        static const struct {
-                const char *text, *bdf;
-        } good[] = {
-                {"0000:00:05.0", "0000:00:05.0"}, {"00:05.0", "0000:00:05.0"},       {"0:5.0", "0000:00:05.0"},
-                {"10000:e1:1f.7", "10000:e1:1f.7"}, {"ffffffff:ff:1f.7", "ffffffff:ff:1f.7"}, {"0000:FF:0A.1", "0000:ff:0a.1"},
-        };
-        static const char *const bad[] = {
-                "", "0", "0000:00:05", "0000:00:05.8", "0000:00:20.0", "0000:00:05.0x", "100000000:00:05.0", "0000:00:05.10",
-                "pci0000:00", "0000:000:05.0", "-1:00:05.0", " 0000:00:05.0",
-        };
-        bdf_t bdf = "untouched";
-
-        (void) state;
-        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (bdf_parse(bad[i], bdf) >= 0)
-                        fail_msg("\"%s\" was taken for %s", bad[i], bdf);
-        assert_string_equal(bdf, "untouched");
-        for (size_t i = 0; i < ELEMENTSOF(good); i++) {
-                assert_ok(bdf_parse(good[i].text, bdf));
-                assert_string_equal(bdf, good[i].bdf);
-        }
 }
 
 static void test_tree(void **state)
@@ -146,6 +122,7 @@ static void test_attributes(void **state)
         fixture_write(f, PCI "0000:42:00.0/reset_method", "\n");
 
         assert_ok(device_facts_read(&facts, &f->root));
+        assert_ok(device_names_read(&facts, &f->root));
         assert_int_equal(facts.variants.value, FACT_YES);
         d = device_facts_find(&facts, "0000:41:00.0");
         assert_int_equal(d->vendor, 0x10de);
@@ -239,7 +216,6 @@ static void test_missing(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_bdf),
                 cmocka_unit_test_setup_teardown(test_tree, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_attributes, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_resource, fixture_setup, fixture_teardown),

@@ -170,6 +170,82 @@ static void test_subjects(void **state)
         assert_int_equal(findings_severity(&f), SEVERITY_INFO);
 }
 
+/* What a record of a bind amounts to. */
+static void test_binds(void **state)
+{
+        struct bind_member members[] = {
+                {.bdf = "0000:01:00.0", .vendor = 0x144d, .device = 0xa80a, .before.driver = "nvme"},
+                {.bdf = "0000:01:00.1", .vendor = 0x144d, .device = 0xa80a, .before.driver = "nvme"},
+                {.bdf = "0000:01:00.2", .vendor = 0x10de, .device = 0x2291, .before.driver = "snd_hda_intel"},
+                {.bdf = "0000:01:00.3", .vendor = 0x10de, .device = 0x0001},
+        };
+        struct bind_record record = {.state = BIND_STATE_BOUND, .owner = (char *) "boot", .members = members,
+                                     .n_members = ELEMENTSOF(members)};
+        struct device devices[] = {
+                {.bdf = "0000:01:00.0", .vendor = 0x144d, .device = 0xa80a, .driver = (char *) "nvme"},
+                {.bdf = "0000:02:00.0", .vendor = 0x144d, .device = 0xa80a, .driver = (char *) "vfio-pci", .driver_is_vfio = true},
+                {.bdf = "0000:03:00.0", .vendor = 0x144d, .device = 0xa80a},
+        };
+        struct host h = new_host();
+        const struct finding *late;
+        struct findings f;
+
+        (void) state;
+        h.kernel.huge_pmd = h.kernel.huge_pud = (struct fact) NO;
+        h.uses.processes = (struct fact) YES;
+        h.devices.devices = devices;
+        h.devices.n_devices = 2;
+        h.binds = (struct bind_records) {&record, 1};
+        assert_ok(findings_collect(&f, &h));
+        late = find(&f, FINDING_BIND_LATE);
+        assert_non_null(late);
+        assert_string_equal(late->subject, "0000:01:00.0");
+        assert_string_equal(late->detail, "nvme had it first; /etc/modprobe.d/vfioalign.conf: \"softdep nvme pre: vfio-pci\", "
+                            "\"softdep snd_hda_intel pre: vfio-pci\", \"options vfio-pci ids=144d:a80a,10de:2291\"; "
+                            "then update-initramfs -u");
+        assert_null(find(&f, FINDING_BIND_QUARANTINED));
+        assert_null(find(&f, FINDING_FACTS_UNSEEN));
+        findings_done(&f);
+
+        /* Nobody is told to hand the host's own disk over as well. */
+        h.devices.n_devices = 3;
+        assert_ok(findings_collect(&f, &h));
+        late = find(&f, FINDING_BIND_LATE);
+        assert_non_null(late);
+        assert_null(strstr(late->detail, "ids="));
+        assert_non_null(strstr(late->detail, "0000:03:00.0"));
+        findings_done(&f);
+
+        /* It had no driver, or VFIO's; it was no boot's; it is on its way. */
+        record.owner = (char *) "guest web1";
+        assert_ok(findings_collect(&f, &h));
+        assert_null(find(&f, FINDING_BIND_LATE));
+        findings_done(&f);
+        record.owner = (char *) "boot";
+        record.state = BIND_STATE_BINDING;
+        assert_ok(findings_collect(&f, &h));
+        assert_null(find(&f, FINDING_BIND_LATE));
+        findings_done(&f);
+        record.state = BIND_STATE_BOUND;
+        *members[0].before.driver = '\0';
+        strcpy(members[1].before.driver, "vfio_pci");
+        *members[2].before.driver = '\0';
+        assert_ok(findings_collect(&f, &h));
+        assert_null(find(&f, FINDING_BIND_LATE));
+        findings_done(&f);
+
+        record.state = BIND_STATE_QUARANTINED;
+        record.reason = (char *) "100% stuck";
+        h.binds_readable = fact_unknown("damaged");
+        assert_ok(findings_collect(&f, &h));
+        assert_non_null(find(&f, FINDING_BIND_QUARANTINED));
+        assert_string_equal(find(&f, FINDING_BIND_QUARANTINED)->subject, "0000:01:00.0");
+        assert_string_equal(find(&f, FINDING_BIND_QUARANTINED)->detail, "100% stuck");
+        assert_non_null(find(&f, FINDING_FACTS_UNSEEN));
+        assert_non_null(strstr(find(&f, FINDING_FACTS_UNSEEN)->detail, "(damaged)"));
+        findings_done(&f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -177,6 +253,7 @@ int main(void)
                 cmocka_unit_test(test_kernel),
                 cmocka_unit_test(test_unknown),
                 cmocka_unit_test(test_subjects),
+                cmocka_unit_test(test_binds),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

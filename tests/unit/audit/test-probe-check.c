@@ -74,10 +74,8 @@ static void test_driver(void **state)
         struct fixture *f = *state;
         struct host h = new_host(&f->root);
 
-        EXPECT(&h, "0000:06:00.0", PROBE_NOT_BOUND, "bound to nvme", "driver/unbind", "drivers_probe");
-        EXPECT(&h, "0000:07:00.0", PROBE_NOT_BOUND, "no driver", "driver_override", "drivers_probe");
-        h.libvirt.installed.value = FACT_YES;
-        EXPECT(&h, "0000:06:00.0", PROBE_NOT_BOUND, "virsh nodedev-detach pci_0000_06_00_0");
+        EXPECT(&h, "0000:06:00.0", PROBE_NOT_BOUND, "bound to nvme", "vfioalignctl bind 0000:06:00.0");
+        EXPECT(&h, "0000:07:00.0", PROBE_NOT_BOUND, "no driver", "vfioalignctl bind 0000:07:00.0");
 }
 
 static void test_group(void **state)
@@ -90,7 +88,7 @@ static void test_group(void **state)
 
         h.iommu.groups = &group;
         h.iommu.n_groups = 1;
-        EXPECT(&h, gpu, PROBE_NOT_VIABLE, "0000:05:00.1", "(12)", "snd_hda_intel", "drivers_probe");
+        EXPECT(&h, gpu, PROBE_NOT_VIABLE, "0000:05:00.1", "(12)", "snd_hda_intel", "vfioalignctl bind 0000:05:00.1");
         /* Nobody is told to unbind what is used. */
         h.uses = (struct device_uses) {.uses = &use, .n_uses = 1};
         EXPECT(&h, gpu, PROBE_NOT_VIABLE, "0000:05:00.1", "pipewire");

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/bind-record.h"
 #include "audit/claims.h"
 #include "audit/device-use.h"
 #include "audit/facts-emulator.h"
@@ -32,6 +33,7 @@ TEST_TABLE(fact_source, enum fact_source, _FACT_SOURCE_MAX)
 TEST_TABLE(emulator_generation, enum emulator_generation, _GENERATION_MAX)
 TEST_TABLE(guest_firmware, enum guest_firmware, _GUEST_FIRMWARE_MAX)
 TEST_TABLE(hostdev_kind, enum hostdev_kind, _HOSTDEV_KIND_MAX)
+TEST_TABLE(bind_state, enum bind_state, _BIND_STATE_MAX)
 TEST_TABLE(use_kind, enum use_kind, _USE_KIND_MAX)
 TEST_TABLE(claim_tool, enum claim_tool, _CLAIM_TOOL_MAX)
 TEST_TABLE(thp_mode, enum thp_mode, _THP_MODE_MAX)
@@ -41,15 +43,17 @@ TEST_TABLE(condition, enum condition, _CONDITION_MAX)
 TEST_TABLE(remedy, enum remedy, _REMEDY_MAX)
 TEST_TABLE(policy, enum policy, _POLICY_MAX)
 TEST_TABLE(no_answer, enum no_answer, _NO_ANSWER_MAX)
+TEST_TABLE(bind_policy, enum bind_policy, _BIND_POLICY_MAX)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_fact_value), cmocka_unit_test(test_fact_source),
-                cmocka_unit_test(test_use_kind), cmocka_unit_test(test_claim_tool),
+                cmocka_unit_test(test_use_kind), cmocka_unit_test(test_claim_tool), cmocka_unit_test(test_bind_state),
                 cmocka_unit_test(test_emulator_generation), cmocka_unit_test(test_thp_mode),
                 cmocka_unit_test(test_severity), cmocka_unit_test(test_finding), cmocka_unit_test(test_condition),
                 cmocka_unit_test(test_remedy), cmocka_unit_test(test_policy), cmocka_unit_test(test_no_answer),
+                cmocka_unit_test(test_bind_policy),
                 cmocka_unit_test(test_guest_firmware), cmocka_unit_test(test_hostdev_kind),
         };
 

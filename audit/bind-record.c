@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bind-record.h"
+
+#include <ctype.h>
+#include <json-c/json.h>
+#include <limits.h>
+
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+#define RECORD_MAX_SIZE (1U << 20)
+#define MEMBERS_MAX 1024
+#define DEPTH_MAX 8
+#define OWNER_MAX 1024
+#define REASON_MAX 65536
+
+static const char *const bind_state_table[_BIND_STATE_MAX] = {
+        [BIND_STATE_BINDING] = "binding",
+        [BIND_STATE_BOUND] = "bound",
+        [BIND_STATE_RETURNING] = "returning",
+        [BIND_STATE_QUARANTINED] = "quarantined",
+};
+DEFINE_STRING_TABLE(bind_state, enum bind_state);
+
+DEFINE_TRIVIAL_CLEANUP(json_tokener *, json_tokener_free)
+DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
+
+/* A string, or null for an empty one. NULL where it is anything else, too long, or has control characters, which no name
+ * and no attribute has. */
+static const char *get_text(json_object *o, const char *key, size_t size)
+{
+        json_object *value;
+        const char *text;
+
+        if (!json_object_object_get_ex(o, key, &value))
+                return NULL;
+        if (!value)
+                return "";
+        if (!json_object_is_type(value, json_type_string))
+                return NULL;
+        text = json_object_get_string(value);
+        if (strlen(text) != (size_t) json_object_get_string_len(value) || strlen(text) >= size)
+                return NULL;
+        for (const char *s = text; *s; s++)
+                if (iscntrl((unsigned char) *s))
+                        return NULL;
+        return text;
+}
+
+static bool read_text(json_object *o, const char *key, char *ret, size_t size)
+{
+        const char *text = get_text(o, key, size);
+
+        if (!text)
+                return false;
+        strcpy(ret, text);
+        return true;
+}
+
+/* What becomes a part of a path below /sys. */
+static bool read_name(json_object *o, const char *key, char *ret, size_t size)
+{
+        return read_text(o, key, ret, size) && !strchr(ret, '/');
+}
+
+static bool read_number(json_object *o, const char *key, int64_t max, int64_t *ret)
+{
+        json_object *value;
+
+        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_int))
+                return false;
+        *ret = json_object_get_int64(value);
+        return *ret >= 0 && *ret <= max;
+}
+
+static bool read_id(json_object *o, const char *key, uint16_t *ret)
+{
+        int64_t v;
+
+        if (!read_number(o, key, UINT16_MAX, &v))
+                return false;
+        *ret = (uint16_t) v;
+        return true;
+}
+
+static bool read_binding(json_object *o, const char *key, struct binding *ret)
+{
+        json_object *value;
+
+        return json_object_object_get_ex(o, key, &value) && json_object_is_type(value, json_type_object) &&
+               read_name(value, "driver", ret->driver, sizeof(ret->driver)) &&
+               read_text(value, "override", ret->override, sizeof(ret->override));
+}
+
+static bool read_settings(json_object *o, struct binding_settings *ret)
+{
+        json_object *value;
+
+        return json_object_object_get_ex(o, "settings", &value) && json_object_is_type(value, json_type_object) &&
+               read_name(value, "control", ret->control, sizeof(ret->control)) &&
+               read_name(value, "d3cold_allowed", ret->d3cold_allowed, sizeof(ret->d3cold_allowed)) &&
+               read_name(value, "sriov_drivers_autoprobe", ret->sriov_drivers_autoprobe,
+                         sizeof(ret->sriov_drivers_autoprobe));
+}
+
+static bool read_member(json_object *o, struct bind_member *ret)
+{
+        const char *address;
+
+        if (!json_object_is_type(o, json_type_object))
+                return false;
+        address = get_text(o, "address", sizeof(bdf_t));
+        return address && bdf_parse(address, ret->bdf) >= 0 && streq(ret->bdf, address) &&
+               read_id(o, "vendor", &ret->vendor) && read_id(o, "device", &ret->device) &&
+               read_id(o, "subsystem_vendor", &ret->subsystem_vendor) &&
+               read_id(o, "subsystem_device", &ret->subsystem_device) &&
+               read_name(o, "serial", ret->serial, sizeof(ret->serial)) && read_binding(o, "before", &ret->before) &&
+               read_binding(o, "after", &ret->after) && read_settings(o, &ret->settings);
+}
+
+static int read_members(struct bind_record *r, json_object *o)
+{
+        json_object *list;
+        size_t n;
+
+        if (!json_object_object_get_ex(o, "members", &list) || !json_object_is_type(list, json_type_array))
+                return -EBADMSG;
+        n = json_object_array_length(list);
+        if (n == 0 || n > MEMBERS_MAX)
+                return -EBADMSG;
+        r->members = calloc(n, sizeof(*r->members));
+        if (!r->members)
+                return -ENOMEM;
+        r->n_members = n;
+        for (size_t i = 0; i < n; i++)
+                if (!read_member(json_object_array_get_idx(list, i), &r->members[i]) ||
+                    (i > 0 && bdf_compare(r->members[i - 1].bdf, r->members[i].bdf) >= 0))
+                        return -EBADMSG;
+        return 0;
+}
+
+static int parse_record(struct bind_record *r, json_object *o)
+{
+        char state[16];
+        const char *owner, *reason;
+        int64_t time, group;
+
+        if (!json_object_is_type(o, json_type_object) || !read_name(o, "boot_id", r->boot_id, sizeof(r->boot_id)) ||
+            !read_name(o, "state", state, sizeof(state)) || !read_number(o, "time_usec", INT64_MAX, &time) ||
+            !read_number(o, "group", INT_MAX, &group))
+                return -EBADMSG;
+        owner = get_text(o, "owner", OWNER_MAX);
+        reason = get_text(o, "reason", REASON_MAX);
+        r->state = bind_state_from_string(state);
+        if (r->state < 0 || !*r->boot_id || !owner || !*owner || !reason)
+                return -EBADMSG;
+        r->time_usec = (uint64_t) time;
+        r->group = (int) group;
+        r->owner = strdup(owner);
+        r->reason = *reason ? strdup(reason) : NULL;
+        if (!r->owner || (*reason && !r->reason))
+                return -ENOMEM;
+        return read_members(r, o);
+}
+
+int bind_record_read(struct bind_record *r, const struct root *root, const char *first_bdf)
+{
+        _cleanup_(json_tokener_freep) json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+        _cleanup_(json_object_putp) json_object *o = NULL;
+        _cleanup_free_ char *text = NULL;
+        char path[sizeof(BIND_RECORDS "/") + sizeof(bdf_t)];
+        struct bind_record record = {};
+        bdf_t bdf;
+        size_t size;
+        int k;
+
+        if (!tokener)
+                return -ENOMEM;
+        if (bdf_parse(first_bdf, bdf) < 0)
+                return -ENOENT;
+        snprintf(path, sizeof(path), BIND_RECORDS "/%s", bdf);
+        k = read_file_at(root->fd, path, RECORD_MAX_SIZE, &text, &size);
+        if (k < 0)
+                return k == -EFBIG ? -EBADMSG : k;
+
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* with its NUL, which ends it */
+        if (json_tokener_get_parse_end(tokener) != size)
+                return -EBADMSG;
+        k = parse_record(&record, o);
+        if (k >= 0 && !streq(record.members[0].bdf, bdf))
+                k = -EBADMSG;
+        if (k < 0) {
+                bind_record_done(&record);
+                return k;
+        }
+        *r = record;
+        return 0;
+}
+
+/* These keep the first failure: json-c gives NULL for what finds no memory, and takes it as null. */
+static bool put(json_object *o, const char *key, json_object *value)
+{
+        if (value && json_object_object_add(o, key, value) == 0)
+                return true;
+        json_object_put(value);
+        return false;
+}
+
+static bool put_text(json_object *o, const char *key, const char *text)
+{
+        if (!text || !*text)
+                return json_object_object_add(o, key, NULL) == 0;
+        return put(o, key, json_object_new_string(text));
+}
+
+static bool put_number(json_object *o, const char *key, uint64_t v)
+{
+        return put(o, key, json_object_new_uint64(v));
+}
+
+static bool put_binding(json_object *o, const char *key, const struct binding *b)
+{
+        json_object *value = json_object_new_object();
+
+        return put(o, key, value) && put_text(value, "driver", b->driver) && put_text(value, "override", b->override);
+}
+
+static bool put_member(json_object *list, const struct bind_member *m)
+{
+        json_object *o = json_object_new_object(), *settings = json_object_new_object();
+
+        if (!o || json_object_array_add(list, o) < 0) {
+                json_object_put(o);
+                json_object_put(settings);
+                return false;
+        }
+        return put(o, "settings", settings) && put_text(o, "address", m->bdf) && put_number(o, "vendor", m->vendor) &&
+               put_number(o, "device", m->device) && put_number(o, "subsystem_vendor", m->subsystem_vendor) &&
+               put_number(o, "subsystem_device", m->subsystem_device) && put_text(o, "serial", m->serial) &&
+               put_binding(o, "before", &m->before) && put_binding(o, "after", &m->after) &&
+               put_text(settings, "control", m->settings.control) &&
+               put_text(settings, "d3cold_allowed", m->settings.d3cold_allowed) &&
+               put_text(settings, "sriov_drivers_autoprobe", m->settings.sriov_drivers_autoprobe);
+}
+
+/* Whoever wrote it chose its words; what is written can be read again. */
+static bool put_words(json_object *o, const char *key, const char *text, size_t size)
+{
+        _cleanup_free_ char *copy = text ? strndup(text, size - 1) : NULL;
+
+        if (text && !copy)
+                return false;
+        for (char *s = copy; s && *s; s++)
+                if (iscntrl((unsigned char) *s))
+                        *s = ' ';
+        return put_text(o, key, copy);
+}
+
+char *bind_record_format(const struct bind_record *r)
+{
+        _cleanup_(json_object_putp) json_object *o = json_object_new_object();
+        json_object *members = json_object_new_array();
+        const char *text;
+        bool ok;
+
+        if (!o || !put(o, "members", members))
+                return NULL;
+        ok = put_text(o, "boot_id", r->boot_id) && put_text(o, "state", bind_state_to_string(r->state)) &&
+             put_words(o, "owner", r->owner, OWNER_MAX) && put_words(o, "reason", r->reason, REASON_MAX) &&
+             put_number(o, "time_usec", r->time_usec) && put_number(o, "group", (uint64_t) r->group);
+        for (size_t i = 0; i < r->n_members && ok; i++)
+                ok = put_member(members, &r->members[i]);
+        text = ok ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
+        return text ? strdup(text) : NULL;
+}
+
+void bind_record_done(struct bind_record *r)
+{
+        free(r->owner);
+        free(r->reason);
+        free(r->members);
+        *r = (struct bind_record) {};
+}
+
+static int add_record(struct bind_records *b, const struct root *root, const char *name, const char *boot_id)
+{
+        struct bind_record record, *slot;
+        int r;
+
+        r = bind_record_read(&record, root, name);
+        if (r < 0)
+                return r;
+        slot = streq(record.boot_id, boot_id) ? array_append(b->records, b->n_records) : NULL;
+        if (!slot) {
+                r = streq(record.boot_id, boot_id) ? -ENOMEM : 0;
+                bind_record_done(&record);
+                return r;
+        }
+        *slot = record;
+        return 0;
+}
+
+int bind_records_read(struct bind_records *b, const struct root *root, char **ret_bad)
+{
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_free_ char *boot_id = NULL, *bad = NULL;
+        int r = 0;
+
+        *b = (struct bind_records) {};
+        if (list_dir_at(root->fd, BIND_RECORDS, &names) >= 0 && names.n > 0)
+                (void) read_line_at(root->fd, "proc/sys/kernel/random/boot_id", &boot_id);
+        for (size_t i = 0; i < names.n && r != -ENOMEM; i++) {
+                bdf_t bdf;
+
+                /* Locks and temporary files are there as well. */
+                if (bdf_parse(names.names[i], bdf) < 0 || !streq(bdf, names.names[i]))
+                        continue;
+                r = add_record(b, root, bdf, boot_id ?: "");
+                if (r < 0 && r != -ENOENT && r != -ENOMEM && !bad) {
+                        bad = strdup(names.names[i]);
+                        r = bad ? r : -ENOMEM;
+                }
+        }
+        if (r == -ENOMEM) {
+                bind_records_done(b);
+                return r;
+        }
+        if (ret_bad)
+                *ret_bad = TAKE_PTR(bad);
+        return 0;
+}
+
+void bind_records_done(struct bind_records *b)
+{
+        for (size_t i = 0; i < b->n_records; i++)
+                bind_record_done(&b->records[i]);
+        free(b->records);
+        *b = (struct bind_records) {};
+}
+
+const struct bind_record *bind_records_find(const struct bind_records *b, const char *bdf)
+{
+        for (size_t i = 0; i < b->n_records; i++)
+                for (size_t k = 0; k < b->records[i].n_members; k++)
+                        if (streq(b->records[i].members[k].bdf, bdf))
+                                return &b->records[i];
+        return NULL;
+}
+
+bool binding_equal(const struct binding *a, const struct binding *b)
+{
+        return streq(a->driver, b->driver) && streq(a->override, b->override);
+}
