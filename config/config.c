@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <stdarg.h>
 
+#include "device-section.h"
+#include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
 
@@ -16,7 +18,6 @@
 /* inih's buffer as Debian builds it; a longer line would be cut in two without a word. */
 #define LINE_LENGTH_MAX 198
 
-#define HOOK_DEADLINE_MAX_SEC 60.0
 
 static const char *const policy_table[_POLICY_MAX] = {
         [POLICY_OFF] = "off",
@@ -37,9 +38,20 @@ struct parser {
         const char *next; /* what is left to read */
         unsigned line;    /* of the line handed out last */
         int error;        /* the first fatal one */
+        char section[LINE_LENGTH_MAX + 1];   /* whole: inih cuts it at 49 bytes */
+        struct device_section *device;       /* where it is a [Device NAME]: the last of `config` */
+        unsigned seen;                       /* the keys of that */
+        size_t n_before;                     /* the sections of the files before */
         config_problem_t problem;
         void *userdata;
 };
+
+static void report_at(struct parser *p, unsigned line, bool fatal, const char *text)
+{
+        p->problem(p->file, line, fatal, text, p->userdata);
+        if (fatal && p->error == 0)
+                p->error = -EINVAL;
+}
 
 static _printf_(3, 4) void report(struct parser *p, bool fatal, const char *format, ...)
 {
@@ -49,9 +61,13 @@ static _printf_(3, 4) void report(struct parser *p, bool fatal, const char *form
         va_start(args, format);
         vsnprintf(text, sizeof(text), format, args);
         va_end(args);
-        p->problem(p->file, p->line, fatal, text, p->userdata);
-        if (fatal && p->error == 0)
-                p->error = -EINVAL;
+        report_at(p, p->line, fatal, text);
+}
+
+static void report_no_memory(struct parser *p)
+{
+        report(p, true, "out of memory");
+        p->error = -ENOMEM;
 }
 
 static int parse_module(struct config *c, const char *value)
@@ -60,23 +76,33 @@ static int parse_module(struct config *c, const char *value)
         return c->module < 0 ? -EINVAL : 0;
 }
 
-static int parse_hook_deadline(struct config *c, const char *value)
+static int parse_seconds(const char *value, double min, double max, uint64_t *ret_usec)
 {
         double seconds;
         char *end;
 
         errno = 0;
         seconds = strtod(value, &end);
-        if (errno || end == value || *end || !(seconds >= 0.1 && seconds <= HOOK_DEADLINE_MAX_SEC))
+        if (errno || end == value || *end || !(seconds >= min && seconds <= max))
                 return -EINVAL;
-        c->hook_deadline_usec = (uint64_t) (seconds * 1e6);
+        *ret_usec = (uint64_t) (seconds * 1e6);
         return 0;
+}
+
+static int parse_hook_deadline(struct config *c, const char *value)
+{
+        return parse_seconds(value, 0.1, 60, &c->hook_deadline_usec);
 }
 
 static int parse_no_answer(struct config *c, const char *value)
 {
         c->no_answer = no_answer_from_string(value);
         return c->no_answer < 0 ? -EINVAL : 0;
+}
+
+static int parse_bind_deadline(struct config *c, const char *value)
+{
+        return parse_seconds(value, 1, 600, &c->bind_deadline_usec);
 }
 
 static const struct {
@@ -87,34 +113,111 @@ static const struct {
         {"Fix", "Module", parse_module, "on, suggest or off"},
         {"Guest", "HookDeadlineSec", parse_hook_deadline, "seconds from 0.1 to 60"},
         {"Guest", "NoAnswer", parse_no_answer, "allow or refuse"},
+        {"Bind", "DeadlineSec", parse_bind_deadline, "seconds from 1 to 600"},
 };
+
+static void end_section(struct parser *p)
+{
+        const char *lacks = p->device ? device_section_lacks(p->seen) : NULL;
+        char text[2 * LINE_LENGTH_MAX];
+
+        if (lacks) {
+                snprintf(text, sizeof(text), "[%s] %s", p->section, lacks);
+                report_at(p, p->device->line, true, text);
+        }
+        p->device = NULL;
+        p->seen = 0;
+        *p->section = '\0';
+}
+
+static void begin_device(struct parser *p, const char *name)
+{
+        struct config *c = &p->config;
+
+        if (!*name) {
+                report(p, true, "[%s]: wanted a name, of letters, digits, '.', '_', ':' and '-'", p->section);
+                return;
+        }
+        for (size_t i = p->n_before; i < c->n_devices; i++)
+                if (streq(c->devices[i].name, name)) {
+                        report(p, true, "[%s] is in line %u already", p->section, c->devices[i].line);
+                        return;
+                }
+        p->device = array_append(c->devices, c->n_devices);
+        if (p->device && device_section_init(p->device, name, p->file, p->line) == 0)
+                return;
+        c->n_devices -= p->device != NULL;
+        p->device = NULL;
+        report_no_memory(p);
+}
+
+/* inih tells of no section before its first key; one without keys is wrong as well. line: from "[" on. */
+static void begin_section(struct parser *p, const char *line, size_t length)
+{
+        const char *end = memchr(line, ']', length), *name;
+
+        end_section(p);
+        if (!end)
+                return; /* inih turns it away */
+        snprintf(p->section, sizeof(p->section), "%.*s", (int) (end - line - 1), line + 1);
+        name = device_section_name(p->section);
+        if (name)
+                begin_device(p, name);
+}
+
+static void handle_device(struct parser *p, const char *key, const char *value)
+{
+        const char *wanted;
+        int r = device_section_set(p->device, &p->seen, key, value, &wanted);
+
+        if (r == -ENOENT)
+                report(p, false, "unknown key '%s' in section [%s], ignoring", key, p->section);
+        else if (r == -EEXIST)
+                report(p, true, "%s= is there twice in section [%s]", key, p->section);
+        else if (r == -EINVAL)
+                report(p, true, "%s=%s: wanted %s", key, value, wanted);
+        else if (r < 0)
+                report_no_memory(p);
+}
 
 /* inih's handler. Always returns success: problems are reported, and counted, here. */
 static int handle(void *userdata, const char *section, const char *key, const char *value)
 {
         struct parser *p = userdata;
 
+        (void) section;
+        if (p->device) {
+                handle_device(p, key, value);
+                return 1;
+        }
+        if (device_section_name(p->section))
+                return 1; /* told of already */
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                if (!streq(keys[i].section, section) || !streq(keys[i].key, key))
+                if (!streq(keys[i].section, p->section) || !streq(keys[i].key, key))
                         continue;
                 if (keys[i].parse(&p->config, value) < 0)
                         report(p, true, "%s=%s: wanted %s", key, value, keys[i].wanted);
                 return 1;
         }
-        report(p, false, "unknown key '%s' in section [%s], ignoring", key, section);
+        report(p, false, "unknown key '%s' in section [%s], ignoring", key, p->section);
         return 1;
 }
 
 /* inih's reader, in the manner of fgets(). inih hands no line numbers to its handler and calls it before it asks
- * for the next line, so that the count here is the handler's line. */
+ * for the next line, so that the count here is the handler's line. Leading white space is taken off: to inih it would
+ * make a line the continuation of the value before. */
 static char *next_line(char *buffer, int size, void *userdata)
 {
         struct parser *p = userdata;
-        size_t length = strcspn(p->next, "\n");
+        size_t length;
 
         if (!*p->next)
                 return NULL;
         p->line++;
+        p->next += strspn(p->next, " \t\r\f\v");
+        length = strcspn(p->next, "\n");
+        if (*p->next == '[')
+                begin_section(p, p->next, length);
         if (length > LINE_LENGTH_MAX || length + 2 > (size_t) size) {
                 report(p, true, "line is longer than %d bytes", LINE_LENGTH_MAX);
                 strcpy(buffer, "\n");
@@ -134,6 +237,7 @@ static void parse_file(struct parser *p, const struct root *root, const char *fi
 
         p->file = file;
         p->line = 0;
+        p->n_before = p->config.n_devices;
         r = read_file_at(root->fd, file, CONFIG_MAX_SIZE, &text, &size);
         if (r == -ENOENT)
                 return;
@@ -146,12 +250,14 @@ static void parse_file(struct parser *p, const struct root *root, const char *fi
                 return;
         }
 
-        p->next = text;
+        /* A byte order mark, which inih would take itself, if it came to see the line first. */
+        p->next = startswith(text, "\xef\xbb\xbf") ?: text;
         r = ini_parse_stream(next_line, p, handle, p);
         if (r > 0) {
                 p->line = (unsigned) r;
                 report(p, true, "neither a [section] nor a key=value");
         }
+        end_section(p);
 }
 
 static int is_conf(const struct dirent *entry)
@@ -182,6 +288,7 @@ struct config config_default(void)
                 .module = POLICY_ON,
                 .hook_deadline_usec = 5 * USEC_PER_SEC,
                 .no_answer = NO_ANSWER_ALLOW,
+                .bind_deadline_usec = 30 * USEC_PER_SEC,
         };
 }
 
@@ -191,8 +298,19 @@ int config_read(struct config *ret, const struct root *root, config_problem_t pr
 
         parse_file(&p, root, CONFIG_FILE);
         parse_drop_ins(&p, root);
-        if (p.error < 0)
+        if (p.error < 0) {
+                config_done(&p.config);
                 return p.error;
+        }
         *ret = p.config;
         return 0;
+}
+
+void config_done(struct config *c)
+{
+        for (size_t i = 0; i < c->n_devices; i++)
+                device_section_done(&c->devices[i]);
+        free(c->devices);
+        c->devices = NULL;
+        c->n_devices = 0;
 }

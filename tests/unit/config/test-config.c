@@ -31,6 +31,16 @@ static int read_config(struct fixture *f, struct config *c)
         return config_read(c, &f->root, on_problem, problems);
 }
 
+/* Reads what has to be without a problem. */
+static struct config read_good(struct fixture *f)
+{
+        struct config c;
+
+        assert_ok(read_config(f, &c));
+        assert_string_equal(problems, "");
+        return c;
+}
+
 static void assert_config(const struct config *c, enum policy module, uint64_t deadline_usec, enum no_answer no_answer)
 {
         assert_int_equal(c->module, module);
@@ -43,6 +53,9 @@ static void assert_default(const struct config *c)
         const struct config d = config_default();
 
         assert_config(c, d.module, d.hook_deadline_usec, d.no_answer);
+        assert_int_equal(c->bind_deadline_usec, d.bind_deadline_usec);
+        assert_int_equal(c->bind_deadline_usec, 30 * USEC_PER_SEC);
+        assert_int_equal(c->n_devices, 0);
 }
 
 static void test_missing(void **state)
@@ -61,10 +74,16 @@ static void test_values(void **state)
 
         fixture_write(f, MAIN,
                       "# a comment\n; another\n\n[Fix]\nModule=suggest\n\n[Guest]\r\n"
-                      "  HookDeadlineSec = 0.5 ; inline\nNoAnswer: refuse");
+                      "  HookDeadlineSec = 0.5 ; inline\nNoAnswer: refuse\n[Bind]\nDeadlineSec=1.5");
         assert_ok(read_config(f, &c));
         assert_string_equal(problems, "");
         assert_config(&c, POLICY_SUGGEST, 500000, NO_ANSWER_REFUSE);
+        assert_int_equal(c.bind_deadline_usec, 1500000);
+
+        /* White space before a key makes it no part of the value above. */
+        fixture_write(f, MAIN, "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  NoAnswer=refuse\n  # a comment\n");
+        c = read_good(f);
+        assert_config(&c, POLICY_SUGGEST, 2 * USEC_PER_SEC, NO_ANSWER_REFUSE);
 }
 
 static void test_unknown_key(void **state)
@@ -93,6 +112,8 @@ static void test_bad_value(void **state)
                 {"[Guest]\nHookDeadlineSec=5s\n", ":2: error: HookDeadlineSec=5s: wanted seconds from 0.1 to 60\n"},
                 {"[Guest]\nHookDeadlineSec=nan\n", ":2: error: HookDeadlineSec=nan: wanted seconds from 0.1 to 60\n"},
                 {"[Guest]\nHookDeadlineSec=1e9999\n", ":2: error: HookDeadlineSec=1e9999: wanted seconds from 0.1 to 60\n"},
+                {"[Bind]\nDeadlineSec=0.9\n", ":2: error: DeadlineSec=0.9: wanted seconds from 1 to 600\n"},
+                {"[Bind]\nDeadlineSec=601\n", ":2: error: DeadlineSec=601: wanted seconds from 1 to 600\n"},
                 {"[Guest]\nNoAnswer=deny\n", ":2: error: NoAnswer=deny: wanted allow or refuse\n"},
                 {"[Fix]\nModule=on\nnonsense\n", ":3: error: neither a [section] nor a key=value\n"},
                 {"[Fix\nModule=on\n", ":1: error: neither a [section] nor a key=value\n"},
@@ -163,6 +184,241 @@ static void test_drop_in_order(void **state)
         }
 }
 
+static void test_device_values(void **state)
+{
+        struct fixture *f = *state;
+        const struct device_section *d;
+        struct config c;
+
+        fixture_write(f, MAIN,
+                      "[Device all-of_it.0:1]\nAddress=41:0.0\nID=10DE:2330 ; a GPU\nClass=030200\nDriver=nouveau\nBind=boot\n"
+                      "VfioDriver=nvgrace_gpu_vfio_pci\n"
+                      "\n[Device  some]\nBind=guest\nID=15b3:*\nVfioDriver=auto\n"
+                      "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-1]\nClass=02\nBind=never\n"
+                      "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-2]\nClass=0C03\nBind=never\n");
+        c = read_good(f);
+        assert_int_equal(c.n_devices, 4);
+
+        d = &c.devices[0];
+        assert_string_equal(d->name, "all-of_it.0:1");
+        assert_string_equal(d->file, MAIN);
+        assert_int_equal(d->line, 1);
+        assert_string_equal(d->address, "0000:41:00.0");
+        assert_int_equal(d->vendor, 0x10de);
+        assert_int_equal(d->device, 0x2330);
+        assert_int_equal(d->class, 0x030200);
+        assert_int_equal(d->class_mask, 0xffffff);
+        assert_string_equal(d->driver, "nouveau");
+        assert_int_equal(d->bind, BIND_BOOT);
+        assert_string_equal(d->vfio_driver, "nvgrace_gpu_vfio_pci");
+
+        d = &c.devices[1];
+        assert_string_equal(d->name, "some");
+        assert_int_equal(d->line, 9);
+        assert_string_equal(d->address, "");
+        assert_int_equal(d->vendor, 0x15b3);
+        assert_int_equal(d->device, UINT32_MAX);
+        assert_int_equal(d->class_mask, 0);
+        assert_null(d->driver);
+        assert_int_equal(d->bind, BIND_GUEST);
+        assert_null(d->vfio_driver);
+
+        assert_int_equal(c.devices[2].class, 0x020000);
+        assert_int_equal(c.devices[2].class_mask, 0xff0000);
+        assert_int_equal(c.devices[2].vendor, UINT32_MAX);
+        assert_int_equal(c.devices[2].bind, BIND_NEVER);
+        assert_int_equal(c.devices[3].class, 0x0c0300);
+        assert_int_equal(c.devices[3].class_mask, 0xffff00);
+        config_done(&c);
+        assert_int_equal(c.n_devices, 0);
+        config_done(&c);
+}
+
+static void test_device_bad(void **state)
+{
+#define SLASH "the name of a driver, of up to 63 letters, digits and signs but for a slash\n"
+#define LONG "0123456789012345678901234567890123456789012345678901234567890123"
+        static const struct {
+                const char *text, *problem; /* of which the first must be it */
+        } cases[] = {
+                {"[Device]\nID=10de:*\nBind=boot\n",
+                 ":1: error: [Device]: wanted a name, of letters, digits, '.', '_', ':' and '-'\n"},
+                {"[Device ]\nID=10de:*\nBind=boot\n", ":1: error: [Device ]: wanted a name, "},
+                {"[Device a b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a b]: wanted a name, "},
+                {"[Device a/b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a/b]: wanted a name, "},
+                {"[Device a\x1b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a\x1b]: wanted a name, "},
+                {"\n[Device a]\n", ":2: error: [Device a] names no device: wanted Address=, ID=, Class= or Driver=\n"},
+                {"[Device a]\n[Fix]\nModule=on\n", ":1: error: [Device a] names no device: "},
+                {"[Device a]\nBind=boot\nVfioDriver=auto\n[Fix]\n", ":1: error: [Device a] names no device: "},
+                {"\n\n[Device a]\nID=10de:*\n\n\n", ":3: error: [Device a] says nothing to do: wanted Bind=\n"},
+                {"[Device a]\nID=10de:*\nVfioDriver=auto\n", ":1: error: [Device a] says nothing to do: wanted Bind=\n"},
+                {"[Device a]\nID=10de:*\nBind=boot\n[Device b]\nClass=03\nBind=boot\n[Device a]\nID=10de:*\nBind=boot\n",
+                 ":7: error: [Device a] is in line 1 already\n"},
+                {"[Device a]\nID=10de:*\nBind=boot\nID=10de:*\n", ":4: error: ID= is there twice in section [Device a]\n"},
+                {"[Device a]\nID=10de:*\nBind=boot\nBind=boot\n", ":4: error: Bind= is there twice in section [Device a]\n"},
+                {"[Device a]\nAddress=41:00\nBind=boot\n", ":2: error: Address=41:00: wanted a PCI address, like 0000:41:00.0\n"},
+                {"[Device a]\nAddress=*\nBind=boot\n", ":2: error: Address=*: wanted a PCI address, "},
+                {"[Device a]\nAddress=\nBind=boot\n", ":2: error: Address=: wanted a PCI address, "},
+                {"[Device a]\nAddress=0000:41:00.0 0000:42:00.0\nBind=boot\n", ":2: error: Address=0000:41:00.0 0000:42:00.0: wanted"},
+                {"[Device a]\nID=10de\nBind=boot\n",
+                 ":2: error: ID=10de: wanted vendor and device in four hex digits each, like 10de:2330, or 10de:*\n"},
+                {"[Device a]\nID=*:*\nBind=boot\n", ":2: error: ID=*:*: wanted vendor"},
+                {"[Device a]\nID=10de:\nBind=boot\n", ":2: error: ID=10de:: wanted vendor"},
+                {"[Device a]\nID=10de:233\nBind=boot\n", ":2: error: ID=10de:233: wanted vendor"},
+                {"[Device a]\nID=10de:23300\nBind=boot\n", ":2: error: ID=10de:23300: wanted vendor"},
+                {"[Device a]\nID=10de:233g\nBind=boot\n", ":2: error: ID=10de:233g: wanted vendor"},
+                {"[Device a]\nID=0x10de:0x2330\nBind=boot\n", ":2: error: ID=0x10de:0x2330: wanted vendor"},
+                {"[Device a]\nID=10de:*x\nBind=boot\n", ":2: error: ID=10de:*x: wanted vendor"},
+                {"[Device a]\nID=-0de:2330\nBind=boot\n", ":2: error: ID=-0de:2330: wanted vendor"},
+                {"[Device a]\nClass=0x0302\nBind=boot\n", ":2: error: Class=0x0302: wanted 2, 4 or 6 hex digits, like 0302\n"},
+                {"[Device a]\nClass=030\nBind=boot\n", ":2: error: Class=030: wanted 2, 4 or 6"},
+                {"[Device a]\nClass=\nBind=boot\n", ":2: error: Class=: wanted 2, 4 or 6"},
+                {"[Device a]\nClass=03020000\nBind=boot\n", ":2: error: Class=03020000: wanted 2, 4 or 6"},
+                {"[Device a]\nClass=zz\nBind=boot\n", ":2: error: Class=zz: wanted 2, 4 or 6"},
+                {"[Device a]\nDriver=a/b\nBind=boot\n", ":2: error: Driver=a/b: wanted " SLASH},
+                {"[Device a]\nDriver=..\nBind=boot\n", ":2: error: Driver=..: wanted " SLASH},
+                {"[Device a]\nDriver=\nBind=boot\n", ":2: error: Driver=: wanted " SLASH},
+                {"[Device a]\nDriver=nvme # mine\nBind=boot\n", ":2: error: Driver=nvme # mine: wanted " SLASH},
+                {"[Device a]\nDriver=" LONG "\nBind=boot\n", ":2: error: Driver=" LONG ": wanted " SLASH},
+                {"[Device a]\nID=10de:*\nBind=always\n", ":3: error: Bind=always: wanted boot, guest or never\n"},
+                {"[Device a]\nID=10de:*\nBind=\n", ":3: error: Bind=: wanted boot, guest or never\n"},
+                {"[Device a]\nID=10de:*\nBind=boot\nVfioDriver=\n", ":4: error: VfioDriver=: wanted auto, or " SLASH},
+                {"[Device a]\nID=10de:*\nBind=boot\nVfioDriver=../vfio\n", ":4: error: VfioDriver=../vfio: wanted auto, or " SLASH},
+        };
+        struct fixture *f = *state;
+        struct config c;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                c = (struct config) {POLICY_OFF, 7, NO_ANSWER_REFUSE};
+                fixture_write(f, MAIN, cases[i].text);
+                assert_int_equal(read_config(f, &c), -EINVAL);
+                assert_config(&c, POLICY_OFF, 7, NO_ANSWER_REFUSE);
+                assert_null(c.devices);
+                if (!startswith(problems, MAIN) || !startswith(problems + strlen(MAIN), cases[i].problem))
+                        fail_msg("%s%s", cases[i].text, problems);
+        }
+
+        /* One byte less, and it is the longest. */
+        fixture_write(f, MAIN, "[Device a]\nBind=boot\nDriver=012345678901234567890123456789012345678901234567890123456789012\n");
+        c = read_good(f);
+        assert_int_equal(strlen(c.devices[0].driver), 63);
+        config_done(&c);
+}
+
+/* What is unknown in one is warned of; what names no function by it is an error all the same. */
+static void test_device_unknown_key(void **state)
+{
+        struct fixture *f = *state;
+        struct config c;
+
+        fixture_write(f, MAIN, "[Device a]\nId=10de:*\nID=10de:*\nBind=boot\nModule=off\n[Device b]\nadress=41:0.0\nBind=boot\n");
+        assert_int_equal(read_config(f, &c), -EINVAL);
+        assert_string_equal(problems, MAIN ":2: warning: unknown key 'Id' in section [Device a], ignoring\n"
+                                      MAIN ":5: warning: unknown key 'Module' in section [Device a], ignoring\n"
+                                      MAIN ":7: warning: unknown key 'adress' in section [Device b], ignoring\n"
+                                      MAIN ":6: error: [Device b] names no device: wanted Address=, ID=, Class= or Driver=\n");
+
+        fixture_write(f, MAIN, "[Devices a]\nID=10de:*\n[device a]\nBind=boot\n");
+        assert_ok(read_config(f, &c));
+        assert_string_equal(problems, MAIN ":2: warning: unknown key 'ID' in section [Devices a], ignoring\n"
+                                      MAIN ":4: warning: unknown key 'Bind' in section [device a], ignoring\n");
+        assert_int_equal(c.n_devices, 0);
+}
+
+static const char *find(const struct config *c, const char *address, uint16_t vendor, uint16_t device, uint32_t class,
+                        const char *driver)
+{
+        const struct device_section *d = config_find_device(c, address, vendor, device, class, driver);
+
+        return d ? d->name : "none";
+}
+
+static void test_device_find(void **state)
+{
+        struct fixture *f = *state;
+        const struct device_section *d;
+        struct config c;
+
+        c = read_good(f);
+        assert_string_equal(find(&c, "0000:41:00.0", 0x10de, 0x2330, 0x030200, "nouveau"), "none");
+
+        fixture_write(f, MAIN,
+                      "[Device display]\nClass=03\nBind=guest\n"
+                      "[Device gpu]\nID=10de:2330\nBind=boot\n"
+                      "[Device slot]\nAddress=0000:41:00.0\nBind=never\n"
+                      "[Device disk]\nDriver=nvme\nClass=0108\nBind=boot\n"
+                      "[Device any-of-them]\nID=15b3:*\nBind=boot\n");
+        c = read_good(f);
+        assert_string_equal(find(&c, "0000:41:00.0", 0x10de, 0x2330, 0x030200, NULL), "slot");
+        assert_string_equal(find(&c, "0000:41:00.1", 0x10de, 0x2330, 0x030200, NULL), "gpu");
+        assert_string_equal(find(&c, "0000:41:00.1", 0x10de, 0x2331, 0x030200, NULL), "display");
+        assert_string_equal(find(&c, "0000:41:00.1", 0x1002, 0x2330, 0x030000, "amdgpu"), "display");
+        assert_string_equal(find(&c, "0000:41:00.1", 0x10de, 0x2331, 0x120000, NULL), "none");
+        assert_string_equal(find(&c, "0000:01:00.0", 0x144d, 0xa808, 0x010802, "nvme"), "disk");
+        assert_string_equal(find(&c, "0000:01:00.0", 0x144d, 0xa808, 0x010802, "vfio-pci"), "none");
+        assert_string_equal(find(&c, "0000:01:00.0", 0x144d, 0xa808, 0x010802, NULL), "none");
+        assert_string_equal(find(&c, "0000:01:00.0", 0x144d, 0xa808, 0x010700, "nvme"), "none");
+        assert_string_equal(find(&c, "0000:02:00.0", 0x15b3, 0xffff, 0x020000, NULL), "any-of-them");
+
+        /* The last one counts, and the same name in another file is one of its own. */
+        fixture_write(f, DROP_IN "10.conf", "[Device gpu]\nAddress=0000:41:00.1\nBind=never\n");
+        config_done(&c);
+        c = read_good(f);
+        assert_int_equal(c.n_devices, 6);
+        d = config_find_device(&c, "0000:41:00.1", 0x10de, 0x2330, 0x030200, NULL);
+        assert_string_equal(d->file, DROP_IN "10.conf");
+        assert_int_equal(d->bind, BIND_NEVER);
+        d = config_find_device(&c, "0000:41:00.2", 0x10de, 0x2330, 0x030200, NULL);
+        assert_string_equal(d->file, MAIN);
+        config_done(&c);
+
+        /* One with an error takes all of them along. */
+        fixture_write(f, DROP_IN "20.conf", "[Device x]\n");
+        assert_int_equal(read_config(f, &c), -EINVAL);
+        assert_string_equal(problems, DROP_IN "20.conf:1: error: [Device x] names no device: wanted Address=, ID=, Class= or Driver=\n");
+}
+
+/* Whatever is in the file, it is read to its end or turned away, and what is taken is whole. */
+static void test_junk(void **state)
+{
+        static const char *const parts[] = {
+                "[Device a]", "[Device b]", "[Device ", "]", "[", "\n", "\n", "\n", "\r\n", " ", "\t", "ID=10de:*", "ID=10de:2330",
+                "Address=41:0.0", "Class=03", "Driver=nvme", "Bind=boot", "Bind=guest", "Bind=", "VfioDriver=auto", "=", ":", ";",
+                " ;", "#", "\xef\xbb\xbf", "\xff", "\x1b", "[Fix]", "Module=on", "[Bind]", "DeadlineSec=2", "[Guest]", LONG, LONG,
+        };
+        unsigned seed = 4711, accepted = 0, with_devices = 0;
+        struct fixture *f = *state;
+
+        for (int round = 0; round < 1500; round++) {
+                char text[4096] = "";
+                size_t n = 0;
+                struct config c;
+                int k = rand_r(&seed) % 24;
+
+                while (k-- > 0)
+                        n += (size_t) sprintf(text + n, "%s", parts[(size_t) rand_r(&seed) % ELEMENTSOF(parts)]);
+                if (round % 2 == 0)
+                        sprintf(text + n, "\n[Device z]\nID=10de:*\nBind=boot\n");
+                fixture_write(f, MAIN, text);
+                if (read_config(f, &c) < 0) {
+                        assert_non_null(strstr(problems, ": error: "));
+                        continue;
+                }
+                assert_null(strstr(problems, ": error: "));
+                accepted++;
+                with_devices += c.n_devices > 0;
+                for (size_t i = 0; i < c.n_devices; i++) {
+                        const struct device_section *d = &c.devices[i];
+
+                        assert_true(*d->name && d->line > 0 && d->bind >= 0 && d->bind < _BIND_POLICY_MAX);
+                        assert_true(*d->address || d->vendor != UINT32_MAX || d->class_mask || d->driver);
+                }
+                config_done(&c);
+        }
+        /* Not all of it is turned away at the door. */
+        assert_true(accepted > 50 && with_devices > 25);
+}
+
 static void test_odd_bytes(void **state)
 {
         struct fixture *f = *state;
@@ -218,7 +474,7 @@ static void test_shipped(void **state)
                 }
                 out += sprintf(out, "%s\n", line);
         }
-        assert_int_equal(keys, 3); /* those of struct config */
+        assert_int_equal(keys, 4); /* those of struct config */
 
         fixture_write(f, MAIN, text);
         assert_ok(read_config(f, &c));
@@ -232,6 +488,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 FIXTURE_TEST(test_missing),  FIXTURE_TEST(test_values),   FIXTURE_TEST(test_unknown_key), FIXTURE_TEST(test_bad_value),
                 FIXTURE_TEST(test_drop_ins), FIXTURE_TEST(test_drop_in_order),
+                FIXTURE_TEST(test_device_values), FIXTURE_TEST(test_device_bad), FIXTURE_TEST(test_device_unknown_key),
+                FIXTURE_TEST(test_device_find), FIXTURE_TEST(test_junk),
                 FIXTURE_TEST(test_odd_bytes), FIXTURE_TEST(test_shipped),
         };
 
