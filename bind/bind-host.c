@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bind-host.h"
+
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+#define ANSWER_MAX_SIZE (16U << 20)
+
+DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
+
+/* Where a guest may have a device: <hostdev>, <interface type='hostdev'> or a network that is a pool,
+ * -device vfio-pci. */
+static bool mentions_devices(const struct root *root, const char *directory)
+{
+        static const char *const words[] = {"hostdev", "vfio", "<interface type='network'", NULL};
+        _cleanup_(names_done) struct names names = {};
+
+        if (list_dir_at(root->fd, directory, &names) < 0)
+                return false;
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_free_ char *path = NULL, *lines = NULL;
+
+                if (!strstr(names.names[i], ".xml") ||
+                    asprintf(&path, "%s/%s", directory, names.names[i]) < 0)
+                        continue;
+                /* What cannot be read is for the program to tell. */
+                if (grep_file_at(root->fd, path, words, &lines) < 0 || *lines)
+                        return true;
+        }
+        return false;
+}
+
+static int run(const struct root *root, char **ret)
+{
+        const char *program = secure_getenv("VFIOALIGN_GUESTS") ?: GUESTS_PROGRAM;
+        char *const argv[] = {(char *) program, root->live ? NULL : root->path, NULL};
+        _cleanup_close_ int reading = -EBADF;
+        posix_spawn_file_actions_t actions;
+        int out[2], status, r;
+        pid_t pid;
+
+        if (pipe2(out, O_CLOEXEC) < 0)
+                return -errno;
+        reading = out[0];
+        posix_spawn_file_actions_init(&actions);
+        r = posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+        if (r == 0)
+                r = posix_spawn(&pid, program, &actions, NULL, argv, environ);
+        posix_spawn_file_actions_destroy(&actions);
+        close(out[1]);
+        if (r != 0)
+                return -r;
+        r = read_fd(reading, ANSWER_MAX_SIZE, ret, NULL);
+        if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                return r < 0 ? r : -EIO;
+        return r;
+}
+
+static bool get_boolean(json_object *o, const char *key)
+{
+        json_object *v;
+
+        return json_object_object_get_ex(o, key, &v) && json_object_get_boolean(v);
+}
+
+static int parse_devices(struct guest *g, json_object *list)
+{
+        size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+        for (size_t i = 0; i < n; i++) {
+                json_object *o = json_object_array_get_idx(list, i), *address;
+                struct hostdev *h = array_append(g->hostdevs, g->n_hostdevs);
+
+                if (!h)
+                        return -ENOMEM;
+                if (!json_object_object_get_ex(o, "address", &address) ||
+                    bdf_parse(json_object_get_string(address) ?: "", h->bdf) < 0)
+                        return -EBADMSG;
+                h->managed = get_boolean(o, "managed");
+        }
+        return 0;
+}
+
+static int parse(struct libvirt_facts *l, const char *text)
+{
+        _cleanup_(json_object_putp) json_object *list = json_tokener_parse(text);
+
+        if (!json_object_is_type(list, json_type_array))
+                return -EBADMSG;
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                json_object *o = json_object_array_get_idx(list, i), *name, *devices;
+                struct libvirt_guest *g;
+                int r;
+
+                if (!json_object_object_get_ex(o, "name", &name) ||
+                    !json_object_object_get_ex(o, "devices", &devices))
+                        return -EBADMSG;
+                g = array_append(l->guests, l->n_guests);
+                if (!g)
+                        return -ENOMEM;
+                g->xml.name = strdup(json_object_get_string(name) ?: "?");
+                if (!g->xml.name)
+                        return -ENOMEM;
+                g->running = get_boolean(o, "running");
+                r = parse_devices(&g->xml, devices);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void guests_done(struct libvirt_facts *l)
+{
+        for (size_t i = 0; i < l->n_guests; i++) {
+                free(l->guests[i].xml.name);
+                free(l->guests[i].xml.hostdevs);
+        }
+        free(l->guests);
+        *l = (struct libvirt_facts) {};
+}
+
+static int read_guests(struct host *h)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        h->libvirt.readable = fact_is(true, SOURCE_XML);
+        if (!mentions_devices(h->root, "etc/libvirt/qemu") && !mentions_devices(h->root, "run/libvirt/qemu"))
+                return 0;
+        r = run(h->root, &text);
+        if (r >= 0)
+                r = parse(&h->libvirt, text);
+        if (r >= 0)
+                return 0;
+        guests_done(&h->libvirt);
+        h->libvirt.readable = fact_unknown("libvirt's guests could not be read");
+        return r == -ENOMEM ? r : 0;
+}
+
+int bind_host_read(struct host *h, const struct root *root)
+{
+        int r = host_read_devices(h, root);
+
+        if (r < 0)
+                return r;
+        r = read_guests(h);
+        if (r < 0)
+                bind_host_done(h);
+        return r;
+}
+
+void bind_host_done(struct host *h)
+{
+        guests_done(&h->libvirt);
+        host_devices_done(h);
+}
