@@ -229,7 +229,7 @@ int verb_hook(int argc, char *argv[])
         deadline = process_start(&root) + hook.config.hook_deadline_usec / 10 * 9;
         now = clock_usec(CLOCK_BOOTTIME);
         arm(deadline > now ? deadline - now : 1);
-        log_to_journal = true;
+        log_open_journal(true);
 
         r = read_fd(STDIN_FILENO, GUEST_XML_MAX, &hook.xml, &hook.xml_size);
         if (r < 0)

@@ -18,6 +18,8 @@ static const struct {
         {OPTION_AREA, {"area", required_argument, NULL, 'a'}},
         {OPTION_FORCE, {"force", no_argument, NULL, 'F'}},
         {OPTION_YES, {"yes", no_argument, NULL, 'y'}},
+        {OPTION_DRY_RUN, {"dry-run", no_argument, NULL, 'n'}},
+        {OPTION_DRIVER, {"driver", required_argument, NULL, 'D'}},
 };
 
 static int apply(struct options *o, int c)
@@ -49,6 +51,12 @@ static int apply(struct options *o, int c)
                 return 0;
         case 'y':
                 o->yes = true;
+                return 0;
+        case 'n':
+                o->dry_run = true;
+                return 0;
+        case 'D':
+                o->driver = optarg;
                 return 0;
         default:
                 return -CTL_USAGE; /* getopt_long() has said why */

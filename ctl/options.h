@@ -15,13 +15,16 @@ enum option_flags {
         OPTION_AREA = 1 << 5,
         OPTION_FORCE = 1 << 6,
         OPTION_YES = 1 << 7,
+        OPTION_DRY_RUN = 1 << 8,
+        OPTION_DRIVER = 1 << 9,
 };
 
 struct options {
-        bool json, deep, force, yes;
+        bool json, deep, force, yes, dry_run;
         const char *root;      /* NULL: this host */
         const char *output;    /* columns; NULL: the usual ones */
         const char *area;      /* as it was given */
+        const char *driver;    /* the same */
         enum severity fail_on; /* _SEVERITY_MAX: none reaches it */
 };
 

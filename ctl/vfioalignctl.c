@@ -1,32 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl.h"
-
+#include <errno.h>
+#include <limits.h>
 #include <locale.h>
 
+#include "bind-request.h"
+#include "ctl.h"
+
+#include "util/log.h"
 #include "util/macro.h"
+
+#define ALL_VERBS "vfioalign-ctl"
 
 static const struct {
         const char *name;
-        int (*run)(int argc, char *argv[]);
         const char *arguments, *help; /* no help: for libvirt, not for people */
 } verbs[] = {
-        {"audit", verb_audit, "[--json] [--root HOST] [--fail-on SEVERITY] [--deep]",
+        {"audit", "[--json] [--root HOST] [--fail-on SEVERITY] [--deep]",
          "what every BAR on this host gets, and why"},
-        {"devices", verb_devices, "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
+        {"devices", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
          "every PCI function: driver, IOMMU group, BARs, and who uses it"},
-        {"guests", verb_guests, "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
+        {"guests", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
          "libvirt's guests with VFIO devices, and the pages they get"},
-        {"emulators", verb_emulators, "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY] [--deep]",
+        {"emulators", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY] [--deep]",
          "how each emulator places BARs"},
-        {"mappings", verb_mappings, "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
+        {"mappings", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
          "what processes map of VFIO devices, and in which pages"},
-        {"explain", verb_explain, "[--json] [--root HOST] [--area BAR:OFFSET+LENGTH] FINDING|ADDRESS|GUEST",
+        {"explain", "[--json] [--root HOST] [--area BAR:OFFSET+LENGTH] FINDING|ADDRESS|GUEST",
          "why, in whole sentences, with this host's numbers"},
-        {"probe", verb_probe, "[--json] [--yes] ADDRESS",
+        {"probe", "[--json] [--yes] ADDRESS",
          "open an idle device, map its BARs, and measure: resets it"},
-        {"dump", verb_dump, "[--root HOST] [--force] FILE", "record what the audit reads, for --root"},
-        {"status", verb_status, "[--json]", "what the daemon last saw"},
-        {"hook", verb_hook, "GUEST OPERATION SUB-OPERATION EXTRA", NULL},
+        {"bind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...",
+         "hand devices to VFIO, whole IOMMU groups, or say what is against it"},
+        {"unbind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...",
+         "give them back to the drivers that they had"},
+        {"dump", "[--root HOST] [--force] FILE", "record what the audit reads, for --root"},
+        {"status", "[--json]", "what the daemon last saw"},
+        {"hook", "GUEST OPERATION SUB-OPERATION EXTRA", NULL},
 };
 
 static void print_help(FILE *out)
@@ -39,9 +48,40 @@ static void print_help(FILE *out)
         fputs("\n  -h --help     show this\n     --version  show the version\n\nSee vfioalignctl(1).\n", out);
 }
 
+/* The program with all verbs: where it is installed, or beside us, where we were built. */
+static void find_program(char path[static PATH_MAX])
+{
+        ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof("/" ALL_VERBS));
+        char *slash;
+
+        path[n < 0 ? 0 : n] = '\0';
+        slash = strrchr(path, '/');
+        if (slash) {
+                strcpy(slash + 1, ALL_VERBS);
+                if (access(path, X_OK) == 0)
+                        return;
+        }
+        snprintf(path, PATH_MAX, "%s/%s", LIBEXECDIR, ALL_VERBS);
+}
+
+/* Root's bind and unbind are done here, in a program of few libraries: on the way of many scripts, it starts in no time. */
+static int run(int argc, char *argv[])
+{
+        char path[PATH_MAX];
+
+        /* Who names a worker of their own runs it themselves. */
+        if ((streq(argv[1], "bind") || streq(argv[1], "unbind")) && (geteuid() == 0 || secure_getenv("VFIOALIGN_WORKER")))
+                return verb_bind_by(argc - 1, argv + 1, bind_by_worker);
+        find_program(path);
+        execv(path, argv);
+        log_error(-errno, "Failed to run %s: %m", path);
+        return CTL_FAILED;
+}
+
 int main(int argc, char *argv[])
 {
         setlocale(LC_ALL, "");
+        setlocale(LC_NUMERIC, "C"); /* numbers are written here as in the configuration */
         if (argc < 2) {
                 print_help(stderr);
                 return CTL_USAGE;
@@ -56,7 +96,7 @@ int main(int argc, char *argv[])
         }
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (streq(verbs[i].name, argv[1]))
-                        return verbs[i].run(argc - 1, argv + 1);
+                        return run(argc, argv);
         fprintf(stderr, "vfioalignctl: unknown verb '%s'; see vfioalignctl --help\n", argv[1]);
         return CTL_USAGE;
 }

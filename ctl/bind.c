@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <limits.h>
+
+#include "bind-report.h"
+#include "bind-request.h"
+#include "bind-worker.h"
+#include "bind/worker.h"
+#include "config/config.h"
+#include "ctl.h"
+#include "options.h"
+#include "report/report.h"
+#include "report/table.h"
+#include "util/log.h"
+#include "util/macro.h"
+#include "util/switch.h"
+
+DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
+
+static void request_done(struct bind_request *q)
+{
+        free(q->addresses);
+        free(q->devices);
+        json_object_put(q->report);
+}
+
+static int parse_addresses(struct bind_request *q, char *words[])
+{
+        size_t n = 0;
+
+        while (words[n])
+                n++;
+        q->addresses = calloc(n, sizeof(*q->addresses));
+        q->devices = calloc(n + 1, sizeof(*q->devices));
+        if (!q->addresses || !q->devices) {
+                log_error(-ENOMEM, "Failed to read the addresses: %m");
+                return -CTL_FAILED;
+        }
+        for (size_t i = 0; i < n; i++) {
+                size_t k = 0;
+
+                if (bdf_parse(words[i], q->addresses[q->n]) < 0) {
+                        fprintf(stderr, "vfioalignctl: '%s' is no PCI address, like 0000:41:00.0\n", words[i]);
+                        return -CTL_USAGE;
+                }
+                while (!streq(q->addresses[k], q->addresses[q->n]))
+                        k++;
+                if (k == q->n) {
+                        q->devices[q->n] = q->addresses[q->n];
+                        q->n++;
+                }
+        }
+        return 0;
+}
+
+static int parse_driver(struct bind_request *q)
+{
+        const char *driver = q->options.driver;
+
+        if (!driver || streq(driver, "auto"))
+                return 0;
+        if (!driver_name_is_valid(driver)) {
+                fprintf(stderr, "vfioalignctl: --driver %s: wanted auto, or the name of a driver\n", driver);
+                return -CTL_USAGE;
+        }
+        q->driver = driver;
+        return 0;
+}
+
+void bind_take_group(json_object *group, void *userdata)
+{
+        struct bind_request *q = userdata;
+
+        bind_report_add(q->report, group);
+        if (!q->options.json && q->error >= 0)
+                q->error = bind_group_print(group, q->operation == BIND_UNBIND);
+}
+
+static void on_config_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
+{
+        (void) userdata;
+        if (fatal)
+                log_warning(0, line ? "/%s:%u: %s; going by the defaults" : "/%s:%.0u %s; going by the defaults", file,
+                            line, what);
+}
+
+/* How long one IOMMU group may take. */
+uint64_t bind_time_limit(const struct root *root)
+{
+        struct config config = config_default();
+        uint64_t usec;
+
+        (void) config_read(&config, root, on_config_problem, NULL);
+        usec = config.bind_deadline_usec;
+        config_done(&config);
+        return usec;
+}
+
+int bind_by_worker(struct bind_request *q, const struct root *root)
+{
+        uint64_t timeout_usec = bind_time_limit(root);
+        _cleanup_free_ char *order = worker_order_format(q->operation, q->devices, q->n, q->driver, "operator",
+                                                         q->options.dry_run, q->options.force, timeout_usec, 0);
+        const char *off = switched_off(root);
+
+        /* Giving back is no work of ours that the switch could stop. */
+        if (off && q->operation == BIND_BIND)
+                return log_error(-EPERM, "Switched off by %s", off);
+        if (!order)
+                return log_error(-ENOMEM, "Failed to write the order: %m");
+        return bind_worker_run(bind_operation_to_string(q->operation), order, timeout_usec, bind_take_group, q);
+}
+
+static bool was_told(json_object *groups, const char *bdf)
+{
+        for (size_t i = 0; i < json_length(groups); i++)
+                if (bind_group_has(json_object_array_get_idx(groups, i), bdf))
+                        return true;
+        return false;
+}
+
+/* Every group went well, and every function is in one. */
+static bool is_good(const struct bind_request *q)
+{
+        json_object *groups = json_get(q->report, "groups");
+        bool good = true;
+
+        for (size_t i = 0; i < json_length(groups); i++)
+                if (!bind_group_is_good(json_object_array_get_idx(groups, i)))
+                        return false; /* it need not name all that are in it */
+        for (size_t i = 0; i < q->n; i++)
+                if (!was_told(groups, q->devices[i])) {
+                        log_error(0, "What became of %s was not told", q->devices[i]);
+                        good = false;
+                }
+        return good;
+}
+
+static int carry_out(struct bind_request *q, bind_carrier_t carrier)
+{
+        _cleanup_(root_close) struct root root = {.fd = -EBADF};
+        int r;
+
+        r = root_open(&root, NULL);
+        if (r < 0)
+                return log_error(r, "Failed to open /: %m");
+        r = carrier(q, &root);
+        if (q->options.json && (r >= 0 || json_length(json_get(q->report, "groups")) > 0))
+                report_print_json(q->report, stdout);
+        if (r >= 0 && !is_good(q))
+                r = -EIO;
+        if (q->error >= 0 && fflush(stdout) != 0)
+                q->error = -errno;
+        return q->error < 0 ? log_error(q->error, "Failed to print what came of it: %m") : r;
+}
+
+int verb_bind_by(int argc, char *argv[], bind_carrier_t carrier)
+{
+        _cleanup_(request_done) struct bind_request q = {.operation = bind_operation_from_string(argv[0])};
+        int word, r;
+
+        word = options_parse(argc, argv, OPTION_JSON | OPTION_DRY_RUN | OPTION_DRIVER | OPTION_FORCE, 1, INT_MAX,
+                             &q.options);
+        if (word < 0)
+                return -word;
+        r = parse_driver(&q);
+        if (r >= 0)
+                r = parse_addresses(&q, argv + word);
+        if (r < 0)
+                return -r;
+        q.report = bind_report_new(bind_operation_to_string(q.operation), q.options.dry_run);
+        r = carry_out(&q, carrier);
+        if (bind_worker_stopped_by)
+                raise(bind_worker_stopped_by); /* its handler is gone: the shell learns why this ended */
+        return r < 0 ? CTL_FAILED : CTL_OK;
+}
