@@ -16,7 +16,10 @@
 
 #define LIBVIRT_PID_DIR "run/libvirt/qemu"
 
-/* A hook's call that waits for a fix. */
+/* Of the hook's deadline, to read the worker's answer and give ours. */
+#define ANSWER_USEC (500 * USEC_PER_MSEC)
+
+/* A hook's call that waits for a fix, or for its devices. */
 struct request {
         struct manager *manager;
         struct request *next;
@@ -24,6 +27,8 @@ struct request {
         sd_bus_message *message;
         sd_bus_track *sender; /* a hook that was killed needs no answer */
         sd_event_source *deadline;
+        bool binding;      /* its devices are on their way to VFIO */
+        char problem[512]; /* why they did not get there; empty: none */
 };
 
 static void request_free(struct request *q)
@@ -35,6 +40,8 @@ static void request_free(struct request *q)
                         *p = q->next;
                         break;
                 }
+        if (q->binding)
+                manager_guest_bind_abandon(m, q->guest.name);
         sd_bus_track_unref(q->sender);
         sd_event_source_disable_unref(q->deadline);
         sd_bus_message_unref(q->message);
@@ -79,12 +86,12 @@ static int reply(struct request *q, const char *text)
         return 1;
 }
 
-/* Answers, or leaves the request waiting for the module. */
+/* Answers, or leaves the request waiting for its devices and the module, which come side by side. */
 static int request_step(struct request *q)
 {
         struct manager *m = q->manager;
         const struct fix *fix;
-        char text[512];
+        char cost[512], text[sizeof(q->problem) + sizeof(cost) + 2];
 
         host_refresh(&m->host);
         if (q->guest.emulator)
@@ -92,8 +99,21 @@ static int request_step(struct request *q)
         fix = fix_for_guest(&m->host, &q->guest);
         if (fix && fix->remedy == REMEDY_MODULE && manager_load_module(m))
                 return 1;
-        describe(m, &q->guest, text, sizeof(text));
+        if (q->binding)
+                return 1;
+        describe(m, &q->guest, cost, sizeof(cost));
+        snprintf(text, sizeof(text), "%s%s%s", q->problem, *q->problem ? "; " : "", cost);
         return reply(q, text);
+}
+
+static void on_bound(const char *problem, void *userdata)
+{
+        struct request *q = userdata;
+
+        q->binding = false;
+        if (problem)
+                snprintf(q->problem, sizeof(q->problem), "%s", problem);
+        (void) request_step(q);
 }
 
 void manager_requests_resume(struct manager *m)
@@ -124,8 +144,11 @@ static int on_sender_gone(sd_bus_track *track, void *userdata)
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
+        struct request *q = userdata;
+
         (void) source, (void) usec;
-        return reply(userdata, "the module was not loaded in time, the guest starts without it");
+        return reply(q, q->binding ? "its devices were not handed to VFIO in time" :
+                     "the module was not loaded in time, the guest starts without it");
 }
 
 static void drop_older(struct manager *m, const char *name)
@@ -184,6 +207,10 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
 
         if (m->generation == 0) /* a guest that autostarts can come before the first audit */
                 (void) manager_audit(m);
+        r = manager_guest_bind(m, &q->guest, deadline_usec - ANSWER_USEC, on_bound, q, q->problem, sizeof(q->problem));
+        if (r < 0)
+                snprintf(q->problem, sizeof(q->problem), "its devices were not handed to VFIO: %s", strerror(-r));
+        q->binding = r > 0;
         return request_step(TAKE_PTR(q));
 }
 
@@ -214,12 +241,30 @@ static void remove_guest(struct manager *m, size_t i)
         m->guests[i] = m->guests[--m->n_guests];
 }
 
+static void guest_ended(struct manager *m, const char *name)
+{
+        ssize_t i = find_guest(m, name);
+        char field[256];
+        const char *fields[] = {field, NULL};
+
+        if (i < 0)
+                return;
+        snprintf(field, sizeof(field), "VFIOALIGN_GUEST=%s", name);
+        log_struct(LOG_INFO, MESSAGE_GUEST_RELEASED, fields, "Guest '%s' has ended", name);
+        remove_guest(m, (size_t) i);
+        manager_audit_soon(m);
+}
+
 static int on_guest_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct running_guest *g = userdata;
+        struct manager *m = g->manager;
 
         (void) source, (void) fd, (void) revents;
-        manager_guest_released(g->manager, g->name);
+        guest_ended(m, g->name);
+        /* Not at once: between its end and `release` libvirt resets the devices, except those that VFIO has
+         * (virPCIDeviceReset); a driver of the host must not have them by then. */
+        manager_reconcile_soon(m);
         return 0;
 }
 
@@ -359,14 +404,19 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
 
 void manager_guest_released(struct manager *m, const char *name)
 {
-        ssize_t i = find_guest(m, name);
-        char field[256];
-        const char *fields[] = {field, NULL};
+        guest_ended(m, name);
+        manager_guest_give_back(m, name);
+}
 
-        if (i < 0)
-                return;
-        snprintf(field, sizeof(field), "VFIOALIGN_GUEST=%s", name);
-        log_struct(LOG_INFO, MESSAGE_GUEST_RELEASED, fields, "Guest '%s' has ended", name);
-        remove_guest(m, (size_t) i);
-        manager_audit_soon(m);
+bool manager_guest_runs(const struct manager *m, const char *name)
+{
+        char path[32];
+        pid_t pid;
+
+        if (find_guest(m, name) >= 0)
+                return true;
+        if (read_pid(&m->root, name, &pid) < 0)
+                return false;
+        snprintf(path, sizeof(path), "proc/%d", pid);
+        return exists_at(m->root.fd, path);
 }

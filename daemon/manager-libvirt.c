@@ -92,6 +92,9 @@ static int on_reconciled(sd_event_source *source, int fd, uint32_t revents, void
                 manager_guest_started(m, &guest);
                 guest_done(&guest);
         }
+        /* A start that libvirt's end cut off left its devices with VFIO. */
+        if (!c->failed)
+                manager_reconcile_soon(m);
         reconcile_free(c);
         return 0;
 }

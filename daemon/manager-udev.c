@@ -19,10 +19,14 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *us
                 log_debug("%s: %s", udev_device_get_sysname(d), udev_device_get_action(d) ?: "?");
                 /* What a new device or kernel module changes may let the module load after all. */
                 m->module_load_failed = false;
+                /* Not where somebody only plays it again (udevadm trigger). */
+                if (streq(udev_device_get_action(d) ?: "", "add") && !udev_device_get_property_value(d, "SYNTH_UUID"))
+                        manager_boot_device_added(m, udev_device_get_sysname(d));
                 udev_device_unref(d);
-        } else if (errno == ENOBUFS)
+        } else if (errno == ENOBUFS) {
                 log_info("Events of udev were lost, reading all devices anew");
-        else
+                manager_boot_events_lost(m);
+        } else
                 return 0;
         manager_audit_soon(m);
         return 0;

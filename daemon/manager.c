@@ -2,8 +2,11 @@
 #include "manager.h"
 
 #include <signal.h>
+#include <systemd/sd-daemon.h>
 
+#include "bind/worker.h"
 #include "report/report.h"
+#include "util/file.h"
 #include "util/log.h"
 #include "util/switch.h"
 
@@ -11,6 +14,9 @@
 #define AUDIT_DELAY_USEC (250 * USEC_PER_MSEC)
 
 #define MODULE_LOAD_TIMEOUT_USEC (30 * USEC_PER_SEC)
+
+/* From the hook's answer to the guest's process libvirt labels files and makes networks: seconds. */
+#define GRACE_USEC WORKER_GRACE_USEC
 
 DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
 
@@ -23,16 +29,30 @@ static void on_config_problem(const char *file, unsigned line, bool fatal, const
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct manager *m = userdata;
+        struct config config;
 
         (void) source, (void) info;
         manager_notify_reloading();
-        if (config_read(&m->config, &m->root, on_config_problem, NULL) < 0)
+        if (config_read(&config, &m->root, on_config_problem, NULL) < 0)
                 log_full(LOG_ERR, 0, "The configuration was not reloaded; the one before stays in force");
-        else
+        else {
+                config_done(&m->config);
+                m->config = config;
+                manager_boot_reset(m);
                 log_info("Configuration reloaded");
+        }
         m->module_load_failed = false;
         manager_notify_ready(m);
         manager_audit_soon(m);
+        manager_reconcile_soon(m); /* what went undone while all was switched off */
+        return 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        (void) source, (void) info;
+        (void) sd_notify(false, "STOPPING=1");
+        bind_jobs_stop(userdata);
         return 0;
 }
 
@@ -47,12 +67,21 @@ static int add_signals(struct manager *m)
         sigaddset(&mask, SIGHUP);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
-        r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
+        r = sd_event_add_signal(m->event, NULL, SIGTERM, on_stop, m);
         if (r >= 0)
-                r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
+                r = sd_event_add_signal(m->event, NULL, SIGINT, on_stop, m);
         if (r >= 0)
                 r = sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m);
         return r;
+}
+
+static uint64_t grace(void)
+{
+        /* For tests, as VFIOALIGN_ROOT and VFIOALIGN_WORKER. */
+        const char *text = secure_getenv("VFIOALIGN_GRACE_MSEC");
+        uint64_t msec;
+
+        return text && parse_u64(text, 10, &msec) >= 0 ? msec * USEC_PER_MSEC : GRACE_USEC;
 }
 
 int manager_new(struct manager **ret)
@@ -63,7 +92,8 @@ int manager_new(struct manager **ret)
         if (!m)
                 return log_error(-ENOMEM, "Failed to start: %m");
         m->root.fd = -EBADF;
-        r = root_open(&m->root, NULL);
+        m->grace_usec = grace();
+        r = root_open(&m->root, secure_getenv("VFIOALIGN_ROOT"));
         if (r < 0)
                 return log_error(r, "Failed to open /: %m");
         r = config_read(&m->config, &m->root, on_config_problem, NULL);
@@ -90,6 +120,9 @@ struct manager *manager_free(struct manager *m)
         if (!m)
                 return NULL;
         manager_requests_cancel(m);
+        manager_bind_close(m);
+        manager_guest_bindings_close(m);
+        manager_authorizations_close(m);
         module_load_cancel(m->module_load);
         manager_libvirt_close(m);
         manager_udev_close(m);
@@ -99,6 +132,7 @@ struct manager *manager_free(struct manager *m)
         free(m->guests);
         findings_done(&m->findings);
         host_done(&m->host);
+        config_done(&m->config);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);
         root_close(&m->root);
@@ -125,6 +159,7 @@ int manager_start(struct manager *m)
         /* Ready as soon as the name is held: libvirt is ordered behind this, and a guest that starts meanwhile
          * is served in turn. */
         manager_notify_ready(m);
+        manager_bind_start(m);
 
         /* The monitor first, so that what appears during the audit is not missed. */
         r = manager_udev_watch(m);
@@ -197,6 +232,7 @@ int manager_audit(struct manager *m)
                 log_findings(m);
         manager_notify_status(m);
         manager_bus_changed(m);
+        manager_bind_boot(m);
         return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "audit/finding.h"
 #include "audit/host.h"
+#include "bind-job.h"
 #include "config/config.h"
 #include "fix/fix.h"
 #include "fix/module.h"
@@ -25,6 +26,9 @@ struct running_guest {
 
 struct request; /* manager-guest.c: a PrepareGuest that has no answer yet */
 struct reconcile; /* manager-libvirt.c: a look at the guests that already run */
+struct boot_attempt; /* manager-bind.c: a function with Bind=boot that is not tried again */
+struct guest_binding; /* manager-guest-bind.c: a guest whose devices we hand over */
+struct authorization; /* manager-polkit.c: a question that polkit has not answered yet */
 
 struct manager {
         struct root root;
@@ -50,6 +54,17 @@ struct manager {
         sd_event_source *libvirt_source;
         struct reconcile *reconcile;
         char *status; /* as last told to systemd */
+
+        bool stopping; /* nothing new is begun */
+        struct bind_job *bind_jobs; /* list, in the order in which they were asked for */
+        sd_event_source *bind_jobs_start;
+        bool settled; /* what a killed daemon or worker left has been brought to one state */
+        struct boot_attempt *boot_attempts;
+        size_t n_boot_attempts;
+        struct guest_binding *guest_bindings; /* list */
+        uint64_t grace_usec; /* for so long after its time the process of a guest may come, or a worker end */
+        sd_event_source *reconcile_timer;
+        struct authorization *authorizations; /* list */
 };
 
 /* Connects to the bus and takes the name; everything else starts with manager_start(). */
@@ -76,7 +91,67 @@ int manager_bus_connect(struct manager *m);
 void manager_bus_changed(struct manager *m);
 const char *manager_health(const struct manager *m);
 
+/* manager-bind.c */
+struct bind_target {
+        bdf_t bdf;
+        const char *driver; /* NULL: the best one for it */
+};
+
+/* Brings to an end what a killed one left, then watches over what the configuration says. */
+void manager_bind_start(struct manager *m);
+void manager_bind_close(struct manager *m);
+
+/* After each audit: binds what has Bind=boot and was not tried before. */
+void manager_bind_boot(struct manager *m);
+
+/* What was tried is tried again: one function, those whose events may have been lost, all. */
+void manager_boot_device_added(struct manager *m, const char *bdf);
+void manager_boot_events_lost(struct manager *m);
+void manager_boot_reset(struct manager *m);
+
+/* Soon, but not before a guest that starts has its process: gives back what guests have that do not run. */
+void manager_reconcile_soon(struct manager *m);
+
+/* driver: as for config_find_device(). */
+const struct device_section *manager_find_section(const struct manager *m, const struct device *d, const char *driver);
+
+/* The member of its IOMMU group that has Bind=never, or NULL. */
+const struct device *manager_group_forbids(const struct manager *m, const struct device *d);
+
+/* Makes one job for each driver, and sorts the targets for it. Returns their number, or a negative errno where there is
+ * none. */
+int manager_bind_targets(struct manager *m, struct bind_target *targets, size_t n, const char *owner,
+                         uint64_t deadline_usec, bind_job_done_t done, void *userdata);
+
+/* manager-bind-bus.c: members of the bus, described in systemd/org.vfioalign1.xml */
+int manager_method_bind(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int manager_method_unbind(sd_bus_message *message, void *userdata, sd_bus_error *error);
+
+/* manager-guest-bind.c */
+#define GUEST_OWNER "guest " /* and its name, in bind_record */
+
+/* Told once, unless it is abandoned. problem: why not all could be handed over, or NULL. */
+typedef void (*guest_bind_done_t)(const char *problem, void *userdata);
+
+/* Hands over the functions of a guest that is about to start, where the configuration lets us and libvirt
+ * does not do it. guest: has to live until `done` or manager_guest_bind_abandon(). deadline_usec:
+ * CLOCK_BOOTTIME. Returns 1 where `done` will be called; 0 where there is nothing to do, with a problem or
+ * an empty string in ret_problem; or a negative errno. */
+int manager_guest_bind(struct manager *m, const struct guest *guest, uint64_t deadline_usec, guest_bind_done_t done,
+                       void *userdata, char *ret_problem, size_t size);
+
+/* Nobody waits any more. What is handed over all the same goes back unless the guest runs a while later. */
+void manager_guest_bind_abandon(struct manager *m, const char *name);
+
+/* Can its process still be missing. */
+bool manager_guest_is_starting(const struct manager *m, const char *name);
+
+/* Gives back what was handed over for it, as soon as what is under way is through. */
+void manager_guest_give_back(struct manager *m, const char *name);
+void manager_guest_bindings_close(struct manager *m);
+
 /* manager-guest.c */
+bool manager_guest_runs(const struct manager *m, const char *name);
 int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char *xml, size_t size,
                           uint64_t deadline_usec);
 void manager_guest_started(struct manager *m, const struct guest *guest);
@@ -93,6 +168,17 @@ void manager_libvirt_close(struct manager *m);
 void manager_notify_ready(struct manager *m);
 void manager_notify_reloading(void);
 void manager_notify_status(struct manager *m);
+
+/* manager-polkit.c */
+
+/* Told once. denied: NULL: the sender may; else what to answer it. */
+typedef void (*authorized_t)(const sd_bus_error *denied, void *userdata);
+
+/* May the sender do that: root always, others where polkit says so. Never waits: where polkit has to be
+ * asked, `done` is called later. Returns 0, or a negative errno without a call of done. */
+int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done,
+                      void *userdata);
+void manager_authorizations_close(struct manager *m);
 
 /* manager-udev.c */
 int manager_udev_watch(struct manager *m);

@@ -46,6 +46,7 @@ static int run(void)
         _cleanup_(manager_freep) struct manager *m = NULL;
         int r;
 
+        log_open_journal(false);
         umask(0022);
         r = manager_new(&m);
         if (r < 0)

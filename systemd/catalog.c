@@ -26,6 +26,52 @@ static const struct {
                 "Guest @VFIOALIGN_GUEST@ has ended",
                 "Its devices are free again.",
         },
+        {
+                MESSAGE_GROUP_BOUND,
+                "IOMMU group @VFIOALIGN_GROUP@ is in VFIO's hands",
+                "Its functions were taken from their drivers for: @VFIOALIGN_OWNER@. \"vfioalignctl unbind\" gives them\n"
+                "back.",
+        },
+        {
+                MESSAGE_GROUP_RETURNED,
+                "IOMMU group @VFIOALIGN_GROUP@ was given back",
+                "Each of its functions has the driver again that it had before.",
+        },
+        {
+                MESSAGE_GROUP_GONE,
+                "IOMMU group @VFIOALIGN_GROUP@ has left the host",
+                "None of its functions is there any more, so that there is nothing to give back.",
+        },
+        {
+                MESSAGE_GROUP_REFUSED,
+                "IOMMU group @VFIOALIGN_GROUP@ was not touched",
+                "What was asked for would have taken something from the host or from a guest. Nothing was written.\n"
+                "The finding @VFIOALIGN_FINDING@ says why; vfioalignctl(1) tells more of it.",
+        },
+        {
+                MESSAGE_GROUP_FAILED,
+                "IOMMU group @VFIOALIGN_GROUP@ could not be brought where it should go",
+                "The kernel did not do what was asked. All functions are with the drivers that they had before. The\n"
+                "kernel's log (journalctl -k) says more.",
+        },
+        {
+                MESSAGE_GROUP_QUARANTINED,
+                "IOMMU group @VFIOALIGN_GROUP@ is neither with VFIO nor back with its drivers",
+                "It could not be brought back either. Nobody touches it by itself any more; \"vfioalignctl unbind\"\n"
+                "tries again.",
+        },
+        {
+                MESSAGE_GROUP_STUCK,
+                "A task hangs in the kernel with IOMMU group @VFIOALIGN_GROUP@",
+                "A driver does not let go of its device. The message names the process, which cannot be killed. The\n"
+                "daemon and all other devices go on; the group is free again after a reboot.",
+        },
+        {
+                MESSAGE_WORKER_FAILED,
+                "vfioalign-worker did not do its work",
+                "The program that hands devices over could not be started, did not end in its time, or ended before\n"
+                "it was through. What it left half done is settled by the next one, or when vfioalignd starts.",
+        },
 };
 
 static void print_entry(const char *message_id, const char *subject, const char *text)

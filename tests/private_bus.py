@@ -28,6 +28,8 @@ CONFIG = """<busconfig>
     <allow receive_type="error"/>
     <allow receive_type="signal"/>
     <allow send_destination="org.freedesktop.DBus"/>
+    <allow own="org.freedesktop.PolicyKit1"/>
+    <allow send_destination="org.freedesktop.PolicyKit1"/>
   </policy>
   <include>{dir}/policy.conf</include>
 </busconfig>
@@ -80,10 +82,12 @@ class Bus:
 class Daemon:
     """vfioalignd on that bus, after its first audit; its log is in `log`."""
 
-    def __init__(self, program, bus):
+    def __init__(self, program, bus, env=None, prefix=()):
+        """env: more variables. prefix: a command that runs the program."""
         self.log_path = bus.dir.name + "/log"
         with open(self.log_path, "w") as log:
-            self.process = subprocess.Popen([program, "--debug"], env=bus.env, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([*prefix, program, "--debug"], env={**bus.env, **(env or {})}, stderr=log,
+                                            stdin=subprocess.DEVNULL)
 
         def audited():
             if self.process.poll() is not None:
@@ -119,10 +123,10 @@ def memfd(data, seals=SEALS):
     return fd
 
 
-def domain(name="guest", devices=("0000:00:00.0",)):
+def domain(name="guest", devices=("0000:00:00.0",), managed="yes"):
     hostdevs = ""
     for address in devices:
         domain, bus, slot, function = address.replace(".", ":").split(":")
-        hostdevs += (f"<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x{domain}' "
+        hostdevs += (f"<hostdev mode='subsystem' type='pci' managed='{managed}'><source><address domain='0x{domain}' "
                      f"bus='0x{bus}' slot='0x{slot}' function='0x{function}'/></source></hostdev>")
     return f"<domain type='kvm'><name>{name}</name><devices>{hostdevs}</devices></domain>".encode()
