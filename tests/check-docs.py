@@ -115,6 +115,33 @@ class Manual(unittest.TestCase):
             described = [name for i, name in enumerate(described) if name not in described[:i]]
             self.assertEqual(described, re.findall(rf'<{kind} name="(\w+)"', xml))
 
+    def test_binding(self):
+        """Every finding that can stand against a bind is named, and which --force goes past."""
+        page = sections("vfioalignctl.1")
+        ids = {id for id, _ in findings() if id.startswith("bind-")}
+        named = set(re.findall(r"_(bind-[a-z-]+)_", page["BINDING"]))
+        # That is the daemon's, of what it has bound.
+        self.assertEqual(named, ids - {"bind-late"})
+        self.assertIn("_bind-late_", sections("vfioalignd.8")["BINDING AT BOOT"])
+        body = re.search(r"bool bind_is_forceable\(.*?\}", read("bind/bind-check.c"), flags=re.S)[0]
+        names = dict(re.findall(r'\[(FINDING_\w+)\] = "([a-z-]+)"', read("audit/finding.c")))
+        forceable = {names[name] for name in re.findall(r"FINDING_\w+", body)}
+        described = re.search(r"^\*--force\*\n((?:\t.*\n)+)", page["OPTIONS"], flags=re.M)[1]
+        self.assertEqual(set(re.findall(r"_(bind-[a-z-]+)_", described)), forceable)
+
+    def test_bind_outcomes(self):
+        """The schema, the code that makes them and the one that shows them have the same."""
+        table = re.search(r"bind_outcome_table\[.*?\};", read("bind/transaction.c"), flags=re.S)[0]
+        outcomes = re.findall(r'\] = "(\w+)"', table)
+        group = json.loads(read("fleet/bind.schema.json"))["$defs"]["group"]["properties"]
+        self.assertEqual(group["outcome"]["enum"], outcomes)
+        self.assertEqual(re.findall(r"(\w+): ", group["outcome"]["description"]), outcomes)
+        shown = re.findall(r'^        \{"(\w+)", (true|false), "', read("ctl/bind-report.c"), flags=re.M)
+        self.assertEqual([name for name, _ in shown], outcomes)
+        severities = re.search(r"severity_table.*?};", read("audit/finding.c"), flags=re.S)[0]
+        finding = json.loads(read("fleet/bind.schema.json"))["$defs"]["finding"]["properties"]
+        self.assertEqual(finding["severity"]["enum"], re.findall(r'= "(\w+)"', severities))
+
     def test_exit_status(self):
         codes = re.findall(r"CTL_\w+ = (\d)", read("ctl/ctl.h"))
         self.assertEqual(re.findall(r"^\*(\d)\*$", sections("vfioalignctl.1")["EXIT STATUS"], flags=re.M), codes)
@@ -136,6 +163,30 @@ class Configuration(unittest.TestCase):
                     manual.append((name.split()[0].strip("[]").capitalize(), key, default))
         self.assertEqual([(section, key) for section, key, _ in shipped], code)
         self.assertEqual(manual, shipped)
+
+    def test_device_keys(self):
+        source, page = read("config/device-section.c"), sections("vfioalignd.conf.5")
+        code = re.findall(r'^        \{"(\w+)", parse_', source, flags=re.M)
+        self.assertTrue(code)
+        text = page["[DEVICE NAME] SECTIONS"]
+        described = dict(re.findall(r"^\*(\w+)=\*\n\t((?:.*\n\t)*.*\n)", text, flags=re.M))
+        self.assertEqual(list(described), code)
+        table = re.search(r"bind_policy_table\[.*?\};", source, flags=re.S)[0]
+        for policy in re.findall(r'\] = "(\w+)"', table):
+            self.assertIn(f"*{policy}*", described["Bind"])
+
+    def test_examples(self):
+        """What the manual and the shipped file show as an example is of the keys and words that there are."""
+        source = read("config/device-section.c")
+        code = re.findall(r'^        \{"(\w+)", parse_', source, flags=re.M)
+        policies = re.findall(r'\[BIND_\w+\] = "(\w+)"', source)
+        shown = sections("vfioalignd.conf.5")["EXAMPLES"] + read("etc/vfioalignd.conf").split("# [Device")[1]
+        keys = re.findall(r"^(?:# )?(\w+)=(\S+)$", shown, flags=re.M)
+        self.assertGreater(len(keys), 8)
+        for key, value in keys:
+            self.assertIn(key, code)
+            if key == "Bind":
+                self.assertIn(value, policies)
 
 
 class Catalog(unittest.TestCase):

@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "fake-run.h"
+#include "test.h"
+#include "util/clock.h"
+#include "util/macro.h"
+
+#define NIC 0x020000
+#define BRIDGE 0x060400
+
+#define A "0000:01:00.0"
+#define B "0000:01:00.1"
+#define C "0000:01:00.2"
+#define OTHER "0000:02:00.0"
+#define SERIAL "00-02-c9-03-00-0a-5f-d6"
+
+static int setup(void **state)
+{
+        *state = fake_new();
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        fake_delete(*state);
+        return 0;
+}
+
+/* Three functions of one group, each another case, below a port; and one that nobody may touch. */
+static void add_group(struct fake_kernel *k)
+{
+        struct fake_function *f;
+
+        fake_add(k, "0000:00:01.0", 0x0100, BRIDGE, 1, NULL);
+        fake_add(k, A, FAKE_HOST_ID, NIC, 1, SERIAL);
+        f = fake_add(k, B, FAKE_NOBODYS_ID, NIC, 1, NULL);
+        fake_place(k, f, "", "");
+        f = fake_add(k, C, FAKE_VARIANT_ID, NIC, 1, NULL);
+        strcpy(f->autoprobe, "0");
+        strcpy(f->d3cold_allowed, "0");
+        fake_place(k, f, FAKE_SECOND, FAKE_SECOND);
+        fake_add(k, OTHER, FAKE_HOST_ID, NIC, 2, NULL);
+        fake_arm(k);
+}
+
+#define assert_outcome(k, r, expected) assert_outcome_at(k, r, expected, __LINE__)
+
+static void assert_outcome_at(const struct fake_kernel *k, struct fake_result r, enum bind_outcome expected, int line)
+{
+        if (*k->violation)
+                fail_msg("line %d: %s", line, k->violation);
+        if (r.signal || r.status || r.outcome != expected)
+                fail_msg("line %d: %s, not %s; written: %s", line, fake_result_text(&r), bind_outcome_to_string(expected), k->log);
+}
+
+static void assert_driver(struct fake_kernel *k, const char *bdf, const char *driver, const char *override)
+{
+        assert_string_equal(fake_find(k, bdf)->driver, driver);
+        assert_string_equal(fake_find(k, bdf)->override, override);
+}
+
+/* There and back, each as it was; a second time nothing is written. */
+static void test_round_trip(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+        const char *before;
+
+        add_group(k);
+        before = fake_state(k);
+        r = fake_bind(k, B);
+        assert_outcome(k, r, BIND_BOUND);
+        assert_int_equal(r.writes, k->writes);
+        assert_int_equal(r.n_members, 3);
+        assert_string_equal(r.members[0].serial, SERIAL);
+        assert_driver(k, A, FAKE_VFIO, FAKE_VFIO);
+        assert_driver(k, B, FAKE_VFIO, FAKE_VFIO);
+        assert_driver(k, C, FAKE_VARIANT, FAKE_VARIANT); /* by modules.alias */
+        assert_driver(k, OTHER, FAKE_HOST, "");
+        assert_driver(k, "0000:00:01.0", FAKE_PORT, "");
+        assert_string_equal(fake_record_state(k, C), "bound");
+
+        fake_arm(k);
+        assert_outcome(k, fake_bind(k, C), BIND_UNCHANGED);
+        assert_int_equal(k->points, 0); /* neither the kernel's files nor its own */
+
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+        assert_string_equal(fake_state(k), before);
+        assert_string_equal(fake_record_state(k, A), "none");
+
+        fake_arm(k);
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND); /* and all over again */
+        assert_outcome(k, fake_unbind(k, C), BIND_RETURNED);
+        assert_string_equal(fake_state(k), before);
+}
+
+/* What the function has had is what it gets, also where the kernel would choose otherwise. */
+static void test_old_driver(void **state)
+{
+        static const struct {
+                uint16_t device;
+                const char *driver, *override, *control;
+        } cases[] = {
+                {FAKE_HOST_ID, FAKE_HOST, "", "on"},
+                {FAKE_HOST_ID, FAKE_HOST, "", "auto"},
+                {FAKE_HOST_ID, FAKE_HOST, FAKE_HOST, "on"},
+                {FAKE_HOST_ID, FAKE_SECOND, "", "auto"},           /* bound by name */
+                {FAKE_HOST_ID, FAKE_SECOND, "", "on"},
+                {FAKE_HOST_ID, FAKE_HOST, FAKE_SECOND, "on"},      /* an override that came later */
+                {FAKE_HOST_ID, "", "", "on"},
+                {FAKE_HOST_ID, "", "", "auto"},
+                {FAKE_HOST_ID, "", "none", "on"},
+                {FAKE_HOST_ID, "", FAKE_HOST, "on"},
+                {FAKE_HOST_ID, "", FAKE_VFIO, "on"},
+                {FAKE_HOST_ID, FAKE_HOST, FAKE_VFIO, "on"},        /* prepared by somebody for the next probe */
+                {FAKE_NOBODYS_ID, FAKE_SECOND, FAKE_SECOND, "on"},
+                {FAKE_NOBODYS_ID, FAKE_SECOND, "", "on"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct fake_kernel *k = fake_new();
+                struct fake_function *f = fake_add(k, A, cases[i].device, NIC, 1, NULL);
+                const char *before;
+
+                (void) state;
+                fake_place(k, f, cases[i].driver, cases[i].override);
+                strcpy(f->control, cases[i].control);
+                fake_show(k, f);
+                fake_arm(k);
+                before = fake_state(k);
+                assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+                assert_driver(k, A, FAKE_VFIO, FAKE_VFIO);
+                assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+                if (!streq(fake_state(k), before))
+                        fail_msg("case %zu: %s, and it was %s; written: %s", i, fake_state(k), before, k->log);
+                fake_delete(k);
+        }
+}
+
+static void test_named_driver(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct bind_order order = {.operation = BIND_BIND, .owner = "operator", .driver = FAKE_VFIO};
+        struct fake_result r;
+
+        fake_add(k, A, FAKE_VARIANT_ID, NIC, 1, NULL);
+        fake_arm(k);
+        assert_outcome(k, fake_run(k, A, &order), BIND_BOUND);
+        assert_driver(k, A, FAKE_VFIO, FAKE_VFIO);
+        assert_outcome(k, fake_run(k, A, &order), BIND_UNCHANGED);
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+
+        fake_arm(k);
+        order.driver = FAKE_HOST; /* takes no function for guests */
+        r = fake_run(k, A, &order);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_DRIVER, A, ""));
+        fake_write(k, "sys/bus/pci/drivers/" FAKE_VARIANT, NULL); /* not loaded, nor to be loaded */
+        r = fake_bind(k, A);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_DRIVER, A, FAKE_VARIANT));
+        assert_int_equal(k->writes, 0);
+        assert_string_equal(fake_record_state(k, A), "none");
+}
+
+/* What somebody else has bound goes where it is told to, and nowhere by itself. */
+static void test_foreign(void **state)
+{
+        struct bind_order order = {.operation = BIND_UNBIND, .owner = "operator", .driver = FAKE_HOST};
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        fake_place(k, fake_add(k, A, FAKE_HOST_ID, NIC, 1, NULL), FAKE_VFIO, FAKE_VFIO);
+        fake_add(k, B, FAKE_HOST_ID, NIC, 1, NULL);
+        fake_arm(k);
+        r = fake_unbind(k, A);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_DRIVER, A, ""));
+        assert_int_equal(k->writes, 0);
+
+        /* The one that is there already stays; the other goes back to its driver. */
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        assert_driver(k, B, FAKE_VFIO, FAKE_VFIO);
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+        assert_driver(k, A, FAKE_VFIO, FAKE_VFIO);
+        assert_driver(k, B, FAKE_HOST, "");
+
+        assert_outcome(k, fake_run(k, A, &order), BIND_RETURNED);
+        assert_driver(k, A, FAKE_HOST, "");
+        fake_arm(k);
+        assert_outcome(k, fake_run(k, A, &order), BIND_UNCHANGED);
+        assert_int_equal(k->points, 0);
+}
+
+static void test_dry_run(void **state)
+{
+        struct bind_order order = {.operation = BIND_BIND, .owner = "operator", .dry_run = true};
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        add_group(k);
+        k->read_only = true;
+        r = fake_run(k, A, &order);
+        assert_outcome(k, r, BIND_PLANNED);
+        assert_int_equal(r.n_members, 3);
+        assert_string_equal(r.members[0].before.driver, FAKE_HOST);
+        assert_string_equal(r.members[0].after.driver, FAKE_VFIO);
+        assert_string_equal(r.members[2].after.override, FAKE_VARIANT);
+        assert_false(fake_exists(k, BIND_RECORDS "/" A));
+
+        k->read_only = false;
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        k->read_only = true;
+        order.operation = BIND_UNBIND;
+        assert_outcome(k, fake_run(k, B, &order), BIND_PLANNED);
+        assert_string_equal(fake_record_state(k, A), "bound");
+        order.operation = BIND_BIND;
+        assert_outcome(k, fake_run(k, B, &order), BIND_UNCHANGED);
+}
+
+/* At whatever write of the bind it fails: all is as it was, in reverse, and the next one goes through. */
+static void test_each_failure_of_bind(void **state)
+{
+        static const enum fake_fault_kind kinds[] = {FAULT_ERRNO, FAULT_ERRNO_AFTER, FAULT_LIE, FAULT_KILL_BEFORE, FAULT_KILL_AFTER};
+        unsigned n, failed = 0;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                n = 1;
+                for (unsigned at = 1; at <= n; at++) {
+                        struct fake_kernel *k = fake_new();
+                        const char *before, *now, *record;
+                        struct fake_result r;
+
+                        add_group(k);
+                        before = fake_state(k);
+                        fake_fault(k, kinds[i], at, EIO);
+                        r = fake_bind(k, A);
+                        n = at == 1 ? 40 : n;
+                        if (k->points < at) {
+                                n = 0; /* it was not reached */
+                                fake_delete(k);
+                                continue;
+                        }
+                        if (*k->violation)
+                                fail_msg("fault %u at %u: %s", kinds[i], at, k->violation);
+                        fake_arm(k);
+                        if (r.signal == SIGKILL || streq(fake_record_state(k, A), "binding")) /* its commit may be late */
+                                (void) fake_settle(k);
+                        now = fake_state(k);
+                        record = fake_record_state(k, A);
+                        if (streq(now, before) != streq(record, "none") || (!streq(record, "none") && !streq(record, "bound")))
+                                fail_msg("fault %u at %u: %s, record %s: %s; written: %s", kinds[i], at, fake_result_text(&r),
+                                         record, now, k->log);
+                        failed += r.outcome == BIND_FAILED;
+                        if (streq(record, "none"))
+                                assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+                        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+                        assert_string_equal(fake_state(k), before);
+                        fake_delete(k);
+                }
+        }
+        assert_true(failed > 10);
+}
+
+/* The order of the way back: the last that went is the first to return. */
+static void test_reverse(void **state)
+{
+        struct fake_kernel *k = *state;
+        const char *a, *b, *c, *before;
+        struct fake_result r;
+
+        add_group(k);
+        before = fake_state(k);
+        fake_refuse(k, FAKE_VARIANT, C, 1);
+        r = fake_bind(k, A);
+        assert_outcome(k, r, BIND_FAILED);
+        assert_true(fake_result_has(&r, FINDING_BIND_FAILED, C, FAKE_VARIANT));
+        assert_string_equal(fake_state(k), before);
+        assert_string_equal(fake_record_state(k, A), "none");
+        c = strstr(k->log, "drivers_probe=" C); /* refused; then all back */
+        assert_non_null(c);
+        c = strstr(c + 1, C);
+        b = c ? strstr(c, "drivers/" FAKE_VFIO "/unbind=" B) : NULL;
+        a = b ? strstr(b, "drivers/" FAKE_VFIO "/unbind=" A) : NULL;
+        if (!a)
+                fail_msg("%s", k->log);
+}
+
+/* A driver of the host that does not come back keeps the function in VFIO's hands, where somebody may try again. */
+static void test_no_return(void **state)
+{
+        struct fake_kernel *k = *state;
+        const char *before, *bound;
+        struct fake_result r;
+
+        add_group(k);
+        before = fake_state(k);
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        bound = fake_state(k);
+        fake_arm(k);
+        fake_refuse(k, FAKE_HOST, A, UINT32_MAX);
+        r = fake_unbind(k, A);
+        assert_outcome(k, r, BIND_FAILED);
+        assert_true(fake_result_has(&r, FINDING_BIND_FAILED, A, FAKE_HOST));
+        assert_string_equal(fake_state(k), bound);
+        assert_string_equal(fake_record_state(k, A), "bound");
+        fake_arm(k);
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+        assert_string_equal(fake_state(k), before);
+}
+
+static void test_quarantine(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+        const char *before;
+
+        add_group(k);
+        before = fake_state(k);
+        fake_refuse(k, FAKE_HOST, A, UINT32_MAX);
+        fake_fault(k, FAULT_ERRNO, 9, EIO);
+        r = fake_bind(k, A);
+        assert_outcome(k, r, BIND_QUARANTINED);
+        assert_true(fake_result_has(&r, FINDING_BIND_QUARANTINED, A, FAKE_HOST));
+        assert_string_equal(fake_record_state(k, A), "quarantined");
+        assert_driver(k, C, FAKE_SECOND, FAKE_SECOND); /* what can go back has gone */
+
+        fake_arm(k);
+        assert_outcome(k, fake_settle(k), BIND_UNCHANGED); /* nobody goes at it by himself */
+        r = fake_bind(k, A);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_QUARANTINED, A, FAKE_HOST));
+        assert_int_equal(k->writes, 0);
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+        assert_string_equal(fake_state(k), before);
+        assert_string_equal(fake_record_state(k, A), "none");
+}
+
+/* A function that goes at any write takes nobody along. */
+static void test_vanishing(void **state)
+{
+        bool unbind = false;
+
+        (void) state;
+        for (unsigned at = 1;; at++) {
+                struct fake_kernel *k = fake_new();
+                const char *before, *now;
+                struct fake_result r;
+                unsigned points;
+
+                add_group(k);
+                before = fake_state(k);
+                if (unbind)
+                        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+                fake_arm(k);
+                fake_fault(k, FAULT_VANISH, at, 0);
+                r = unbind ? fake_unbind(k, A) : fake_bind(k, A);
+                points = k->points;
+                if (*k->violation)
+                        fail_msg("at %u: %s", at, k->violation);
+                now = fake_state(k);
+                for (size_t i = 0; i < k->n_functions && strlen(now) < strlen(before); i++) {
+                        struct fake_function *f = &k->functions[i];
+
+                        if (!f->present)
+                                continue;
+                        if (f->group == 1 && !streq(f->bdf, "0000:00:01.0") && fake_driver_is_vfio(f->driver))
+                                fail_msg("at %u: %s has not gone back: %s; written: %s", at, f->bdf, fake_result_text(&r), k->log);
+                }
+                if (strlen(now) < strlen(before) && (r.outcome != (unbind ? BIND_RETURNED : BIND_FAILED) || r.signal || r.status ||
+                                                     !streq(fake_record_state(k, B), "none")))
+                        fail_msg("at %u: %s, record %s", at, fake_result_text(&r), fake_record_state(k, B));
+                for (size_t i = 0; i < k->n_functions; i++)
+                        if (!k->functions[i].present) {
+                                fake_plug(k, &k->functions[i]);
+                                assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+                                assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+                        }
+                fake_delete(k);
+                if (points >= at)
+                        continue;
+                if (unbind)
+                        break;
+                unbind = true;
+                at = 0;
+        }
+}
+
+/* All gone; one gone and another one at its address. */
+static void test_gone(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_function *f;
+        struct fake_result r;
+        const char *now;
+
+        add_group(k);
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        f = fake_find(k, A);
+        fake_unplug(k, f);
+        f->device = FAKE_NOBODYS_ID;
+        fake_plug(k, f);
+        now = fake_state(k);
+        fake_arm(k);
+        assert_outcome(k, fake_unbind(k, B), BIND_RETURNED);
+        assert_null(strstr(k->log, A)); /* another one, which has nothing to go back to */
+        assert_driver(k, C, FAKE_SECOND, FAKE_SECOND);
+        assert_string_not_equal(fake_state(k), now);
+
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        for (size_t i = 0; i < k->n_functions; i++)
+                fake_unplug(k, &k->functions[i]);
+        fake_arm(k);
+        assert_outcome(k, fake_settle(k), BIND_GONE);
+        assert_string_equal(fake_record_state(k, A), "none");
+        r = fake_bind(k, A);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_UNASSIGNABLE, A, ""));
+        assert_int_equal(k->writes, 0);
+}
+
+/* The same kind, told apart by its serial number. */
+static void test_other_serial(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_function *f;
+
+        add_group(k);
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        f = fake_find(k, A);
+        fake_unplug(k, f);
+        strcpy(f->serial, "00-02-c9-03-00-0a-5f-d7");
+        fake_plug(k, f);
+        fake_place(k, f, FAKE_VFIO, FAKE_VFIO); /* somebody else has bound this one */
+        fake_arm(k);
+        assert_outcome(k, fake_unbind(k, B), BIND_RETURNED);
+        assert_driver(k, A, FAKE_VFIO, FAKE_VFIO);
+}
+
+/* To name a function that has left is no way past a use of those that are there. */
+static void test_named_gone(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        add_group(k);
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        fake_unplug(k, fake_find(k, A));
+        fake_find(k, B)->used = true;
+        fake_link(k, "sys/dev/char/244:1", "../../devices/virtual/vfio/1");
+        fake_write(k, "proc/200/comm", "qemu\n");
+        fake_write(k, "vfioalign/answers", "open-device-nodes\tall 200:c:244:1\n");
+        fake_arm(k);
+        r = fake_unbind(k, A);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_IN_USE, B, "qemu"));
+        assert_int_equal(k->writes, 0);
+}
+
+/* A function that comes into a group that is bound: nobody says that all is well, and no second record splits the group. */
+static void test_late_member(void **state)
+{
+        struct fake_kernel *k = *state;
+        const char *late[] = {"0000:00:02.0", "0000:03:00.0"}; /* before the first, and behind the last */
+
+        add_group(k);
+        for (size_t i = 0; i < ELEMENTSOF(late); i++) {
+                const char *before = fake_state(k), *names[] = {A, late[i]};
+                struct fake_function *f;
+                struct fake_result r;
+
+                assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+                f = fake_add(k, late[i], FAKE_HOST_ID, NIC, 1, NULL);
+                fake_arm(k);
+                for (size_t n = 0; n < ELEMENTSOF(names); n++) {
+                        r = fake_bind(k, names[n]);
+                        assert_outcome(k, r, BIND_REFUSED);
+                        assert_true(fake_result_has(&r, FINDING_BIND_BUSY, late[i], ""));
+                }
+                assert_int_equal(k->points, 0);
+                assert_outcome(k, fake_unbind(k, late[i]), BIND_RETURNED);
+                assert_null(strstr(k->log, late[i]));
+                assert_string_equal(fake_record_state(k, A), "none");
+                assert_outcome(k, fake_bind(k, late[i]), BIND_BOUND);
+                assert_driver(k, late[i], FAKE_VFIO, FAKE_VFIO);
+                assert_driver(k, A, FAKE_VFIO, FAKE_VFIO);
+                assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+                assert_driver(k, late[i], FAKE_HOST, "");
+                fake_unplug(k, f);
+                assert_string_equal(fake_state(k), before);
+        }
+}
+
+/* No binding outlives its boot, whatever lies in /run. */
+static void test_reboot(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_function *f;
+        const char *before;
+
+        add_group(k);
+        fake_fault(k, FAULT_KILL_AFTER, 8, 0);
+        assert_int_equal(fake_bind(k, A).signal, SIGKILL);
+        fake_reboot(k, true);
+        fake_arm(k);
+        f = fake_find(k, A);
+        fake_place(k, f, FAKE_SECOND, FAKE_SECOND); /* in this boot it has another driver */
+        before = fake_state(k);
+        (void) fake_settle(k);
+        assert_int_equal(k->writes, 0);
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+        assert_string_equal(fake_state(k), before);
+}
+
+static void test_unreachable(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        add_group(k);
+        fake_find(k, B)->silent = true;
+        fake_show(k, fake_find(k, B));
+        r = fake_bind(k, A);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_UNREACHABLE, B, ""));
+        assert_int_equal(k->points, 0);
+}
+
+/* Past its deadline nothing more is written there; what was goes back. */
+static void test_deadline(void **state)
+{
+        struct bind_order order = {.operation = BIND_BIND, .owner = "operator", .deadline_usec = 1};
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+        const char *before;
+
+        add_group(k);
+        before = fake_state(k);
+        r = fake_run(k, A, &order);
+        assert_outcome(k, r, BIND_FAILED);
+        assert_int_equal(k->writes, 0);
+        assert_string_equal(fake_state(k), before);
+        assert_string_equal(fake_record_state(k, A), "none");
+}
+
+/* Where the record cannot be written nothing else is. */
+static void test_no_record(void **state)
+{
+        struct fake_kernel *k = *state;
+        const char *before;
+
+        add_group(k);
+        before = fake_state(k);
+        fake_fault(k, FAULT_ERRNO, 1, ENOSPC);
+        k->faults[0].on = true;
+        assert_outcome(k, fake_bind(k, A), BIND_REFUSED);
+        assert_int_equal(k->writes, 0);
+        assert_string_equal(fake_state(k), before);
+
+        fake_arm(k);
+        fake_fault(k, FAULT_ERRNO_AFTER, 1, EIO); /* it is there, and could not be synced */
+        assert_outcome(k, fake_bind(k, A), BIND_REFUSED);
+        assert_int_equal(k->writes, 0);
+        fake_arm(k);
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        fake_arm(k);
+        before = fake_state(k);
+        fake_fault(k, FAULT_ERRNO_AFTER, 1, EIO);
+        assert_outcome(k, fake_unbind(k, A), BIND_REFUSED);
+        fake_arm(k);
+        (void) fake_settle(k);
+        assert_string_equal(fake_state(k), before); /* what was refused is not done later */
+        assert_string_equal(fake_record_state(k, A), "bound");
+}
+
+/* The second waits for the first; when that dies, it settles what that left, and goes on. */
+static void test_two_at_a_time(void **state)
+{
+        struct bind_order order = {.operation = BIND_BIND, .owner = "operator"};
+        struct fake_result *first = fake_result_new(), *second = fake_result_new();
+        struct fake_kernel *k = *state;
+        const char *before;
+        pid_t a, b;
+        char byte;
+
+        add_group(k);
+        before = fake_state(k);
+        fake_fault(k, FAULT_HANG, 7, 0);
+        a = fake_start(k, A, &order, first);
+        assert_int_equal(read(k->hung_pipe[0], &byte, 1), 1);
+        b = fake_start(k, B, &order, second);
+        assert_int_equal(kill(a, SIGKILL), 0);
+        fake_wait(a, first);
+        fake_wait(b, second);
+        assert_int_equal(first->signal, SIGKILL);
+        assert_outcome(k, *second, BIND_BOUND);
+        assert_driver(k, A, FAKE_VFIO, FAKE_VFIO);
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+        assert_string_equal(fake_state(k), before);
+}
+
+static void test_unassignable(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        add_group(k);
+        fake_add(k, "0000:04:00.0", FAKE_HOST_ID, NIC, -1, NULL);
+        fake_arm(k);
+        for (const char *const *bdf = (const char *const[]) {"0000:00:01.0", "0000:04:00.0", "0000:09:00.0", NULL}; *bdf; bdf++) {
+                r = fake_bind(k, *bdf);
+                assert_outcome(k, r, BIND_REFUSED);
+                assert_true(fake_result_has(&r, FINDING_BIND_UNASSIGNABLE, *bdf, ""));
+        }
+        assert_int_equal(k->points, 0);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+                cmocka_unit_test(test_old_driver),
+                cmocka_unit_test_setup_teardown(test_named_driver, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
+                cmocka_unit_test(test_each_failure_of_bind),
+                cmocka_unit_test_setup_teardown(test_reverse, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_no_return, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_quarantine, setup, teardown),
+                cmocka_unit_test(test_vanishing),
+                cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_other_serial, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_named_gone, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_late_member, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_reboot, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_unreachable, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_no_record, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_two_at_a_time, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_unassignable, setup, teardown),
+        };
+
+        alarm(100); /* where a test waits for somebody who has died */
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
