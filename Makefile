@@ -3,7 +3,7 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check demo audit bench clean
+.PHONY: all check demo audit bench bench-bind clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -27,6 +27,10 @@ audit: all
 # How long an audit takes on made-up hosts of growing size.
 bench: all
 	tests/bench/audit-scale $(BUILD)
+
+# How long functions take to VFIO and back in the lab, next to driverctl, virsh and bare writes to sysfs.
+bench-bind:
+	$(SUDO) tests/bench/bind-speed
 
 clean:
 	rm -rf $(BUILD)

@@ -25,7 +25,7 @@ PACKAGES = """
     systemd systemd-sysv udev dbus apparmor kmod pciutils iproute2 procps jq strace python3-minimal busctl
     libvirt-daemon-system libvirt-clients qemu-system-x86 seabios
     libsystemd0 libudev1 libinih1 libjson-c5 libxml2 libkmod2 libsmartcols1 libelf1 libbpf1 libvirt0 libarchive13
-    dkms gcc libc6-dev make pahole
+    dkms gcc libc6-dev make pahole driverctl iputils-ping e2fsprogs
 """.replace("busctl", "").split()
 
 # What no scenario needs, and what a boot would wait for.
@@ -280,3 +280,28 @@ def add_module(name, release, built, work):
     for p in (*tree.glob("modules.*"), tree / "updates"):
         run(["cp", "-a", str(p), str(target)])
     shutil.rmtree(stage)
+
+
+@building()
+def tool_modules(name):
+    """The folder with each lab/tools/NAME/, a kernel module that scenarios use, built for one kernel."""
+    root, release = image(KERNELS[name][1]) / "root", release_of(name)
+    folders = sorted(p for p in (LAB / "tools").iterdir() if p.is_dir())
+    cached = Cached(BUILD / "tool-modules" / name, digest(*folders, release, (kernel(name) / ".key").read_text(),
+                                                          source(tool_modules)))
+    if cached.is_current():
+        return cached.path
+    log = BUILD / "logs" / f"tool-modules-{name}.log"
+    with cached as work:
+        for folder in folders:
+            code = root / "usr/src" / folder.name
+            shutil.rmtree(code, ignore_errors=True)
+            shutil.copytree(folder, code)
+            # objtool of a 7.x kernel reads /proc.
+            make = f"make -C /lib/modules/{release}/build M=/usr/src/{folder.name} modules"
+            script = f"mount -t proc proc /proc && {make}"
+            run(["unshare", "-m", "chroot", str(root), "sh", "-c", script], log)
+            for built in code.glob("*.ko"):
+                shutil.copy2(built, work)
+            shutil.rmtree(code)
+    return cached.path

@@ -13,6 +13,7 @@ from common import BUILD, LAB, TOP, LabError, building, claim, need, run, say
 CPUS = 1  # emulated ones can miss what another patches into the kernel, and the kernel then panics; seen twice
 MEMORY = "4G"
 BOOT_SECONDS = 300  # to the first line of the first scenario; 25 to 50 s are usual
+DEVICE_SECONDS = 5   # more for each device that a scenario asks for
 
 TROUBLE = re.compile(r"Kernel panic|BUG:|Oops|cut here|sysrq: Trigger a crash")
 
@@ -27,9 +28,16 @@ DEVICES = {
     "NVME": "0000:00:0b.0",
     "BRIDGE": "0000:00:0c.0",    # pcie-pci-bridge: what is behind it shares an IOMMU group
     "BAR_4G": "0000:00:0d.0",
+    "PATH_A": "0000:00:0e.0",    # two nvme controllers of one subsystem: two paths to one disk
+    "PATH_B": "0000:00:0f.0",
+    "PF": "0000:00:10.0",        # an nvme controller that can have two virtual functions
     "SHARED_BAR_4M": "0000:01:01.0",
     "SHARED_NIC": "0000:01:02.0",
 }
+
+# From here on stand the root ports of a scenario that asks for more devices: as many e1000e, each in an IOMMU group of
+# its own, on the buses from 1 on. What stands behind BRIDGE is elsewhere then.
+PORTS_SLOT = 0x11
 
 
 def accelerator():
@@ -86,8 +94,8 @@ def build_tools():
 
 
 class Machine:
-    def __init__(self, image, kernel, name, accel=None, console=None):
-        self.image, self.kernel, self.accel = image, kernel, accel
+    def __init__(self, image, kernel, name, accel=None, console=None, devices=0):
+        self.image, self.kernel, self.accel, self.devices = image, kernel, accel, devices
         self.name, self.claim = claim(BUILD / "boots", f"{image}-{kernel}-{name}")
         self.share = BUILD / "boots" / self.name
         self.console = BUILD / "logs" / f"console-{self.name}.log"
@@ -95,6 +103,9 @@ class Machine:
         self.interactive = console == "terminal"
         self.scenarios = LAB / "scenarios"
         self.qemu = None
+
+    def boot_seconds(self):
+        return BOOT_SECONDS + DEVICE_SECONDS * self.devices
 
     @building()
     def prepare(self, queue, seed, mode, extra):
@@ -110,6 +121,8 @@ class Machine:
         for folder in {LAB / "scenarios", self.scenarios}:
             run(["cp", "-a", f"{folder}/.", str(self.share / "scenarios")])
         run(["cp", "-a", str(build_tools()), str(self.share / "tools")])
+        if self.accel is None:
+            run(["cp", "-a", f"{images.tool_modules(self.kernel)}/.", str(self.share / "tools")])
         shutil.copy2(LAB / "agent", self.share / "agent")
         env = {f"LAB_{k}": v for k, v in DEVICES.items()}
         env |= {"LAB_IMAGE": self.image, "LAB_KERNEL": self.kernel, "LAB_MODE": mode,
@@ -128,14 +141,18 @@ class Machine:
         kernel = images.kernel(self.kernel)
         self.prepare(queue, seed, mode, extra)
         accel = self.accel or accelerator()
-        nvme = self.share / "nvme.img"
-        with open(nvme, "wb") as f:
-            f.truncate(64 << 20)
+        disks = {name: self.share / f"{name}.img" for name in ("nvme", "paths", "pf")}
+        for path in disks.values():
+            with open(path, "wb") as f:
+                f.truncate(64 << 20)
         self.console.parent.mkdir(parents=True, exist_ok=True)
         self.console.unlink(missing_ok=True)
         serial = "-serial mon:stdio" if self.interactive else f"-serial file:{self.console} -monitor none"
         # The interrupt remapping of intel-iommu needs its part of the irqchip outside the host's kernel.
         irqchip = ",kernel-irqchip=split" if accel == "kvm" else ""
+
+        # Each function takes its queues and interrupts from those that are flexible.
+        virtual_functions = "max_ioqpairs=6,msix_qsize=7,sriov_max_vfs=2,sriov_vq_flexible=4,sriov_vi_flexible=4"
 
         def at(name):
             return f"addr={DEVICES[name][8:10]}"
@@ -153,13 +170,31 @@ class Machine:
             -device pci-testdev,membar=4M,{at('BAR_4M')}
             -device pci-testdev,membar=1M,{at('BAR_1M')}
             -device pci-testdev,membar=4G,{at('BAR_4G')}
-            -device e1000e,{at('NIC')} -device e1000e,{at('NIC2')}
-            -drive file={nvme},if=none,format=raw,id=nvme -device nvme,drive=nvme,serial=lab,{at('NVME')}
+            -netdev hubport,id=wire,hubid=0 -device e1000e,romfile=,netdev=wire,{at('NIC')}
+            -netdev hubport,id=wire2,hubid=0 -device e1000e,romfile=,netdev=wire2,{at('NIC2')}
+            -drive file={disks['nvme']},if=none,format=raw,id=nvme -device nvme,drive=nvme,serial=lab,{at('NVME')}
+            -device nvme-subsys,id=paths,nqn=lab-paths
+            -device nvme,id=path,serial=paths,subsys=paths,{at('PATH_A')}
+            -device nvme,serial=paths,subsys=paths,{at('PATH_B')}
+            -drive file={disks['paths']},if=none,format=raw,id=paths-disk
+            -device nvme-ns,drive=paths-disk,bus=path,shared=on
+            -device nvme-subsys,id=pf,nqn=lab-pf
+            -device nvme,id=pf-nvme,serial=pf,subsys=pf,{virtual_functions},{at('PF')}
+            -drive file={disks['pf']},if=none,format=raw,id=pf-disk -device nvme-ns,drive=pf-disk,bus=pf-nvme
             -device pcie-pci-bridge,id=bridge,{at('BRIDGE')}
             -device pci-testdev,membar=4M,bus=bridge,{at('SHARED_BAR_4M')}
             -device e1000,bus=bridge,{at('SHARED_NIC')}
         """.split()
+        if self.devices:
+            # SeaBIOS stops where I/O ports run out. This one leaves them to Linux, which can do without.
+            command += ["-bios", "/usr/share/qemu/qboot.rom"]
+        for i in range(self.devices):
+            slot = f"addr={PORTS_SLOT + i // 8:x}.{i % 8},multifunction=on"
+            command += ["-device", f"pcie-root-port,id=port{i},chassis={i + 1},{slot}"]
+            command += ["-device", f"e1000e,romfile=,bus=port{i}"]
         append = "console=ttyS0 intel_iommu=on no_timer_check panic=-1 mitigations=off loglevel=4 systemd.show_status=0"
+        if self.devices:
+            append += " modprobe.blacklist=e1000e"  # the scenario loads it; so many at once hold up a boot
         command += ["-append", append]
         if self.interactive:
             self.qemu = subprocess.Popen(command)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import LAB, TOP, LabError
-from machine import BOOT_SECONDS, Machine
+from machine import Machine
 
 GRACE_SECONDS = 30  # the agent in the host stops a scenario by itself; after this much longer the host is stuck
 
@@ -20,7 +20,11 @@ class Scenario:
     timeout: int = 120
     own_boot: bool = False
     seed: str = None
+    devices: int = 0
     folder: Path = LAB / "scenarios"
+
+    def has_own_boot(self):
+        return self.own_boot or self.seed or self.devices
 
 
 @dataclass
@@ -57,7 +61,7 @@ def load(name, folder=LAB / "scenarios"):
     if "hosts" not in head:
         raise LabError(f"scenario '{name}' has no line '# hosts: IMAGE/KERNEL ...'")
     return Scenario(name, head["hosts"].split(), int(head.get("timeout", 120)), head.get("boot") == "own",
-                    head.get("seed"), folder)
+                    head.get("seed"), int(head.get("devices", 0)), folder)
 
 
 def load_all(folder=LAB / "scenarios"):
@@ -108,7 +112,7 @@ def run_on(image, kernel, name, scenarios, show):
     Returns the results, and of each boot what it was and how long it took."""
     results, boots, todo = [], [], scenarios
     while todo:
-        machine = Machine(image, kernel, f"{name}-{len(boots) + 1}" if boots else name)
+        machine = Machine(image, kernel, f"{name}-{len(boots) + 1}" if boots else name, devices=todo[0].devices)
         got, seconds = run_boot(machine, todo, show)
         results += got
         boots.append({"host": f"{image}/{kernel}", "name": machine.name, "seconds": seconds})
@@ -124,7 +128,7 @@ def run_boot(machine, scenarios, show):
     machine.scenarios = scenarios[0].folder
     try:
         machine.start([(s.name, s.timeout) for s in scenarios], scenarios[0].seed)
-        while machine.running() and not booted.exists() and time.monotonic() - started < BOOT_SECONDS:
+        while machine.running() and not booted.exists() and time.monotonic() - started < machine.boot_seconds():
             time.sleep(0.2)
         seconds = round(time.monotonic() - started, 1)
         if not booted.exists():
@@ -166,7 +170,7 @@ def follow(machine, s, host, show):
             result.problems.append(f"stopped after {s.timeout} s")
         elif code != 0 and not result.failed:
             result.problems.append(f"exited with {code}")
-        if not (s.own_boot or s.seed):  # nobody comes after it there
+        if not s.has_own_boot():  # nobody comes after it there
             result.problems += [f"left behind: {line}" for line in read(out["left"]).splitlines()]
     if not result.problems and not result.failed:
         return result
