@@ -48,13 +48,13 @@ int functions_of_path(const struct use_reader *r, const char *path, struct funct
         for (const char *s = path; *s; s += strcspn(s, "/"), s += *s == '/') {
                 size_t n = strcspn(s, "/");
                 const struct device *d;
-                char part[sizeof(bdf_t)];
-                bdf_t bdf;
+                bdf_t bdf = "";
 
-                if (n >= sizeof(part))
+                if (n >= sizeof(bdf_t))
                         continue;
-                snprintf(part, sizeof(part), "%.*s", (int) n, s);
-                d = bdf_parse(part, bdf) < 0 ? NULL : device_facts_find(r->devices, bdf);
+                memcpy(bdf, s, n);
+                /* As it is spelled: "00:03.0" is no function, but a serial port of the PNP device 00:03. */
+                d = device_facts_find(r->devices, bdf);
                 if (d && !device_is_bridge(d) && functions_add(f, (size_t) (d - r->devices->devices)) < 0)
                         return -ENOMEM;
         }

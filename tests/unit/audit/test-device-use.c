@@ -276,6 +276,19 @@ static void test_console(void **state)
         device_uses_done(&u);
 }
 
+/* A PNP device and its port are told as 00:03, 00:03:0 and 00:03:0.0: nothing of those names a function. */
+static void test_console_no_function(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        fixture_write(f, "sys/class/tty/console/active", "ttyS0\n");
+        fixture_link(f, "sys/class/tty/ttyS0", "../../devices/pnp0/00:03/00:03:0/00:03:0.0/03:00.0/tty/ttyS0");
+        read_uses(f, &u);
+        assert_uses(&u, NIC, "virtual-functions:1 virtual function");
+        device_uses_done(&u);
+}
+
 static void add_input(struct fixture *f, const char *event, const char *place, const char *name, const char *keys)
 {
         char path[128];
@@ -442,6 +455,7 @@ int main(void)
                 cmocka_unit_test(test_network),
                 cmocka_unit_test_setup_teardown(test_enslaved, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_console, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_console_no_function, setup, fixture_teardown),
                 cmocka_unit_test(test_keyboard),
                 cmocka_unit_test_setup_teardown(test_processes, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_live_processes, setup, fixture_teardown),
