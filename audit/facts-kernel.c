@@ -113,15 +113,6 @@ static void read_huge_faults(struct kernel_facts *k, const struct root *root, st
                 k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
 }
 
-/* Without enum tva_type (6.18) there is no exemption either, which is younger (it is missing in 6.12, and there in
- * 7.2). Where there is one, it is an inlined function, of which only the code itself has a trace. */
-static struct fact read_thp_exempt(const struct root *root, struct kernel_symbols *symbols)
-{
-        struct fact f = kernel_symbols_has_enum(symbols, "tva_type");
-
-        return f.value == FACT_YES ? kernel_live_exempt(root, symbols) : f;
-}
-
 static struct fact mapping_order(struct kernel_symbols *symbols)
 {
         static const struct {
@@ -208,7 +199,7 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
                 return r;
         read_huge_faults(k, root, symbols);
         k->pin_by_leaf = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "addr_mask");
-        k->thp_exempt = read_thp_exempt(root, symbols);
+        k->thp_exempt = kernel_live_exempt(root, symbols);
         k->mapping_order = mapping_order(symbols);
         kernel_live_layout(&k->hook_place, symbols);
         kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);

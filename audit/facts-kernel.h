@@ -49,7 +49,7 @@ struct kernel_facts {
         struct hook_place hook_place; /* for a refresh */
 
         enum thp_mode thp;
-        struct fact thp_exempt;  /* VFIO mappings get huge entries whatever THP is set to (7.2; not in 6.12) */
+        struct fact thp_exempt;  /* VFIO mappings get huge entries whatever THP is set to (7.2, 6.12.115) */
         struct fact pin_by_leaf; /* type1 pins a mapping by page-table leaf, not by base page (0fd06844de5d,
                                   * 6.15): follow_pfnmap_args has addr_mask */
 };

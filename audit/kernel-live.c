@@ -138,10 +138,17 @@ static bool tests_pfnmap(const uint8_t *code, size_t size, size_t at)
 
 struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *symbols)
 {
+        static const char *const exemption[] = {KERNEL_LIVE_EXEMPTION};
         uint8_t code[KCORE_MAX];
         uint64_t at, size;
         int r;
 
+        for (size_t i = 0; i < ELEMENTSOF(exemption); i++) {
+                struct fact f = kernel_symbols_has_function(symbols, exemption[i]);
+
+                if (f.value == FACT_YES)
+                        return f;
+        }
         r = kernel_symbols_address(symbols, "entry_SYSCALL_64", &at);
         if (r < 0)
                 return fact_unknown(r == -ENOENT ? "the kernel's code is not read on this architecture"
@@ -151,8 +158,6 @@ struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *s
                 r = kernel_symbols_size(symbols, at, &size);
         if (r < 0)
                 return fact_unknown(r == -ENOENT ? "the kernel's code for it has another name" : why_no_symbol(r));
-        if (size > sizeof(code))
-                size = sizeof(code);
         r = kcore_read(root, at, code, size);
         if (r < 0)
                 return fact_unknown(why_unread(r));
@@ -160,5 +165,7 @@ struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *s
         for (size_t i = 0; i < size; i++)
                 if (tests_pfnmap(code, size, i))
                         return fact_is(true, SOURCE_KCORE);
+        if (kernel_symbols_has_enum(symbols, "tva_type").value == FACT_NO)
+                return fact_is(false, SOURCE_KCORE);
         return fact_unknown("the kernel's code does not show it");
 }

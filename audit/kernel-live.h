@@ -9,7 +9,11 @@
 /* What only the memory of the running kernel tells (kcore.h). Needs root. */
 
 /* The names that these ask for, for kernel_symbols_open(). "vfio_device_fops" finds "vfio_device_fops_mmap" too. */
-#define KERNEL_LIVE_SYMBOLS "vfio_device_fops", "__thp_vma_allowable_orders", "entry_SYSCALL_64"
+#define KERNEL_LIVE_SYMBOLS "vfio_device_fops", "__thp_vma_allowable_orders", "entry_SYSCALL_64", KERNEL_LIVE_EXEMPTION
+
+/* The parts of THP's exemption of device memory, where a compiler leaves them functions. */
+#define KERNEL_LIVE_EXEMPTION \
+        "vma_file_bypass_thp_tuneables", "vma_file_check_thp_tuneables", "vma_can_map_huge_file"
 
 /* Where the hook was found, so that it is found again without a search through kallsyms. */
 struct hook_place {
@@ -31,7 +35,9 @@ void kernel_live_layout(struct hook_place *place, struct kernel_symbols *symbols
 void kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
                       struct fact *hook, char **function, char **module);
 
-/* Yes where the code that decides about huge pages, __thp_vma_allowable_orders(), tests for VM_PFNMAP by itself, as
- * only the exemption of device memory does (vma_file_bypass_thp_tuneables(), inlined; 7.2). Elsewhere that flag is
- * one of a mask. x86-64 only. Never no: a compiler has many ways. */
+/* Do VFIO mappings get huge entries whatever THP is set to? It came with 7.x, and to 6.12 by 6.12.115, so that the
+ * release says nothing. Yes where one of its functions is there, or where they are inlined in the code that decides
+ * about huge pages, __thp_vma_allowable_orders(): that tests for VM_PFNMAP by itself, elsewhere one flag of a mask. No
+ * where neither is seen and the kernel is from before enum tva_type (6.18): later ones were not at hand without the
+ * exemption. The code needs root, and x86-64. */
 struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *symbols);

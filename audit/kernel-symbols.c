@@ -126,6 +126,14 @@ static const char *get_kallsyms(struct kernel_symbols *s)
         return s->kallsyms && *s->kallsyms ? s->kallsyms : NULL;
 }
 
+/* A compiler that changes what a static function takes says so in its name. */
+static bool is_named(const struct line *line, const char *name)
+{
+        const char *rest = startswith(line->name, name);
+
+        return rest && (!*rest || startswith(rest, ".isra.") || startswith(rest, ".constprop."));
+}
+
 int kernel_symbols_address(struct kernel_symbols *s, const char *name, uint64_t *ret)
 {
         const char *text = get_kallsyms(s);
@@ -134,7 +142,7 @@ int kernel_symbols_address(struct kernel_symbols *s, const char *name, uint64_t 
         if (!text)
                 return -ENODATA;
         while (next_line(&text, &line)) {
-                if (!streq(line.name, name))
+                if (!is_named(&line, name))
                         continue;
                 if (line.address == 0)
                         return -EACCES;

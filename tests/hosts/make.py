@@ -160,9 +160,10 @@ class Host:
         self.answer(f"kcore {self.address['vfio_device_fops'] + 96:x} 40",
                     b"".join(w.to_bytes(8, "little") for w in words).hex())
 
-    def exemption(self):
-        """__thp_vma_allowable_orders() with a test of VM_PFNMAP in it; 48 bytes up to the next function."""
-        code = bytes.fromhex("f30f1efa0f1f440000" "4157" "4156" "488b4710" "f6402104" "7406" "b800000400" "c3")
+    def exemption(self, there=True):
+        """__thp_vma_allowable_orders() with or without a test of VM_PFNMAP; 48 bytes up to the next function."""
+        test = "f6402104" if there else "f6402004"
+        code = bytes.fromhex("f30f1efa0f1f440000" "4157" "4156" "488b4710" + test + "7406" "b800000400" "c3")
         self.answer(f"kcore {self.address['__thp_vma_allowable_orders']:x} 30", code.ljust(48, b"\xcc").hex())
 
     def modules(self, dep, aliases, builtin=()):
@@ -317,12 +318,14 @@ def eight_gpu():
                (0xffffffff9a46d2f0, "T", "vmf_insert_pfn_pud", None),
                (0xffffffff9a46d710, "T", "vmf_insert_pfn_pmd", None),
                (0xffffffff9a46da30, "T", "__thp_vma_allowable_orders", None),
+               (0xffffffff9a46da60, "T", "mm_get_huge_zero_folio", None),
                (0xffffffff9b200080, "T", "entry_SYSCALL_64", None),
                (0xffffffffc1357610, "t", "vfio_pci_mmap_huge_fault", "vfio_pci_core"),
                (0xffffffffc1359390, "T", "vfio_pci_core_register_device", "vfio_pci_core"),
                (0xffffffffc1041230, "t", "vfio_device_fops_mmap", "vfio"),
                (0xffffffffc10a1260, "r", "vfio_device_fops", "vfio")])
     h.hook()
+    h.exemption(there=False)
     h.modules(vfio_dep("kernel/drivers/vfio/pci/mlx5/mlx5-vfio-pci.ko: kernel/drivers/vfio/pci/vfio-pci-core.ko",
                        "updates/dkms/vfio_align.ko: kernel/drivers/vfio/vfio.ko"),
               [ANY_ALIAS, alias(0x15b3, 0x101e, "mlx5_vfio_pci")])

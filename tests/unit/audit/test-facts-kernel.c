@@ -186,7 +186,7 @@ static void test_old(void **state)
         assert_int_equal(k.huge_pmd.source, SOURCE_KALLSYMS);
         assert_int_equal(k.huge_pud.value, FACT_NO);
         assert_int_equal(k.pin_by_leaf.value, FACT_NO);
-        assert_int_equal(k.thp_exempt.value, FACT_NO); /* older than what came before it */
+        assert_int_equal(k.thp_exempt.value, FACT_UNKNOWN); /* stable kernels have got it: only their code tells */
         kernel_facts_done(&k);
 }
 
@@ -578,6 +578,38 @@ static void test_exempt(void **state)
         }
 }
 
+/* Kernels before 6.18 got it by a stable release: their code tells yes and no. */
+static void test_exempt_stable(void **state)
+{
+        struct fixture *f = *state;
+        struct kernel_facts k;
+
+        write_seen_host(f, false);
+        write_kernel_and_module(f, new_kernel_btf(false, false));
+        write_kcore(f, FOPS_MMAP, 0, "\xf6\x45\x21\x04", 4); /* testb $0x4,0x21(%rbp): 6.12.117 */
+        k = read_facts(f);
+        assert_fact(k.thp_exempt, FACT_YES, SOURCE_KCORE);
+        kernel_facts_done(&k);
+
+        write_kcore(f, FOPS_MMAP, 0, "\xa9\x00\x44\x44\x10", 5);
+        k = read_facts(f);
+        assert_fact(k.thp_exempt, FACT_NO, SOURCE_KCORE);
+        kernel_facts_done(&k);
+
+        /* Not inlined, under a name of the compiler's. */
+        fixture_write(f, "proc/kallsyms", "0000000000000000 T _stext\n"
+                                          "0000000000000000 t vma_can_map_huge_file.isra.0\n");
+        k = read_facts(f);
+        assert_fact(k.thp_exempt, FACT_YES, SOURCE_KALLSYMS);
+        kernel_facts_done(&k);
+        fixture_write(f, "proc/kallsyms", "0000000000000000 T _stext\n"
+                                          "0000000000000000 T entry_SYSCALL_64\n"
+                                          "0000000000000000 t vma_can_map_huge_filesystem\n");
+        k = read_facts(f);
+        assert_fact(k.thp_exempt, FACT_UNKNOWN, SOURCE_NONE);
+        kernel_facts_done(&k);
+}
+
 /* Another architecture's code could hold the same bytes by chance. */
 static void test_exempt_elsewhere(void **state)
 {
@@ -671,6 +703,7 @@ int main(void)
                 FIXTURE_TEST(test_installed), FIXTURE_TEST(test_no_index),     FIXTURE_TEST(test_built_in),
                 FIXTURE_TEST(test_hook),      FIXTURE_TEST(test_hook_unseen),  FIXTURE_TEST(test_hook_built_in),
                 FIXTURE_TEST(test_refresh),   FIXTURE_TEST(test_exempt),       FIXTURE_TEST(test_exempt_elsewhere),
+                FIXTURE_TEST(test_exempt_stable),
                 FIXTURE_TEST(test_recorded),  FIXTURE_TEST(test_mapping_order),
                 cmocka_unit_test(test_probe),
         };
