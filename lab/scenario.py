@@ -36,6 +36,7 @@ class Result:
     skipped: int = 0
     seconds: float = 0
     problems: list = field(default_factory=list)
+    first_run: str = None  # where this is a second run, what came of the first
     rows: list = field(default_factory=list, repr=False)  # of a table that the scenario fills, over all its hosts
 
     def summary(self):
