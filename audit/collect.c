@@ -348,7 +348,7 @@ static int collect_emulators(struct findings *f, const struct host *h)
 /* The guest's own name stands for GUEST in the remedy. */
 static int collect_guest(struct findings *f, const struct host *h, const struct libvirt_guest *g)
 {
-        struct guest_cost cost = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module, guest_placer(h, &g->xml));
+        struct guest_cost cost = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module, guest_placer(h, &g->xml), 0);
         struct fact window = guest_window(h, &g->xml);
         format_t page, best, faults;
         int r = 0;

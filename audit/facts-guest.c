@@ -279,6 +279,16 @@ static void read_override(struct guest *g, xmlNode *override)
         }
 }
 
+static void read_policy(struct guest *g, xmlNode *metadata)
+{
+        xml_foreach(node, metadata)
+                if (xml_is(node, "policy") && node->ns && streq((const char *) node->ns->href, POLICY_XMLNS) &&
+                    !g->on_unaligned && !g->min_bar_size) {
+                        g->on_unaligned = xml_attribute(node, "on-unaligned");
+                        g->min_bar_size = xml_attribute(node, "min-bar-size");
+                }
+}
+
 static enum guest_firmware read_firmware(const struct guest *g, const xmlNode *os)
 {
         xmlNode *loader = xml_child(os, "loader");
@@ -336,6 +346,7 @@ static int read_domain(struct guest *g, xmlNode *domain)
         if (r < 0)
                 return r;
         read_environment(g, commandline);
+        read_policy(g, xml_child(domain, "metadata"));
         read_override(g, qemu_child(domain, "override"));
         if (xml_attribute_is(xml_child(domain, "iommufd"), "enabled", "yes"))
                 for (size_t i = 0; i < g->n_hostdevs; i++)
@@ -457,5 +468,7 @@ void guest_done(struct guest *g)
         free(g->arch);
         free(g->machine);
         free(g->preload);
+        free(g->on_unaligned);
+        free(g->min_bar_size);
         *g = (struct guest) {};
 }

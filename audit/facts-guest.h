@@ -7,6 +7,7 @@
 
 #define GUEST_XML_MAX (4U << 20) /* bytes; a domain with a hundred disks has 100 KiB */
 #define GUEST_HOSTDEVS_MAX 256
+#define POLICY_XMLNS "https://vfioalign.org/xmlns/policy/1" /* in a domain's <metadata> */
 #define GUEST_NETWORKS_MAX 256
 
 /* The ways in which VFIO comes into a domain XML. */
@@ -64,6 +65,11 @@ struct guest {
         uint64_t efi_window;    /* bytes, X-PciMmio64Mb; 0: the firmware's default */
         uint64_t memory;        /* bytes, with all that can be plugged in; 0: not said */
         char *preload;          /* LD_PRELOAD of <qemu:env>, or NULL */
+
+        /* <policy on-unaligned='refuse' min-bar-size='1G'/> of POLICY_XMLNS in <metadata>: goes before the configuration; as
+         * they stand there, or NULL */
+        char *on_unaligned;
+        char *min_bar_size;
 };
 
 DECLARE_STRING_TABLE(hostdev_kind, enum hostdev_kind);

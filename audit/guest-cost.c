@@ -28,14 +28,14 @@ static void add_count(uint64_t *sum, uint64_t n)
 }
 
 static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const struct verdict *v, uint64_t size,
-                    const char *bdf)
+                    uint64_t from, const char *bdf)
 {
         uint64_t by = verdict_shortfall(k, v, size), most = c->best_page_size / (c->worst.page_size ?: 1);
 
         add_count(&c->faults, v->faults);
         add_count(&c->pin_steps, v->pin_steps);
         c->n_bars++;
-        if (size < k->pmd_size || by < most || (by == most && size <= c->largest))
+        if (size < k->pmd_size || size < from || by < most || (by == most && size <= c->largest))
                 return;
         c->worst = *v;
         c->largest = size;
@@ -44,7 +44,7 @@ static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const st
 }
 
 struct guest_cost guest_cost(const struct device_facts *devices, const struct guest *g, const struct kernel_facts *k,
-                             const struct module_facts *m, struct placer placer)
+                             const struct module_facts *m, struct placer placer, uint64_t from)
 {
         struct guest_cost c = {};
 
@@ -68,7 +68,7 @@ struct guest_cost guest_cost(const struct device_facts *devices, const struct gu
                         const struct area whole = {.region_size = d->bars[b].size, .size = d->bars[b].size};
                         struct verdict v = verdict_area(k, m, placer, &whole);
 
-                        add_bar(&c, k, &v, d->bars[b].size, d->bdf);
+                        add_bar(&c, k, &v, d->bars[b].size, from, d->bdf);
                 }
         }
         return c;
@@ -91,7 +91,7 @@ struct guest_cost process_cost(const struct host *h, pid_t pid)
                 if (m->pid != pid)
                         continue;
                 v = verdict_mapping(&h->kernel, p ? p->thp : fact_unknown(NULL), process_placer(h, pid), m);
-                add_bar(&c, &h->kernel, &v, m->size, m->bdf);
+                add_bar(&c, &h->kernel, &v, m->size, 0, m->bdf);
         }
         return c;
 }
@@ -105,7 +105,7 @@ struct guest_cost host_cost(const struct host *h)
                 struct guest_cost c = g->running && g->pid > 0 ? process_cost(h, g->pid) : (struct guest_cost) {};
 
                 if (c.n_bars == 0)
-                        c = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module, guest_placer(h, &g->xml));
+                        c = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module, guest_placer(h, &g->xml), 0);
                 add_count(&sum.faults, c.faults);
                 add_count(&sum.pin_steps, c.pin_steps);
                 sum.n_bars += c.n_bars;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 #include "device-section.h"
+#include "guest-section.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -18,11 +19,20 @@
 /* inih's buffer as Debian builds it; a longer line would be cut in two without a word. */
 #define LINE_LENGTH_MAX 198
 
+static const char *const fix_id_table[_FIX_ID_MAX] = {
+        [FIX_MODULE] = "module",
+        [FIX_EMULATOR] = "emulator",
+        [FIX_PRELOAD] = "preload",
+        [FIX_THP] = "thp",
+        [FIX_IOMMUFD] = "iommufd",
+        [FIX_NO_MMAP] = "no-mmap",
+};
+DEFINE_STRING_TABLE(fix_id, enum fix_id);
 
 static const char *const policy_table[_POLICY_MAX] = {
         [POLICY_OFF] = "off",
         [POLICY_SUGGEST] = "suggest",
-        [POLICY_ON] = "on",
+        [POLICY_AUTO] = "auto",
 };
 DEFINE_STRING_TABLE(policy, enum policy);
 
@@ -41,7 +51,9 @@ struct parser {
         char section[LINE_LENGTH_MAX + 1];   /* whole: inih cuts it at 49 bytes */
         struct device_section *device;       /* where it is a [Device NAME]: the last of `config` */
         unsigned seen;                       /* the keys of that */
-        size_t n_before;                     /* the sections of the files before */
+        size_t n_before;                     /* the device sections of the files before */
+        struct guest_section *guest;         /* where it is a [Guest NAME], as well */
+        size_t n_guests_before;
         config_problem_t problem;
         void *userdata;
 };
@@ -70,10 +82,55 @@ static void report_no_memory(struct parser *p)
         p->error = -ENOMEM;
 }
 
+/* most: what edits a guest, or needs a restart, is done by nobody unasked. */
+static int parse_policy(struct config *c, enum fix_id fix, enum policy most, const char *value)
+{
+        enum policy policy = policy_from_string(value);
+
+        if (policy < 0 || policy > most)
+                return -EINVAL;
+        c->fixes[fix] = policy;
+        return 0;
+}
+
 static int parse_module(struct config *c, const char *value)
 {
-        c->module = policy_from_string(value);
-        return c->module < 0 ? -EINVAL : 0;
+        return parse_policy(c, FIX_MODULE, POLICY_AUTO, value);
+}
+
+static int parse_emulator(struct config *c, const char *value)
+{
+        return parse_policy(c, FIX_EMULATOR, POLICY_SUGGEST, value);
+}
+
+static int parse_preload(struct config *c, const char *value)
+{
+        return parse_policy(c, FIX_PRELOAD, POLICY_SUGGEST, value);
+}
+
+static int parse_thp(struct config *c, const char *value)
+{
+        return parse_policy(c, FIX_THP, POLICY_AUTO, value);
+}
+
+static int parse_iommufd(struct config *c, const char *value)
+{
+        return parse_policy(c, FIX_IOMMUFD, POLICY_SUGGEST, value);
+}
+
+static int parse_no_mmap(struct config *c, const char *value)
+{
+        return parse_policy(c, FIX_NO_MMAP, POLICY_SUGGEST, value);
+}
+
+static int parse_guest_on_unaligned(struct config *c, const char *value)
+{
+        return parse_on_unaligned(value, &c->guest.on_unaligned);
+}
+
+static int parse_guest_min_bar_size(struct config *c, const char *value)
+{
+        return parse_size(value, &c->guest.min_bar_size);
 }
 
 static int parse_seconds(const char *value, double min, double max, uint64_t *ret_usec)
@@ -110,7 +167,14 @@ static const struct {
         int (*parse)(struct config *c, const char *value);
         const char *wanted;
 } keys[] = {
-        {"Fix", "Module", parse_module, "on, suggest or off"},
+        {"Fix", "Module", parse_module, "auto, suggest or off"},
+        {"Fix", "Emulator", parse_emulator, "suggest or off"},
+        {"Fix", "Preload", parse_preload, "suggest or off"},
+        {"Fix", "Thp", parse_thp, "auto, suggest or off"},
+        {"Fix", "Iommufd", parse_iommufd, "suggest or off"},
+        {"Fix", "NoMmap", parse_no_mmap, "suggest or off"},
+        {"Guest", "OnUnaligned", parse_guest_on_unaligned, ON_UNALIGNED_WANTED},
+        {"Guest", "MinBarSize", parse_guest_min_bar_size, SIZE_WANTED},
         {"Guest", "HookDeadlineSec", parse_hook_deadline, "seconds from 0.1 to 60"},
         {"Guest", "NoAnswer", parse_no_answer, "allow or refuse"},
         {"Bind", "DeadlineSec", parse_bind_deadline, "seconds from 1 to 600"},
@@ -125,7 +189,12 @@ static void end_section(struct parser *p)
                 snprintf(text, sizeof(text), "[%s] %s", p->section, lacks);
                 report_at(p, p->device->line, true, text);
         }
+        if (p->guest && !p->guest->has) {
+                snprintf(text, sizeof(text), "[%s] says nothing: wanted OnUnaligned= or MinBarSize=", p->section);
+                report_at(p, p->guest->line, true, text);
+        }
         p->device = NULL;
+        p->guest = NULL;
         p->seen = 0;
         *p->section = '\0';
 }
@@ -151,6 +220,23 @@ static void begin_device(struct parser *p, const char *name)
         report_no_memory(p);
 }
 
+static void begin_guest(struct parser *p, const char *name)
+{
+        struct config *c = &p->config;
+
+        for (size_t i = p->n_guests_before; i < c->n_guests; i++)
+                if (streq(c->guests[i].name, name)) {
+                        report(p, true, "[%s] is in line %u already", p->section, c->guests[i].line);
+                        return;
+                }
+        p->guest = array_append(c->guests, c->n_guests);
+        if (p->guest && guest_section_init(p->guest, name, p->line) == 0)
+                return;
+        c->n_guests -= p->guest != NULL;
+        p->guest = NULL;
+        report_no_memory(p);
+}
+
 /* inih tells of no section before its first key; one without keys is wrong as well. line: from "[" on. */
 static void begin_section(struct parser *p, const char *line, size_t length)
 {
@@ -163,12 +249,16 @@ static void begin_section(struct parser *p, const char *line, size_t length)
         name = device_section_name(p->section);
         if (name)
                 begin_device(p, name);
+        else if ((name = guest_section_name(p->section)))
+                begin_guest(p, name);
 }
 
-static void handle_device(struct parser *p, const char *key, const char *value)
+/* A key of a section with a name. */
+static void handle_named(struct parser *p, const char *key, const char *value)
 {
         const char *wanted;
-        int r = device_section_set(p->device, &p->seen, key, value, &wanted);
+        int r = p->device ? device_section_set(p->device, &p->seen, key, value, &wanted)
+                          : guest_section_set(p->guest, key, value, &wanted);
 
         if (r == -ENOENT)
                 report(p, false, "unknown key '%s' in section [%s], ignoring", key, p->section);
@@ -186,11 +276,11 @@ static int handle(void *userdata, const char *section, const char *key, const ch
         struct parser *p = userdata;
 
         (void) section;
-        if (p->device) {
-                handle_device(p, key, value);
+        if (p->device || p->guest) {
+                handle_named(p, key, value);
                 return 1;
         }
-        if (device_section_name(p->section))
+        if (device_section_name(p->section) || guest_section_name(p->section))
                 return 1; /* told of already */
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
                 if (!streq(keys[i].section, p->section) || !streq(keys[i].key, key))
@@ -238,6 +328,7 @@ static void parse_file(struct parser *p, const struct root *root, const char *fi
         p->file = file;
         p->line = 0;
         p->n_before = p->config.n_devices;
+        p->n_guests_before = p->config.n_guests;
         r = read_file_at(root->fd, file, CONFIG_MAX_SIZE, &text, &size);
         if (r == -ENOENT)
                 return;
@@ -285,7 +376,15 @@ static void parse_drop_ins(struct parser *p, const struct root *root)
 struct config config_default(void)
 {
         return (struct config) {
-                .module = POLICY_ON,
+                .fixes = {
+                        [FIX_MODULE] = POLICY_AUTO,
+                        [FIX_EMULATOR] = POLICY_SUGGEST,
+                        [FIX_PRELOAD] = POLICY_SUGGEST,
+                        [FIX_THP] = POLICY_SUGGEST,
+                        [FIX_IOMMUFD] = POLICY_SUGGEST,
+                        [FIX_NO_MMAP] = POLICY_OFF,
+                },
+                .guest = {.on_unaligned = ON_UNALIGNED_WARN, .min_bar_size = MIB(64)},
                 .hook_deadline_usec = 5 * USEC_PER_SEC,
                 .no_answer = NO_ANSWER_ALLOW,
                 .bind_deadline_usec = 30 * USEC_PER_SEC,
@@ -313,4 +412,9 @@ void config_done(struct config *c)
         free(c->devices);
         c->devices = NULL;
         c->n_devices = 0;
+        for (size_t i = 0; i < c->n_guests; i++)
+                guest_section_done(&c->guests[i]);
+        free(c->guests);
+        c->guests = NULL;
+        c->n_guests = 0;
 }

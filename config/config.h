@@ -9,15 +9,43 @@
 
 /* etc/vfioalignd.conf and its drop-ins. */
 
-/* What may be done about a finding without being asked. */
+/* The fixes, in the order of preference. */
+enum fix_id {
+        FIX_MODULE,
+        FIX_EMULATOR,
+        FIX_PRELOAD,
+        FIX_THP,
+        FIX_IOMMUFD,
+        FIX_NO_MMAP,
+        _FIX_ID_MAX,
+        _FIX_ID_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(fix_id, enum fix_id);
+
+/* What may be done by a fix without being asked. */
 enum policy {
         POLICY_OFF,
-        POLICY_SUGGEST, /* say what would help */
-        POLICY_ON,      /* do it */
+        POLICY_SUGGEST, /* say that it would help */
+        POLICY_AUTO,    /* do it */
         _POLICY_MAX,
         _POLICY_INVALID = -EINVAL,
 };
 DECLARE_STRING_TABLE(policy, enum policy);
+
+/* What becomes of the start of a guest that would get smaller pages than it could have. */
+enum on_unaligned {
+        ON_UNALIGNED_ALLOW,
+        ON_UNALIGNED_WARN,
+        ON_UNALIGNED_REFUSE,
+        _ON_UNALIGNED_MAX,
+        _ON_UNALIGNED_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(on_unaligned, enum on_unaligned);
+
+struct guest_policy {
+        enum on_unaligned on_unaligned;
+        uint64_t min_bar_size; /* bytes; smaller BARs do not count */
+};
 
 /* What the hook answers libvirt when the daemon gives no answer in time. */
 enum no_answer {
@@ -52,8 +80,19 @@ struct device_section {
         char *vfio_driver;      /* VfioDriver=; NULL: auto, the best one for each function */
 };
 
+/* A section [Guest NAME]: what it says of guests whose names match (fnmatch(3)) goes before [Guest]. */
+struct guest_section {
+        char *name;
+        unsigned line;
+        unsigned has; /* which keys it has: guest-section.c */
+        struct guest_policy policy;
+};
+
 struct config {
-        enum policy module;           /* [Fix] Module= */
+        enum policy fixes[_FIX_ID_MAX]; /* [Fix]: a key for each */
+        struct guest_policy guest;    /* [Guest] OnUnaligned=, MinBarSize= */
+        struct guest_section *guests; /* in the order of the files */
+        size_t n_guests;
         uint64_t hook_deadline_usec;  /* [Guest] HookDeadlineSec= */
         enum no_answer no_answer;     /* [Guest] NoAnswer= */
         uint64_t bind_deadline_usec;  /* [Bind] DeadlineSec=: for one IOMMU group */
@@ -76,6 +115,9 @@ void config_done(struct config *c);
  * bound to, or that it had before we took it; NULL: none. */
 const struct device_section *config_find_device(const struct config *c, const char *address, uint16_t vendor,
                                                 uint16_t device, uint32_t class, const char *driver);
+
+/* What holds for a guest of that name: of each key the last section that matches and has it. */
+struct guest_policy config_guest_policy(const struct config *c, const char *guest);
 
 /* The compiled-in defaults, which are also the comments in the shipped file. */
 struct config config_default(void);

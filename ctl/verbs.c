@@ -18,6 +18,7 @@ static const struct {
         {"probe", verb_probe},
         {"bind", verb_bind},
         {"unbind", verb_bind},
+        {"fix", verb_fix},
         {"dump", verb_dump},
         {"status", verb_status},
         {"hook", verb_hook},

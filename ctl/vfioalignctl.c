@@ -33,6 +33,8 @@ static const struct {
          "hand devices to VFIO, whole IOMMU groups, or say what is against it"},
         {"unbind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...",
          "give them back to the drivers that they had"},
+        {"fix", "[--json] [--output COLUMNS] [--root HOST] [--dry-run] [list|plan|apply|revert] [FIX]",
+         "what gives devices larger pages: show, do, or undo it"},
         {"dump", "[--root HOST] [--force] FILE", "record what the audit reads, for --root"},
         {"status", "[--json]", "what the daemon last saw"},
         {"hook", "GUEST OPERATION SUB-OPERATION EXTRA", NULL},

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "audit/guest-cost.h"
+#include "fix/decision.h"
 #include "manager.h"
 #include "messages.h"
 #include "util/format.h"
@@ -51,35 +52,23 @@ static void request_free(struct request *q)
 
 DEFINE_TRIVIAL_CLEANUP(struct request *, request_free)
 
-/* "0000:00:05.0 gets 1 GiB pages", or what limits it and what would help. */
-static void describe(struct manager *m, const struct guest *g, char *text, size_t size)
+/* late: what was not through in time, or NULL. */
+static int reply(struct request *q, const char *late)
 {
-        const struct host *h = &m->host;
-        struct guest_cost cost = guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g));
-        const struct fix *fix = fix_for_guest(h, g);
-        const struct verdict *v = &cost.worst;
-        format_t page, best;
-
-        if (!*cost.bdf)
-                snprintf(text, size, "no BAR that could have huge pages");
-        else if (v->page_size == cost.best_page_size)
-                snprintf(text, size, "%s gets %s pages", cost.bdf, format_size(v->page_size, page));
-        else
-                snprintf(text, size, "%s gets %s pages%s where %s are possible (%s)%s%s", cost.bdf,
-                         v->page_size ? format_size(v->page_size, page) : "unknown",
-                         v->luck ? " or more by luck" : "", format_size(cost.best_page_size, best),
-                         condition_to_string(v->limit), fix ? "; what helps: " : "", fix ? fix->plan : "");
-}
-
-static int reply(struct request *q, const char *text)
-{
-        char name[256];
+        struct manager *m = q->manager;
+        struct decision d = decision_make(&m->host, &m->config, &q->guest);
+        char name[256], text[sizeof(q->problem) + sizeof(d.text) + 128];
         const char *fields[] = {name, NULL};
         int r;
 
+        snprintf(text, sizeof(text), "%s%s%s%s%s", q->problem, *q->problem ? "; " : "", late ?: "", late ? "; " : "", d.text);
         snprintf(name, sizeof(name), "VFIOALIGN_GUEST=%s", q->guest.name);
-        log_struct(LOG_INFO, MESSAGE_GUEST_PREPARED, fields, "Guest '%s' may start: %s", q->guest.name, text);
-        r = sd_bus_reply_method_return(q->message, "bs", true, text);
+        if (d.allowed)
+                log_struct(d.warn ? LOG_WARNING : LOG_INFO, MESSAGE_GUEST_PREPARED, fields, "Guest '%s' may start: %s",
+                           q->guest.name, text);
+        else
+                log_struct(LOG_WARNING, MESSAGE_GUEST_REFUSED, fields, "Guest '%s' may not start: %s", q->guest.name, text);
+        r = sd_bus_reply_method_return(q->message, "bs", d.allowed, text);
         if (r < 0)
                 log_warning(r, "Failed to answer the hook of guest '%s': %m", q->guest.name);
         request_free(q);
@@ -90,20 +79,13 @@ static int reply(struct request *q, const char *text)
 static int request_step(struct request *q)
 {
         struct manager *m = q->manager;
-        const struct fix *fix;
-        char cost[512], text[sizeof(q->problem) + sizeof(cost) + 2];
 
         host_refresh(&m->host);
         if (q->guest.emulator)
                 (void) emulator_facts_get(&m->host.emulators, &m->root, q->guest.emulator);
-        fix = fix_for_guest(&m->host, &q->guest);
-        if (fix && fix->remedy == REMEDY_MODULE && manager_load_module(m))
+        if (manager_apply_fix(m, &q->guest) || q->binding)
                 return 1;
-        if (q->binding)
-                return 1;
-        describe(m, &q->guest, cost, sizeof(cost));
-        snprintf(text, sizeof(text), "%s%s%s", q->problem, *q->problem ? "; " : "", cost);
-        return reply(q, text);
+        return reply(q, NULL);
 }
 
 static void on_bound(const char *problem, void *userdata)
@@ -147,8 +129,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
         struct request *q = userdata;
 
         (void) source, (void) usec;
-        return reply(q, q->binding ? "its devices were not handed to VFIO in time" :
-                     "the module was not loaded in time, the guest starts without it");
+        return reply(q, q->binding ? "its devices were not handed to VFIO in time" : "the module was not loaded in time");
 }
 
 static void drop_older(struct manager *m, const char *name)

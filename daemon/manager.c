@@ -5,6 +5,8 @@
 #include <systemd/sd-daemon.h>
 
 #include "bind/worker.h"
+#include "fix/fix-module.h"
+#include "fix/fix-thp.h"
 #include "report/report.h"
 #include "util/file.h"
 #include "util/log.h"
@@ -41,7 +43,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
                 manager_boot_reset(m);
                 log_info("Configuration reloaded");
         }
-        m->module_load_failed = false;
+        m->module_load_failed = m->thp_failed = false;
         manager_notify_ready(m);
         manager_audit_soon(m);
         manager_reconcile_soon(m); /* what went undone while all was switched off */
@@ -228,7 +230,7 @@ int manager_audit(struct manager *m)
         m->findings = findings;
         m->generation++;
 
-        if (!manager_load_module(m) && changed)
+        if (!manager_apply_fix(m, NULL) && changed)
                 log_findings(m);
         manager_notify_status(m);
         manager_bus_changed(m);
@@ -277,18 +279,16 @@ static void on_module_load_done(int error, void *userdata)
         manager_audit_soon(m);
 }
 
-bool manager_load_module(struct manager *m)
+static bool load_module(struct manager *m)
 {
         const struct module_facts *module = &m->host.module;
-        const struct fix *fix = fix_for_host(&m->host);
         int r;
 
         if (m->module_load)
                 return true;
-        if (!fix || fix->remedy != REMEDY_MODULE || fix->policy(&m->config) != POLICY_ON ||
-            module->installed.value != FACT_YES || module->loadable.value != FACT_YES ||
+        if (module->installed.value != FACT_YES || module->loadable.value != FACT_YES ||
             module->loaded.value == FACT_YES /* an operator switched it off */ || m->module_load_failed ||
-            switched_off(&m->root))
+            fix_module_is_held_off(&m->root))
                 return false;
 
         r = module_load_start(m->bus, MODULE_LOAD_TIMEOUT_USEC, on_module_load_done, m, &m->module_load);
@@ -296,8 +296,36 @@ bool manager_load_module(struct manager *m)
                 log_warning(r, "Failed to ask systemd for the module " VFIO_ALIGN_MODULE ": %m");
                 return false;
         }
-        log_debug("Fix %s: %s", fix->id, fix->plan);
         return true;
+}
+
+static void set_thp(struct manager *m)
+{
+        _cleanup_(fix_plan_done) struct fix_plan plan = {};
+        int r = fix_thp(&m->host, FIX_APPLY, false, &plan);
+
+        if (r < 0)
+                log_warning(r, "Failed to set transparent_hugepage: %m");
+        else if (plan.n_steps > 0)
+                log_info("Set transparent_hugepage to \"always\", as Thp=auto says; until the next boot, or: "
+                         "vfioalignctl fix revert thp");
+        m->thp_failed = r < 0;
+        host_refresh(&m->host);
+}
+
+bool manager_apply_fix(struct manager *m, const struct guest *g)
+{
+        const struct fix *fix;
+
+        if (switched_off(&m->root))
+                return false;
+        fix = fix_find(&m->host, g, &m->config, POLICY_AUTO);
+        /* Which then can make the module worth its while. */
+        if (fix && fix->id == FIX_THP && !m->thp_failed) {
+                set_thp(m);
+                fix = fix_find(&m->host, g, &m->config, POLICY_AUTO);
+        }
+        return fix && fix->id == FIX_MODULE && load_module(m);
 }
 
 static json_object *new_guest(const struct running_guest *g)

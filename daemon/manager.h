@@ -8,6 +8,7 @@
 
 #include "audit/finding.h"
 #include "audit/host.h"
+#include "audit/verdict.h"
 #include "bind-job.h"
 #include "config/config.h"
 #include "fix/fix.h"
@@ -47,6 +48,7 @@ struct manager {
 
         struct module_load *module_load; /* at most one under way */
         bool module_load_failed;         /* tried and still not there: not again before the facts change */
+        bool thp_failed;                 /* the same */
 
         sd_event_source *audit_timer;
         struct udev_monitor *udev_monitor;
@@ -80,8 +82,10 @@ int manager_audit(struct manager *m);
 /* The same soon, once for a burst of causes. */
 void manager_audit_soon(struct manager *m);
 
-/* Loads the module where the configuration lets us and nothing forbids it. True where a load is now under way. */
-bool manager_load_module(struct manager *m);
+/* Applies the fix of the host that the configuration lets us apply unasked, that helps and that nothing forbids. g: a guest
+ * that is about to start; NULL: whatever may come. True where something is now under way: the requests are resumed
+ * when it is through. */
+bool manager_apply_fix(struct manager *m, const struct guest *g);
 
 /* The snapshot as a document; the caller puts it. */
 json_object *manager_report(struct manager *m);

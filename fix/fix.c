@@ -2,93 +2,151 @@
 #include "fix.h"
 
 #include "audit/guest-cost.h"
+#include "fix-module.h"
+#include "fix-thp.h"
 #include "util/macro.h"
 
-static enum policy module_policy(const struct config *c)
-{
-        return c->module;
-}
-
-static enum policy suggest_only(const struct config *c)
-{
-        (void) c;
-        return POLICY_SUGGEST;
-}
-
-static const struct fix fixes[] = {
-        {
-                .id = "module",
-                .remedy = REMEDY_MODULE,
-                .policy = module_policy,
-                .plan = "load the kernel module vfio_align (undo: modprobe -r vfio_align)",
+static const struct fix fixes[_FIX_ID_MAX] = {
+        [FIX_MODULE] = {
+                .id = FIX_MODULE,
+                .does = "loads the kernel module vfio_align, which aligns the VFIO mappings of every program",
+                .price = "an out-of-tree module: the kernel is marked as tainted",
+                .state = fix_module_state,
+                .run = fix_module,
         },
-        {
-                .id = "thp",
-                .remedy = REMEDY_THP,
-                .policy = suggest_only,
-                .plan = "echo always >/sys/kernel/mm/transparent_hugepage/enabled",
+        [FIX_EMULATOR] = {
+                .id = FIX_EMULATOR,
+                .of_guest = true,
+                .does = "starts the guest with an installed QEMU that aligns by itself",
+                .price = "another QEMU: the guest has to be stopped and started, and states saved before may not load",
         },
-        {
-                .id = "preload",
-                .remedy = REMEDY_PRELOAD,
-                .policy = suggest_only,
-                .plan = "start QEMU with LD_PRELOAD=libvfioalign-preload.so, by a drop-in of libvirt's daemon",
+        [FIX_PRELOAD] = {
+                .id = FIX_PRELOAD,
+                .of_guest = true,
+                .does = "starts QEMU with libvfioalign-preload.so, which aligns its VFIO mappings",
+                .price = "libvirt marks a guest with it as tainted; host-wide, libvirt's daemon has to be restarted",
+        },
+        [FIX_THP] = {
+                .id = FIX_THP,
+                .does = "sets transparent_hugepage/enabled to always, which this kernel asks for VFIO as well",
+                .price = "all programs of the host get transparent huge pages: more memory in use, work for khugepaged",
+                .state = fix_thp_state,
+                .run = fix_thp,
+        },
+        [FIX_IOMMUFD] = {
+                .id = FIX_IOMMUFD,
+                .of_guest = true,
+                .does = "attaches the devices by iommufd, which does not fill BARs beforehand",
+                .price = "no DMA between devices (peer to peer) before QEMU 11 with Linux 6.19",
+        },
+        [FIX_NO_MMAP] = {
+                .id = FIX_NO_MMAP,
+                .of_guest = true,
+                .does = "keeps QEMU from mapping BARs at all (x-no-mmap=on)",
+                .price = "every access of the guest to a BAR traps, which is slow, and there is no DMA between devices",
         },
 };
 
-const struct fix *fix_for(enum remedy remedy)
+const struct fix *fix_get(enum fix_id id)
 {
-        for (size_t i = 0; i < ELEMENTSOF(fixes); i++)
-                if (fixes[i].remedy == remedy)
-                        return &fixes[i];
-        return NULL;
+        return &fixes[id];
 }
 
-/* Whether the remedy gives a BAR of that size more than it has now. */
-static bool helps(const struct host *h, enum remedy remedy, struct placer placer, uint64_t size)
+/* What each fix changes of the facts that decide. Those that are not here change no page size. */
+static bool assume(enum fix_id id, const struct emulator *better, struct kernel_facts *k, struct module_facts *m,
+                   struct placer *placer)
+{
+        switch (id) {
+        case FIX_MODULE:
+                return remedy_assume(REMEDY_MODULE, k, m, placer);
+        case FIX_EMULATOR:
+                if (!better)
+                        return false;
+                *placer = placer_emulator(better);
+                return true;
+        case FIX_PRELOAD:
+                return remedy_assume(REMEDY_PRELOAD, k, m, placer);
+        case FIX_THP:
+                return remedy_assume(REMEDY_THP, k, m, placer);
+        default:
+                return false;
+        }
+}
+
+/* Whether it gives a BAR of that size more than it has now. */
+static bool helps_bar(enum fix_id id, const struct emulator *better, const struct host *h, struct placer placer,
+                      uint64_t size)
 {
         const struct area whole = {.region_size = size, .size = size};
         struct verdict now = verdict_area(&h->kernel, &h->module, placer, &whole), then;
         struct kernel_facts k = h->kernel;
         struct module_facts m = h->module;
 
-        if (!remedy_assume(remedy, &k, &m, &placer))
+        if (!assume(id, better, &k, &m, &placer))
                 return false;
         then = verdict_area(&k, &m, placer, &whole);
         if (then.limit == CONDITION_UNKNOWN)
                 /* What limits it next cannot be seen; that this limit goes is sure. */
-                return now.limit == CONDITION_PLACEMENT && remedy == REMEDY_MODULE;
+                return now.limit == CONDITION_PLACEMENT && id == FIX_MODULE;
         return then.page_size > now.page_size;
 }
 
-static bool helps_device(const struct host *h, enum remedy remedy, struct placer placer, const struct device *d)
+static bool helps_device(enum fix_id id, const struct emulator *better, const struct host *h, struct placer placer,
+                         const struct device *d)
 {
         for (size_t i = 0; i < d->n_bars; i++)
-                if (helps(h, remedy, placer, d->bars[i].size))
+                if (helps_bar(id, better, h, placer, d->bars[i].size))
                         return true;
         return false;
 }
 
-const struct fix *fix_for_guest(const struct host *h, const struct guest *g)
+static bool helps_guest(enum fix_id id, const struct emulator *better, const struct host *h, const struct guest *g)
 {
-        for (size_t i = 0; i < ELEMENTSOF(fixes); i++)
-                for (size_t k = 0; k < g->n_hostdevs; k++) {
-                        const struct device *d = device_facts_find(&h->devices, g->hostdevs[k].bdf);
+        struct placer placer = guest_placer(h, g);
 
-                        if (d && helps_device(h, fixes[i].remedy, guest_placer(h, g), d))
-                                return &fixes[i];
-                }
+        for (size_t i = 0; i < g->n_hostdevs; i++) {
+                const struct hostdev *hostdev = &g->hostdevs[i];
+                const struct device *d = device_facts_find(&h->devices, hostdev->bdf);
+
+                if (d && !hostdev->no_mmap && hostdev->kind != HOSTDEV_NVME && helps_device(id, better, h, placer, d))
+                        return true;
+        }
+        return false;
+}
+
+const struct emulator *fix_better_emulator(const struct host *h, const struct guest *g)
+{
+        const struct emulator *now = guest_emulator(h, g);
+
+        for (size_t i = 0; i < h->emulators.n_emulators; i++) {
+                const struct emulator *e = &h->emulators.emulators[i];
+
+                if (e != now && !e->replaced && !e->container && e->generation >= GENERATION_PER_AREA &&
+                    helps_guest(FIX_EMULATOR, e, h, g))
+                        return e;
+        }
         return NULL;
 }
 
-const struct fix *fix_for_host(const struct host *h)
+bool fix_helps(const struct fix *fix, const struct host *h, const struct guest *g)
 {
-        for (size_t i = 0; i < ELEMENTSOF(fixes); i++)
-                for (size_t k = 0; k < h->devices.n_devices; k++) {
-                        const struct device *d = &h->devices.devices[k];
+        if (g && fix->id == FIX_EMULATOR)
+                return fix_better_emulator(h, g);
+        if (g)
+                return helps_guest(fix->id, NULL, h, g);
+        for (size_t i = 0; i < h->devices.n_devices; i++) {
+                const struct device *d = &h->devices.devices[i];
 
-                        if (device_is_assignable(d) && helps_device(h, fixes[i].remedy, PLACER_PROGRAM, d))
-                                return &fixes[i];
-                }
+                if (device_is_assignable(d) && helps_device(fix->id, NULL, h, PLACER_PROGRAM, d))
+                        return true;
+        }
+        return false;
+}
+
+const struct fix *fix_find(const struct host *h, const struct guest *g, const struct config *c, enum policy at_least)
+{
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
+                if (c->fixes[id] >= at_least && fix_helps(&fixes[id], h, g))
+                        return &fixes[id];
         return NULL;
 }

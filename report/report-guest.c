@@ -49,7 +49,7 @@ static bool cost_after(const struct host *h, const struct guest *g, unsigned rem
         for (enum remedy r = 0; r < _REMEDY_MAX; r++)
                 if (remedies & 1U << r && !remedy_assume(r, &k, &m, &placer))
                         return false;
-        *ret = guest_cost(&h->devices, g, &k, &m, placer);
+        *ret = guest_cost(&h->devices, g, &k, &m, placer, 0);
         return true;
 }
 
@@ -88,7 +88,7 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
 {
         const struct guest *g = &guest->xml;
         const struct emulator *e = guest_emulator(h, g);
-        struct guest_cost foretold = guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g));
+        struct guest_cost foretold = guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g), 0);
         struct guest_cost got = guest->pid > 0 ? process_cost(h, guest->pid) : (struct guest_cost) {};
         const struct guest_cost *shown = got.n_bars > 0 ? &got : &foretold;
         json_object *o = json_object_new_object(), *devices = json_object_new_array();

@@ -15,6 +15,13 @@ static const struct {
                 "will get, what limits it, and what would help.",
         },
         {
+                MESSAGE_GUEST_REFUSED,
+                "Guest @VFIOALIGN_GUEST@ was not started",
+                "A device of the guest would get smaller pages than it could have, and OnUnaligned=refuse in\n"
+                "vfioalignd.conf(5) or in the guest's own <metadata> says that it must not start so. The message says\n"
+                "what helps; OnUnaligned=warn lets it start as it is.",
+        },
+        {
                 MESSAGE_GUEST_VERIFIED,
                 "Guest @VFIOALIGN_GUEST@ runs, and its mappings were read",
                 "The page size is that of the mapping which falls furthest short of what its size allows:\n"

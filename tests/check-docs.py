@@ -178,7 +178,7 @@ class Configuration(unittest.TestCase):
     def test_examples(self):
         """What the manual and the shipped file show as an example is of the keys and words that there are."""
         source = read("config/device-section.c")
-        code = re.findall(r'^        \{"(\w+)", parse_', source, flags=re.M)
+        code = re.findall(r'^        \{"(\w+)", parse_', source + read("config/guest-section.c"), flags=re.M)
         policies = re.findall(r'\[BIND_\w+\] = "(\w+)"', source)
         shown = sections("vfioalignd.conf.5")["EXAMPLES"] + read("etc/vfioalignd.conf").split("# [Device")[1]
         keys = re.findall(r"^(?:# )?(\w+)=(\S+)$", shown, flags=re.M)

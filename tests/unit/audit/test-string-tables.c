@@ -8,6 +8,7 @@
 #include "audit/finding.h"
 #include "audit/verdict.h"
 #include "config/config.h"
+#include "fix/fix-plan.h"
 #include "test.h"
 #include "util/macro.h"
 
@@ -42,6 +43,9 @@ TEST_TABLE(finding, enum finding_id, _FINDING_MAX)
 TEST_TABLE(condition, enum condition, _CONDITION_MAX)
 TEST_TABLE(remedy, enum remedy, _REMEDY_MAX)
 TEST_TABLE(policy, enum policy, _POLICY_MAX)
+TEST_TABLE(fix_id, enum fix_id, _FIX_ID_MAX)
+TEST_TABLE(fix_state, enum fix_state, _FIX_STATE_MAX)
+TEST_TABLE(on_unaligned, enum on_unaligned, _ON_UNALIGNED_MAX)
 TEST_TABLE(no_answer, enum no_answer, _NO_ANSWER_MAX)
 TEST_TABLE(bind_policy, enum bind_policy, _BIND_POLICY_MAX)
 
@@ -53,7 +57,8 @@ int main(void)
                 cmocka_unit_test(test_emulator_generation), cmocka_unit_test(test_thp_mode),
                 cmocka_unit_test(test_severity), cmocka_unit_test(test_finding), cmocka_unit_test(test_condition),
                 cmocka_unit_test(test_remedy), cmocka_unit_test(test_policy), cmocka_unit_test(test_no_answer),
-                cmocka_unit_test(test_bind_policy),
+                cmocka_unit_test(test_bind_policy), cmocka_unit_test(test_fix_id), cmocka_unit_test(test_fix_state),
+                cmocka_unit_test(test_on_unaligned),
                 cmocka_unit_test(test_guest_firmware), cmocka_unit_test(test_hostdev_kind),
         };
 

@@ -43,7 +43,7 @@ static struct config read_good(struct fixture *f)
 
 static void assert_config(const struct config *c, enum policy module, uint64_t deadline_usec, enum no_answer no_answer)
 {
-        assert_int_equal(c->module, module);
+        assert_int_equal(c->fixes[FIX_MODULE], module);
         assert_int_equal(c->hook_deadline_usec, deadline_usec);
         assert_int_equal(c->no_answer, no_answer);
 }
@@ -52,10 +52,14 @@ static void assert_default(const struct config *c)
 {
         const struct config d = config_default();
 
-        assert_config(c, d.module, d.hook_deadline_usec, d.no_answer);
+        assert_config(c, d.fixes[FIX_MODULE], d.hook_deadline_usec, d.no_answer);
         assert_int_equal(c->bind_deadline_usec, d.bind_deadline_usec);
         assert_int_equal(c->bind_deadline_usec, 30 * USEC_PER_SEC);
         assert_int_equal(c->n_devices, 0);
+        assert_int_equal(c->n_guests, 0);
+        assert_memory_equal(c->fixes, d.fixes, sizeof(d.fixes));
+        assert_memory_equal(&c->guest, &d.guest, sizeof(d.guest));
+        assert_int_equal(c->guest.on_unaligned, ON_UNALIGNED_WARN); /* a start is not stopped by default */
 }
 
 static void test_missing(void **state)
@@ -80,6 +84,18 @@ static void test_values(void **state)
         assert_config(&c, POLICY_SUGGEST, 500000, NO_ANSWER_REFUSE);
         assert_int_equal(c.bind_deadline_usec, 1500000);
 
+        fixture_write(f, MAIN,
+                      "[Fix]\nEmulator=off\nPreload=off\nThp=auto\nIommufd=off\nNoMmap=suggest\n"
+                      "[Guest]\nOnUnaligned=refuse\nMinBarSize=2G\n");
+        c = read_good(f);
+        assert_int_equal(c.fixes[FIX_EMULATOR], POLICY_OFF);
+        assert_int_equal(c.fixes[FIX_PRELOAD], POLICY_OFF);
+        assert_int_equal(c.fixes[FIX_THP], POLICY_AUTO);
+        assert_int_equal(c.fixes[FIX_IOMMUFD], POLICY_OFF);
+        assert_int_equal(c.fixes[FIX_NO_MMAP], POLICY_SUGGEST);
+        assert_int_equal(c.guest.on_unaligned, ON_UNALIGNED_REFUSE);
+        assert_int_equal(c.guest.min_bar_size, GIB(2));
+
         /* White space before a key makes it no part of the value above. */
         fixture_write(f, MAIN, "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  NoAnswer=refuse\n  # a comment\n");
         c = read_good(f);
@@ -97,7 +113,7 @@ static void test_unknown_key(void **state)
                                       MAIN ":3: warning: unknown key 'Modul' in section [Fix], ignoring\n"
                                       MAIN ":4: warning: unknown key 'module' in section [Fix], ignoring\n"
                                       MAIN ":7: warning: unknown key 'NoAnswer' in section [Gust], ignoring\n");
-        assert_config(&c, POLICY_ON, 5 * USEC_PER_SEC, NO_ANSWER_REFUSE);
+        assert_config(&c, POLICY_AUTO, 5 * USEC_PER_SEC, NO_ANSWER_REFUSE);
 }
 
 static void test_bad_value(void **state)
@@ -105,8 +121,8 @@ static void test_bad_value(void **state)
         static const struct {
                 const char *text, *problem;
         } cases[] = {
-                {"[Fix]\nModule=yes\n", MAIN ":2: error: Module=yes: wanted on, suggest or off\n"},
-                {"[Fix]\nModule=\n", ":2: error: Module=: wanted on, suggest or off\n"},
+                {"[Fix]\nModule=yes\n", MAIN ":2: error: Module=yes: wanted auto, suggest or off\n"},
+                {"[Fix]\nModule=\n", ":2: error: Module=: wanted auto, suggest or off\n"},
                 {"[Guest]\nHookDeadlineSec=0\n", ":2: error: HookDeadlineSec=0: wanted seconds from 0.1 to 60\n"},
                 {"[Guest]\nHookDeadlineSec=61\n", ":2: error: HookDeadlineSec=61: wanted seconds from 0.1 to 60\n"},
                 {"[Guest]\nHookDeadlineSec=5s\n", ":2: error: HookDeadlineSec=5s: wanted seconds from 0.1 to 60\n"},
@@ -115,15 +131,28 @@ static void test_bad_value(void **state)
                 {"[Bind]\nDeadlineSec=0.9\n", ":2: error: DeadlineSec=0.9: wanted seconds from 1 to 600\n"},
                 {"[Bind]\nDeadlineSec=601\n", ":2: error: DeadlineSec=601: wanted seconds from 1 to 600\n"},
                 {"[Guest]\nNoAnswer=deny\n", ":2: error: NoAnswer=deny: wanted allow or refuse\n"},
-                {"[Fix]\nModule=on\nnonsense\n", ":3: error: neither a [section] nor a key=value\n"},
-                {"[Fix\nModule=on\n", ":1: error: neither a [section] nor a key=value\n"},
+                {"[Fix]\nPreload=auto\n", ":2: error: Preload=auto: wanted suggest or off\n"},
+                {"[Fix]\nNoMmap=auto\n", ":2: error: NoMmap=auto: wanted suggest or off\n"},
+                {"[Guest]\nOnUnaligned=deny\n", ":2: error: OnUnaligned=deny: wanted allow, warn or refuse\n"},
+                {"[Guest]\nMinBarSize=1X\n", ":2: error: MinBarSize=1X: wanted a size in bytes, or with K, M, G or T behind it\n"},
+                {"[Guest]\nMinBarSize=1GB\n", ":2: error: MinBarSize=1GB: wanted a size"},
+                {"[Guest]\nMinBarSize=-1\n", ":2: error: MinBarSize=-1: wanted a size"},
+                {"[Guest]\nMinBarSize=\n", ":2: error: MinBarSize=: wanted a size"},
+                {"[Guest]\nMinBarSize=18446744073709551616\n", ":2: error: MinBarSize=18446744073709551616: wanted a size"},
+                {"[Guest]\nMinBarSize=16777216T\n", ":2: error: MinBarSize=16777216T: wanted a size"},
+                {"\n[Guest a]\n[Guest]\n", ":2: error: [Guest a] says nothing: wanted OnUnaligned= or MinBarSize=\n"},
+                {"[Guest a]\nMinBarSize=1\n[Guest b]\nMinBarSize=1\n[Guest a]\nMinBarSize=2\n", ":5: error: [Guest a] is in line 1 already\n"},
+                {"[Guest a]\nMinBarSize=1\nMinBarSize=2\n", ":3: error: MinBarSize= is there twice in section [Guest a]\n"},
+                {"[Guest a]\nOnUnaligned=1\n", ":2: error: OnUnaligned=1: wanted allow, warn or refuse\n"},
+                {"[Fix]\nModule=auto\nnonsense\n", ":3: error: neither a [section] nor a key=value\n"},
+                {"[Fix\nModule=auto\n", ":1: error: neither a [section] nor a key=value\n"},
                 {"[Fix]\nModule=bad\n[Guest]\nNoAnswer=bad\n",
-                 ":2: error: Module=bad: wanted on, suggest or off\n" MAIN ":4: error: NoAnswer=bad: wanted allow or refuse\n"},
+                 ":2: error: Module=bad: wanted auto, suggest or off\n" MAIN ":4: error: NoAnswer=bad: wanted allow or refuse\n"},
         };
         struct fixture *f = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                struct config c = {POLICY_OFF, 7, NO_ANSWER_REFUSE};
+                struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .no_answer = NO_ANSWER_REFUSE};
 
                 fixture_write(f, MAIN, cases[i].text);
                 assert_int_equal(read_config(f, &c), -EINVAL);
@@ -136,7 +165,7 @@ static void test_bad_value(void **state)
 static void test_drop_ins(void **state)
 {
         struct fixture *f = *state;
-        struct config c = {POLICY_OFF, 7, NO_ANSWER_REFUSE};
+        struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .no_answer = NO_ANSWER_REFUSE};
 
         fixture_write(f, MAIN, "[Fix]\nModule=off\n[Guest]\nHookDeadlineSec=1\nNoAnswer=refuse\n");
         fixture_write(f, DROP_IN "20-b.conf", "[Guest]\nHookDeadlineSec=3\n");
@@ -248,7 +277,7 @@ static void test_device_bad(void **state)
                 {"[Device a/b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a/b]: wanted a name, "},
                 {"[Device a\x1b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a\x1b]: wanted a name, "},
                 {"\n[Device a]\n", ":2: error: [Device a] names no device: wanted Address=, ID=, Class= or Driver=\n"},
-                {"[Device a]\n[Fix]\nModule=on\n", ":1: error: [Device a] names no device: "},
+                {"[Device a]\n[Fix]\nModule=auto\n", ":1: error: [Device a] names no device: "},
                 {"[Device a]\nBind=boot\nVfioDriver=auto\n[Fix]\n", ":1: error: [Device a] names no device: "},
                 {"\n\n[Device a]\nID=10de:*\n\n\n", ":3: error: [Device a] says nothing to do: wanted Bind=\n"},
                 {"[Device a]\nID=10de:*\nVfioDriver=auto\n", ":1: error: [Device a] says nothing to do: wanted Bind=\n"},
@@ -289,7 +318,7 @@ static void test_device_bad(void **state)
         struct config c;
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                c = (struct config) {POLICY_OFF, 7, NO_ANSWER_REFUSE};
+                c = (struct config) {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .no_answer = NO_ANSWER_REFUSE};
                 fixture_write(f, MAIN, cases[i].text);
                 assert_int_equal(read_config(f, &c), -EINVAL);
                 assert_config(&c, POLICY_OFF, 7, NO_ANSWER_REFUSE);
@@ -378,13 +407,48 @@ static void test_device_find(void **state)
         assert_string_equal(problems, DROP_IN "20.conf:1: error: [Device x] names no device: wanted Address=, ID=, Class= or Driver=\n");
 }
 
+static void assert_policy(const struct config *c, const char *guest, enum on_unaligned on_unaligned, uint64_t min_bar_size)
+{
+        struct guest_policy p = config_guest_policy(c, guest);
+
+        assert_int_equal(p.on_unaligned, on_unaligned);
+        assert_int_equal(p.min_bar_size, min_bar_size);
+}
+
+/* Of each key the last section that matches and has it; the name is a pattern. */
+static void test_guest_sections(void **state)
+{
+        struct fixture *f = *state;
+        struct config c;
+
+        fixture_write(f, MAIN,
+                      "[Guest]\nOnUnaligned=allow\nMinBarSize=1G\n[Guest gpu-*]\nOnUnaligned=refuse\n"
+                      "[Guest gpu-7]\nMinBarSize=256M\n[Guest a guest, with blanks]\nMinBarSize=4096\n");
+        c = read_good(f);
+        assert_int_equal(c.n_guests, 3);
+        assert_policy(&c, "other", ON_UNALIGNED_ALLOW, GIB(1));
+        assert_policy(&c, "gpu-1", ON_UNALIGNED_REFUSE, GIB(1));
+        assert_policy(&c, "gpu-7", ON_UNALIGNED_REFUSE, MIB(256));
+        assert_policy(&c, "GPU-7", ON_UNALIGNED_ALLOW, GIB(1));
+        assert_policy(&c, "a guest, with blanks", ON_UNALIGNED_ALLOW, KIB(4));
+        config_done(&c);
+
+        /* A drop-in goes before; the same name in another file is a section of its own. */
+        fixture_write(f, DROP_IN "a.conf", "[Guest gpu-7]\nOnUnaligned=warn\nHookDeadlineSec=1\n");
+        assert_ok(read_config(f, &c));
+        assert_string_equal(problems, DROP_IN "a.conf:3: warning: unknown key 'HookDeadlineSec' in section [Guest gpu-7], ignoring\n");
+        assert_policy(&c, "gpu-7", ON_UNALIGNED_WARN, MIB(256));
+        config_done(&c);
+}
+
 /* Whatever is in the file, it is read to its end or turned away, and what is taken is whole. */
 static void test_junk(void **state)
 {
         static const char *const parts[] = {
                 "[Device a]", "[Device b]", "[Device ", "]", "[", "\n", "\n", "\n", "\r\n", " ", "\t", "ID=10de:*", "ID=10de:2330",
                 "Address=41:0.0", "Class=03", "Driver=nvme", "Bind=boot", "Bind=guest", "Bind=", "VfioDriver=auto", "=", ":", ";",
-                " ;", "#", "\xef\xbb\xbf", "\xff", "\x1b", "[Fix]", "Module=on", "[Bind]", "DeadlineSec=2", "[Guest]", LONG, LONG,
+                " ;", "#", "\xef\xbb\xbf", "\xff", "\x1b", "[Fix]", "Module=auto", "[Bind]", "DeadlineSec=2", "[Guest]", "[Guest ", "[Guest a]",
+                "OnUnaligned=warn", "MinBarSize=1G", LONG, LONG,
         };
         unsigned seed = 4711, accepted = 0, with_devices = 0;
         struct fixture *f = *state;
@@ -444,7 +508,7 @@ static void test_odd_bytes(void **state)
 
         fixture_write(f, MAIN, "\xef\xbb\xbf[Fix]\nModule=off\n"); /* a byte order mark */
         assert_ok(read_config(f, &c));
-        assert_int_equal(c.module, POLICY_OFF);
+        assert_int_equal(c.fixes[FIX_MODULE], POLICY_OFF);
 
         fixture_write(f, MAIN, "");
         assert_ok(read_config(f, &c));
@@ -457,7 +521,7 @@ static void test_shipped(void **state)
 {
         _cleanup_free_ char *shipped = NULL, *text = NULL;
         struct fixture *f = *state;
-        struct config c = {POLICY_OFF, 7, NO_ANSWER_REFUSE};
+        struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .no_answer = NO_ANSWER_REFUSE};
         unsigned keys = 0;
         char *out, *save = NULL;
         size_t size;
@@ -474,7 +538,7 @@ static void test_shipped(void **state)
                 }
                 out += sprintf(out, "%s\n", line);
         }
-        assert_int_equal(keys, 4); /* those of struct config */
+        assert_int_equal(keys, 11); /* those of config.c */
 
         fixture_write(f, MAIN, text);
         assert_ok(read_config(f, &c));
@@ -489,7 +553,7 @@ int main(void)
                 FIXTURE_TEST(test_missing),  FIXTURE_TEST(test_values),   FIXTURE_TEST(test_unknown_key), FIXTURE_TEST(test_bad_value),
                 FIXTURE_TEST(test_drop_ins), FIXTURE_TEST(test_drop_in_order),
                 FIXTURE_TEST(test_device_values), FIXTURE_TEST(test_device_bad), FIXTURE_TEST(test_device_unknown_key),
-                FIXTURE_TEST(test_device_find), FIXTURE_TEST(test_junk),
+                FIXTURE_TEST(test_device_find), FIXTURE_TEST(test_guest_sections), FIXTURE_TEST(test_junk),
                 FIXTURE_TEST(test_odd_bytes), FIXTURE_TEST(test_shipped),
         };
 

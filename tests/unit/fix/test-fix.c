@@ -38,9 +38,15 @@ static struct guest new_guest(struct hostdev *hostdev, const char *bdf)
         return (struct guest) {.name = (char *) "guest", .hostdevs = hostdev, .n_hostdevs = 1};
 }
 
-static const char *fix_id(const struct fix *fix)
+/* The first that helps, whatever the configuration makes of it. */
+static const char *found(const struct host *h, const struct guest *g)
 {
-        return fix ? fix->id : "none";
+        struct config c = config_default();
+        const struct fix *fix;
+
+        c.fixes[FIX_NO_MMAP] = POLICY_SUGGEST;
+        fix = fix_find(h, g, &c, POLICY_SUGGEST);
+        return fix ? fix_id_to_string(fix->id) : "none";
 }
 
 static void test_host(void **state)
@@ -48,41 +54,41 @@ static void test_host(void **state)
         struct fixture *f = *state;
         struct host h = new_host(&f->root);
 
-        assert_string_equal(fix_id(fix_for_host(&h)), "module");
+        assert_string_equal(found(&h, NULL), "module");
         h.module.loadable.value = FACT_NO;
-        assert_string_equal(fix_id(fix_for_host(&h)), "preload");
+        assert_string_equal(found(&h, NULL), "preload");
 
         h = new_host(&f->root);
         h.module.loaded.value = h.module.enabled.value = FACT_YES;
-        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+        assert_string_equal(found(&h, NULL), "none");
 
         /* 6.12 with the module, and THP in the way */
         h.kernel.thp = THP_MADVISE;
         h.kernel.thp_exempt.value = FACT_NO;
-        assert_string_equal(fix_id(fix_for_host(&h)), "thp");
+        assert_string_equal(found(&h, NULL), "thp");
 
         /* 7.3 with THP=madvise: whether the kernel heeds that cannot be seen, and the module lifts what can */
         h = new_host(&f->root);
         h.kernel.thp = THP_MADVISE;
-        assert_string_equal(fix_id(fix_for_host(&h)), "module");
+        assert_string_equal(found(&h, NULL), "module");
 
         /* Nothing that a guest could get has a BAR that gains. */
         h = new_host(&f->root);
         h.devices.devices = &devices[3];
         h.devices.n_devices = 1;
-        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+        assert_string_equal(found(&h, NULL), "none");
         h.devices.devices = &devices[0]; /* the bridge */
-        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+        assert_string_equal(found(&h, NULL), "none");
 
         /* 6.1 */
         h = new_host(&f->root);
         h.kernel.huge_pmd.value = h.kernel.huge_pud.value = FACT_NO;
-        assert_string_equal(fix_id(fix_for_host(&h)), "none");
+        assert_string_equal(found(&h, NULL), "none");
 }
 
 static struct guest_cost cost(const struct host *h, const struct guest *g)
 {
-        return guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g));
+        return guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g), 0);
 }
 
 static void test_guest(void **state)
@@ -99,7 +105,7 @@ static void test_guest(void **state)
         assert_string_equal(v.bdf, "0000:00:05.0");
         assert_int_equal(v.best_page_size, GIB(1));
         assert_int_equal(v.worst.limit, CONDITION_UNKNOWN);
-        assert_string_equal(fix_id(fix_for_guest(&h, &g)), "module");
+        assert_string_equal(found(&h, &g), "module");
 
         fixture_write(f, "opt/qemu", "");
         assert_ok(emulator_read(&e, &f->root, "/opt/qemu"));
@@ -109,12 +115,12 @@ static void test_guest(void **state)
         v = cost(&h, &g);
         assert_int_equal(v.worst.page_size, KIB(4));
         assert_true(v.worst.luck);
-        assert_string_equal(fix_id(fix_for_guest(&h, &g)), "module");
+        assert_string_equal(found(&h, &g), "module");
 
         e.generation = GENERATION_PER_AREA;
         v = cost(&h, &g);
         assert_int_equal(v.worst.page_size, GIB(1));
-        assert_string_equal(fix_id(fix_for_guest(&h, &g)), "none");
+        assert_string_equal(found(&h, &g), "none");
 
         /* The BAR that falls furthest short stands for the guest. */
         e.generation = GENERATION_NONE;
@@ -130,8 +136,57 @@ static void test_guest(void **state)
         strcpy(hostdevs[0].bdf, "0000:99:00.0");
         v = cost(&h, &g);
         assert_string_equal(v.bdf, "");
-        assert_string_equal(fix_id(fix_for_guest(&h, &g)), "none");
+        assert_string_equal(found(&h, &g), "none");
         emulator_done(&e);
+}
+
+/* Another QEMU that is installed is better than a library under the one that the guest has. */
+static void test_emulator(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct emulator e[] = {
+                {.path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true},
+                {.path = (char *) "/opt/qemu", .generation = GENERATION_PER_REGION},
+        };
+        struct hostdev hostdev = {};
+        struct guest g = new_guest(&hostdev, "0000:00:05.0");
+
+        h.emulators = (struct emulator_facts) {.emulators = e, .n_emulators = 2};
+        h.module.loadable.value = FACT_NO;
+        assert_string_equal(found(&h, &g), "emulator");
+        assert_ptr_equal(fix_better_emulator(&h, &g), &e[1]);
+        assert_string_equal(found(&h, NULL), "preload"); /* of one guest, not of the host */
+        e[1].generation = GENERATION_UNKNOWN;
+        assert_string_equal(found(&h, &g), "preload");
+        e[1].generation = GENERATION_PER_AREA;
+        e[1].replaced = true;
+        assert_string_equal(found(&h, &g), "preload");
+
+        /* The guest has the good one; another has nothing mapped, so that nothing helps. */
+        e[1].replaced = false;
+        g.emulator = (char *) "/opt/qemu";
+        assert_string_equal(found(&h, &g), "none");
+        g.emulator = NULL;
+        hostdev.no_mmap = true;
+        assert_string_equal(found(&h, &g), "none");
+}
+
+/* What the configuration does not let us do is not found. */
+static void test_policy(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct config c = config_default();
+
+        assert_int_equal(fix_find(&h, NULL, &c, POLICY_AUTO)->id, FIX_MODULE);
+        c.fixes[FIX_MODULE] = POLICY_SUGGEST;
+        assert_null(fix_find(&h, NULL, &c, POLICY_AUTO));
+        assert_int_equal(fix_find(&h, NULL, &c, POLICY_SUGGEST)->id, FIX_MODULE);
+        c.fixes[FIX_MODULE] = POLICY_OFF;
+        assert_int_equal(fix_find(&h, NULL, &c, POLICY_SUGGEST)->id, FIX_PRELOAD);
+        c.fixes[FIX_PRELOAD] = POLICY_OFF;
+        assert_null(fix_find(&h, NULL, &c, POLICY_SUGGEST));
 }
 
 static void test_table(void **state)
@@ -139,19 +194,21 @@ static void test_table(void **state)
         const struct config c = config_default();
 
         (void) state;
-        for (enum remedy r = 0; r < _REMEDY_MAX; r++) {
-                const struct fix *fix = fix_for(r);
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                const struct fix *fix = fix_get(id);
 
-                assert_non_null(fix);
-                assert_int_equal(fix->remedy, r);
-                assert_string_equal(fix->id, remedy_to_string(r)); /* the report calls it so, too */
-                assert_true(*fix->plan && !strchr(fix->plan, '\n'));
-                assert_true(fix->policy(&c) >= 0 && fix->policy(&c) < _POLICY_MAX);
+                assert_int_equal(fix->id, id);
+                assert_true(*fix->does && !strchr(fix->does, '\n'));
+                assert_true(*fix->price && !strchr(fix->price, '\n'));
+                assert_true(fix->of_guest || fix->run);
+                assert_true(!fix->run == !fix->state);
+                /* What edits a guest, or waits for a restart, is never done unasked. */
+                assert_true(c.fixes[id] < POLICY_AUTO || !fix->of_guest);
         }
-        assert_null(fix_for(_REMEDY_MAX));
-        assert_int_equal(fix_for(REMEDY_MODULE)->policy(&c), POLICY_ON);
-        assert_int_equal(fix_for(REMEDY_MODULE)->policy(&(struct config) {.module = POLICY_OFF}), POLICY_OFF);
-        assert_int_equal(fix_for(REMEDY_THP)->policy(&c), POLICY_SUGGEST);
+        /* The report calls the remedies so, too. */
+        for (enum remedy r = 0; r < _REMEDY_MAX; r++)
+                assert_true(fix_id_from_string(remedy_to_string(r)) >= 0);
+        assert_int_equal(c.fixes[FIX_NO_MMAP], POLICY_OFF);
 }
 
 int main(void)
@@ -159,6 +216,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_host, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_guest, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_emulator, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_policy, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_table),
         };
 

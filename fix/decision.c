@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "decision.h"
+
+#include "audit/guest-cost.h"
+#include "config/guest-section.h"
+#include "util/format.h"
+
+struct guest_policy decision_policy(const struct config *c, const struct guest *g)
+{
+        struct guest_policy p = config_guest_policy(c, g->name);
+
+        /* What is none of the words changes nothing: a domain is no place to be told of an error. */
+        if (g->on_unaligned)
+                (void) parse_on_unaligned(g->on_unaligned, &p.on_unaligned);
+        if (g->min_bar_size)
+                (void) parse_size(g->min_bar_size, &p.min_bar_size);
+        return p;
+}
+
+const char *fix_command(const struct fix *fix, const struct guest *g, char *buffer, size_t size)
+{
+        const char *id = fix_id_to_string(fix->id);
+
+        if (fix->of_guest && g)
+                snprintf(buffer, size, "vfioalignctl guest apply '%s' %s", g->name, id);
+        else
+                snprintf(buffer, size, "vfioalignctl fix apply %s", id);
+        return buffer;
+}
+
+/* Somebody could do something about it: the kernel's and the BAR's own limits are nobody's fault. */
+static bool is_unaligned(const struct verdict *v, uint64_t best)
+{
+        return v->page_size < best && (v->limit == CONDITION_PLACEMENT || v->limit == CONDITION_THP);
+}
+
+static void describe(const struct guest_cost *cost, char *text, size_t size)
+{
+        const struct verdict *v = &cost->worst;
+        format_t page, best;
+
+        if (!*cost->bdf)
+                snprintf(text, size, "no BAR that could have huge pages");
+        else if (v->page_size == cost->best_page_size)
+                snprintf(text, size, "%s gets %s pages", cost->bdf, format_size(v->page_size, page));
+        else
+                snprintf(text, size, "%s gets %s pages%s where %s are possible (%s)", cost->bdf,
+                         v->page_size ? format_size(v->page_size, page) : "unknown", v->luck ? " or more by luck" : "",
+                         format_size(cost->best_page_size, best), condition_to_string(v->limit));
+}
+
+struct decision decision_make(const struct host *h, const struct config *c, const struct guest *g)
+{
+        struct guest_policy policy = decision_policy(c, g);
+        struct placer placer = guest_placer(h, g);
+        struct guest_cost counted = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, policy.min_bar_size),
+                          all = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, 0);
+        struct decision d = {.allowed = true};
+        const struct fix *fix;
+        char cost[256], command[256];
+
+        d.unaligned = *counted.bdf && is_unaligned(&counted.worst, counted.best_page_size);
+        d.warn = d.unaligned && policy.on_unaligned >= ON_UNALIGNED_WARN;
+        d.allowed = !d.unaligned || policy.on_unaligned != ON_UNALIGNED_REFUSE;
+        describe(d.unaligned ? &counted : &all, cost, sizeof(cost));
+        fix = fix_find(h, g, c, POLICY_SUGGEST);
+        snprintf(d.text, sizeof(d.text), "%s%s%s%s", cost, fix ? "; what helps: " : "",
+                 fix ? fix_command(fix, g, command, sizeof(command)) : "",
+                 d.allowed ? "" : "; OnUnaligned=refuse is set for it");
+        return d;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fix-module.h"
+
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "audit/verdict.h"
+#include "util/file-write.h"
+#include "util/file.h"
+#include "util/switch.h"
+
+#define PARAMETER "sys/module/" VFIO_ALIGN_MODULE "/parameters/enabled"
+#define HOLD_DIR "run/vfioalign/fix"
+#define HOLD HOLD_DIR "/module-off"
+
+extern char **environ;
+
+enum fix_state fix_module_state(const struct host *h)
+{
+        const struct module_facts *m = &h->module;
+
+        if (m->loaded.value == FACT_NO)
+                return FIX_ABSENT;
+        if (m->loaded.value == FACT_UNKNOWN || m->enabled.value == FACT_UNKNOWN)
+                return FIX_UNKNOWN;
+        return module_works(m) && m->alive.value != FACT_NO ? FIX_APPLIED : FIX_PARTIAL;
+}
+
+bool fix_module_is_held_off(const struct root *root)
+{
+        return exists_at(root->fd, HOLD);
+}
+
+static int hold_off(const struct root *root)
+{
+        if ((mkdirat(root->fd, "run/vfioalign", 0755) < 0 && errno != EEXIST) ||
+            (mkdirat(root->fd, HOLD_DIR, 0755) < 0 && errno != EEXIST))
+                return -errno;
+        return write_file_at(root->fd, HOLD, "", 0, 0644);
+}
+
+static int run_modprobe(const char *option, struct fix_plan *plan)
+{
+        const char *argv[] = {"modprobe", option ?: VFIO_ALIGN_MODULE, option ? VFIO_ALIGN_MODULE : NULL, NULL};
+        int status, r;
+        pid_t pid;
+
+        r = posix_spawnp(&pid, argv[0], NULL, NULL, (char **) argv, environ);
+        if (r != 0)
+                return -r;
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+                return 0;
+        (void) fix_plan_refuse(plan, "modprobe failed: journalctl -k says why");
+        return -EIO;
+}
+
+/* What would be tried in vain is not tried. */
+static int find_obstacle(const struct host *h, struct fix_plan *plan)
+{
+        const struct module_facts *m = &h->module;
+        const char *off = switched_off(h->root);
+
+        if (off)
+                return fix_plan_refuse(plan, "vfioalign is switched off by %s", off);
+        if (h->kernel.huge_pmd.value == FACT_NO)
+                return fix_plan_refuse(plan, "this kernel has no huge entries for VFIO (Linux 6.12 and later have): "
+                                             "there is nothing to align for");
+        if (m->installed.value == FACT_NO)
+                return fix_plan_refuse(plan, "the module is not installed for the running kernel%s%s: install the "
+                                             "package vfioalign-dkms and the kernel's headers",
+                                       *m->other_release ? ", only for " : "", m->other_release);
+        if (m->loadable.value == FACT_NO)
+                return fix_plan_refuse(plan, "it must not be loaded: %s", m->loadable.why ?: "the host forbids it");
+        return 0;
+}
+
+/* Read back: its hook is in place, as far as may be seen. */
+static int verify(const struct host *h, struct fix_plan *plan)
+{
+        struct module_facts m;
+
+        module_facts_read(&m, h->root, &h->kernel);
+        if (m.enabled.value == FACT_YES && m.alive.value != FACT_NO)
+                return 0;
+        (void) fix_plan_refuse(plan, "the module is loaded, and its hook is not in place: journalctl -k may say why");
+        return -EIO;
+}
+
+static int apply(const struct host *h, bool dry_run, struct fix_plan *plan)
+{
+        const struct module_facts *m = &h->module;
+        int r;
+
+        if (fix_module_state(h) == FIX_APPLIED && !fix_module_is_held_off(h->root))
+                return fix_plan_note(plan, "the module is loaded and at work");
+        r = find_obstacle(h, plan);
+        if (r < 0 || plan->refusal)
+                return r;
+        if (m->loaded.value != FACT_YES)
+                r = fix_plan_step(plan, "modprobe " VFIO_ALIGN_MODULE);
+        else if (m->enabled.value != FACT_YES)
+                r = fix_plan_step(plan, "echo 1 >/" PARAMETER);
+        if (r < 0 || dry_run)
+                return r;
+        if (unlinkat(h->root->fd, HOLD, 0) < 0 && errno != ENOENT)
+                return -errno;
+        if (m->loaded.value != FACT_YES)
+                r = run_modprobe(NULL, plan);
+        else if (m->enabled.value != FACT_YES)
+                r = write_attribute_at(h->root->fd, PARAMETER, "1");
+        return r < 0 ? r : verify(h, plan);
+}
+
+static int revert(const struct host *h, bool dry_run, struct fix_plan *plan)
+{
+        int r;
+
+        if (h->module.loaded.value == FACT_NO)
+                return fix_plan_note(plan, "the module is not loaded");
+        r = fix_plan_step(plan, "modprobe -r " VFIO_ALIGN_MODULE);
+        if (r >= 0)
+                r = fix_plan_note(plan, "vfioalignd does not load it again before the next boot; to keep it away: "
+                                        "Module=off in vfioalignd.conf(5). Guests that run keep their mappings");
+        if (r < 0 || dry_run)
+                return r;
+        r = hold_off(h->root);
+        return r < 0 ? r : run_modprobe("-r", plan);
+}
+
+int fix_module(const struct host *h, enum fix_action action, bool dry_run, struct fix_plan *plan)
+{
+        return action == FIX_APPLY ? apply(h, dry_run, plan) : revert(h, dry_run, plan);
+}
