@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/vfio-driver.h"
 #include "journal.h"
 #include "transaction-internal.h"
 #include "util/macro.h"
@@ -37,6 +38,12 @@ bool is_same_function(const struct transaction *t, const struct bind_member *m)
                d->subsystem_vendor == m->subsystem_vendor && d->subsystem_device == m->subsystem_device &&
                (!*m->serial || (binding_read_serial(t->root, m->bdf, serial) >= 0 &&
                                 (!*serial || streq(serial, m->serial))));
+}
+
+bool is_with_vfio(const struct transaction *t, const struct bind_member *m, const struct binding *now)
+{
+        return streq(now->driver, m->after.driver) ||
+               (*now->driver && vfio_drivers_has(t->host->devices.drivers, now->driver));
 }
 
 /* Brings one function to its side; what a driver has changed meanwhile goes back with it. */
@@ -157,10 +164,9 @@ int transaction_settle(struct transaction *t)
                 if (!is_same_function(t, m) || binding_read(t->root, m->bdf, &now) < 0)
                         continue;
                 here++;
-                /* Of what is bound, only the driver counts: an override that others cleared takes nothing
-                 * away. */
-                there += record->state == BIND_STATE_BOUND ? streq(now.driver, m->after.driver)
-                                                           : binding_equal(&now, &m->after);
+                /* Of what is bound, only that VFIO has it counts: an override that others cleared, or another VFIO
+                 * driver of their choice, takes nothing away. */
+                there += record->state == BIND_STATE_BOUND ? is_with_vfio(t, m, &now) : binding_equal(&now, &m->after);
         }
         if (here == 0) {
                 r = journal_remove(t->root, record);

@@ -125,15 +125,17 @@ static const struct device *find_latecomer(const struct transaction *t)
 static int bind_again(struct transaction *t)
 {
         struct bind_record *record = &t->result->record;
-        size_t there = 0;
+        size_t there = 0, held = 0;
         int r;
 
         for (size_t i = 0; i < record->n_members; i++) {
                 const struct bind_member *m = &record->members[i];
                 struct binding now;
 
-                there += is_same_function(t, m) && binding_read(t->root, m->bdf, &now) >= 0 &&
-                         streq(now.driver, m->after.driver);
+                if (is_same_function(t, m) && binding_read(t->root, m->bdf, &now) >= 0) {
+                        there += streq(now.driver, m->after.driver);
+                        held += is_with_vfio(t, m, &now);
+                }
                 if (t->order->driver && !streq(t->order->driver, m->after.driver))
                         return transaction_refuse(t, FINDING_BIND_DRIVER, m->bdf,
                                                   "it is bound to another VFIO driver; unbind it first");
@@ -145,7 +147,7 @@ static int bind_again(struct transaction *t)
                                                  "it has come to the group since that was bound; unbind it first") :
                               take_over(t);
         }
-        if (there > 0)
+        if (held > 0)
                 return transaction_refuse(
                         t, FINDING_BIND_BUSY, t->result->record.members[0].bdf,
                         "somebody has changed a driver of its group since; unbind it first");

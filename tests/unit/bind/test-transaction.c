@@ -194,6 +194,30 @@ static void test_foreign(void **state)
         assert_int_equal(k->points, 0);
 }
 
+/* Somebody else has given it another VFIO driver than ours: where it goes back to is still on record. */
+static void test_other_vfio_driver(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_function *f = fake_add(k, A, FAKE_VARIANT_ID, NIC, 1, NULL);
+
+        fake_place(k, f, FAKE_HOST, "");
+        fake_arm(k);
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        assert_driver(k, A, FAKE_VARIANT, FAKE_VARIANT);
+
+        fake_place(k, f, FAKE_VFIO, FAKE_VFIO);
+        fake_arm(k);
+        assert_outcome(k, fake_settle(k), BIND_UNCHANGED);
+        assert_string_equal(fake_record_state(k, A), "bound");
+        assert_outcome(k, fake_bind(k, A), BIND_REFUSED);
+        assert_int_equal(k->writes, 0);
+        assert_string_equal(fake_record_state(k, A), "bound");
+
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+        assert_driver(k, A, FAKE_HOST, "");
+        assert_string_equal(fake_record_state(k, A), "none");
+}
+
 static void test_dry_run(void **state)
 {
         struct bind_order order = {.operation = BIND_BIND, .owner = "operator", .dry_run = true};
@@ -626,6 +650,7 @@ int main(void)
                 cmocka_unit_test(test_old_driver),
                 cmocka_unit_test_setup_teardown(test_named_driver, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_other_vfio_driver, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
                 cmocka_unit_test(test_each_failure_of_bind),
                 cmocka_unit_test_setup_teardown(test_reverse, setup, teardown),
