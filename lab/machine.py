@@ -81,15 +81,18 @@ def build_install():
 
 @building()
 def build_tools():
-    """Each lab/tools/NAME.c as a static program, so that it runs on every image; NAME-preload.c as NAME-preload.so."""
+    """Each lab/tools/NAME.c as a static program, so that it runs on every image; NAME-preload.c as NAME-preload.so. What
+    is preloaded needs a dynamic one: bar-map-dynamic."""
     target = BUILD / "tools"
     target.mkdir(parents=True, exist_ok=True)
-    for source in (LAB / "tools").glob("*.c"):
-        shared = source.stem.endswith("-preload")
-        program = target / (source.stem + ".so" if shared else source.stem)
+    ways = [(source, source.stem, ["-static"]) for source in (LAB / "tools").glob("*.c")
+            if not source.stem.endswith("-preload")]
+    ways += [(source, source.stem + ".so", ["-shared", "-fPIC"]) for source in (LAB / "tools").glob("*-preload.c")]
+    ways += [(LAB / "tools/bar-map.c", "bar-map-dynamic", [])]
+    for source, name, how in ways:
+        program = target / name
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-            run(["gcc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror",
-                 *(["-shared", "-fPIC"] if shared else ["-static"]), "-o", str(program), str(source)])
+            run(["gcc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *how, "-o", str(program), str(source)])
     return target
 
 

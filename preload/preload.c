@@ -3,8 +3,8 @@
  *
  * Takes the place of mmap() and mmap64(), and gives large shared mappings of VFIO devices an address that is
  * congruent with their offset at the largest page that fits. Everything else, and whatever goes wrong, is the plain
- * system call. It keeps no state, allocates nothing, calls only what is async-signal-safe, and can sit in any
- * process. */
+ * system call. It keeps no state, allocates nothing, calls only what is async-signal-safe and no point of
+ * cancellation, and can sit in any process. */
 
 /* With 64-bit offsets by redirection, a definition of mmap() would come out as mmap64(). */
 #undef _FILE_OFFSET_BITS
@@ -60,11 +60,14 @@ static bool is_vfio_device(int fd)
         if (length < 0)
                 return false;
         target[length] = '\0';
+        /* Of a descriptor that comes from another mount namespace, the path starts at its file system. */
         return strncmp(target, DEVICE_GROUP, strlen(DEVICE_GROUP)) == 0 ||
-               strncmp(target, DEVICE_CDEV, strlen(DEVICE_CDEV)) == 0;
+               strncmp(target, DEVICE_CDEV, strlen(DEVICE_CDEV)) == 0 ||
+               strncmp(target, DEVICE_CDEV + strlen("/dev"), strlen(DEVICE_CDEV) - strlen("/dev")) == 0;
 }
 
-/* As switched_off() of util/switch.c, without its allocations. */
+/* As switched_off() of util/switch.c, without its allocations. mmap() is no point of cancellation, and open(), read()
+ * and close() are: the bare system calls are none. */
 static bool is_switched_off(void)
 {
         static const char word[] = "vfioalign=off";
@@ -74,11 +77,11 @@ static bool is_switched_off(void)
 
         if (access(SWITCH_PATH, F_OK) == 0)
                 return true;
-        fd = open(CMDLINE_PATH, O_RDONLY | O_CLOEXEC);
+        fd = (int) syscall(SYS_openat, AT_FDCWD, CMDLINE_PATH, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return false;
-        size = read(fd, text, sizeof(text) - 1);
-        close(fd);
+        size = syscall(SYS_read, fd, text, sizeof(text) - 1);
+        syscall(SYS_close, fd);
         if (size < 0)
                 return false;
         text[size] = '\0';
@@ -125,39 +128,55 @@ static void *aligned_mmap(size_t size, int prot, int flags, int fd, off_t offset
         return mapped;
 }
 
-_public_ void *mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset)
+/* What has been mapped plainly, where it stands or at a better place. */
+static void *place(void *plain, size_t size, int prot, int flags, int fd, off_t offset)
 {
-        const int type = flags & MAP_TYPE, not_ours = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS
-#ifdef MAP_32BIT
-                                                      | MAP_32BIT
-#endif
-                ;
-        const uint64_t base = (uint64_t) sysconf(_SC_PAGESIZE), pmd = base * (base / 8), pud = pmd * (base / 8);
-        const uint64_t in_region = (uint64_t) offset & REGION_OFFSET_MASK;
-        void *plain = plain_mmap(address, size, prot, flags, fd, offset), *mapped;
-        int saved = errno;
-        uint64_t align;
-
-        /* What fails plainly fails; what is not one of ours is done. */
-        if (plain == MAP_FAILED || address || fd < 0 || size < pmd || flags & not_ours ||
-            (type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
-                return plain;
+        const uint64_t base = (uint64_t) sysconf(_SC_PAGESIZE), entries = base / sizeof(uint64_t);
+        const uint64_t pmd = base * entries, pud = pmd * entries, in_region = (uint64_t) offset & REGION_OFFSET_MASK;
 
         size = (size + base - 1) & ~(base - 1);
-        align = has_page(pud, in_region, size) ? pud : has_page(pmd, in_region, size) ? pmd : 0;
-        if (!align || is_congruent(plain, offset, align) || !is_vfio_device(fd) || is_switched_off()) {
-                errno = saved;
+        if (!has_page(pmd, in_region, size) || !is_vfio_device(fd) || is_switched_off())
                 return plain;
-        }
+        for (uint64_t page = pud; page >= pmd; page /= entries) {
+                void *mapped = plain;
 
-        mapped = aligned_mmap(size, prot, flags, fd, offset, align);
-        if (mapped != MAP_FAILED)
-                munmap(plain, size);
+                if (!has_page(page, in_region, size))
+                        continue;
+                if (!is_congruent(plain, offset, page))
+                        mapped = aligned_mmap(size, prot, flags, fd, offset, page);
+                if (mapped == MAP_FAILED)
+                        continue;
+                if (mapped != plain)
+                        munmap(plain, size);
+                /* 6.12 with THP=madvise gives large pages to those who ask; harmless elsewhere. */
+                madvise(mapped, size, MADV_HUGEPAGE);
+                return mapped;
+        }
+        return plain;
+}
+
+static void *map(void *address, size_t size, int prot, int flags, int fd, off_t offset)
+{
+        const int type = flags & MAP_TYPE, others = flags & ~(MAP_TYPE | MAP_NORESERVE | MAP_POPULATE);
+        void *mapped = plain_mmap(address, size, prot, flags, fd, offset);
+        int saved;
+
+        /* What fails plainly fails; what cannot be one of ours, or asks for more than any place, is done. */
+        if (mapped == MAP_FAILED || address || fd < 0 || others || (type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
+                return mapped;
+        saved = errno;
+        mapped = place(mapped, size, prot, flags, fd, offset);
         errno = saved;
-        return mapped != MAP_FAILED ? mapped : plain;
+        return mapped;
+}
+
+/* None calls the other: that could be another library's, which calls this one. */
+_public_ void *mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset)
+{
+        return map(address, size, prot, flags, fd, offset);
 }
 
 _public_ void *mmap64(void *address, size_t size, int prot, int flags, int fd, off64_t offset)
 {
-        return mmap(address, size, prot, flags, fd, offset);
+        return map(address, size, prot, flags, fd, offset);
 }

@@ -4,15 +4,24 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "test.h"
 #include "util/macro.h"
 
 #define DEVICE "vfio-test" /* as tests/unit/meson.build has it */
+#define CDEV "/dev/shm/vfio-test-cdev"
+#define STORM_USEC 700000
 
 static int new_device(const char *name)
 {
@@ -206,6 +215,248 @@ static void write_file(const char *path, const char *text)
         close(fd);
 }
 
+/* Where there is no room to look for a gigabyte, the next size; where there is none for that, the plain mapping. */
+static void test_no_room(void **state)
+{
+        const struct {
+                uint64_t room, align;
+        } cases[] = {{GIB(5) + MIB(64), GIB(1)}, {GIB(4) + MIB(64), MIB(2)}, {GIB(2) + MIB(64), KIB(4)}};
+        int fd = new_device(DEVICE);
+        struct rlimit before;
+
+        (void) state;
+        assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct rlimit now = before;
+                unsigned long pages;
+                FILE *statm;
+                void *p;
+
+                jitter();
+                statm = fopen("/proc/self/statm", "re");
+                assert_int_equal(fscanf(statm, "%lu", &pages), 1);
+                fclose(statm);
+                now.rlim_cur = pages * (rlim_t) sysconf(_SC_PAGESIZE) + cases[i].room;
+                assert_int_equal(setrlimit(RLIMIT_AS, &now), 0);
+                p = mmap(NULL, GIB(2), PROT_READ, MAP_SHARED, fd, 0);
+                assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+                assert_ptr_not_equal(p, MAP_FAILED);
+                if (!is_congruent(p, 0, cases[i].align) || is_congruent(p, 0, cases[i].align * 512))
+                        fail_msg("%p with %#jx of room", p, (uintmax_t) cases[i].room);
+        }
+        close(fd);
+}
+
+/* Whether the mapping at p has been asked to have large pages. */
+static bool is_advised(const void *p)
+{
+        FILE *smaps = fopen("/proc/self/smaps", "re");
+        char line[512], start[32];
+        bool here = false, advised = false;
+
+        assert_non_null(smaps);
+        snprintf(start, sizeof(start), "%jx-", (uintmax_t) (uintptr_t) p);
+        while (fgets(line, sizeof(line), smaps)) {
+                if (strncmp(line, start, strlen(start)) == 0)
+                        here = true;
+                else if (here && strncmp(line, "VmFlags:", 8) == 0) {
+                        advised = strstr(line, " hg") != NULL;
+                        break;
+                }
+        }
+        fclose(smaps);
+        return advised;
+}
+
+static void test_advice(void **state)
+{
+        int fd = new_device(DEVICE), file = new_device("a file");
+        char *p, *q;
+
+        (void) state;
+        q = mmap(NULL, GIB(2), PROT_READ, MAP_SHARED, file, 0);
+        assert_ptr_not_equal(q, MAP_FAILED);
+        if (madvise(q, GIB(1), MADV_HUGEPAGE) < 0)
+                skip(); /* a kernel without it */
+        assert_true(is_advised(q)); /* so that this test sees it */
+        assert_false(is_advised(q + GIB(1)));
+
+        jitter();
+        p = mmap(NULL, GIB(2), PROT_READ, MAP_SHARED, fd, 0);
+        assert_ptr_not_equal(p, MAP_FAILED);
+        assert_true(is_advised(p));
+
+        /* At a place that is good as the kernel chose it: the one that has just become free. */
+        assert_int_equal(munmap(p, GIB(2)), 0);
+        q = mmap(NULL, GIB(2), PROT_READ, MAP_SHARED, fd, 0);
+        assert_ptr_equal(q, p);
+        assert_true(is_advised(q));
+        close(file);
+        close(fd);
+}
+
+/* A device with a path of its own */
+static void test_cdev(void **state)
+{
+        char path[64];
+        int fd;
+
+        (void) state;
+        snprintf(path, sizeof(path), CDEV "%d", getpid());
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0)
+                skip(); /* no /dev/shm */
+        unlink(path);
+        assert_int_equal(ftruncate(fd, (off_t) GIB(4)), 0);
+        assert_true(maps_congruent(fd, 0, GIB(2), MAP_SHARED, GIB(1)));
+        close(fd);
+}
+
+static void *map_while_cancelled(void *userdata)
+{
+        int fd = *(int *) userdata;
+
+        pthread_cancel(pthread_self());
+        if (!maps_congruent(fd, 0, GIB(1), MAP_SHARED, GIB(1)))
+                return NULL;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+        return userdata;
+}
+
+/* As with the kernel's mmap(), a thread that is to end does not end in it. */
+static void test_cancel(void **state)
+{
+        int fd = new_device(DEVICE);
+        pthread_t thread;
+        void *result;
+
+        (void) state;
+        write_file("cmdline", "quiet\n");
+        assert_int_equal(pthread_create(&thread, NULL, map_while_cancelled, &fd), 0);
+        assert_int_equal(pthread_join(thread, &result), 0);
+        assert_ptr_equal(result, &fd);
+        unlink("cmdline");
+        close(fd);
+}
+
+static struct {
+        int device, file;
+        atomic_bool stop;
+        atomic_uint rounds, wrong;
+} storm;
+
+static void map_device(void)
+{
+        char *p = mmap(NULL, GIB(1) + MIB(2), PROT_READ | PROT_WRITE, MAP_SHARED, storm.device, 0);
+
+        if (p == MAP_FAILED || !is_congruent(p, 0, GIB(1)))
+                storm.wrong++;
+        else if (munmap(p, GIB(1) + MIB(2)) < 0)
+                storm.wrong++;
+        storm.rounds++;
+}
+
+static void on_alarm(int signal)
+{
+        int saved = errno;
+
+        (void) signal;
+        map_device();
+        errno = saved;
+}
+
+static void *storm_devices(void *userdata)
+{
+        while (!storm.stop)
+                map_device();
+        return userdata;
+}
+
+/* As large as what is reserved, to stand where it stood if that were ever free. */
+static void *storm_others(void *userdata)
+{
+        while (!storm.stop) {
+                char *p = mmap(NULL, GIB(2), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                char *q = mmap(NULL, MIB(4), PROT_READ, MAP_SHARED, storm.file, 0);
+
+                if (p == MAP_FAILED || q == MAP_FAILED) {
+                        storm.wrong++;
+                        break;
+                }
+                for (uint64_t at = 0; at < GIB(2); at += MIB(256))
+                        p[at] = 'p'; /* would end us were it a reservation */
+                for (uint64_t at = 0; at < GIB(2); at += MIB(256))
+                        if (p[at] != 'p')
+                                storm.wrong++;
+                if (q[MIB(1)] != 0)
+                        storm.wrong++;
+                munmap(p, GIB(2));
+                munmap(q, MIB(4));
+        }
+        return userdata;
+}
+
+static void *storm_forks(void *userdata)
+{
+        while (!storm.stop) {
+                pid_t pid = fork();
+                int status;
+
+                if (pid == 0) {
+                        storm.wrong = 0;
+                        map_device();
+                        _exit(storm.wrong != 0);
+                }
+                if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+                        storm.wrong++;
+        }
+        return userdata;
+}
+
+/* Threads that map, threads that fork, and a signal handler that maps in the middle of malloc(). */
+static void test_storm(void **state)
+{
+        void *(*const bodies[])(void *) = {storm_devices, storm_devices, storm_others, storm_forks};
+        const struct itimerval tick = {{0, 500}, {0, 500}}, none = {};
+        unsigned reserved = count_mappings(" ---p "), devices;
+        pthread_t threads[ELEMENTSOF(bodies)];
+        struct timespec start, now;
+        sigset_t alarm;
+
+        (void) state;
+        storm.device = new_device(DEVICE);
+        storm.file = new_device("a file");
+        devices = count_mappings(DEVICE);
+        sigemptyset(&alarm);
+        sigaddset(&alarm, SIGALRM);
+        pthread_sigmask(SIG_BLOCK, &alarm, NULL); /* for this thread alone */
+        for (size_t i = 0; i < ELEMENTSOF(bodies); i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, bodies[i], NULL), 0);
+        pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+        assert_int_equal(sigaction(SIGALRM, &(struct sigaction) {.sa_handler = on_alarm, .sa_flags = SA_RESTART}, NULL), 0);
+        assert_int_equal(setitimer(ITIMER_REAL, &tick, NULL), 0);
+
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        do {
+                void *volatile p = malloc(KIB(300)); /* comes by mmap() */
+
+                free(p);
+                clock_gettime(CLOCK_MONOTONIC, &now);
+        } while ((now.tv_sec - start.tv_sec) * 1000000 + (now.tv_nsec - start.tv_nsec) / 1000 < STORM_USEC);
+
+        setitimer(ITIMER_REAL, &none, NULL);
+        storm.stop = true;
+        for (size_t i = 0; i < ELEMENTSOF(bodies); i++)
+                pthread_join(threads[i], NULL);
+        assert_int_equal(storm.wrong, 0);
+        assert_true(storm.rounds > 10);
+        assert_int_equal(count_mappings(DEVICE), devices);
+        /* A thread's stack has a guard, and glibc keeps the stacks, and an arena for each thread. */
+        assert_true(count_mappings(" ---p ") <= reserved + 2 * ELEMENTSOF(bodies));
+        close(storm.device);
+        close(storm.file);
+}
+
 static void test_switch(void **state)
 {
         static const struct {
@@ -251,6 +502,8 @@ int main(void)
                 /* Before there are holes into which the kernel would put small mappings. */
                 cmocka_unit_test(test_others),    cmocka_unit_test(test_is_loaded), cmocka_unit_test(test_congruent),
                 cmocka_unit_test(test_failures),  cmocka_unit_test(test_trims),     cmocka_unit_test(test_switch),
+                cmocka_unit_test(test_no_room),   cmocka_unit_test(test_advice),    cmocka_unit_test(test_cdev),
+                cmocka_unit_test(test_cancel),    cmocka_unit_test(test_storm),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);
