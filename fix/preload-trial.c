@@ -53,7 +53,7 @@ int preload_trial(const struct root *root, const char *program, const char *othe
                   struct fix_plan *plan)
 {
         _cleanup_free_ char *path = NULL, *preload = NULL, *line = NULL;
-        const char *top = root->live ? "" : root->path, *none = others ?: "";
+        const char *top = streq(root->path, "/") ? "" : root->path, *none = others ?: "";
         struct trial with, without;
         int r;
 
