@@ -4,6 +4,7 @@
 #include "audit/guest-cost.h"
 #include "fix-module.h"
 #include "fix-thp.h"
+#include "preload.h"
 #include "util/macro.h"
 
 static const struct fix fixes[_FIX_ID_MAX] = {
@@ -25,6 +26,8 @@ static const struct fix fixes[_FIX_ID_MAX] = {
                 .of_guest = true,
                 .does = "starts QEMU with libvfioalign-preload.so, which aligns its VFIO mappings",
                 .price = "libvirt marks a guest with it as tainted; host-wide, libvirt's daemon has to be restarted",
+                .state = fix_preload_state,
+                .run = fix_preload,
         },
         [FIX_THP] = {
                 .id = FIX_THP,

@@ -9,7 +9,7 @@
 /* One row of the table of fixes; its place is its preference. */
 struct fix {
         enum fix_id id;
-        bool of_guest;     /* an edit of one persistent domain: vfioalignctl guest */
+        bool of_guest;     /* can be an edit of one persistent domain: vfioalignctl guest */
         const char *does;  /* a line each, for the log and for people */
         const char *price;
 
