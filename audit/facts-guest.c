@@ -6,9 +6,6 @@
 #include "util/file.h"
 #include "xml.h"
 
-/* docs/drvqemu.rst of libvirt: the namespace of <qemu:commandline> and <qemu:override> */
-#define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
-
 static const char *const hostdev_kind_table[_HOSTDEV_KIND_MAX] = {
         [HOSTDEV_PCI] = "hostdev",
         [HOSTDEV_INTERFACE] = "interface",

@@ -12,6 +12,9 @@
 
 /* libvirt's XML, read with libxml2: what its files have in common. */
 
+/* docs/drvqemu.rst of libvirt: the namespace of <qemu:commandline> and <qemu:override> */
+#define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
+
 DEFINE_TRIVIAL_CLEANUP(xmlDocPtr, xmlFreeDoc)
 
 static inline void xml_freep(xmlChar **s)

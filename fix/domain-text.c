@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain-text.h"
+
+#include <errno.h>
+#include <libxml/SAX2.h>
+#include <libxml/parserInternals.h>
+#include <stdint.h>
+
+#include "audit/facts-guest.h"
+#include "audit/xml.h"
+#include "util/array.h"
+
+DEFINE_TRIVIAL_CLEANUP(xmlParserCtxtPtr, xmlFreeParserCtxt)
+
+#define WHITE " \t\r\n"
+
+static bool is_white(char c)
+{
+        return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Where the parser stands; of any text that could have come otherwise the places would be wrong. */
+static bool position(xmlParserCtxtPtr p, const struct domain_text *t, size_t *ret)
+{
+        long at = xmlByteConsumed(p);
+
+        if (at < 0 || (size_t) at > t->size)
+                return false;
+        *ret = (size_t) at;
+        return true;
+}
+
+/* A "<" cannot stand in a tag, nor in the value of an attribute. */
+static bool tag_start(const struct domain_text *t, size_t at, size_t *ret)
+{
+        while (at > 0)
+                if (t->xml[--at] == '<') {
+                        *ret = at;
+                        return true;
+                }
+        return false;
+}
+
+/* Called behind the attributes, before ">" or "/>". */
+static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri, int n_namespaces,
+                     const xmlChar **namespaces, int n_attributes, int n_defaulted, const xmlChar **attributes)
+{
+        xmlParserCtxtPtr p = context;
+        struct domain_text *t = p->_private;
+        struct text_span span = {}, *slot;
+        size_t at;
+
+        xmlSAX2StartElementNs(context, name, prefix, uri, n_namespaces, namespaces, n_attributes, n_defaulted, attributes);
+        if (!p->node || p->node->_private || !position(p, t, &at) || !tag_start(t, at, &span.start)) {
+                xmlStopParser(p);
+                return;
+        }
+        at += strspn(t->xml + at, WHITE);
+        slot = array_append(t->spans, t->n_spans);
+        if (!slot || (t->xml[at] != '>' && t->xml[at] != '/')) {
+                xmlStopParser(p);
+                return;
+        }
+        span.inner = at + (t->xml[at] == '/' ? strlen("/>") : strlen(">"));
+        *slot = span;
+        p->node->_private = (void *) (uintptr_t) t->n_spans;
+}
+
+/* Called behind "</a>", or "/>". */
+static void on_end(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+{
+        xmlParserCtxtPtr p = context;
+        struct domain_text *t = p->_private;
+        struct text_span *span = p->node && p->node->_private ? t->spans + (uintptr_t) p->node->_private - 1 : NULL;
+
+        if (!span || !position(p, t, &span->end) || span->end < span->inner || t->xml[span->end - 1] != '>') {
+                xmlStopParser(p);
+                return;
+        }
+        span->inner_end = span->end;
+        if (span->end > span->inner && (!tag_start(t, span->end, &span->inner_end) || span->inner_end < span->inner))
+                xmlStopParser(p);
+        xmlSAX2EndElementNs(context, name, prefix, uri);
+}
+
+/* t->xml is there. */
+static int read_text(struct domain_text *t)
+{
+        _cleanup_(xmlFreeParserCtxtp) xmlParserCtxtPtr p = xmlNewParserCtxt();
+        xmlNode *root;
+
+        if (!p)
+                return -ENOMEM;
+        p->_private = t;
+        p->sax->startElementNs = on_start;
+        p->sax->endElementNs = on_end;
+        t->doc = xmlCtxtReadMemory(p, t->xml, (int) t->size, "libvirt.xml", NULL,
+                                   XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+        root = t->doc ? xmlDocGetRootElement(t->doc) : NULL;
+        if (!root || t->doc->intSubset || !root->_private || root->ns || !xml_is(root, "domain"))
+                return -EBADMSG;
+        /* Offsets are of the bytes that we have. */
+        return t->doc->encoding && strcasecmp((const char *) t->doc->encoding, "UTF-8") != 0 ? -EBADMSG : 0;
+}
+
+int domain_text_parse(struct domain_text *t, const char *xml, size_t size)
+{
+        int r;
+
+        *t = (struct domain_text) {};
+        if (size > GUEST_XML_MAX)
+                return -EFBIG;
+        if (memchr(xml, '\0', size))
+                return -EBADMSG;
+        t->xml = strndup(xml, size);
+        if (!t->xml)
+                return -ENOMEM;
+        t->size = size;
+        r = read_text(t);
+        if (r < 0)
+                domain_text_done(t);
+        return r;
+}
+
+void domain_text_done(struct domain_text *t)
+{
+        if (t->doc)
+                xmlFreeDoc(t->doc);
+        free(t->spans);
+        free(t->xml);
+        *t = (struct domain_text) {};
+}
+
+xmlNode *domain_text_root(const struct domain_text *t)
+{
+        return xmlDocGetRootElement(t->doc);
+}
+
+const struct text_span *domain_text_span(const struct domain_text *t, const xmlNode *element)
+{
+        return t->spans + (uintptr_t) element->_private - 1;
+}
+
+int domain_text_splice(struct domain_text *t, size_t start, size_t end, const char *by)
+{
+        _cleanup_(domain_text_done) struct domain_text spliced = {};
+        _cleanup_free_ char *xml = NULL;
+        int n, r;
+
+        if (t->size - (end - start) + strlen(by) > GUEST_XML_MAX)
+                return -EFBIG;
+        n = asprintf(&xml, "%.*s%s%s", (int) start, t->xml, by, t->xml + end);
+        if (n < 0)
+                return -ENOMEM;
+        r = domain_text_parse(&spliced, xml, (size_t) n);
+        if (r >= 0)
+                SWAP(*t, spliced);
+        return r;
+}
+
+bool domain_text_is_empty(const struct domain_text *t, const xmlNode *element)
+{
+        const struct text_span *s = domain_text_span(t, element);
+
+        return s->inner + strspn(t->xml + s->inner, WHITE) >= s->inner_end;
+}
+
+int domain_text_indent(const struct domain_text *t, const xmlNode *element)
+{
+        size_t at = domain_text_span(t, element)->start, begin = at;
+
+        while (begin > 0 && (t->xml[begin - 1] == ' ' || t->xml[begin - 1] == '\t'))
+                begin--;
+        /* Not of one that has others before it in its line */
+        return begin == 0 || t->xml[begin - 1] == '\n' ? (int) (at - begin) : 0;
+}
+
+size_t domain_text_name_size(const struct domain_text *t, const xmlNode *element)
+{
+        return strcspn(t->xml + domain_text_span(t, element)->start + 1, WHITE "/>");
+}
+
+int domain_text_insert(struct domain_text *t, const xmlNode *element, const xmlNode *behind, const char *text,
+                       bool *ret_opened)
+{
+        const struct text_span s = *domain_text_span(t, element);
+        bool opened = s.inner == s.end;
+        size_t at = behind ? domain_text_span(t, behind)->end : s.inner_end;
+        int r;
+
+        if (opened) {
+                _cleanup_free_ char *by = NULL;
+
+                if (asprintf(&by, ">%s\n%*s</%.*s>", text, domain_text_indent(t, element), "",
+                             (int) domain_text_name_size(t, element), t->xml + s.start + 1) < 0)
+                        return -ENOMEM;
+                r = domain_text_splice(t, s.end - strlen("/>"), s.end, by);
+        } else {
+                while (at > s.inner && is_white(t->xml[at - 1]))
+                        at--;
+                r = domain_text_splice(t, at, at, text);
+        }
+        if (r >= 0)
+                *ret_opened = opened;
+        return r;
+}
+
+int domain_text_close(struct domain_text *t, const xmlNode *element)
+{
+        const struct text_span *s = domain_text_span(t, element);
+
+        return domain_text_splice(t, s->inner - strlen(">"), s->end, "/>");
+}
+
+int domain_text_remove(struct domain_text *t, const xmlNode *element)
+{
+        const struct text_span *s = domain_text_span(t, element);
+        size_t start = s->start;
+
+        while (start > 0 && is_white(t->xml[start - 1]))
+                start--;
+        return domain_text_splice(t, start, s->end, "");
+}
+
+bool domain_text_attribute(const struct domain_text *t, const xmlNode *element, const char *name,
+                           struct text_span *ret)
+{
+        size_t at = domain_text_span(t, element)->start + 1 + domain_text_name_size(t, element);
+        struct text_span s;
+
+        /* The parser has found it well-formed: name = "value", with white space between all of them. */
+        for (;;) {
+                const char *word;
+                size_t n;
+
+                s.start = at;
+                at += strspn(t->xml + at, WHITE);
+                word = t->xml + at;
+                n = strcspn(word, WHITE "=/>");
+                if (n == 0)
+                        return false;
+                at += n;
+                at += strcspn(t->xml + at, "\"'");
+                s.inner = at + 1;
+                s.inner_end = s.inner + strcspn(t->xml + s.inner, t->xml[at] == '"' ? "\"" : "'");
+                s.end = at = s.inner_end + 1;
+                if (strlen(name) == n && strncmp(word, name, n) == 0) {
+                        *ret = s;
+                        return true;
+                }
+        }
+}
+
+char *domain_text_escape(const char *value)
+{
+        static const struct {
+                char c;
+                const char *by;
+        } escapes[] = {
+                {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&apos;"},
+                {'\t', "&#9;"}, {'\n', "&#10;"}, {'\r', "&#13;"},
+        };
+        char *text = malloc(strlen(value) * strlen("&quot;") + 1), *end = text;
+
+        if (!text)
+                return NULL;
+        for (; *value; value++) {
+                char plain[] = {*value, '\0'};
+                const char *by = plain;
+
+                for (size_t i = 0; i < ELEMENTSOF(escapes); i++)
+                        if (*value == escapes[i].c)
+                                by = escapes[i].by;
+                end = stpcpy(end, by);
+        }
+        *end = '\0';
+        return text;
+}
