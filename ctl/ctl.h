@@ -20,6 +20,7 @@ int verb_explain(int argc, char *argv[]);
 int verb_probe(int argc, char *argv[]);
 int verb_bind(int argc, char *argv[]);
 int verb_fix(int argc, char *argv[]);
+int verb_guest(int argc, char *argv[]);
 int verb_dump(int argc, char *argv[]);
 int verb_status(int argc, char *argv[]);
 int verb_hook(int argc, char *argv[]);

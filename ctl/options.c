@@ -20,6 +20,8 @@ static const struct {
         {OPTION_YES, {"yes", no_argument, NULL, 'y'}},
         {OPTION_DRY_RUN, {"dry-run", no_argument, NULL, 'n'}},
         {OPTION_DRIVER, {"driver", required_argument, NULL, 'D'}},
+        {OPTION_CONNECT, {"connect", required_argument, NULL, 'c'}},
+        {OPTION_EMULATOR, {"emulator", required_argument, NULL, 'e'}},
 };
 
 static int apply(struct options *o, int c)
@@ -57,6 +59,12 @@ static int apply(struct options *o, int c)
                 return 0;
         case 'D':
                 o->driver = optarg;
+                return 0;
+        case 'c':
+                o->connect = optarg;
+                return 0;
+        case 'e':
+                o->emulator = optarg;
                 return 0;
         default:
                 return -CTL_USAGE; /* getopt_long() has said why */

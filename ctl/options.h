@@ -17,6 +17,8 @@ enum option_flags {
         OPTION_YES = 1 << 7,
         OPTION_DRY_RUN = 1 << 8,
         OPTION_DRIVER = 1 << 9,
+        OPTION_CONNECT = 1 << 10,
+        OPTION_EMULATOR = 1 << 11,
 };
 
 struct options {
@@ -25,6 +27,8 @@ struct options {
         const char *output;    /* columns; NULL: the usual ones */
         const char *area;      /* as it was given */
         const char *driver;    /* the same */
+        const char *connect;   /* libvirt's URI; NULL: qemu:///system */
+        const char *emulator;  /* path; NULL: none named */
         enum severity fail_on; /* _SEVERITY_MAX: none reaches it */
 };
 

@@ -35,6 +35,8 @@ static const struct {
          "give them back to the drivers that they had"},
         {"fix", "[--json] [--output COLUMNS] [--root HOST] [--dry-run] [list|plan|apply|revert] [FIX]",
          "what gives devices larger pages: show, do, or undo it"},
+        {"guest", "[--json] [--dry-run] [--yes] [--emulator PATH] [--connect URI] plan|apply|revert NAME [FIX]",
+         "edit a defined guest so that its BARs get large pages, or undo it"},
         {"dump", "[--root HOST] [--force] FILE", "record what the audit reads, for --root"},
         {"status", "[--json]", "what the daemon last saw"},
         {"hook", "GUEST OPERATION SUB-OPERATION EXTRA", NULL},

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-report.h"
+
+#include <errno.h>
+
+#include "util/macro.h"
+
+json_object *guest_report_new(const char *action, const char *guest)
+{
+        json_object *report = json_object_new_object();
+
+        json_object_object_add(report, "schema_version", json_object_new_int(GUEST_SCHEMA_VERSION));
+        json_object_object_add(report, "action", json_object_new_string(action));
+        json_object_object_add(report, "guest", json_object_new_string(guest));
+        json_object_object_add(report, "fix", NULL);
+        json_object_object_add(report, "outcome", NULL);
+        json_object_object_add(report, "reason", NULL);
+        json_object_object_add(report, "diff", NULL);
+        json_object_object_add(report, "notes", json_object_new_array());
+        json_object_object_add(report, "fixes", json_object_new_array());
+        return report;
+}
+
+static const char *outcome_text(const char *outcome)
+{
+        static const struct {
+                const char *outcome, *text;
+        } texts[] = {
+                {"planned", "would be changed like this; nothing has been changed"},
+                {"applied", "applied"},
+                {"reverted", "reverted"},
+                {"unchanged", "nothing to do"},
+                {"refused", "refused"},
+                {"failed", "failed"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (streq(texts[i].outcome, outcome))
+                        return texts[i].text;
+        return outcome;
+}
+
+static void print_fix(json_object *fix, FILE *out)
+{
+        const char *state = json_get_text(fix, "state"), *refusal = json_get_text(fix, "refusal");
+
+        fprintf(out, "  %s%s: %s\n", json_get_text(fix, "id"), streq(state, "absent") ? "" : streq(state, "applied") ? " (applied)" :
+                " (applied, and changed by somebody else since)", json_get_text(fix, "does"));
+        if (refusal)
+                fprintf(out, "      not here: %s\n", refusal);
+        else
+                fprintf(out, "      its price: %s\n", json_get_text(fix, "price"));
+}
+
+/* The one that it is about */
+static json_object *find_fix(json_object *fixes, const char *id)
+{
+        for (size_t i = 0; id && i < json_length(fixes); i++)
+                if (streq(json_get_text(json_object_array_get_idx(fixes, i), "id"), id))
+                        return json_object_array_get_idx(fixes, i);
+        return NULL;
+}
+
+int guest_report_print(json_object *report, bool all)
+{
+        const char *outcome = json_get_text(report, "outcome"), *fix = json_get_text(report, "fix");
+        const char *reason = json_get_text(report, "reason"), *diff = json_get_text(report, "diff");
+        json_object *notes = json_get(report, "notes"), *fixes = json_get(report, "fixes");
+        bool bad = streq(outcome, "refused") || streq(outcome, "failed");
+        FILE *out = bad ? stderr : stdout;
+
+        fprintf(out, "%s%s%s: %s%s%s\n", json_get_text(report, "guest"), fix ? ", " : "", fix ?: "", outcome_text(outcome),
+                reason ? ": " : "", reason ?: "");
+        if (diff && (bad || streq(outcome, "planned")))
+                fputs(diff, out);
+        for (size_t i = 0; i < json_length(notes); i++)
+                fprintf(out, "Note: %s.\n", json_object_get_string(json_object_array_get_idx(notes, i)));
+        if (streq(outcome, "planned") && find_fix(fixes, fix))
+                fprintf(out, "Its price: %s.\n", json_get_text(find_fix(fixes, fix), "price"));
+        if (all && json_length(fixes) > 0) {
+                fprintf(out, "All fixes of a guest, in the order of preference:\n");
+                for (size_t i = 0; i < json_length(fixes); i++)
+                        print_fix(json_object_array_get_idx(fixes, i), out);
+        }
+        return fflush(out) != 0 ? -errno : 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain-fix.h"
+
+#include "audit/guest-cost.h"
+#include "util/array.h"
+#include "util/file.h"
+
+/* libvirt's NEWS: <qemu:override> came with 8.2, <driver iommufd=''/> with 12.1. */
+#define LIBVIRT_OVERRIDE 8002000
+#define LIBVIRT_IOMMUFD 12001000
+
+static bool aligns(const struct emulator *e)
+{
+        return e && (e->generation == GENERATION_PER_AREA || e->generation == GENERATION_PER_REGION);
+}
+
+/* Does the binary hold that string, to its end? Unknown where it cannot be read. */
+static struct fact binary_has(const struct root *root, const struct emulator *e, const char *text)
+{
+        _cleanup_free_ char *code = NULL;
+        size_t size;
+
+        if (!e || e->container || e->replaced ||
+            read_file_at(root->fd, (e->target ?: e->path) + 1, FILE_MAX_SIZE, &code, &size) < 0)
+                return fact_unknown("its binary cannot be read");
+        return fact_is(memmem(code, size, text, strlen(text) + 1) != NULL, SOURCE_ELF);
+}
+
+/* Every QEMU has the name of each of its machine types in it, with this behind (include/hw/boards.h). Names that stand for
+ * the newest ("q35") are everywhere. */
+static bool knows_machine(const struct domain_subject *s, const struct emulator *e)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (!s->guest->machine || !strpbrk(s->guest->machine, ".0123456789") || streq(s->guest->machine, "q35"))
+                return true;
+        if (asprintf(&text, "%s-machine", s->guest->machine) < 0)
+                return false;
+        return binary_has(s->host->root, e, text).value != FACT_NO;
+}
+
+/* By its name, as the distributions give it: it runs guests of that architecture. */
+static bool is_for_arch(const struct emulator *e, const char *arch)
+{
+        const char *name = strrchr(e->path, '/'), *of;
+
+        if (!name || !arch)
+                return false;
+        of = startswith(name, "/qemu-system-");
+        return of ? streq(of, arch) : streq(arch, "x86_64");
+}
+
+const struct emulator *domain_fix_emulator(const struct domain_subject *s)
+{
+        const struct emulator_facts *f = &s->host->emulators;
+
+        if (s->emulator)
+                return s->emulator;
+        for (size_t i = 0; i < f->n_emulators; i++) {
+                const struct emulator *e = &f->emulators[i];
+
+                if (aligns(e) && !e->container && !e->replaced && is_for_arch(e, s->guest->arch) && knows_machine(s, e))
+                        return e;
+        }
+        return NULL;
+}
+
+static int plan_emulator(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan)
+{
+        const struct emulator *now = guest_emulator(s->host, s->guest), *e = domain_fix_emulator(s);
+
+        if (!s->emulator && aligns(now))
+                return fix_plan_refuse(plan, "its emulator %s aligns by itself", now->path);
+        if (!e)
+                return fix_plan_refuse(plan, "no other QEMU of this host aligns and knows the machine type %s: install QEMU 9.2 "
+                                             "or newer (Debian 12 has one in bookworm-backports), or name one with "
+                                             "--emulator PATH", s->guest->machine ?: "of the guest");
+        if (!aligns(e))
+                return fix_plan_refuse(plan, "%s %s", e->path, e->generation == GENERATION_NONE ?
+                                       "leaves the address to the kernel as well: QEMU aligns since 9.2" :
+                                       e->why ?: "cannot be told to align");
+        if (!knows_machine(s, e))
+                return fix_plan_refuse(plan, "%s does not know the machine type %s of the guest: choose a QEMU that does, or "
+                                             "change the machine type first", e->path, s->guest->machine);
+        return domain_changes_add(changes, PLACE_EMULATOR, "", e->path);
+}
+
+static int plan_preload(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan)
+{
+        const struct emulator *e = guest_emulator(s->host, s->guest);
+        const char *now = s->guest->preload;
+        _cleanup_free_ char *value = NULL;
+
+        if (now && strstr(now, "/libvfioalign-preload.so"))
+                return 0;
+        if (aligns(e))
+                return fix_plan_refuse(plan, "its emulator %s aligns by itself", e->path);
+        if (!exists_at(s->host->root->fd, PRELOAD_LIBRARY + 1))
+                return fix_plan_refuse(plan, "%s is not there: QEMU would start without it", PRELOAD_LIBRARY);
+        if (asprintf(&value, "%s%s%s", now ?: "", now && *now ? ":" : "", PRELOAD_LIBRARY) < 0)
+                return -ENOMEM;
+        return domain_changes_add(changes, PLACE_PRELOAD, "", value);
+}
+
+/* What an element of the domain stands for; NULL for the others, which take no change. */
+static const char *device_key(const struct hostdev *h)
+{
+        if (h->kind != HOSTDEV_PCI && h->kind != HOSTDEV_INTERFACE && h->kind != HOSTDEV_MDEV)
+                return NULL;
+        return *h->bdf ? h->bdf : h->uuid;
+}
+
+static int note_others(const struct domain_subject *s, struct fix_plan *plan)
+{
+        for (size_t i = 0; i < s->guest->n_hostdevs; i++) {
+                const struct hostdev *h = &s->guest->hostdevs[i];
+                int r = 0;
+
+                if (h->kind == HOSTDEV_NETWORK)
+                        r = fix_plan_note(plan, "the function that the network %s gives it stays as it is", h->network);
+                else if (h->kind == HOSTDEV_ARGUMENT)
+                        r = fix_plan_note(plan, "the device in <qemu:commandline> stays as it is");
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Whether VFIO devices have files of their own, which libvirt opens for iommufd (CONFIG_VFIO_DEVICE_CDEV) */
+static struct fact has_device_files(const struct root *root)
+{
+        static const char *const symbols[] = {" vfio_device_fops_cdev_open", NULL}, *const vfio[] = {" vfio_device_fops", NULL};
+        _cleanup_free_ char *file = NULL, *any = NULL;
+
+        if (grep_file_at(root->fd, "proc/kallsyms", vfio, &any) < 0 || !*any)
+                return fact_unknown("it cannot be seen while vfio is not loaded: modprobe vfio-pci first");
+        return fact_is(grep_file_at(root->fd, "proc/kallsyms", symbols, &file) >= 0 && *file, SOURCE_KALLSYMS);
+}
+
+static int plan_iommufd(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan)
+{
+        const struct root *root = s->host->root;
+        struct fact qemu = binary_has(root, guest_emulator(s->host, s->guest), "iommufd"), files;
+
+        if (s->libvirt_version < LIBVIRT_IOMMUFD)
+                return fix_plan_refuse(plan, s->libvirt_version ? "libvirt %lu.%lu cannot ask for it, 12.1 can" :
+                                       "the version of libvirt is unknown", s->libvirt_version / 1000000,
+                                       s->libvirt_version / 1000 % 1000);
+        if (qemu.value != FACT_YES)
+                return fix_plan_refuse(plan, "%s", qemu.value == FACT_NO ? "its emulator has no iommufd: QEMU has it since 9.0" :
+                                       "whether its emulator has iommufd is unknown: its binary cannot be read");
+        if (!exists_at(root->fd, "dev/iommu"))
+                return fix_plan_refuse(plan, "this kernel has no iommufd: there is no /dev/iommu");
+        files = has_device_files(root);
+        if (files.value != FACT_YES)
+                return fix_plan_refuse(plan, "%s", files.why ?: "this kernel gives VFIO devices no files of their own "
+                                                                "(CONFIG_VFIO_DEVICE_CDEV)");
+        for (size_t i = 0; i < s->guest->n_hostdevs; i++) {
+                const char *key = device_key(&s->guest->hostdevs[i]);
+                int r = key && !s->guest->hostdevs[i].iommufd && s->guest->hostdevs[i].kind != HOSTDEV_MDEV ?
+                        domain_changes_add(changes, PLACE_IOMMUFD, key, "yes") : 0;
+
+                if (r < 0)
+                        return r;
+        }
+        return note_others(s, plan);
+}
+
+static bool alias_is_taken(const struct guest *g, const char *alias)
+{
+        for (size_t i = 0; i < g->n_hostdevs; i++)
+                if (g->hostdevs[i].alias && streq(g->hostdevs[i].alias, alias))
+                        return true;
+        return false;
+}
+
+static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan)
+{
+        const struct guest *g = s->guest;
+        unsigned number = 0;
+
+        if (s->libvirt_version < LIBVIRT_OVERRIDE)
+                return fix_plan_refuse(plan, s->libvirt_version ? "libvirt %lu.%lu has no <qemu:override>, 8.2 has" :
+                                       "the version of libvirt is unknown", s->libvirt_version / 1000000,
+                                       s->libvirt_version / 1000 % 1000);
+        for (size_t i = 0; i < g->n_hostdevs; i++) {
+                const struct hostdev *h = &g->hostdevs[i];
+                const char *key = device_key(h), *alias = h->alias;
+                char ours[64];
+                int r = 0;
+
+                if (!key || h->no_mmap)
+                        continue;
+                /* libvirt keeps the names of its own for itself: those that begin with ua- are its users'. */
+                if (!alias || !startswith(alias, "ua-")) {
+                        do
+                                snprintf(ours, sizeof(ours), "ua-vfioalign-%u", number++);
+                        while (alias_is_taken(g, ours));
+                        alias = ours;
+                        r = domain_changes_add(changes, PLACE_ALIAS, key, alias);
+                }
+                if (r >= 0)
+                        r = domain_changes_add(changes, PLACE_NO_MMAP, alias, "true");
+                if (r < 0)
+                        return r;
+        }
+        return note_others(s, plan);
+}
+
+const struct domain_fix domain_fixes[DOMAIN_FIXES_MAX] = {
+        {
+                .id = "emulator",
+                .does = "starts the guest with an installed QEMU that aligns BARs by itself",
+                .price = "another QEMU runs the guest: what was saved or migrated with the old one may not come back, and AppArmor "
+                         "lets libvirt run only those at the usual paths without a rule of yours",
+                .plan = plan_emulator,
+        },
+        {
+                .id = "preload",
+                .does = "starts its QEMU with LD_PRELOAD=libvfioalign-preload.so, which aligns BARs for it",
+                .price = "libvirt marks the guest as tainted (custom-argv), which support may ask about; SELinux drops the variable",
+                .plan = plan_preload,
+        },
+        {
+                .id = "iommufd",
+                .does = "maps its memory through iommufd, which leaves BARs out, so that none is filled while the guest starts",
+                .price = "no peer-to-peer DMA between its devices before QEMU 11 on Linux 6.19; the BARs' own pages stay as they are",
+                .plan = plan_iommufd,
+        },
+        {
+                .id = "no-mmap",
+                .does = "maps no BAR of its devices at all (x-no-mmap): a last resort",
+                .price = "every access to a BAR traps into QEMU, which is slower by far, and no peer-to-peer DMA; libvirt marks the "
+                         "guest as tainted (custom-device)",
+                .consent = true,
+                .plan = plan_no_mmap,
+        },
+};
+
+const struct domain_fix *domain_fix_find(const char *id)
+{
+        for (size_t i = 0; i < ELEMENTSOF(domain_fixes); i++)
+                if (streq(domain_fixes[i].id, id))
+                        return &domain_fixes[i];
+        return NULL;
+}
+
+static struct guest_cost cost(const struct domain_subject *s, struct placer placer)
+{
+        return guest_cost(&s->host->devices, s->guest, &s->host->kernel, &s->host->module, placer);
+}
+
+bool domain_falls_short(const struct domain_subject *s)
+{
+        struct guest_cost now = cost(s, guest_placer(s->host, s->guest));
+
+        return now.best_page_size > 0 && now.worst.page_size < now.best_page_size;
+}
+
+bool domain_fix_helps(const struct domain_fix *fix, const struct domain_subject *s)
+{
+        struct placer placer = guest_placer(s->host, s->guest);
+        struct guest_cost now = cost(s, placer), then;
+
+        if (!domain_falls_short(s))
+                return false;
+        if (streq(fix->id, "emulator"))
+                placer = placer_emulator(domain_fix_emulator(s));
+        else if (streq(fix->id, "preload"))
+                placer.preload = true;
+        else
+                return true;
+        then = cost(s, placer);
+        /* What limits it next may not be seen; that this limit goes is sure. */
+        return then.worst.limit == CONDITION_UNKNOWN ? now.worst.limit == CONDITION_PLACEMENT :
+                                                       then.worst.page_size > now.worst.page_size;
+}
