@@ -203,6 +203,9 @@ static int apply(struct request *q, const struct domain_subject *s, const char *
         switch (domain_edit_state(shown, strlen(shown), q->fix->id)) {
         case DOMAIN_EDIT_APPLIED:
                 return end(q, "unchanged", "it is applied already");
+        case DOMAIN_EDIT_UNDONE:
+                return end(q, "refused", "it was applied, and somebody else has undone some or all of it: run vfioalignctl guest "
+                                         "revert first");
         case DOMAIN_EDIT_CHANGED:
                 return refuse_changed(q, shown, q->fix->id);
         }

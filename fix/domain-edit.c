@@ -7,6 +7,7 @@
 static const char *const domain_edit_state_table[_DOMAIN_EDIT_STATE_MAX] = {
         [DOMAIN_EDIT_NONE] = "absent",
         [DOMAIN_EDIT_APPLIED] = "applied",
+        [DOMAIN_EDIT_UNDONE] = "undone",
         [DOMAIN_EDIT_CHANGED] = "changed",
 };
 DEFINE_STRING_TABLE(domain_edit_state, enum domain_edit_state)
@@ -60,7 +61,6 @@ static int look(const struct domain_text *t, const struct domain_edit *e)
         return same(text, e->before) ? TAKEN_BACK : CHANGED;
 }
 
-/* DOMAIN_EDIT_APPLIED where not one of them has been changed. */
 static int look_at_all(const struct domain_text *t, const struct domain_edits *edits, const char *fix)
 {
         int state = DOMAIN_EDIT_NONE;
@@ -75,7 +75,8 @@ static int look_at_all(const struct domain_text *t, const struct domain_edits *e
                         return r;
                 if (r == CHANGED)
                         return DOMAIN_EDIT_CHANGED;
-                state = DOMAIN_EDIT_APPLIED;
+                if (state != DOMAIN_EDIT_UNDONE)
+                        state = r == TAKEN_BACK ? DOMAIN_EDIT_UNDONE : DOMAIN_EDIT_APPLIED;
         }
         return state;
 }

@@ -27,6 +27,7 @@ void domain_changes_done(struct domain_changes *c);
 enum domain_edit_state {
         DOMAIN_EDIT_NONE,
         DOMAIN_EDIT_APPLIED,
+        DOMAIN_EDIT_UNDONE,  /* applied, and some or all of it is by now as it was before */
         DOMAIN_EDIT_CHANGED, /* applied, and what it changed has been changed by somebody else since */
         _DOMAIN_EDIT_STATE_MAX,
         _DOMAIN_EDIT_STATE_INVALID = -EINVAL,

@@ -256,12 +256,14 @@ static void test_taken_back(void **state)
 
         (void) state;
         by_hand = replace(one, "value='" LIBRARY "'", "value='/opt/a.so'");
+        assert_int_equal(domain_edit_state(by_hand, strlen(by_hand), NULL), DOMAIN_EDIT_UNDONE);
         back = revert(by_hand, "preload");
         assert_string_equal(back, domains[1]);
 
         /* the device is gone: its alias and the override with it */
         two = apply(domains[0], 3);
         gone = replace(two, "slot='0x05' function='0x0'/>\n      </source>", "slot='0x06' function='0x0'/>\n      </source>");
+        assert_int_equal(domain_edit_state(gone, strlen(gone), "no-mmap"), DOMAIN_EDIT_UNDONE);
         none = revert(gone, NULL);
         assert_null(strstr(none, "x-no-mmap"));
         assert_null(strstr(none, "vfioalign:"));
