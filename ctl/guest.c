@@ -297,6 +297,10 @@ static int parse(struct request *q, int argc, char *argv[])
                 fprintf(stderr, "vfioalignctl: guest %s: wanted plan, apply or revert\n", argv[word]);
                 return -CTL_USAGE;
         }
+        if (q->options.emulator && *q->options.emulator != '/') {
+                fprintf(stderr, "vfioalignctl: --emulator %s: wanted an absolute path\n", q->options.emulator);
+                return -CTL_USAGE;
+        }
         q->name = argv[word + 1];
         if (argv[word + 2]) {
                 q->fix = domain_fix_find(argv[word + 2]);

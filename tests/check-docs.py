@@ -142,6 +142,19 @@ class Manual(unittest.TestCase):
         finding = json.loads(read("fleet/bind.schema.json"))["$defs"]["finding"]["properties"]
         self.assertEqual(finding["severity"]["enum"], re.findall(r'= "(\w+)"', severities))
 
+    def test_guest_fixes(self):
+        """The table, the schema, the manual and the completion have the same, in the same order."""
+        source = read("fix/domain-fix.c").split("domain_fixes[DOMAIN_FIXES_MAX] = {")[1]
+        ids = re.findall(r'\.id = "([a-z-]+)"', source)
+        schema = json.loads(read("fleet/guest.schema.json"))
+        self.assertEqual(schema["properties"]["fix"]["enum"], [*ids, None])
+        fix = schema["$defs"]["fix"]["properties"]
+        self.assertEqual(fix["id"]["enum"], ids)
+        self.assertEqual(re.findall(r"^\*([a-z-]+)\*\n\t", sections("vfioalignctl.1")["GUESTS"], flags=re.M), ids)
+        self.assertIn("'" + " ".join(ids) + "'", read("shell-completion/vfioalignctl"))
+        table = re.search(r"domain_edit_state_table\[.*?\};", read("fix/domain-edit.c"), flags=re.S)[0]
+        self.assertEqual(fix["state"]["enum"], re.findall(r'\] = "(\w+)"', table))
+
     def test_exit_status(self):
         codes = re.findall(r"CTL_\w+ = (\d)", read("ctl/ctl.h"))
         self.assertEqual(re.findall(r"^\*(\d)\*$", sections("vfioalignctl.1")["EXIT STATUS"], flags=re.M), codes)

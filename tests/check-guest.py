@@ -3,7 +3,6 @@
 """vfioalignctl guest, on a domain of libvirt's test driver, which lives in the process that opens it: it keeps <metadata> and
 <emulator>, and drops what is QEMU's alone, as a libvirt that does not keep an edit would."""
 
-import json
 import os
 import pty
 import re
@@ -13,8 +12,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-CTL, ALIGNS, PLAIN = sys.argv[1:4]
-del sys.argv[1:4]
+from schema import Report
+
+CTL, ALIGNS, PLAIN, SCHEMA = map(os.path.abspath, sys.argv[1:5])
+del sys.argv[1:5]
 
 NAMESPACE = "https://vfioalign.org/xmlns/domain/1"
 DOMAIN = """<node>
@@ -60,7 +61,7 @@ class Case(unittest.TestCase):
     def told(self, code, *args):
         run = self.run_ctl("--json", *args)
         self.assertEqual(run.returncode, code, run.stdout + run.stderr)
-        return json.loads(run.stdout)
+        return Report(SCHEMA).check(run.stdout)
 
     def expect(self, code, outcome, pattern, *args):
         told = self.told(code, *args)
@@ -198,7 +199,8 @@ class Revert(Case):
 
 class Call(Case):
     def test_usage(self):
-        for args in ["plan"], ["undo", "g"], ["plan", "g", "module"], ["plan", "g", "emulator", "more"]:
+        for args in ["plan"], ["undo", "g"], ["plan", "g", "module"], ["plan", "g", "emulator", "more"], \
+                ["plan", "g", "emulator", "--emulator", "qemu"]:
             run = self.run_ctl(*args)
             self.assertEqual((run.returncode, run.stdout), (2, ""))
             self.assertEqual(len(run.stderr.splitlines()), 1)
