@@ -341,6 +341,12 @@ static void log_guest(const struct running_guest *g)
                            format_size(g->best_page_size, best), condition_to_string(g->verdict.limit));
 }
 
+static bool looks_the_same(const struct running_guest *a, const struct running_guest *b)
+{
+        return a->pid == b->pid && a->verdict.page_size == b->verdict.page_size &&
+               json_object_array_length(a->mappings) == json_object_array_length(b->mappings);
+}
+
 void manager_guest_started(struct manager *m, const struct guest *guest)
 {
         _cleanup_(running_guest_freep) struct running_guest *g = NULL;
@@ -348,6 +354,11 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
         ssize_t known = find_guest(m, guest->name);
         int r;
 
+        if (guest->n_hostdevs == 0 && known >= 0) {
+                log_info("Guest '%s' has no VFIO device any more", guest->name);
+                remove_guest(m, (size_t) known);
+                manager_audit_soon(m);
+        }
         if (guest->n_hostdevs == 0 || switched_off(&m->root))
                 return;
         g = calloc(1, sizeof(*g));
@@ -368,8 +379,8 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
         }
 
         if (known >= 0) {
-                /* The hook and libvirt both tell of a start; libvirt also of one whose BARs are not mapped yet. */
-                if (m->guests[known]->pid != g->pid || m->guests[known]->verdict.page_size != g->verdict.page_size)
+                /* The hook and libvirt both tell of a start; libvirt also of devices that come and go. */
+                if (!looks_the_same(m->guests[known], g))
                         log_guest(g);
                 running_guest_free(m->guests[known]);
                 m->guests[known] = TAKE_PTR(g);

@@ -1,129 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
-#include <pthread.h>
+#include <limits.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 
+#include "libvirt-thread.h"
 #include "manager.h"
-#include "util/array.h"
 #include "util/file.h"
 #include "util/log.h"
 
-/* Guests that started without telling us (before the daemon, or without the hook) are asked of libvirt once, each
- * time its daemon appears. Any call into libvirt can block without bound, so that a thread makes them; it shares
- * nothing with the event loop but this structure, which belongs to the thread until the eventfd is written. */
-struct reconcile {
-        int done_fd;
-        sd_event_source *done;
-        char **xml; /* domain XML of each running guest */
-        size_t n_xml;
-        const char *failed; /* the call that did; NULL: none */
+/* libvirt tells of what no hook does: guests that run already, devices that are plugged and unplugged, restores and
+ * migrations. When to ask it is decided here, by files: where its daemon writes its pid, and where the guests' are
+ * (audit/facts-libvirt.h). Connecting to its socket would start a daemon that does not run. */
+
+#define GUESTS_DIR "run/libvirt/qemu"
+
+/* Longer than the daemon takes to end after it has closed its connections: meanwhile its socket would start it anew. */
+#define BACKOFF_MIN_USEC (5 * USEC_PER_SEC)
+#define BACKOFF_MAX_USEC (300 * USEC_PER_SEC)
+
+struct libvirt_watch {
+        struct manager *manager;
+        const char *uri_override; /* for tests */
+        struct libvirt_thread *thread; /* NULL before libvirt's daemon was seen for the first time */
+        sd_event_source *news;
+        sd_event_source *daemons, *guests; /* inotify; guests: NULL before its directory is there */
+        sd_event_source *retry;
+        uint64_t backoff_usec;
 };
 
-static const char *const daemons[] = {"libvirtd", "virtqemud"};
+/* Of the two, libvirtd speaks for all its drivers ("legacy"), virtqemud for itself. */
+static const struct {
+        const char *command, *socket, *mode;
+} daemons[] = {
+        {"libvirtd", "libvirt-sock-ro", "legacy"},
+        {"virtqemud", "virtqemud-sock-ro", "direct"},
+};
 
-static void collect(struct reconcile *c)
-{
-        virConnectPtr connection = virConnectOpenReadOnly("qemu:///system");
-        virDomainPtr *domains = NULL;
-        int n;
-
-        if (!connection) {
-                c->failed = "connect to libvirt";
-                return;
-        }
-        n = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-        if (n < 0)
-                c->failed = "list the guests";
-        for (int i = 0; i < n; i++) {
-                char *xml = virDomainGetXMLDesc(domains[i], 0);
-                char **slot = xml ? array_append(c->xml, c->n_xml) : NULL;
-
-                if (slot)
-                        *slot = xml;
-                else
-                        free(xml);
-                virDomainFree(domains[i]);
-        }
-        free(domains);
-        virConnectClose(connection);
-}
-
-static void silent(void *userdata, virErrorPtr error)
-{
-        (void) userdata, (void) error;
-}
-
-static void *reconcile_thread(void *userdata)
-{
-        struct reconcile *c = userdata;
-
-        virSetErrorFunc(NULL, silent);
-        collect(c);
-        (void) eventfd_write(c->done_fd, 1);
-        return NULL;
-}
-
-static void reconcile_free(struct reconcile *c)
-{
-        sd_event_source_disable_unref(c->done);
-        for (size_t i = 0; i < c->n_xml; i++)
-                free(c->xml[i]);
-        free(c->xml);
-        closep(&c->done_fd);
-        free(c);
-}
-
-static int on_reconciled(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-        struct manager *m = userdata;
-        struct reconcile *c = TAKE_PTR(m->reconcile);
-
-        (void) source, (void) fd, (void) revents;
-        if (c->failed)
-                log_warning(0, "Failed to %s, guests that run already are not looked at", c->failed);
-        for (size_t i = 0; i < c->n_xml; i++) {
-                struct guest guest;
-
-                if (guest_parse(&guest, c->xml[i], strlen(c->xml[i])) < 0)
-                        continue;
-                manager_guest_started(m, &guest);
-                guest_done(&guest);
-        }
-        /* A start that libvirt's end cut off left its devices with VFIO. */
-        if (!c->failed)
-                manager_reconcile_soon(m);
-        reconcile_free(c);
-        return 0;
-}
-
-static int reconcile_start(struct manager *m)
-{
-        struct reconcile *c;
-        pthread_t thread;
-        int r;
-
-        if (m->reconcile) /* still waits for libvirt */
-                return 0;
-        c = calloc(1, sizeof(*c));
-        if (!c)
-                return -ENOMEM;
-        c->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        r = c->done_fd < 0 ? -errno : sd_event_add_io(m->event, &c->done, c->done_fd, EPOLLIN, on_reconciled, m);
-        if (r >= 0)
-                r = -pthread_create(&thread, NULL, reconcile_thread, c);
-        if (r < 0) {
-                reconcile_free(c);
-                return r;
-        }
-        pthread_detach(thread);
-        m->reconcile = c;
-        return 0;
-}
-
-/* Connecting to libvirt's socket would start its daemon: only where it runs already. */
 static bool daemon_runs(const struct root *root, const char *name)
 {
         _cleanup_free_ char *comm = NULL;
@@ -137,48 +49,206 @@ static bool daemon_runs(const struct root *root, const char *name)
         return read_line_at(root->fd, path, &comm) >= 0 && streq(comm, name);
 }
 
-static void reconcile_if_running(struct manager *m)
+/* Of the daemon that runs, by its own socket: libvirt's choice of one could start the other. False: none does. */
+static bool find_uri(const struct libvirt_watch *w, char *ret, size_t size)
 {
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
-                if (daemon_runs(&m->root, daemons[i])) {
-                        int r = reconcile_start(m);
+        const struct root *root = &w->manager->root;
 
-                        if (r < 0)
-                                log_warning(r, "Failed to look at the guests that run already: %m");
-                        return;
+        if (w->uri_override) {
+                snprintf(ret, size, "%s", w->uri_override);
+                return true;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
+                if (daemon_runs(root, daemons[i].command)) {
+                        snprintf(ret, size, "qemu+unix:///system?mode=%s&socket=%s/run/libvirt/%s", daemons[i].mode,
+                                 root->live ? "" : root->path, daemons[i].socket);
+                        return true;
                 }
+        return false;
+}
+
+static int on_news(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+
+static int start_thread(struct libvirt_watch *w)
+{
+        int r;
+
+        if (w->thread)
+                return 0;
+        r = libvirt_thread_new(&w->thread);
+        if (r < 0)
+                return r;
+        return sd_event_add_io(w->manager->event, &w->news, libvirt_thread_fd(w->thread), EPOLLIN, on_news, w);
+}
+
+static void connect_if_running(struct libvirt_watch *w)
+{
+        char uri[PATH_MAX];
+        int r;
+
+        if (!find_uri(w, uri, sizeof(uri)))
+                return;
+        r = start_thread(w);
+        if (r >= 0)
+                r = libvirt_thread_connect(w->thread, uri);
+        if (r < 0)
+                log_warning(r, "Failed to ask libvirt for the guests that run: %m");
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct libvirt_watch *w = userdata;
+
+        (void) source, (void) usec;
+        w->retry = sd_event_source_disable_unref(w->retry);
+        connect_if_running(w);
+        return 0;
+}
+
+/* One that has ended by then is left alone: the next one writes its pid. */
+static void retry_later(struct libvirt_watch *w)
+{
+        int r;
+
+        if (w->retry)
+                return;
+        r = sd_event_add_time_relative(w->manager->event, &w->retry, CLOCK_MONOTONIC, w->backoff_usec, 0, on_retry, w);
+        if (r < 0)
+                log_warning(r, "Failed to schedule another try to reach libvirt: %m");
+        w->backoff_usec *= 2;
+        if (w->backoff_usec > BACKOFF_MAX_USEC)
+                w->backoff_usec = BACKOFF_MAX_USEC;
+}
+
+static bool has_suffix(const char *s, const char *suffix)
+{
+        size_t n = strlen(s), k = strlen(suffix);
+
+        return n >= k && streq(s + n - k, suffix);
+}
+
+static int on_guests_changed(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+        struct libvirt_watch *w = userdata;
+
+        (void) source;
+        if (event->mask & IN_IGNORED)
+                w->guests = sd_event_source_disable_unref(w->guests);
+        else if (event->len > 0 && has_suffix(event->name, ".pid"))
+                connect_if_running(w);
+        return 0;
+}
+
+static int add_watch(struct libvirt_watch *w, sd_event_source **source, const char *dir, uint32_t mask,
+                     sd_event_inotify_handler_t handler)
+{
+        const struct root *root = &w->manager->root;
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s/%s", root->live ? "" : root->path, dir);
+        return sd_event_add_inotify(w->manager->event, source, path, mask | IN_ONLYDIR, handler, w);
+}
+
+/* True where guests that start have been watched for from now on only. */
+static bool watch_guests(struct libvirt_watch *w)
+{
+        return !w->guests && add_watch(w, &w->guests, GUESTS_DIR, IN_CREATE | IN_MOVED_TO, on_guests_changed) >= 0;
+}
+
+static void see_guest(struct manager *m, const char *xml)
+{
+        struct guest guest;
+
+        if (guest_parse(&guest, xml, strlen(xml)) < 0)
+                return;
+        manager_guest_started(m, &guest);
+        guest_done(&guest);
+}
+
+static void handle(struct libvirt_watch *w, const struct libvirt_news *news)
+{
+        switch (news->event) {
+        case LIBVIRT_GUEST:
+                see_guest(w->manager, news->text);
+                break;
+        case LIBVIRT_LISTED:
+                w->backoff_usec = BACKOFF_MIN_USEC;
+                /* libvirt makes that directory when it starts; a guest may have come before we knew. */
+                if (watch_guests(w))
+                        connect_if_running(w);
+                /* A start that libvirt's end cut off left its devices with VFIO. */
+                manager_reconcile_soon(w->manager);
+                break;
+        case LIBVIRT_FAILED:
+                log_full(w->backoff_usec == BACKOFF_MIN_USEC ? LOG_WARNING : LOG_DEBUG, 0,
+                         "Failed to %s; guests without our hook, and devices that are plugged, go unseen until it works",
+                         news->text ?: "ask libvirt");
+                retry_later(w);
+                break;
+        case LIBVIRT_LOST:
+                log_debug("libvirt closed the connection");
+                retry_later(w);
+                break;
+        }
+}
+
+static int on_news(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct libvirt_watch *w = userdata;
+        struct libvirt_news news;
+
+        (void) source, (void) fd, (void) revents;
+        while (libvirt_thread_take(w->thread, &news)) {
+                handle(w, &news);
+                libvirt_news_done(&news);
+        }
+        return 0;
 }
 
 static int on_run_changed(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
         (void) source;
         for (size_t i = 0; event->len > 0 && i < ELEMENTSOF(daemons); i++) {
-                const char *rest = startswith(event->name, daemons[i]);
+                const char *rest = startswith(event->name, daemons[i].command);
 
                 if (rest && streq(rest, ".pid"))
-                        reconcile_if_running(userdata);
+                        connect_if_running(userdata);
         }
         return 0;
 }
 
 int manager_libvirt_watch(struct manager *m)
 {
+        struct libvirt_watch *w = calloc(1, sizeof(*w));
         int r;
 
+        if (!w)
+                return -ENOMEM;
+        *w = (struct libvirt_watch) {
+                .manager = m,
+                .uri_override = secure_getenv("VFIOALIGN_LIBVIRT_URI"),
+                .backoff_usec = BACKOFF_MIN_USEC,
+        };
+        m->libvirt = w;
         /* Modified, not closed: the daemon keeps its pid file open, as a lock. */
-        r = sd_event_add_inotify(m->event, &m->libvirt_source, "/run", IN_MODIFY | IN_ONLYDIR,
-                                 on_run_changed, m);
+        r = add_watch(w, &w->daemons, "run", IN_MODIFY, on_run_changed);
         if (r < 0)
                 log_warning(r, "Failed to watch for libvirt's daemon: %m");
-        reconcile_if_running(m);
+        (void) watch_guests(w);
+        connect_if_running(w);
         return r;
 }
 
 void manager_libvirt_close(struct manager *m)
 {
-        m->libvirt_source = sd_event_source_disable_unref(m->libvirt_source);
-        /* A thread that is stuck in libvirt keeps its structure; it ends with the process. */
-        if (m->reconcile)
-                m->reconcile->done = sd_event_source_disable_unref(m->reconcile->done);
-        m->reconcile = NULL;
+        struct libvirt_watch *w = TAKE_PTR(m->libvirt);
+
+        if (!w)
+                return;
+        sd_event_source_disable_unref(w->daemons);
+        sd_event_source_disable_unref(w->guests);
+        sd_event_source_disable_unref(w->retry);
+        sd_event_source_disable_unref(w->news);
+        libvirt_thread_free(w->thread);
+        free(w);
 }

@@ -26,7 +26,7 @@ struct running_guest {
 };
 
 struct request; /* manager-guest.c: a PrepareGuest that has no answer yet */
-struct reconcile; /* manager-libvirt.c: a look at the guests that already run */
+struct libvirt_watch; /* manager-libvirt.c: what libvirt tells of guests */
 struct boot_attempt; /* manager-bind.c: a function with Bind=boot that is not tried again */
 struct guest_binding; /* manager-guest-bind.c: a guest whose devices we hand over */
 struct authorization; /* manager-polkit.c: a question that polkit has not answered yet */
@@ -53,8 +53,7 @@ struct manager {
         sd_event_source *audit_timer;
         struct udev_monitor *udev_monitor;
         sd_event_source *udev_source;
-        sd_event_source *libvirt_source;
-        struct reconcile *reconcile;
+        struct libvirt_watch *libvirt;
         char *status; /* as last told to systemd */
 
         bool stopping; /* nothing new is begun */
