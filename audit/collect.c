@@ -4,6 +4,7 @@
 
 #include "finding.h"
 #include "guest-cost.h"
+#include "guest-evidence.h"
 #include "util/format.h"
 #include "util/macro.h"
 #include "verdict.h"
@@ -320,6 +321,18 @@ static int collect_binds(struct findings *f, const struct host *h)
         return r;
 }
 
+static int collect_evidence(struct findings *f, const struct host *h, const struct emulator *e)
+{
+        format_t size, page, foretold;
+        uint64_t foretold_size;
+        const struct sighting *s = emulator_contradiction(h, e, &foretold_size);
+
+        return !s ? 0 :
+                findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path, "under a guest a BAR of %s got %s pages where %s were foretold",
+                             format_size(s->bar_size, size), format_size(s->page_size, page),
+                             format_size(foretold_size, foretold));
+}
+
 static int collect_emulators(struct findings *f, const struct host *h)
 {
         int r = 0;
@@ -327,6 +340,9 @@ static int collect_emulators(struct findings *f, const struct host *h)
         for (size_t i = 0; i < h->emulators.n_emulators && r >= 0; i++) {
                 const struct emulator *e = &h->emulators.emulators[i];
 
+                r = collect_evidence(f, h, e);
+                if (r < 0)
+                        return r;
                 if (e->contradicted) {
                         r = findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path, "it is \"%s\"",
                                          emulator_generation_to_string(e->generation));

@@ -423,10 +423,10 @@ static const struct finding_type types[_FINDING_MAX] = {
         [FINDING_EMULATOR_CONTRADICTED] = {
                 .severity = SEVERITY_WARNING,
                 .text = "An emulator does something else than its code shows",
-                .explanation = "Tried without a device (--deep), this emulator placed a BAR in another way "
-                               "than the analysis of its code had found. What was observed counts. A "
-                               "library that is preloaded, or a wrapper, can be the cause; or the analysis "
-                               "is wrong.",
+                .explanation = "Tried without a device (--deep), or seen under a guest that ran here, this emulator "
+                               "placed a BAR in another way than the analysis of its code had found. What "
+                               "was observed counts. A library that is preloaded, or a wrapper, can be the "
+                               "cause; or the analysis is wrong.",
                 .remedy = "Report it with the emulator's build id: vfioalignctl emulators --output EMULATOR,BUILD-ID",
                 .message_id = "36ca2e83de9647b4891c27781ac3dd37",
         },

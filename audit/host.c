@@ -65,6 +65,8 @@ static int read_host(struct host *h, const struct root *root,
                 r = claims_read(&h->claims, root);
         if (r >= 0)
                 r = host_read_binds(h);
+        if (r >= 0 && evidence_read(&h->evidence, root) == -ENOMEM)
+                r = -ENOMEM;
         if (r < 0)
                 host_done(h);
         return r;
@@ -97,4 +99,5 @@ void host_done(struct host *h)
         device_uses_done(&h->uses);
         claims_done(&h->claims);
         bind_records_done(&h->binds);
+        evidence_done(&h->evidence);
 }

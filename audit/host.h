@@ -4,6 +4,7 @@
 #include "bind-record.h"
 #include "claims.h"
 #include "device-use.h"
+#include "evidence.h"
 #include "facts-device.h"
 #include "facts-emulator.h"
 #include "facts-iommu.h"
@@ -27,6 +28,7 @@ struct host {
         struct claims claims;
         struct bind_records binds;    /* what is handed over, as vfioalign has it */
         struct fact binds_readable;
+        struct evidence evidence;     /* empty where it cannot be read */
 };
 
 /* Reads everything. What cannot be seen is unknown, so that the only error is -ENOMEM. */

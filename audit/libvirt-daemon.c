@@ -6,10 +6,9 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "process-start.h"
 #include "util/file.h"
 #include "util/macro.h"
-
-#define USER_HZ 100 /* in which /proc counts, proc_pid_stat(5); the same on every architecture that has VFIO */
 
 static const struct {
         const char *command, *pid_file, *unit;
@@ -55,33 +54,6 @@ static int find(const struct root *root, pid_t *ret)
         return -1;
 }
 
-static uint64_t boot_usec(const struct root *root)
-{
-        static const char *const words[] = {"btime ", NULL};
-        _cleanup_free_ char *text = NULL;
-        uint64_t seconds;
-
-        return grep_file_at(root->fd, "proc/stat", words, &text) >= 0 && sscanf(text, "btime %" SCNu64, &seconds) == 1 ?
-                seconds * USEC_PER_SEC : 0;
-}
-
-/* Field 22; the fields stand behind the command's name in parentheses. The time of the boot is cut to a second, so that
- * the result is never later than the truth. */
-static uint64_t start_usec(const struct root *root, pid_t pid)
-{
-        char path[sizeof("proc//stat") + 10];
-        _cleanup_free_ char *stat = NULL;
-        uint64_t ticks, boot = boot_usec(root);
-        const char *rest;
-
-        snprintf(path, sizeof(path), "proc/%d/stat", pid);
-        if (!boot || read_line_at(root->fd, path, &stat) < 0 || !(rest = strrchr(stat, ')')) ||
-            sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
-                   &ticks) != 1)
-                return 0;
-        return boot + ticks * (USEC_PER_SEC / USER_HZ);
-}
-
 static struct fact read_thp(const struct root *root, pid_t pid)
 {
         static const char *const words[] = {"THP_enabled:", NULL};
@@ -110,7 +82,7 @@ void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
         l->running = fact_is(true, SOURCE_PROC);
         l->pid = pid;
         l->unit = daemons[which].unit;
-        l->start_usec = start_usec(root, pid);
+        l->start_usec = process_start_usec(root, pid);
         l->thp = read_thp(root, pid);
 }
 

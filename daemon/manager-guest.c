@@ -282,15 +282,36 @@ static int read_pid(const struct root *root, const char *name, pid_t *ret)
         return 0;
 }
 
+/* before: what was known of the same process, or NULL */
+static bool was_mapped(const struct running_guest *before, json_object *mapping)
+{
+        json_object *address = json_object_object_get(mapping, "address");
+
+        for (size_t i = 0; before && i < json_object_array_length(before->mappings); i++)
+                if (json_object_equal(json_object_object_get(json_object_array_get_idx(before->mappings, i), "address"),
+                                      address))
+                        return true;
+        return false;
+}
+
+/* What it can have where it is, unless the process's page tables say that it has less. */
+static uint64_t seen_page_size(const struct kernel_facts *k, const struct mapping_process *p, const struct verdict *v,
+                               const struct mapping *mapping)
+{
+        bool small = p && p->huge.value == FACT_NO && p->small_min > p->mapped - mapping->size;
+
+        return v->limit == CONDITION_UNKNOWN ? 0 : small ? k->page_size : v->page_size;
+}
+
 /* What the guest's process really maps: the mapping that falls furthest short stands for the guest. */
-static int read_mappings(struct running_guest *g, const struct guest *guest)
+static int read_mappings(struct running_guest *g, const struct guest *guest, const struct running_guest *before)
 {
         struct manager *m = g->manager;
         struct mapping_facts facts = {};
         _cleanup_free_ bdf_t *hints = calloc(guest->n_hostdevs ?: 1, sizeof(bdf_t));
         const struct mapping_process *p;
         struct placer placer;
-        uint64_t most = 0, largest = 0;
+        uint64_t most = 0, largest = 0, seen;
         int r;
 
         g->mappings = json_object_new_array();
@@ -307,8 +328,12 @@ static int read_mappings(struct running_guest *g, const struct guest *guest)
                 const struct mapping *mapping = &facts.mappings[i];
                 struct verdict v = verdict_mapping(&m->host.kernel, p ? p->thp : fact_unknown(NULL), placer, mapping);
                 uint64_t by = verdict_shortfall(&m->host.kernel, &v, mapping->size);
+                json_object *o = report_mapping(&m->host.kernel, &facts, placer, mapping);
 
-                json_object_array_add(g->mappings, report_mapping(&m->host.kernel, &facts, placer, mapping));
+                seen = seen_page_size(&m->host.kernel, p, &v, mapping);
+                if (seen > 0 && !was_mapped(before, o))
+                        manager_evidence_note(m, guest, mapping, seen);
+                json_object_array_add(g->mappings, o);
                 if (by < most || (by == most && mapping->size <= largest))
                         continue;
                 most = by;
@@ -371,7 +396,7 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
                 r = watch_exit(g);
         if (r >= 0) {
                 host_refresh(&m->host);
-                r = read_mappings(g, guest);
+                r = read_mappings(g, guest, known >= 0 && m->guests[known]->pid == g->pid ? m->guests[known] : NULL);
         }
         if (r < 0) {
                 log_warning(r, "Failed to see what guest '%s' got: %m", g->name);

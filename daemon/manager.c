@@ -127,6 +127,7 @@ struct manager *manager_free(struct manager *m)
         manager_authorizations_close(m);
         module_load_cancel(m->module_load);
         manager_libvirt_close(m);
+        manager_evidence_close(m);
         manager_udev_close(m);
         sd_event_source_disable_unref(m->audit_timer);
         for (size_t i = 0; i < m->n_guests; i++)

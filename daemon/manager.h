@@ -28,6 +28,7 @@ struct running_guest {
 struct request; /* manager-guest.c: a PrepareGuest that has no answer yet */
 struct libvirt_watch; /* manager-libvirt.c: what libvirt tells of guests */
 struct boot_attempt; /* manager-bind.c: a function with Bind=boot that is not tried again */
+struct evidence_store; /* manager-evidence.c: what guests got, on its way to the disk */
 struct guest_binding; /* manager-guest-bind.c: a guest whose devices we hand over */
 struct authorization; /* manager-polkit.c: a question that polkit has not answered yet */
 
@@ -54,6 +55,7 @@ struct manager {
         struct udev_monitor *udev_monitor;
         sd_event_source *udev_source;
         struct libvirt_watch *libvirt;
+        struct evidence_store *evidence; /* NULL before the first guest */
         char *status; /* as last told to systemd */
 
         bool stopping; /* nothing new is begun */
@@ -152,6 +154,13 @@ bool manager_guest_is_starting(const struct manager *m, const char *name);
 /* Gives back what was handed over for it, as soon as what is under way is through. */
 void manager_guest_give_back(struct manager *m, const char *name);
 void manager_guest_bindings_close(struct manager *m);
+
+/* manager-evidence.c */
+
+/* A guest's process has that mapping, with pages of that size (bytes), and it is told for the first time. */
+void manager_evidence_note(struct manager *m, const struct guest *guest, const struct mapping *mapping,
+                           uint64_t page_size);
+void manager_evidence_close(struct manager *m);
 
 /* manager-guest.c */
 bool manager_guest_runs(const struct manager *m, const char *name);

@@ -217,6 +217,19 @@ void report_explain_area(json_object *head, json_object *placements, FILE *out)
         say_placements(head, placements, out);
 }
 
+static void say_evidence(json_object *evidence, FILE *out)
+{
+        for (size_t i = 0; i < json_length(evidence); i++) {
+                json_object *seen = json_object_array_get_idx(evidence, i);
+                cell_t size, page, count;
+
+                say(out, 0, "Seen here %s time%s: %s pages for a BAR of %s, last at %s.",
+                    cell_count(json_get_number(seen, "count"), count), json_get_number(seen, "count") == 1 ? "" : "s",
+                    cell_size(json_get_number(seen, "page_size"), page), cell_size(json_get_number(seen, "bar_size"), size),
+                    json_get_text(seen, "last"));
+        }
+}
+
 void report_explain_guest(json_object *head, json_object *guest, FILE *out)
 {
         json_object *devices = json_get(guest, "devices"), *foretold = json_get(guest, "foretold");
@@ -245,5 +258,6 @@ void report_explain_guest(json_object *head, json_object *guest, FILE *out)
                     json_get_flag(foretold, "luck") ? " It can land better by chance, and badly at the next start." : "");
                 say_after(json_get(guest, "after"), out);
         }
+        say_evidence(json_get(guest, "evidence"), out);
         say_findings_on(head, json_get_text(guest, "name"), out);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit/guest-cost.h"
+#include "audit/guest-evidence.h"
 #include "report-parts.h"
 
 static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
@@ -84,6 +85,26 @@ static json_object *new_mappings(const struct host *h, pid_t pid)
         return array;
 }
 
+/* NULL where there is none. */
+static json_object *new_evidence(const struct host *h, const struct guest *g)
+{
+        const struct sighting *seen[EVIDENCE_MAX];
+        size_t n = guest_evidence(h, g, seen);
+        json_object *array = n > 0 ? json_object_new_array() : NULL;
+
+        for (size_t i = 0; i < n; i++) {
+                json_object *o = json_object_new_object();
+                format_t time;
+
+                add_count(o, "bar_size", seen[i]->bar_size);
+                add_count(o, "page_size", seen[i]->page_size);
+                add_count(o, "count", seen[i]->count);
+                add_string(o, "last", format_time(seen[i]->time_usec, time));
+                json_object_array_add(array, o);
+        }
+        return array;
+}
+
 static json_object *new_guest(const struct host *h, const struct libvirt_guest *guest)
 {
         const struct guest *g = &guest->xml;
@@ -91,7 +112,7 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         struct guest_cost foretold = guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g), 0);
         struct guest_cost got = guest->pid > 0 ? process_cost(h, guest->pid) : (struct guest_cost) {};
         const struct guest_cost *shown = got.n_bars > 0 ? &got : &foretold;
-        json_object *o = json_object_new_object(), *devices = json_object_new_array();
+        json_object *o = json_object_new_object(), *devices = json_object_new_array(), *evidence = new_evidence(h, g);
 
         add_string(o, "name", g->name);
         add_string(o, "uuid", g->uuid);
@@ -115,6 +136,8 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         json_object_object_add(o, "mappings", guest->pid > 0 ? new_mappings(h, guest->pid) : json_object_new_array());
         json_object_object_add(o, "foretold", new_cost(&foretold));
         json_object_object_add(o, "after", new_after(h, g, &foretold));
+        if (evidence)
+                json_object_object_add(o, "evidence", evidence);
         return o;
 }
 

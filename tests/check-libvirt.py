@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """vfioalignd and libvirt, on a bus of its own and on a made-up host (VFIOALIGN_ROOT): when it connects, that a libvirt
-which hangs harms nobody, and that guests which run are looked at. VFIOALIGN_LIBVIRT_URI stands for the latter: libvirt's
-test driver."""
+which hangs harms nobody, that guests which run are looked at, and what is kept of what they got. VFIOALIGN_LIBVIRT_URI
+stands for the latter two: libvirt's test driver."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,15 +21,18 @@ import dbus
 
 from private_bus import Bus, Daemon, domain, memfd, wait_for
 
-DAEMON = sys.argv[1]
-del sys.argv[1:2]
+DAEMON, CTL = sys.argv[1:3]
+del sys.argv[1:3]
 
 INTERFACE = "org.vfioalign1.Manager"
 PATIENCE = 20
 SHORT = 0.5
 
-NODE = """<node><domain type='test'><name>seen</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><devices>
-<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='1' slot='0' function='0'/></source></hostdev>
+RECORDED = Path(__file__).parent / "hosts/lab-7.3.tar.gz"  # its guest has the 2 GiB BAR of 00:05.0, on 1 GiB pages
+EVIDENCE = "var/lib/vfioalign/evidence.json"
+
+NODE = """<node><domain type='test'><name>recorded</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><devices>
+<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='0' slot='5' function='0'/></source></hostdev>
 </devices></domain></node>"""
 
 
@@ -68,9 +72,10 @@ class Libvirt(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="vfioalign-host-")
         self.addCleanup(folder.cleanup)
-        self.root = Path(folder.name) / "root"
+        self.home = Path(folder.name)
+        self.root = self.home / "root"
         self.write("proc/cmdline", "quiet\n")
-        self.write("run/libvirt/qemu/old.xml", "")
+        (self.root / "run/libvirt/qemu").mkdir(parents=True)
         self.bus = Bus()
         self.addCleanup(self.bus.close)
 
@@ -157,22 +162,96 @@ class Libvirt(unittest.TestCase):
         wait_for(lambda: len(server.taken) > 2, "the connection for the guest", 3)
         self.assert_ends()
 
-    def test_guest_seen(self):
-        """A guest that runs already is looked at, and forgotten when its process ends."""
+    def start_guest(self, started=9_999_999):
+        """A process that is the guest of a recorded host by now. started: in ticks since the boot"""
         process = subprocess.Popen(["sleep", "1000"])
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        self.write("run/libvirt/qemu/seen.pid", f"{process.pid}\n")
-        self.write(f"proc/{process.pid}/maps",
-                   "7f0000000000-7f0080000000 rw-s 20000000000 00:0e 1065 anon_inode:[vfio-device]\n")
-        self.write("node.xml", NODE)
+        if not (self.root / "sys").exists():
+            subprocess.run(["tar", "-xzf", RECORDED, "-C", self.root], check=True)
+            shutil.move(self.root / "proc/317", self.home / "317")
+            self.write("proc/stat", "btime 1700000000\n")
+            self.write("node.xml", NODE)
+            (self.root / EVIDENCE).parent.mkdir(parents=True)
+        shutil.copytree(self.home / "317", self.root / f"proc/{process.pid}", symlinks=True)
+        self.write(f"proc/{process.pid}/stat", f"{process.pid} (qemu) S" + " 0" * 18 + f" {started} 0\n")
+        self.write("run/libvirt/qemu/recorded.pid", f"{process.pid}\n")
+        return process
+
+    def start_seeing(self):
         self.start(VFIOALIGN_LIBVIRT_URI=f"test://{self.root}/node.xml")
         wait_for(lambda: self.report()["guests"], "the guest")
+
+    def tell_started(self):
+        fd = memfd(domain("recorded", ["0000:00:05.0"]))
+        self.manager.GuestStarted("recorded", dbus.types.UnixFd(fd), signature="sh", timeout=PATIENCE)
+        os.close(fd)
+
+    def sightings(self):
+        path = self.root / EVIDENCE
+        return [(s["bar_size"], s["page_size"], s["count"], s["module"], s["preload"])
+                for s in (json.loads(path.read_text())["sightings"] if path.exists() else [])]
+
+    def test_guest_seen(self):
+        """A guest that runs already is looked at, and forgotten when its process ends."""
+        process = self.start_guest()
+        self.start_seeing()
         (guest,) = self.report()["guests"]
-        self.assertEqual((guest["name"], guest["pid"]), ("seen", process.pid))
-        self.assertEqual([m["size"] for m in guest["mappings"]], [2 << 30])
+        self.assertEqual((guest["name"], guest["pid"]), ("recorded", process.pid))
+        self.assertIn(2 << 30, [m["size"] for m in guest["mappings"]])
         process.kill()
         wait_for(lambda: not self.report()["guests"], "the guest's end")
+        self.assert_ends()
+
+    def test_evidence(self):
+        """What a start got is counted once, and is told the next time."""
+        process = self.start_guest()
+        self.start_seeing()
+        wait_for(lambda: self.sightings() == [(2 << 30, 1 << 30, 1, True, False)], f"what was seen: {self.sightings()}")
+        self.assertEqual((self.root / EVIDENCE).stat().st_mode & 0o777, 0o644)
+        self.assertNotIn("recorded", (self.root / EVIDENCE).read_text())
+        self.tell_started()
+        self.tell_started()
+        self.assertEqual(len(self.report()["guests"]), 1)
+        self.assert_ends()
+        self.assertEqual([s[2] for s in self.sightings()], [1])
+
+        # another daemon, the same guest
+        self.start_seeing()
+        self.write(f"proc/{self.daemon.process.pid}/stat", f"1 (vfioalignd) S" + " 0" * 18 + " 10000000 0\n")
+        self.tell_started()
+        # and a new start
+        process.kill()
+        wait_for(lambda: not self.report()["guests"], "the guest's end")
+        self.start_guest(10_000_001)
+        self.tell_started()
+        wait_for(lambda: [s[2] for s in self.sightings()] == [2], f"the second start: {self.sightings()}")
+        self.assert_ends()
+
+        text = subprocess.run([CTL, "explain", "recorded", "--root", self.root], stdout=subprocess.PIPE, text=True).stdout
+        self.assertRegex(" ".join(text.split()), r"Seen here 2 times: 1 GiB pages for a BAR of 2 GiB, last at 20\d\d-")
+        archive = self.home / "again.tar.gz"
+        subprocess.run([CTL, "dump", "--root", self.root, archive], check=True, stderr=subprocess.DEVNULL)
+        again = subprocess.run([CTL, "explain", "recorded", "--root", archive], stdout=subprocess.PIPE, text=True).stdout
+        self.assertEqual(again, text)
+
+    def test_evidence_damaged(self):
+        """A damaged file is reported once and replaced."""
+        self.start_guest()
+        self.write(EVIDENCE, '{"sightings":[{')
+        self.start_seeing()
+        wait_for(lambda: "}" in (self.root / EVIDENCE).read_text(), "what was seen")
+        self.assertEqual([s[2] for s in self.sightings()], [1])
+        self.assertEqual(self.daemon.log.count("is damaged"), 1)
+        self.assert_ends()
+
+    def test_evidence_no_room(self):
+        """Where nothing can be written there is a warning, and nothing else."""
+        self.start_guest()
+        (self.root / EVIDENCE).parent.rmdir()
+        self.start_seeing()
+        wait_for(lambda: "what guests got is not kept" in self.daemon.log, "the warning")
+        self.assertTrue(self.prepare()[0])
         self.assert_ends()
 
 
