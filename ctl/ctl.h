@@ -23,4 +23,3 @@ int verb_fix(int argc, char *argv[]);
 int verb_guest(int argc, char *argv[]);
 int verb_dump(int argc, char *argv[]);
 int verb_status(int argc, char *argv[]);
-int verb_hook(int argc, char *argv[]);

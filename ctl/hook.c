@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A program of its own: it runs several times in each guest's start, and loads libsystemd and nothing else. */
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -73,13 +75,13 @@ static void arm(uint64_t usec)
 
 /* CLOCK_BOOTTIME when this process began: loading a program can take long on a busy host, and counts. It is field
  * 22 of /proc/self/stat; the fields stand behind the command's name in parentheses. */
-static uint64_t process_start(const struct root *root)
+static uint64_t process_start(void)
 {
         _cleanup_free_ char *stat = NULL;
         unsigned long long ticks;
         const char *rest;
 
-        if (read_line_at(root->fd, "proc/self/stat", &stat) < 0 || !(rest = strrchr(stat, ')')) ||
+        if (read_line_at(AT_FDCWD, "/proc/self/stat", &stat) < 0 || !(rest = strrchr(stat, ')')) ||
             sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
                    &ticks) != 1)
                 return clock_usec(CLOCK_BOOTTIME);
@@ -96,27 +98,47 @@ static int no_answer(const char *why)
         return CTL_OK;
 }
 
+/* Whether the network hands out functions of a device. False where there is none of that name; true where that cannot be
+ * told: the daemon, which reads the XML for good, shall say. */
+static bool is_pool(const struct root *root, const char *name, size_t length)
+{
+        static const char *const directories[] = {"etc/libvirt/qemu/networks", "run/libvirt/network"};
+        char path[PATH_MAX];
+
+        if (length > NAME_MAX || memchr(name, '&', length)) /* an escaped character */
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                _cleanup_free_ char *xml = NULL;
+                int r;
+
+                snprintf(path, sizeof(path), "%s/%.*s.xml", directories[i], (int) length, name);
+                r = read_file_at(root->fd, path, GUEST_XML_MAX, &xml, NULL);
+                if (r >= 0 ? strstr(xml, "hostdev") != NULL : r != -ENOENT)
+                        return true;
+        }
+        return false;
+}
+
 /* An interface of a network can be a function of a pool, which is in the network's XML and not in the guest's. */
 static bool has_pool(const struct root *root)
 {
-        struct guest g;
-        bool found;
+        for (const char *p = hook.xml; (p = strstr(p, " network='"));) {
+                size_t length;
 
-        if (guest_parse(&g, hook.xml, hook.xml_size) < 0)
-                return true; /* the daemon shall say so */
-        (void) guest_read_networks(&g, root);
-        found = g.n_hostdevs > 0;
-        guest_done(&g);
-        return found;
+                p += strlen(" network='");
+                length = strcspn(p, "'");
+                if (is_pool(root, p, length))
+                        return true;
+        }
+        return false;
 }
 
 /* Most guests have no device that goes through VFIO; theirs is no business of ours, whatever the daemon's state.
  * libvirt, which writes the XML, quotes attributes with apostrophes. */
 static bool mentions_vfio(const struct root *root)
 {
-        if (strstr(hook.xml, "hostdev") || strstr(hook.xml, "vfio") || strstr(hook.xml, "type='nvme'"))
-                return true;
-        return strstr(hook.xml, "type='network'") && has_pool(root);
+        return strstr(hook.xml, "hostdev") || strstr(hook.xml, "vfio") || strstr(hook.xml, "type='nvme'") ||
+               has_pool(root);
 }
 
 /* The XML as a sealed memfd: the daemon can read it without waiting for us and without trusting us. */
@@ -204,29 +226,25 @@ static void ignore_problem(const char *file, unsigned line, bool fatal, const ch
         (void) file, (void) line, (void) fatal, (void) what, (void) userdata;
 }
 
-int verb_hook(int argc, char *argv[])
+static int run(char *argv[])
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(root_close) struct root root = {.fd = -EBADF};
         uint64_t deadline, now;
         int r;
 
-        if (argc != 5) {
-                fprintf(stderr, "vfioalignctl: hook is called by libvirt as: hook GUEST OPERATION SUB-OPERATION EXTRA\n");
-                return CTL_USAGE;
-        }
-        hook.guest = argv[1];
-        hook.phase = parse_phase(argv[2], argv[3]);
+        hook.guest = argv[0];
+        hook.phase = parse_phase(argv[1], argv[2]);
         hook.config = config_default();
         /* Above all, since what follows can already block. */
         arm(hook.config.hook_deadline_usec);
-        if (hook.phase == PHASE_OTHER || root_open(&root, NULL) < 0)
+        if (hook.phase == PHASE_OTHER || root_open(&root, secure_getenv("VFIOALIGN_ROOT")) < 0)
                 return CTL_OK;
         if (switched_off(&root))
                 return CTL_OK;
         (void) config_read(&hook.config, &root, ignore_problem, NULL);
         /* The deadline holds for the guest's start as a whole: a tenth is for the shell before us and for leaving. */
-        deadline = process_start(&root) + hook.config.hook_deadline_usec / 10 * 9;
+        deadline = process_start() + hook.config.hook_deadline_usec / 10 * 9;
         now = clock_usec(CLOCK_BOOTTIME);
         arm(deadline > now ? deadline - now : 1);
         log_open_journal(true);
@@ -241,4 +259,14 @@ int verb_hook(int argc, char *argv[])
         if (r < 0)
                 return no_answer("the system bus cannot be reached");
         return hook.phase == PHASE_PREPARE ? prepare(bus, deadline - hook.config.hook_deadline_usec / 10) : tell(bus);
+}
+
+/* vfioalignctl hook GUEST OPERATION SUB-OPERATION EXTRA */
+int main(int argc, char *argv[])
+{
+        if (argc != 6) {
+                fprintf(stderr, "vfioalignctl: hook is called by libvirt as: hook GUEST OPERATION SUB-OPERATION EXTRA\n");
+                return CTL_USAGE;
+        }
+        return run(argv + 2);
 }

@@ -22,7 +22,6 @@ static const struct {
         {"guest", verb_guest},
         {"dump", verb_dump},
         {"status", verb_status},
-        {"hook", verb_hook},
 };
 
 int main(int argc, char *argv[])

@@ -10,6 +10,7 @@
 #include "util/macro.h"
 
 #define ALL_VERBS "vfioalign-ctl"
+#define HOOK "vfioalign-hook"
 
 static const struct {
         const char *name;
@@ -52,20 +53,20 @@ static void print_help(FILE *out)
         fputs("\n  -h --help     show this\n     --version  show the version\n\nSee vfioalignctl(1).\n", out);
 }
 
-/* The program with all verbs: where it is installed, or beside us, where we were built. */
-static void find_program(char path[static PATH_MAX])
+/* A program of ours: where it is installed, or beside us, where we were built. */
+static void find_program(const char *name, char path[static PATH_MAX])
 {
-        ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof("/" ALL_VERBS));
+        ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
         char *slash;
 
         path[n < 0 ? 0 : n] = '\0';
         slash = strrchr(path, '/');
-        if (slash) {
-                strcpy(slash + 1, ALL_VERBS);
+        if (slash && (size_t) (slash + 1 - path) + strlen(name) < PATH_MAX) {
+                strcpy(slash + 1, name);
                 if (access(path, X_OK) == 0)
                         return;
         }
-        snprintf(path, PATH_MAX, "%s/%s", LIBEXECDIR, ALL_VERBS);
+        snprintf(path, PATH_MAX, "%s/%s", LIBEXECDIR, name);
 }
 
 /* Root's bind and unbind are done here, in a program of few libraries: on the way of many scripts, it starts in no time. */
@@ -76,7 +77,7 @@ static int run(int argc, char *argv[])
         /* Who names a worker of their own runs it themselves. */
         if ((streq(argv[1], "bind") || streq(argv[1], "unbind")) && (geteuid() == 0 || secure_getenv("VFIOALIGN_WORKER")))
                 return verb_bind_by(argc - 1, argv + 1, bind_by_worker);
-        find_program(path);
+        find_program(streq(argv[1], "hook") ? HOOK : ALL_VERBS, path);
         execv(path, argv);
         log_error(-errno, "Failed to run %s: %m", path);
         return CTL_FAILED;
