@@ -5,7 +5,38 @@
 
 #include "util/file.h"
 
+#define ATTRIBUTES_MAX 1000 /* of one element; libvirt's have a dozen */
+
 DEFINE_TRIVIAL_CLEANUP(xmlParserCtxtPtr, xmlFreeParserCtxt)
+
+/* libxml2 before 2.12 compares each attribute of an element with all others, which takes minutes for what 4 MiB can
+ * hold. A "<" begins a tag, also where something that is no XML has left a quote open. */
+static bool has_endless_tag(const char *text, size_t size)
+{
+        size_t attributes = 0;
+        bool in_tag = false;
+        char quote = '\0';
+
+        for (const char *p = text; p < text + size; p++) {
+                if (*p == '<') {
+                        in_tag = true;
+                        quote = '\0';
+                        attributes = 0;
+                } else if (!in_tag) {
+                        continue;
+                } else if (quote) {
+                        if (*p == quote)
+                                quote = '\0';
+                } else if (*p == '>') {
+                        in_tag = false;
+                } else if (*p == '\'' || *p == '"') {
+                        quote = *p;
+                        if (++attributes > ATTRIBUTES_MAX)
+                                return true;
+                }
+        }
+        return false;
+}
 
 int xml_parse(const char *text, size_t size, size_t max, xmlDocPtr *ret)
 {
@@ -14,10 +45,12 @@ int xml_parse(const char *text, size_t size, size_t max, xmlDocPtr *ret)
 
         if (size > max)
                 return -EFBIG;
+        if (has_endless_tag(text, size))
+                return -EBADMSG;
         parser = xmlNewParserCtxt();
         if (!parser)
                 return -ENOMEM;
-        doc = xmlCtxtReadMemory(parser, text, (int) size, "libvirt.xml", NULL,
+        doc = xmlCtxtReadMemory(parser, text, (int) size, "libvirt.xml", "UTF-8",
                                 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
         /* libvirt writes no DOCTYPE, and nothing but a DOCTYPE can define entities. */
         if (!doc || doc->intSubset || !xmlDocGetRootElement(doc))

@@ -3,6 +3,8 @@
 """vfioalignctl hook against a bus of its own: what libvirt gets, and how long it waits, whatever state the daemon
 is in. Bounds on time are generous: the machine may be busy."""
 
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -179,6 +181,15 @@ class Hook(unittest.TestCase):
         subprocess.run(["busctl", "--address=" + bus.address, "call", "org.vfioalign1", "/org/vfioalign1",
                         "org.vfioalign1.Manager", "GetReport"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.assertTrue(bus.activated())
+
+    def test_libraries(self):
+        """What it loads, each guest's start waits for."""
+        if not shutil.which("readelf"):
+            self.skipTest("no readelf")
+        program = Path(CTL).parent / "vfioalign-hook"
+        run = subprocess.run(["readelf", "-d", program], stdout=subprocess.PIPE, text=True, check=True)
+        needed = set(re.findall(r"NEEDED.*\[([^].]*)", run.stdout))
+        self.assertLessEqual(needed, {"libc", "libsystemd", "libinih"})
 
     def test_usage(self):
         for args in [], ["guest"], ["guest", "prepare", "begin"], ["guest", "prepare", "begin", "-", "more"]:

@@ -16,6 +16,7 @@ CONFIG = """<busconfig>
   <auth>EXTERNAL</auth>
   <servicedir>{dir}/services</servicedir>
   <limit name="service_start_timeout">500</limit>
+  {more}
   <policy context="default">
     <allow user="*"/>
     <deny own="*"/>
@@ -48,13 +49,13 @@ def wait_for(condition, what, seconds=20):
 
 
 class Bus:
-    def __init__(self, activates=None):
-        """activates: a name that the bus can start; activated() tells whether it did."""
+    def __init__(self, activates=None, more=""):
+        """activates: a name that the bus can start; activated() tells whether it did. more: of its configuration."""
         self.dir = tempfile.TemporaryDirectory(prefix="vfioalign-bus-")
         self.path = self.dir.name + "/bus"
         config = self.dir.name + "/bus.conf"
         with open(config, "w") as file:
-            file.write(CONFIG.format(dir=self.dir.name))
+            file.write(CONFIG.format(dir=self.dir.name, more=more))
         with open(POLICY) as shipped, open(self.dir.name + "/policy.conf", "w") as file:
             # whoever runs the tests stands for root
             file.write(shipped.read().replace('user="root"', f'user="{os.getuid()}"'))
