@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "claims.h"
 
+#include "modprobe-conf.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -188,11 +189,11 @@ static int read_cmdline(struct claims *c, const struct root *root)
 }
 
 /* "options vfio-pci ids=... disable_vga=1"; of several ids= the last one counts, here all are told. */
-static int read_options(struct claims *c, const char *line, const char *file, unsigned number)
+static int read_options(const char *line, const char *file, unsigned number, void *userdata)
 {
-        const char *s = line + strspn(line, " \t");
+        struct claims *c = userdata;
+        const char *s = startswith(line, "options");
 
-        s = startswith(s, "options");
         if (!s || !strchr(" \t", *s))
                 return 0;
         s = skip_module(s + strspn(s, " \t"));
@@ -208,64 +209,12 @@ static int read_options(struct claims *c, const char *line, const char *file, un
         return 0;
 }
 
-static int read_conf(struct claims *c, const struct root *root, const char *path)
-{
-        _cleanup_free_ char *text = NULL;
-        unsigned number = 1, first;
-        char *next;
-        int r = read_file_at(root->fd, path, CONFIG_MAX_SIZE, &text, NULL);
-
-        note_error(c, r);
-        for (char *line = text; r >= 0 && line; line = next) {
-                char *end = line;
-
-                /* A backslash at its end joins a line to the next one. */
-                for (first = number; (end = strchr(end, '\n')); number++) {
-                        if (end == line || end[-1] != '\\')
-                                break;
-                        end[-1] = *end = ' ';
-                }
-                next = end ? end + 1 : NULL;
-                number++;
-                if (end)
-                        *end = '\0';
-                if (read_options(c, line, path, first) < 0)
-                        return -ENOMEM;
-        }
-        return 0;
-}
-
-/* modprobe.d(5): *.conf of each directory, where a name in one hides the same name in those behind. */
 static int read_modprobe(struct claims *c, const struct root *root)
 {
-        static const char *const dirs[] = {"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d",
-                                           "usr/lib/modprobe.d", "lib/modprobe.d"};
+        int unread, r = modprobe_conf_read(root, read_options, c, &unread);
 
-        for (size_t i = 0; i < ELEMENTSOF(dirs); i++) {
-                _cleanup_(names_done) struct names names = {};
-
-                note_error(c, list_dir_at(root->fd, dirs[i], &names));
-                for (size_t k = 0; k < names.n; k++) {
-                        const char *dot = strrchr(names.names[k], '.');
-                        _cleanup_free_ char *path = NULL;
-                        bool hidden = false;
-
-                        if (!dot || !streq(dot, ".conf"))
-                                continue;
-                        for (size_t j = 0; j < i && !hidden; j++) {
-                                _cleanup_free_ char *other = NULL;
-
-                                if (asprintf(&other, "%s/%s", dirs[j], names.names[k]) < 0)
-                                        return -ENOMEM;
-                                hidden = exists_at(root->fd, other);
-                        }
-                        if (asprintf(&path, "%s/%s", dirs[i], names.names[k]) < 0)
-                                return -ENOMEM;
-                        if (!hidden && read_conf(c, root, path) < 0)
-                                return -ENOMEM;
-                }
-        }
-        return 0;
+        note_error(c, unread);
+        return r;
 }
 
 int claims_read(struct claims *c, const struct root *root)

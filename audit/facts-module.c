@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "modprobe-conf.h"
 #include "module-index.h"
 #include "module-key.h"
 #include "util/file.h"
@@ -36,6 +37,61 @@ static uint64_t read_panic_on_taint(const struct root *root)
                         mask = strtoull(value, NULL, 16);
         }
         return mask;
+}
+
+/* Among names by commas: those of the kernel's parameter, or of a word of kmod's, to whom "-" and "_" are one. */
+static bool names_module(const char *list)
+{
+        for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',') {
+                size_t n = strcspn(s, ", \t"), i;
+
+                for (i = 0; i < n && (s[i] == VFIO_ALIGN_MODULE[i] || (s[i] == '-' && VFIO_ALIGN_MODULE[i] == '_')); i++)
+                        ;
+                if (i == n && n == strlen(VFIO_ALIGN_MODULE))
+                        return true;
+        }
+        return false;
+}
+
+static const char *blacklisted_by_cmdline(const struct root *root)
+{
+        _cleanup_free_ char *cmdline = NULL;
+        const char *why = NULL;
+        char *save = NULL;
+
+        if (read_line_at(root->fd, "proc/cmdline", &cmdline) < 0)
+                return NULL;
+        for (char *word = strtok_r(cmdline, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+                const char *kernel = startswith(word, "module_blacklist="), *kmod = startswith(word, "modprobe.blacklist=");
+
+                if (kernel && names_module(kernel))
+                        why = "module_blacklist= on the kernel command line names the module: the kernel refuses it";
+                else if (kmod && names_module(kmod) && !why)
+                        why = "modprobe.blacklist= on the kernel command line names the module";
+        }
+        return why;
+}
+
+/* modprobe@.service goes by both. */
+static int read_modprobe_line(const char *line, const char *file, unsigned number, void *userdata)
+{
+        const char *s = startswith(line, "blacklist") ?: startswith(line, "install"), **why = userdata;
+
+        (void) file, (void) number;
+        if (!s || !strchr(" \t", *s) || !names_module(s += strspn(s, " \t")))
+                return 0;
+        if (startswith(line, "blacklist")) {
+                *why = "modprobe.d(5) has a line \"blacklist " VFIO_ALIGN_MODULE "\"";
+                return 0;
+        }
+        s += strcspn(s, " \t");
+        s += strspn(s, " \t");
+        s = startswith(s, "/usr") ?: s;
+        s = startswith(s, "/bin/") ?: s;
+        s = startswith(s, "false") ?: startswith(s, "true");
+        if (s && (!*s || strchr(" \t", *s)))
+                *why = "modprobe.d(5) has a line \"install " VFIO_ALIGN_MODULE "\" with a command that loads nothing";
+        return 0;
 }
 
 static struct fact read_signature_enforced(const struct root *root)
@@ -142,6 +198,7 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
 {
         struct fact no = fact_is(false, SOURCE_SYSFS);
         uint64_t disabled, taint;
+        int unread;
 
         if (read_u64_at(root->fd, "proc/sys/kernel/modules_disabled", 10, &disabled) >= 0 && disabled) {
                 no.source = SOURCE_PROC;
@@ -156,6 +213,17 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
                 return no;
         }
 
+        no.why = blacklisted_by_cmdline(root);
+        if (no.why) {
+                no.source = SOURCE_CMDLINE;
+                return no;
+        }
+        (void) modprobe_conf_read(root, read_modprobe_line, &no.why, &unread);
+        if (no.why) {
+                no.source = SOURCE_FILE;
+                return no;
+        }
+
         if (m->signature_enforced.value == FACT_YES && m->is_signed.value == FACT_NO)
                 no.why = "this host loads signed modules only (lockdown or sig_enforce), and the module is not signed";
         else if (m->signature_enforced.value == FACT_YES && m->key_enrolled.value == FACT_NO)
@@ -164,12 +232,17 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
         return no.why ? no : fact_is(true, SOURCE_SYSFS);
 }
 
-static struct fact decide_alive(const struct module_facts *m, const struct kernel_facts *k)
+/* The module's own word for it, its parameter "slot", is asked where the kernel's memory is closed to this process. */
+static struct fact decide_alive(const struct module_facts *m, const struct root *root, const struct kernel_facts *k)
 {
+        _cleanup_free_ char *slot = NULL;
+
         if (m->loaded.value == FACT_NO)
                 return fact_is(false, m->loaded.source);
         if (k->hook.value == FACT_UNKNOWN)
-                return k->hook;
+                return m->loaded.value == FACT_YES && read_line_at(root->fd, PARAMETERS "slot", &slot) >= 0
+                               ? fact_is(streq(slot, "ours"), SOURCE_SYSFS)
+                               : k->hook;
         return fact_is(k->hook_module && streq(k->hook_module, VFIO_ALIGN_MODULE), SOURCE_KCORE);
 }
 
@@ -195,7 +268,7 @@ void module_facts_read(struct module_facts *m, const struct root *root, const st
         m->loadable = decide_loadable(m, root);
 
         m->loaded = read_loaded(root);
-        m->alive = decide_alive(m, k);
+        m->alive = decide_alive(m, root, k);
         if (m->loaded.value != FACT_YES) {
                 m->enabled = m->loaded;
                 return;

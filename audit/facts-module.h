@@ -27,7 +27,8 @@ struct module_facts {
         struct fact loadable;  /* no: `why` says what forbids it, and loading must not even be tried */
         struct fact loaded;
         struct fact enabled;   /* the module says that its hook is in place */
-        struct fact alive;     /* read back: the hook of kernel_facts is filled, and by this module */
+        struct fact alive;     /* read back: the hook of kernel_facts is filled, and by this module; where that is
+                                * unknown, the module's parameter "slot" says so */
         uint64_t hits;         /* mappings that went through the hook, and those it aligned; 0 when not loaded */
         uint64_t aligned;
 };

@@ -247,9 +247,10 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .severity = SEVERITY_WARNING,
                 .text = "This host forbids loading the module vfio_align",
                 .explanation = "Something forbids loading the module: kernel.modules_disabled, a lockdown "
-                               "or sig_enforce without a signature that this host accepts, or "
-                               "panic_on_taint= on the kernel command line, which would make the load end "
-                               "in a panic. It is not tried then.",
+                               "or sig_enforce without a signature that this host accepts, a blacklist (on "
+                               "the kernel command line or in modprobe.d(5)), or panic_on_taint= on the "
+                               "kernel command line, which would make the load end in a panic. It is not "
+                               "tried then.",
                 .remedy = "Lift what forbids it, or run guests with QEMU 9.2 or later",
                 .message_id = "49fd3e72191540b8b7f352ef5d7fe01b",
         },

@@ -268,10 +268,12 @@ static void on_module_load_done(int error, void *userdata)
 
         m->module_load = NULL;
         host_refresh(&m->host);
-        works = m->host.module.enabled.value == FACT_YES;
+        works = m->host.module.enabled.value == FACT_YES && m->host.module.alive.value != FACT_NO;
         m->module_load_failed = !works;
         if (works)
                 log_info("Loaded the module " VFIO_ALIGN_MODULE ": VFIO mappings are aligned from now on");
+        else if (m->host.module.loaded.value == FACT_YES)
+                log_warning(0, "The module " VFIO_ALIGN_MODULE " is loaded, and its hook is not in place: see vfioalignctl audit");
         else if (error < 0)
                 log_warning(error, "Failed to load the module " VFIO_ALIGN_MODULE ": %m");
         else

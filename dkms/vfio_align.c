@@ -181,7 +181,7 @@ module_param_cb(enabled, &enabled_ops, &enabled, 0644);
 __MODULE_PARM_TYPE(enabled, "bool");
 MODULE_PARM_DESC(enabled, "Align VFIO mappings; 0 leaves them to the kernel (default: 1)");
 
-static int counter_set(const char *val, const struct kernel_param *kp)
+static int read_only_set(const char *val, const struct kernel_param *kp)
 {
 	return -EPERM;
 }
@@ -192,7 +192,7 @@ static int counter_get(char *buf, const struct kernel_param *kp)
 }
 
 static const struct kernel_param_ops counter_ops = {
-	.set = counter_set,
+	.set = read_only_set,
 	.get = counter_get,
 };
 module_param_cb(hits, &counter_ops, &hits, 0444);
@@ -201,6 +201,31 @@ MODULE_PARM_DESC(hits, "Calls of mmap() on VFIO devices (read only)");
 module_param_cb(aligned, &counter_ops, &aligned, 0444);
 __MODULE_PARM_TYPE(aligned, "counter");
 MODULE_PARM_DESC(aligned, "Those that got an address which a huge page fits (read only)");
+
+/*
+ * What the slot really holds, read where the kernel reads it. Others see that only
+ * in /proc/kcore, for which a daemon would need CAP_SYS_RAWIO.
+ */
+static int slot_get(char *buf, const struct kernel_param *kp)
+{
+	const struct file_operations *fops = READ_ONCE(vfio_fops);
+	area_fn fn;
+
+	if (!fops)
+		return -ENODEV;	/* init is not there yet */
+
+	fn = READ_ONCE(fops->get_unmapped_area);
+	return sysfs_emit(buf, "%s\n", !fn ? "empty" :
+			  fn == vfio_align_get_unmapped_area ? "ours" : "foreign");
+}
+
+static const struct kernel_param_ops slot_ops = {
+	.set = read_only_set,
+	.get = slot_get,
+};
+module_param_cb(slot, &slot_ops, NULL, 0444);
+__MODULE_PARM_TYPE(slot, "string");
+MODULE_PARM_DESC(slot, "Who fills get_unmapped_area of vfio_device_fops: ours, empty, or foreign (read only)");
 
 /* Says why, in one line of the kernel log. */
 #define refuse(err, fmt, ...)						\
@@ -225,7 +250,7 @@ static int __init fops_find(void)
 	if (err != -EINVAL || !kp.addr)
 		return refuse(-ENXIO, "cannot find vfio_device_fops (%d)", err);
 
-	vfio_fops = (const struct file_operations *)kp.addr;
+	WRITE_ONCE(vfio_fops, (const struct file_operations *)kp.addr);
 	sprint_symbol(name, (unsigned long)vfio_fops->mmap);
 	if (!strstarts(name, "vfio_device_fops_mmap+0x0/"))
 		return refuse(-ENXIO, "vfio_device_fops is not as expected: mmap is %s", name);

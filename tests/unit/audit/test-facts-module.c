@@ -99,6 +99,40 @@ static void test_modules_disabled(void **state)
         assert_forbidden(f, "modules_disabled");
 }
 
+static void test_blacklist(void **state)
+{
+        static const struct {
+                const char *file, *text, *why; /* NULL: allowed */
+        } cases[] = {
+                {"proc/cmdline", "quiet module_blacklist=nouveau,vfio_align\n", "module_blacklist="},
+                {"proc/cmdline", "module_blacklist=vfio_align,nouveau quiet\n", "module_blacklist="},
+                {"proc/cmdline", "module_blacklist=vfio_aligned,nvfio_align,vfio quiet\n", NULL},
+                {"proc/cmdline", "module_blacklist= modprobe.blacklist=,\n", NULL},
+                {"proc/cmdline", "modprobe.blacklist=vfio-align\n", "modprobe.blacklist="},
+                {"proc/cmdline", "modprobe.blacklist=e1000e\n", NULL},
+                {"proc/cmdline", "xmodule_blacklist=vfio_align\n", NULL},
+                {"etc/modprobe.d/ours.conf", "# blacklist vfio_align\nblacklist nouveau\n", NULL},
+                {"etc/modprobe.d/ours.conf", "options vfio_align enabled=0\n", NULL},
+                {"etc/modprobe.d/ours.conf", "blacklisted vfio_align\n", NULL},
+                {"etc/modprobe.d/ours.conf", " blacklist \tvfio-align \n", "\"blacklist vfio_align\""},
+                {"usr/lib/modprobe.d/ours.conf", "blacklist \\\nvfio_align\n", "\"blacklist vfio_align\""},
+                {"etc/modprobe.d/ours.conf", "install vfio_align /bin/false\n", "\"install vfio_align\""},
+                {"etc/modprobe.d/ours.conf", "install vfio_align /usr/bin/true # no\n", "\"install vfio_align\""},
+                {"etc/modprobe.d/ours.conf", "install vfio_align /sbin/modprobe -i vfio_align && logger yes\n", NULL},
+                {"etc/modprobe.d/ours.conf", "install nouveau /bin/false\n", NULL},
+        };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                fixture_write(f, cases[i].file, cases[i].text);
+                if (cases[i].why)
+                        assert_forbidden(f, cases[i].why);
+                else
+                        assert_allowed(f);
+                fixture_remove(f, cases[i].file);
+        }
+}
+
 static void test_signature(void **state)
 {
         struct fixture *f = *state;
@@ -217,6 +251,37 @@ static void test_alive(void **state)
         }
 }
 
+/* Without a look into the kernel's memory it is the module that says it. */
+static void test_alive_by_slot(void **state)
+{
+        static const struct {
+                const char *slot;
+                enum fact_value alive;
+        } cases[] = {{"ours\n", FACT_YES}, {"empty\n", FACT_NO}, {"foreign\n", FACT_NO}};
+        struct kernel_facts k = {.hook = {.value = FACT_UNKNOWN, .why = "seen by root only"}};
+        struct fixture *f = *state;
+        struct module_facts m;
+
+        fixture_write(f, PARAMETERS "enabled", "Y\n");
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                fixture_write(f, PARAMETERS "slot", cases[i].slot);
+                module_facts_read(&m, &f->root, &k);
+                assert_int_equal(m.alive.value, cases[i].alive);
+                assert_int_equal(m.alive.source, SOURCE_SYSFS);
+        }
+
+        fixture_write(f, PARAMETERS "slot", "ours\n");
+        k.hook = fact_is(false, SOURCE_KCORE); /* what was seen counts for more */
+        module_facts_read(&m, &f->root, &k);
+        assert_int_equal(m.alive.value, FACT_NO);
+        assert_int_equal(m.alive.source, SOURCE_KCORE);
+
+        k.hook = fact_unknown("seen by root only");
+        fixture_remove(f, PARAMETERS "enabled"); /* on its way out */
+        module_facts_read(&m, &f->root, &k);
+        assert_int_equal(m.alive.value, FACT_UNKNOWN);
+}
+
 static void test_built_for(void **state)
 {
         struct fixture *f = *state;
@@ -265,10 +330,12 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_parameters, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_panic_on_taint, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_modules_disabled, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_blacklist, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_signature, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_key, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_secure_boot, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_alive, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_alive_by_slot, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_built_for, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_other_release, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_not_installed, fixture_setup, fixture_teardown),
