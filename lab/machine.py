@@ -81,14 +81,16 @@ def build_install():
 
 @building()
 def build_tools():
-    """Each lab/tools/NAME.c as a static program, so that it runs on every image; NAME-preload.c as NAME-preload.so. What
-    is preloaded needs a dynamic one: bar-map-dynamic."""
+    """Each lab/tools/NAME.c as a static program, so that it runs on every image; NAME-preload.c as NAME-preload.so,
+    NAME-32.c as a 32-bit program, without a C library. What is preloaded needs a dynamic one: bar-map-dynamic."""
     target = BUILD / "tools"
     target.mkdir(parents=True, exist_ok=True)
-    ways = [(source, source.stem, ["-static"]) for source in (LAB / "tools").glob("*.c")
-            if not source.stem.endswith("-preload")]
-    ways += [(source, source.stem + ".so", ["-shared", "-fPIC"]) for source in (LAB / "tools").glob("*-preload.c")]
-    ways += [(LAB / "tools/bar-map.c", "bar-map-dynamic", [])]
+    bare = ["-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-pic", "-no-pie"]
+    ways = [(LAB / "tools/bar-map.c", "bar-map-dynamic", [])]
+    for source in (LAB / "tools").glob("*.c"):
+        shared = source.stem.endswith("-preload")
+        how = ["-shared", "-fPIC"] if shared else bare if source.stem.endswith("-32") else ["-static"]
+        ways.append((source, source.stem + (".so" if shared else ""), how))
     for source, name, how in ways:
         program = target / name
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
