@@ -247,7 +247,7 @@ const struct domain_fix *domain_fix_find(const char *id)
 
 static struct guest_cost cost(const struct domain_subject *s, struct placer placer)
 {
-        return guest_cost(&s->host->devices, s->guest, &s->host->kernel, &s->host->module, placer);
+        return guest_cost(&s->host->devices, s->guest, &s->host->kernel, &s->host->module, placer, 0);
 }
 
 bool domain_falls_short(const struct domain_subject *s)

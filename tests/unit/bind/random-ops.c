@@ -229,8 +229,8 @@ static bool check_result(const struct fake_result *r, enum bind_operation operat
         }
 }
 
-/* What a killed one left: all on one side, the record says on which. */
-static bool settle_killed(enum bind_operation operation, int group)
+/* What a killed one left: all on one side, the record says on which. quarantined: so it was before. */
+static bool settle_killed(enum bind_operation operation, int group, bool quarantined)
 {
         struct fake_result r = {};
         const char *record;
@@ -250,6 +250,8 @@ static bool settle_killed(enum bind_operation operation, int group)
                 return false;
         if (streq(record, "bound"))
                 return want(all_with_vfio(group) || operation == BIND_UNBIND, "settled as bound");
+        if (quarantined && streq(record, "quarantined")) /* killed before it had begun */
+                return want(nothing_changed(group), "still quarantined, and something was written");
         if (!want(streq(record, "none"), "settled as %s", record) || !all_home(group, true))
                 return false;
         forget(group);
@@ -272,7 +274,7 @@ static bool do_order(enum bind_operation operation, bool dry_run)
         struct bind_order order = {.operation = operation, .owner = "operator", .dry_run = dry_run,
                                    .driver = operation == BIND_BIND ? driver : NULL};
         size_t i = pick(ELEMENTSOF(host));
-        bool faulty = !dry_run && pick(2), refusing = faulty && pick(3) == 0;
+        bool faulty = !dry_run && pick(2), refusing = faulty && pick(3) == 0, quarantined;
         enum fake_fault_kind kind = FAULT_NONE;
         int group = host[i].group;
         struct fake_result r;
@@ -292,6 +294,7 @@ static bool do_order(enum bind_operation operation, bool dry_run)
                             pick(2) ? 1 : UINT32_MAX);
         snprintf(what, sizeof(what), "%s%s of %s (fault %d at %u, %s refuses %u times)", bind_operation_to_string(operation),
                  dry_run ? ", dry," : "", host[i].bdf, kind, k->faults[0].at, k->refusing, k->refusals);
+        quarantined = streq(record_of(group), "quarantined");
         r = fake_run(k, host[i].bdf, &order);
         if (!want(!*k->violation, "%s", k->violation) ||
             !want(r.signal == 0 || kind == FAULT_KILL_BEFORE || kind == FAULT_KILL_AFTER, "it died of signal %d", r.signal))
@@ -301,7 +304,7 @@ static bool do_order(enum bind_operation operation, bool dry_run)
         if (!want(r.status == 0 || faulty, "exit code %d", r.status))
                 return false;
         if (r.signal || r.status) /* also one that had no memory left */
-                return settle_killed(operation, group);
+                return settle_killed(operation, group, quarantined);
         if (!check_result(&r, operation, group, faulty))
                 return false;
         record = record_of(group);
@@ -311,7 +314,7 @@ static bool do_order(enum bind_operation operation, bool dry_run)
         if (!want(faulty, "the record says %s", record))
                 return false;
         if (r.outcome == BIND_QUARANTINED || r.outcome == BIND_FAILED) /* not even the record of the way back could be written */
-                return settle_killed(operation, group);
+                return settle_killed(operation, group, quarantined);
         memcpy(was, k->functions, sizeof(was));
         fake_arm(k);
         (void) fake_settle(k);
