@@ -166,6 +166,7 @@ json_object *report_libvirt(const struct host *h)
         add_fact(o, "hook_seen", l->hook_seen);
         add_fact(o, "site_hook", l->site_hook);
         add_fact(o, "thp", l->thp);
+        add_fact(o, "preload", l->preload);
         add_fact(o, "guests_readable", l->readable);
         add_count(o, "guests", l->n_guests);
         add_count(o, "guests_with_vfio", assigned);
