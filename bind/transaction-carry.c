@@ -126,13 +126,18 @@ int transaction_carry_out(struct transaction *t, bool after)
         struct binding_writer w = {
                 .root = t->root, .stop = t->order->stop, .deadline_usec = t->order->deadline_usec};
         struct bind_record *record = &t->result->record;
+        const enum bind_state was = record->state; /* BIND_STATE_BINDING: it has just been planned, and is on no record yet */
+        _cleanup_free_ char *reason = record->reason ? strdup(record->reason) : NULL;
         const struct bind_member *failed = NULL;
         int r, error;
 
+        if (record->reason && !reason)
+                return -ENOMEM;
         r = journal_write(t->root, record, after ? BIND_STATE_BINDING : BIND_STATE_RETURNING, NULL);
         if (r < 0) {
                 /* It may be there all the same, where only its directory could not be synced: what is refused is not done later. */
-                (void) (after ? journal_remove(t->root, record) : journal_write(t->root, record, BIND_STATE_BOUND, NULL));
+                (void) (was == BIND_STATE_BINDING ? journal_remove(t->root, record)
+                                                  : journal_write(t->root, record, was, reason));
                 return transaction_refuse_journal(t, r);
         }
         /* On the way to VFIO it is all or none; back, what has left the host needs nothing. */

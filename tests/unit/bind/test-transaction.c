@@ -358,6 +358,13 @@ static void test_quarantine(void **state)
         assert_outcome(k, r, BIND_REFUSED);
         assert_true(fake_result_has(&r, FINDING_BIND_QUARANTINED, A, FAKE_HOST));
         assert_int_equal(k->writes, 0);
+
+        fake_arm(k);
+        fake_fault(k, FAULT_ERRNO_AFTER, 1, EIO); /* the record of the way back is there, and could not be synced */
+        assert_outcome(k, fake_unbind(k, A), BIND_REFUSED);
+        assert_string_equal(fake_record_state(k, A), "quarantined");
+        fake_arm(k);
+        assert_outcome(k, fake_settle(k), BIND_UNCHANGED);
         assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
         assert_string_equal(fake_state(k), before);
         assert_string_equal(fake_record_state(k, A), "none");
