@@ -27,7 +27,6 @@ struct libvirt_facts {
         struct fact hook_seen;
         struct fact running;        /* the daemon runs now */
         struct fact thp;            /* its guests may have huge pages: PR_SET_THP_DISABLE is inherited */
-        struct fact preload;        /* it gives its guests libvfioalign-preload.so: LD_PRELOAD is inherited */
         const char *unit;           /* the daemon's unit, "libvirtd.service", for `systemctl reload`; NULL where unknown */
         pid_t pid;                  /* of the daemon; 0: none */
         uint64_t start_usec;        /* CLOCK_REALTIME; 0: unknown */

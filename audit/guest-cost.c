@@ -18,8 +18,7 @@ struct placer guest_placer(const struct host *h, const struct guest *g)
 {
         struct placer placer = placer_emulator(guest_emulator(h, g));
 
-        /* The domain's own LD_PRELOAD takes the place of the one that libvirt's daemon hands down. */
-        placer.preload = g->preload ? strstr(g->preload, "/libvfioalign-preload.so") != NULL : h->libvirt.preload.value == FACT_YES;
+        placer.preload = g->preload && strstr(g->preload, "libvfioalign-preload.so");
         return placer;
 }
 

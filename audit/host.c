@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "device-name.h"
 #include "host.h"
-#include "libvirt-daemon.h"
 
 #include "util/clock.h"
 #include "util/file.h"
@@ -85,7 +84,6 @@ int host_read_lockless(struct host *h, const struct root *root)
 
 void host_refresh(struct host *h)
 {
-        libvirt_daemon_refresh(&h->libvirt, h->root);
         kernel_facts_refresh(&h->kernel, h->root);
         module_facts_read(&h->module, h->root, &h->kernel);
 }

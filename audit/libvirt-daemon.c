@@ -10,8 +10,6 @@
 #include "util/file.h"
 #include "util/macro.h"
 
-#define ENVIRON_MAX_SIZE (1U << 20)
-
 static const struct {
         const char *command, *pid_file, *unit;
 } daemons[] = {
@@ -69,45 +67,12 @@ static struct fact read_thp(const struct root *root, pid_t pid)
         return fact_is(enabled, SOURCE_PROC);
 }
 
-/* Of its environment only that is kept: the rest is nobody's business. */
-static struct fact read_preload(const struct root *root, pid_t pid)
-{
-        static const char variable[] = "LD_PRELOAD=", question[] = "libvirt-preload";
-        _cleanup_free_ char *recorded = root_answer(root, question), *text = NULL;
-        char path[sizeof("proc//environ") + 10];
-        _cleanup_close_ int fd = -EBADF;
-        bool found = false;
-        size_t size;
-
-        if (!root->live)
-                return recorded ? fact_is(streq(recorded, "yes"), SOURCE_PROC) :
-                                  fact_unknown("the environment of libvirt's daemon was not recorded");
-        snprintf(path, sizeof(path), "proc/%d/environ", pid);
-        fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || read_fd(fd, ENVIRON_MAX_SIZE, &text, &size) < 0)
-                return fact_unknown("the environment of libvirt's daemon is only root's to read");
-        for (const char *p = text; p < text + size; p += strlen(p) + 1)
-                found = found || (startswith(p, variable) && strstr(p, "/libvfioalign-preload.so"));
-        root_note(root, question, found ? "yes" : "no");
-        return fact_is(found, SOURCE_PROC);
-}
-
-void libvirt_daemon_refresh(struct libvirt_facts *l, const struct root *root)
-{
-        if (l->pid > 0 && identify(root, (uint64_t) l->pid) >= 0)
-                return;
-        l->pid = 0;
-        libvirt_daemon_read(l, root);
-}
-
 void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
 {
         pid_t pid = 0;
         int which = find(root, &pid);
 
         if (which < 0) {
-                /* Guests that it starts when it does are not told of here. */
-                l->preload = fact_unknown("libvirt's daemon does not run");
                 /* with hidepid= others' processes are not even listed */
                 l->running = exists_at(root->fd, "proc/1/comm") ? fact_is(false, SOURCE_PROC) :
                                                                   fact_unknown("the processes of others cannot be seen");
@@ -119,7 +84,6 @@ void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
         l->unit = daemons[which].unit;
         l->start_usec = process_start_usec(root, pid);
         l->thp = read_thp(root, pid);
-        l->preload = read_preload(root, pid);
 }
 
 struct state {

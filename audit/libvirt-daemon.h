@@ -8,7 +8,4 @@
 /* The parts of the facts that are about the daemon (running, thp, unit, pid, start_usec), and about its hooks
  * (hook_installed, site_hook, hook_seen), which need the former. */
 void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root);
-
-/* Reads again what a restart of the daemon changes; cheap where it is the same. */
-void libvirt_daemon_refresh(struct libvirt_facts *l, const struct root *root);
 void libvirt_hook_read(struct libvirt_facts *l, const struct root *root);
