@@ -191,6 +191,11 @@ int libvirt_facts_read(struct libvirt_facts *l, const struct root *root)
         return 0;
 }
 
+void libvirt_facts_refresh(struct libvirt_facts *l, const struct root *root)
+{
+        libvirt_daemon_read(l, root);
+}
+
 const struct libvirt_guest *libvirt_facts_find_pid(const struct libvirt_facts *l, pid_t pid)
 {
         for (size_t i = 0; i < l->n_guests; i++)

@@ -9,6 +9,11 @@
 #define LIBVIRT_HOOK "etc/libvirt/hooks/qemu.d/50-vfioalignd"
 #define LIBVIRT_SITE_HOOK "etc/libvirt/hooks/qemu"
 
+/* What gives the daemons LD_PRELOAD with our library. The name sorts behind that of `systemctl edit`, so that it can extend
+ * what the operator has set there. */
+#define LIBVIRT_PRELOAD_DROP_IN "zz-vfioalign-preload.conf"
+#define PRELOAD_NAME "libvfioalign-preload.so"
+
 struct libvirt_guest {
         struct guest xml; /* as it runs, else as it is defined */
         bool defined;
@@ -27,6 +32,7 @@ struct libvirt_facts {
         struct fact hook_seen;
         struct fact running;        /* the daemon runs now */
         struct fact thp;            /* its guests may have huge pages: PR_SET_THP_DISABLE is inherited */
+        struct fact preload;        /* its guests inherit LD_PRELOAD with our library from it */
         const char *unit;           /* the daemon's unit, "libvirtd.service", for `systemctl reload`; NULL where unknown */
         pid_t pid;                  /* of the daemon; 0: none */
         uint64_t start_usec;        /* CLOCK_REALTIME; 0: unknown */
@@ -36,6 +42,9 @@ struct libvirt_facts {
 
 /* Returns 0 or -ENOMEM. */
 int libvirt_facts_read(struct libvirt_facts *l, const struct root *root);
+
+/* Reads again, cheaply, what concerns the daemon itself. */
+void libvirt_facts_refresh(struct libvirt_facts *l, const struct root *root);
 void libvirt_facts_done(struct libvirt_facts *l);
 
 /* The guest of that process, or NULL. */

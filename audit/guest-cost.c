@@ -18,7 +18,10 @@ struct placer guest_placer(const struct host *h, const struct guest *g)
 {
         struct placer placer = placer_emulator(guest_emulator(h, g));
 
-        placer.preload = g->preload && strstr(g->preload, "libvfioalign-preload.so");
+        /* The domain's own variable takes the place of the daemon's. */
+        placer.preload = g->preload ? strstr(g->preload, PRELOAD_NAME) != NULL : h->libvirt.preload.value == FACT_YES;
+        if (placer.preload)
+                placer.advises = FACT_YES;
         return placer;
 }
 

@@ -86,6 +86,7 @@ void host_refresh(struct host *h)
 {
         kernel_facts_refresh(&h->kernel, h->root);
         module_facts_read(&h->module, h->root, &h->kernel);
+        libvirt_facts_refresh(&h->libvirt, h->root);
 }
 
 void host_done(struct host *h)

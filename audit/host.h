@@ -46,6 +46,6 @@ void host_devices_done(struct host *h);
 /* The part of them that are our own records. */
 int host_read_binds(struct host *h);
 
-/* Reads again, cheaply, what a fix or an operator changes: the module and THP. */
+/* Reads again, cheaply, what a fix or an operator changes: the module, THP and libvirt's daemon. */
 void host_refresh(struct host *h);
 void host_done(struct host *h);

@@ -67,16 +67,56 @@ static struct fact read_thp(const struct root *root, pid_t pid)
         return fact_is(enabled, SOURCE_PROC);
 }
 
+/* By its environment, of which nothing else is anybody's business, nor that of who has a recorded host. */
+static struct fact read_preload(const struct root *root, pid_t pid)
+{
+        static const char question[] = "libvirt-daemon-preload";
+        _cleanup_free_ char *recorded = root_answer(root, question), *text = NULL;
+        char path[sizeof("proc//environ") + 10];
+        _cleanup_close_ int fd = -EBADF;
+        bool has = false;
+        size_t size;
+
+        if (recorded)
+                return fact_is(streq(recorded, "yes"), SOURCE_PROC);
+        snprintf(path, sizeof(path), "proc/%d/environ", pid);
+        fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC); /* not told to who records */
+        if (fd < 0 || read_fd(fd, MIB(4), &text, &size) < 0)
+                return fact_unknown("the environment of libvirt's daemon cannot be read");
+        for (const char *p = text; p < text + size; p += strlen(p) + 1)
+                has = has || (startswith(p, "LD_PRELOAD=") && strstr(p, PRELOAD_NAME));
+        root_note(root, question, has ? "yes" : "no");
+        return fact_is(has, SOURCE_PROC);
+}
+
+/* What a daemon that does not run will have when it starts. */
+static struct fact read_drop_in(const struct root *root)
+{
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+                char path[128];
+
+                snprintf(path, sizeof(path), "etc/systemd/system/%s.d/" LIBVIRT_PRELOAD_DROP_IN, daemons[i].unit);
+                if (exists_at(root->fd, path))
+                        return fact_is(true, SOURCE_FILE);
+        }
+        return fact_is(false, SOURCE_FILE);
+}
+
 void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
 {
         pid_t pid = 0;
         int which = find(root, &pid);
+
+        l->pid = 0;
+        l->unit = NULL;
+        l->start_usec = 0;
 
         if (which < 0) {
                 /* with hidepid= others' processes are not even listed */
                 l->running = exists_at(root->fd, "proc/1/comm") ? fact_is(false, SOURCE_PROC) :
                                                                   fact_unknown("the processes of others cannot be seen");
                 l->thp = fact_unknown("libvirt's daemon does not run");
+                l->preload = read_drop_in(root);
                 return;
         }
         l->running = fact_is(true, SOURCE_PROC);
@@ -84,6 +124,7 @@ void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
         l->unit = daemons[which].unit;
         l->start_usec = process_start_usec(root, pid);
         l->thp = read_thp(root, pid);
+        l->preload = read_preload(root, pid);
 }
 
 struct state {

@@ -142,8 +142,8 @@ static int target_read(struct target *t, const struct root *root, const char *da
         *t = (struct target) {.daemon = daemon};
         snprintf(t->unit, sizeof(t->unit), "%s.service", daemon);
         snprintf(t->directory, sizeof(t->directory), UNITS "/%s.d", t->unit);
-        snprintf(t->path, sizeof(t->path), "%s/" PRELOAD_DROP_IN, t->directory);
-        r = unit_variable_read(&t->others, root, t->unit, VARIABLE, PRELOAD_DROP_IN);
+        snprintf(t->path, sizeof(t->path), "%s/" LIBVIRT_PRELOAD_DROP_IN, t->directory);
+        r = unit_variable_read(&t->others, root, t->unit, VARIABLE, LIBVIRT_PRELOAD_DROP_IN);
         if (r >= 0)
                 r = read_drop_in(t, root);
         if (r >= 0)
@@ -315,11 +315,11 @@ static int remove_drop_in(const struct root *root, const struct target *t, const
 {
         _cleanup_close_ int units = open_at(root->fd, UNITS, O_RDONLY | O_DIRECTORY);
         _cleanup_close_ int directory = open_at(root->fd, t->directory, O_RDONLY | O_DIRECTORY);
-        char name[sizeof(PRELOAD_DROP_IN) + 1];
+        char name[sizeof(LIBVIRT_PRELOAD_DROP_IN) + 1];
 
         if (units < 0 || directory < 0)
                 return units < 0 ? units : directory;
-        snprintf(name, sizeof(name), PRELOAD_DROP_IN "%s", suffix);
+        snprintf(name, sizeof(name), LIBVIRT_PRELOAD_DROP_IN "%s", suffix);
         if (unlinkat(directory, name, 0) < 0 && errno != ENOENT)
                 return -errno;
         if (unlinkat(units, t->directory + strlen(UNITS "/"), AT_REMOVEDIR) >= 0)

@@ -7,9 +7,6 @@
 /* libvfioalign-preload.so under all that libvirt's daemons start, by a drop-in that gives them LD_PRELOAD. No domain is
  * changed, and domains that are defined nowhere have it too. */
 
-/* The name sorts behind that of `systemctl edit`, so that the drop-in can extend what the operator has set there. */
-#define PRELOAD_DROP_IN "zz-vfioalign-preload.conf"
-
 /* By the files, and by the environment of the daemon that runs. Unknown where these cannot be read. */
 enum fix_state fix_preload_state(const struct host *h);
 

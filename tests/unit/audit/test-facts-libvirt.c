@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "audit/guest-cost.h"
 #include "fixture.h"
 #include "test.h"
 #include "util/macro.h"
@@ -115,6 +116,45 @@ static void test_daemon(void **state)
         assert_int_equal(l.start_usec, 0);
 }
 
+/* Our library under all that the daemon starts */
+static void test_preload(void **state)
+{
+        static const char with[] = "A=1\0LD_PRELOAD=/a.so:/usr/lib/x/libvfioalign-preload.so\0B=2",
+                          without[] = "A=libvfioalign-preload.so\0LD_PRELOAD=/a.so";
+        static const struct emulator unaware = {.path = (char *) "/opt/qemu", .generation = GENERATION_NONE};
+        struct guest g = {.emulator = (char *) "/opt/qemu"};
+        struct host h = {.emulators = {.emulators = (struct emulator *) &unaware, .n_emulators = 1}};
+        struct fixture *f = *state;
+
+        fixture_write(f, "proc/1/comm", "systemd\n");
+        h.libvirt = look(f, "");
+        assert_int_equal(h.libvirt.preload.value, FACT_NO);
+        fixture_write(f, "etc/systemd/system/libvirtd.service.d/" LIBVIRT_PRELOAD_DROP_IN, "");
+        h.libvirt = look(f, ""); /* none runs: what it will have */
+        assert_int_equal(h.libvirt.preload.value, FACT_YES);
+
+        write_daemon(f);
+        h.libvirt = look(f, "");
+        assert_int_equal(h.libvirt.preload.value, FACT_UNKNOWN);
+        assert_false(guest_placer(&h, &g).preload);
+        fixture_write_bytes(f, "proc/700/environ", without, sizeof(without));
+        h.libvirt = look(f, "");
+        assert_int_equal(h.libvirt.preload.value, FACT_NO); /* until it is restarted */
+        assert_false(guest_placer(&h, &g).preload);
+
+        fixture_write_bytes(f, "proc/700/environ", with, sizeof(with));
+        libvirt_facts_refresh(&h.libvirt, &f->root);
+        assert_int_equal(h.libvirt.preload.value, FACT_YES);
+        assert_int_equal(h.libvirt.pid, 700);
+        assert_true(guest_placer(&h, &g).preload);
+        assert_int_equal(guest_placer(&h, &g).advises, FACT_YES);
+        g.preload = (char *) ""; /* the domain's own counts */
+        assert_false(guest_placer(&h, &g).preload);
+
+        h.libvirt = look(f, "libvirt-daemon-preload\tno\n");
+        assert_int_equal(h.libvirt.preload.value, FACT_NO);
+}
+
 #define DOMAIN(name, uuid, devices)                                                                             \
         "<domain type='kvm'><name>" name "</name><uuid>" uuid "</uuid><devices>" devices "</devices></domain>"
 #define HOSTDEV(bus)                                                                                            \
@@ -187,6 +227,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_hook, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_daemon, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_preload, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_guests, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
         };

@@ -17,7 +17,7 @@
 #define UNITS "usr/lib/systemd/system/"
 #define LIBVIRTD UNITS "libvirtd.service"
 #define ETC "etc/systemd/system/"
-#define DROP_IN(unit) ETC unit ".service.d/" PRELOAD_DROP_IN
+#define DROP_IN(unit) ETC unit ".service.d/" LIBVIRT_PRELOAD_DROP_IN
 #define LIBRARY PRELOAD_LIBRARY
 #define EMULATOR "usr/bin/qemu-system-x86_64"
 
@@ -354,7 +354,7 @@ static void test_refuses(void **state)
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 fixture_write(f, cases[i].path, cases[i].text);
                 assert_refuses(f, cases[i].why);
-                assert_int_equal(state_of(f), strstr(cases[i].path, PRELOAD_DROP_IN) ? FIX_PARTIAL : FIX_ABSENT);
+                assert_int_equal(state_of(f), strstr(cases[i].path, LIBVIRT_PRELOAD_DROP_IN) ? FIX_PARTIAL : FIX_ABSENT);
                 fixture_remove(f, cases[i].path);
                 fixture_write(f, LIBVIRTD, UNIT);
         }
