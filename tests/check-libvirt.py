@@ -226,7 +226,10 @@ class Libvirt(unittest.TestCase):
         self.start_guest(10_000_001)
         self.tell_started()
         wait_for(lambda: [s[2] for s in self.sightings()] == [2], f"the second start: {self.sightings()}")
+        self.tell_started()
+        self.assertEqual(len(self.report()["guests"]), 1)
         self.assert_ends()
+        self.assertEqual([s[2] for s in self.sightings()], [2])
 
         text = subprocess.run([CTL, "explain", "recorded", "--root", self.root], stdout=subprocess.PIPE, text=True).stdout
         self.assertRegex(" ".join(text.split()), r"Seen here 2 times: 1 GiB pages for a BAR of 2 GiB, last at 20\d\d-")
