@@ -180,7 +180,8 @@ static void handle(struct libvirt_watch *w, const struct libvirt_news *news)
                 manager_reconcile_soon(w->manager);
                 break;
         case LIBVIRT_FAILED:
-                log_full(w->backoff_usec == BACKOFF_MIN_USEC ? LOG_WARNING : LOG_DEBUG, 0,
+                /* The first time its daemon may be on its way up, or down. */
+                log_full(w->backoff_usec == 2 * BACKOFF_MIN_USEC ? LOG_WARNING : LOG_DEBUG, 0,
                          "Failed to %s; guests without our hook, and devices that are plugged, go unseen until it works",
                          news->text ?: "ask libvirt");
                 retry_later(w);
