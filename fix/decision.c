@@ -2,6 +2,7 @@
 #include "decision.h"
 
 #include "audit/guest-cost.h"
+#include "audit/guest-evidence.h"
 #include "config/guest-section.h"
 #include "util/format.h"
 
@@ -57,14 +58,15 @@ struct decision decision_make(const struct host *h, const struct config *c, cons
                           all = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, 0);
         struct decision d = {.allowed = true};
         const struct fix *fix;
-        char cost[256], command[256];
+        char cost[256], seen[128], command[256];
 
         d.unaligned = *counted.bdf && is_unaligned(&counted.worst, counted.best_page_size);
         d.warn = d.unaligned && policy.on_unaligned >= ON_UNALIGNED_WARN;
         d.allowed = !d.unaligned || policy.on_unaligned != ON_UNALIGNED_REFUSE;
         describe(d.unaligned ? &counted : &all, cost, sizeof(cost));
+        guest_evidence_text(h, g, d.unaligned ? counted.largest : all.largest, seen, sizeof(seen));
         fix = fix_find(h, g, c, POLICY_SUGGEST);
-        snprintf(d.text, sizeof(d.text), "%s%s%s%s", cost, fix ? "; what helps: " : "",
+        snprintf(d.text, sizeof(d.text), "%s%s%s%s%s%s", cost, *seen ? "; " : "", seen, fix ? "; what helps: " : "",
                  fix ? fix_command(fix, g, command, sizeof(command)) : "",
                  d.allowed ? "" : "; OnUnaligned=refuse is set for it");
         return d;

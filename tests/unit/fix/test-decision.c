@@ -80,6 +80,33 @@ static void test_fine(void **state)
 }
 
 /* What nobody can help, and what is not known, is no reason to refuse. */
+/* What was seen before of the BAR that it is about stands beside what is foretold. */
+static void test_evidence(void **state)
+{
+        struct sighting seen = {
+                .key = {.emulator = "0123", .release = "7.3.4", .thp = THP_ALWAYS},
+                .bar_size = GIB(2), .page_size = MIB(2), .count = 12, .time_usec = 1,
+        };
+        struct emulator known = emulator;
+        struct config c = new_config(ON_UNALIGNED_ALLOW);
+        struct host h = host;
+
+        (void) state;
+        known.build_id = (char *) "0123";
+        h.emulators.emulators = &known;
+        h.kernel.release = (char *) "7.3.4";
+        h.evidence = (struct evidence) {.sightings = &seen, .n_sightings = 1};
+        assert_decision(&h, &c, &guest, true, true, false,
+                        SHORT "; seen here 12 times: 2 MiB; what helps: vfioalignctl fix apply module");
+        seen.bar_size = MIB(64);
+        assert_decision(&h, &c, &guest, true, true, false, SHORT "; what helps: vfioalignctl fix apply module");
+        h.module.loaded.value = h.module.enabled.value = FACT_YES;
+        seen.bar_size = GIB(2);
+        seen.page_size = GIB(1);
+        seen.key.module = true;
+        assert_decision(&h, &c, &guest, true, false, false, "0000:00:05.0 gets 1 GiB pages; seen here 12 times: 1 GiB");
+}
+
 static void test_not_to_blame(void **state)
 {
         struct config c = new_config(ON_UNALIGNED_REFUSE);
@@ -170,7 +197,8 @@ static void test_metadata(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_words), cmocka_unit_test(test_fine), cmocka_unit_test(test_not_to_blame),
+                cmocka_unit_test(test_words), cmocka_unit_test(test_fine), cmocka_unit_test(test_evidence),
+                cmocka_unit_test(test_not_to_blame),
                 cmocka_unit_test(test_thp), cmocka_unit_test(test_min_bar_size), cmocka_unit_test(test_metadata),
         };
 
