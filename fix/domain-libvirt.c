@@ -85,9 +85,8 @@ int domain_read(const struct domain *d, bool secrets, char **ret, char **ret_why
 
 static int define(const struct domain *d, const char *xml)
 {
-        _cleanup_(virDomainFreep) virDomainPtr defined = NULL;
+        _cleanup_(virDomainFreep) virDomainPtr defined = virDomainDefineXMLFlags(d->connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
 
-        defined = virDomainDefineXMLFlags(d->connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
         return defined ? 0 : -EIO;
 }
 
