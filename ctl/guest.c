@@ -35,8 +35,10 @@ static int end(struct request *q, const char *outcome, const char *reason)
 static int end_error(struct request *q, const char *what, int r)
 {
         _cleanup_free_ char *reason = NULL;
+        const char *why = r == -EBADMSG ? "it has a part that is there twice, or that cannot be understood" :
+                r == -EFBIG ? "it is too large" : r == -ENODEV ? "a device is not in it" : strerror(-r);
 
-        if (asprintf(&reason, "%s: %s", what, strerror(-r)) < 0)
+        if (asprintf(&reason, "%s: %s", what, why) < 0)
                 reason = NULL;
         return end(q, "failed", reason ?: what);
 }
