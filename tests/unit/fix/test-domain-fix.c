@@ -37,6 +37,7 @@ static void asked_done(struct asked *a)
 
 static struct asked *asked(struct asked *a, struct fixture *f)
 {
+        asked_done(a);
         *a = (struct asked) {
                 .host = {
                         .root = &f->root,
