@@ -82,18 +82,17 @@ def build_install():
 @building()
 def build_tools():
     """Each lab/tools/NAME.c as a static program, so that it runs on every image; NAME-preload.c as NAME-preload.so,
-    NAME-32.c as a 32-bit program, without a C library. What is preloaded needs a dynamic one: bar-map-dynamic."""
+    NAME-32.c as a 32-bit program, without a C library, NAME-dynamic.c as a program that takes a LD_PRELOAD."""
     target = BUILD / "tools"
     target.mkdir(parents=True, exist_ok=True)
-    bare = ["-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-pic", "-no-pie"]
-    ways = [(LAB / "tools/bar-map.c", "bar-map-dynamic", [])]
+    newest = max(source.stat().st_mtime for source in (LAB / "tools").glob("*.c"))  # one can include another
+    ways = {"preload": ["-shared", "-fPIC"], "dynamic": [],
+            "32": ["-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-pic", "-no-pie"]}
     for source in (LAB / "tools").glob("*.c"):
-        shared = source.stem.endswith("-preload")
-        how = ["-shared", "-fPIC"] if shared else bare if source.stem.endswith("-32") else ["-static"]
-        ways.append((source, source.stem + (".so" if shared else ""), how))
-    for source, name, how in ways:
-        program = target / name
-        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        way = source.stem.rpartition("-")[2]
+        program = target / (source.stem + (".so" if way == "preload" else ""))
+        if not program.exists() or program.stat().st_mtime < newest:
+            how = ways.get(way, ["-static"])
             run(["gcc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *how, "-o", str(program), str(source)])
     return target
 

@@ -187,6 +187,15 @@ static bool still_bound(int group)
         return ok;
 }
 
+/* Before the operation others had all of it in hand that was bound. */
+static bool others_had(int group)
+{
+        for (size_t i = 0; i < ELEMENTSOF(host); i++)
+                if (host[i].group == group && models[i].home.present && was[i].present && is_with_vfio(&was[i]))
+                        return false;
+        return true;
+}
+
 /* What the result says is so. faulty: a write may have failed. */
 static bool check_result(const struct fake_result *r, enum bind_operation operation, int group, bool faulty)
 {
@@ -252,6 +261,10 @@ static bool settle_killed(enum bind_operation operation, int group, bool quarant
                 return want(all_with_vfio(group) || operation == BIND_UNBIND, "settled as bound");
         if (quarantined && streq(record, "quarantined")) /* killed before it had begun */
                 return want(nothing_changed(group), "still quarantined, and something was written");
+        if (operation == BIND_UNBIND && streq(record, "none") && others_had(group) && nothing_changed(group)) {
+                forget(group); /* killed before it had begun, too, and what others have in hand needs no record */
+                return true;
+        }
         if (!want(streq(record, "none"), "settled as %s", record) || !all_home(group, true))
                 return false;
         forget(group);
