@@ -6,6 +6,9 @@
  * the virtual address is congruent with the offset at that size. Nothing in the
  * kernel sees to that: vfio_device_fops leaves get_unmapped_area empty. This
  * module fills that one slot, and empties it again when it goes.
+ *
+ * A side effect, seen on 7.3: one mremap() of several mappings is then refused, as to
+ * all files with a hook that mm/mremap.c does not know (vma_multi_allowed()).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
