@@ -19,6 +19,11 @@ struct request {
         json_object *report;
 };
 
+static const char *id_of(const struct domain_fix *fix)
+{
+        return fix ? fix_id_to_string(fix->id) : NULL;
+}
+
 static void set(struct request *q, const char *key, const char *value)
 {
         json_object_object_add(q->report, key, value ? json_object_new_string(value) : NULL);
@@ -96,11 +101,11 @@ static int list_fixes(struct request *q, const struct domain_subject *s, const c
                 _cleanup_(domain_changes_done) struct domain_changes changes = {};
                 _cleanup_(fix_plan_done) struct fix_plan p = {};
                 json_object *o = json_object_new_object();
-                int state = domain_edit_state(shown, strlen(shown), fix->id);
+                int state = domain_edit_state(shown, strlen(shown), id_of(fix));
                 int r = plan(fix, s, &changes, &p);
 
                 if (state >= 0 && r >= 0) {
-                        json_object_object_add(o, "id", json_object_new_string(fix->id));
+                        json_object_object_add(o, "id", json_object_new_string(id_of(fix)));
                         json_object_object_add(o, "state", json_object_new_string(domain_edit_state_to_string(state)));
                         json_object_object_add(o, "does", json_object_new_string(fix->does));
                         json_object_object_add(o, "price", json_object_new_string(fix->price));
@@ -135,24 +140,24 @@ static bool agreed(const struct request *q)
 
         if (!q->fix->consent || q->dry_run || q->options.yes)
                 return true;
-        fprintf(stderr, "%s %s.\nIts price: %s.\n", q->fix->id, q->fix->does, q->fix->price);
+        fprintf(stderr, "%s %s.\nIts price: %s.\n", id_of(q->fix), q->fix->does, q->fix->price);
         if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
                 fprintf(stderr, "There is no terminal to ask on; give --yes.\n");
                 return false;
         }
-        fprintf(stderr, "Type %s to go on: ", q->fix->id);
+        fprintf(stderr, "Type %s to go on: ", id_of(q->fix));
         if (!fgets(answer, sizeof(answer), stdin))
                 return false;
         answer[strcspn(answer, "\n")] = '\0';
-        return streq(answer, q->fix->id);
+        return streq(answer, id_of(q->fix));
 }
 
 /* edit: of a domain with secrets, or of one that libvirt shows without. 1, 0 or negative, as domain_edit_apply(). */
 static int edit(const struct request *q, const char *xml, const struct domain_changes *changes, char **ret)
 {
         if (q->action == FIX_REVERT)
-                return domain_edit_revert(xml, strlen(xml), q->fix ? q->fix->id : NULL, ret);
-        return domain_edit_apply(xml, strlen(xml), q->fix->id, changes, ret);
+                return domain_edit_revert(xml, strlen(xml), id_of(q->fix), ret);
+        return domain_edit_apply(xml, strlen(xml), id_of(q->fix), changes, ret);
 }
 
 static int carry_out(struct request *q, const char *shown, const struct domain_changes *changes)
@@ -162,12 +167,12 @@ static int carry_out(struct request *q, const char *shown, const struct domain_c
 
         r = edit(q, shown, changes, &shown_new);
         if (r == -ESTALE)
-                return refuse_changed(q, shown, q->fix ? q->fix->id : NULL);
+                return refuse_changed(q, shown, id_of(q->fix));
         if (r < 0)
                 return end_error(q, "the guest's XML could not be edited", r);
         if (r == 0)
                 return end(q, "unchanged", q->action == FIX_REVERT ? "no edit of vfioalign's is in it" : "it is so already");
-        (void) add_diff(q, "as it is", shown, q->action == FIX_REVERT ? "reverted" : q->fix->id, shown_new);
+        (void) add_diff(q, "as it is", shown, q->action == FIX_REVERT ? "reverted" : id_of(q->fix), shown_new);
         note_start(q);
         if (q->dry_run)
                 return end(q, "planned", NULL);
@@ -177,7 +182,7 @@ static int carry_out(struct request *q, const char *shown, const struct domain_c
                 r = edit(q, old, changes, &new);
                 if (r != 1)
                         return end_error(q, "the guest's XML could not be edited", r == 0 ? -EAGAIN : r);
-                r = domain_define(&q->domain, old, new, q->action, q->fix ? q->fix->id : NULL, &why);
+                r = domain_define(&q->domain, old, new, q->action, id_of(q->fix), &why);
         }
         if (r < 0)
                 return end(q, r == -EAGAIN ? "refused" : "failed", why);
@@ -201,15 +206,15 @@ static int apply(struct request *q, const struct domain_subject *s, const char *
                                                                          "is fit to be chosen unasked") :
                                                        end(q, "unchanged", "none of its BARs is known to fall short");
         }
-        set(q, "fix", q->fix->id);
-        switch (domain_edit_state(shown, strlen(shown), q->fix->id)) {
+        set(q, "fix", id_of(q->fix));
+        switch (domain_edit_state(shown, strlen(shown), id_of(q->fix))) {
         case DOMAIN_EDIT_APPLIED:
                 return end(q, "unchanged", "it is applied already");
         case DOMAIN_EDIT_UNDONE:
                 return end(q, "refused", "it was applied, and somebody else has undone some or all of it: run vfioalignctl guest "
                                          "revert first");
         case DOMAIN_EDIT_CHANGED:
-                return refuse_changed(q, shown, q->fix->id);
+                return refuse_changed(q, shown, id_of(q->fix));
         }
         r = plan(q->fix, s, &changes, &p);
         if (r < 0)
@@ -282,7 +287,7 @@ static int run(struct request *q)
                 return end(q, r == -EXDEV ? "refused" : "failed", why);
         if (q->action == FIX_APPLY)
                 return apply_on_host(q, shown);
-        set(q, "fix", q->fix ? q->fix->id : NULL);
+        set(q, "fix", id_of(q->fix));
         return carry_out(q, shown, NULL);
 }
 
@@ -309,7 +314,7 @@ static int parse(struct request *q, int argc, char *argv[])
                 if (!q->fix) {
                         fprintf(stderr, "vfioalignctl: '%s' is no fix of a guest: they are", argv[word + 2]);
                         for (size_t i = 0; i < DOMAIN_FIXES_MAX; i++)
-                                fprintf(stderr, " %s", domain_fixes[i].id);
+                                fprintf(stderr, " %s", id_of(&domain_fixes[i]));
                         fputc('\n', stderr);
                         return -CTL_USAGE;
                 }

@@ -209,26 +209,26 @@ static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *c
 
 const struct domain_fix domain_fixes[DOMAIN_FIXES_MAX] = {
         {
-                .id = "emulator",
+                .id = FIX_EMULATOR,
                 .does = "starts the guest with an installed QEMU that aligns BARs by itself",
                 .price = "another QEMU runs the guest: what was saved or migrated with the old one may not come back, and AppArmor "
                          "lets libvirt run only those at the usual paths without a rule of yours",
                 .plan = plan_emulator,
         },
         {
-                .id = "preload",
+                .id = FIX_PRELOAD,
                 .does = "starts its QEMU with LD_PRELOAD=libvfioalign-preload.so, which aligns BARs for it",
                 .price = "libvirt marks the guest as tainted (custom-argv), which support may ask about; SELinux drops the variable",
                 .plan = plan_preload,
         },
         {
-                .id = "iommufd",
+                .id = FIX_IOMMUFD,
                 .does = "maps its memory through iommufd, which leaves BARs out, so that none is filled while the guest starts",
                 .price = "no peer-to-peer DMA between its devices before QEMU 11 on Linux 6.19; the BARs' own pages stay as they are",
                 .plan = plan_iommufd,
         },
         {
-                .id = "no-mmap",
+                .id = FIX_NO_MMAP,
                 .does = "maps no BAR of its devices at all (x-no-mmap): a last resort",
                 .price = "every access to a BAR traps into QEMU, which is slower by far, and no peer-to-peer DMA; libvirt marks the "
                          "guest as tainted (custom-device)",
@@ -240,7 +240,7 @@ const struct domain_fix domain_fixes[DOMAIN_FIXES_MAX] = {
 const struct domain_fix *domain_fix_find(const char *id)
 {
         for (size_t i = 0; i < ELEMENTSOF(domain_fixes); i++)
-                if (streq(domain_fixes[i].id, id))
+                if (streq(fix_id_to_string(domain_fixes[i].id), id))
                         return &domain_fixes[i];
         return NULL;
 }
@@ -264,9 +264,9 @@ bool domain_fix_helps(const struct domain_fix *fix, const struct domain_subject 
 
         if (!domain_falls_short(s))
                 return false;
-        if (streq(fix->id, "emulator"))
+        if (fix->id == FIX_EMULATOR)
                 placer = placer_emulator(domain_fix_emulator(s));
-        else if (streq(fix->id, "preload"))
+        else if (fix->id == FIX_PRELOAD)
                 placer.preload = true;
         else
                 return true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "audit/host.h"
+#include "config/config.h"
 #include "domain-edit.h"
 #include "fix-plan.h"
 
@@ -16,7 +17,7 @@ struct domain_subject {
 };
 
 struct domain_fix {
-        const char *id;
+        enum fix_id id;
         const char *does;
         const char *price;
         bool consent; /* a last resort: only by name, and with a yes to just that */
@@ -29,7 +30,7 @@ struct domain_fix {
 extern const struct domain_fix domain_fixes[];
 #define DOMAIN_FIXES_MAX 4
 
-/* NULL where there is no such fix. */
+/* By its name; NULL where it is none of these. */
 const struct domain_fix *domain_fix_find(const char *id);
 
 /* Would it give a BAR of the guest larger pages, or keep it from being filled page by page? */

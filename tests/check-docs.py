@@ -145,7 +145,7 @@ class Manual(unittest.TestCase):
     def test_guest_fixes(self):
         """The table, the schema, the manual and the completion have the same, in the same order."""
         source = read("fix/domain-fix.c").split("domain_fixes[DOMAIN_FIXES_MAX] = {")[1]
-        ids = re.findall(r'\.id = "([a-z-]+)"', source)
+        ids = [id.lower().replace("_", "-") for id in re.findall(r"\.id = FIX_(\w+)", source)]
         schema = json.loads(read("fleet/guest.schema.json"))
         self.assertEqual(schema["properties"]["fix"]["enum"], [*ids, None])
         fix = schema["$defs"]["fix"]["properties"]
