@@ -98,8 +98,8 @@ static int no_answer(const char *why)
         return CTL_OK;
 }
 
-/* Whether the network hands out functions of a device. False where there is none of that name; true where that cannot be
- * told: the daemon, which reads the XML for good, shall say. */
+/* Whether the network hands out functions of a device. False where there is none of that name; true where that cannot
+ * be told: the daemon, which reads the XML for good, shall say. */
 static bool is_pool(const struct root *root, const char *name, size_t length)
 {
         static const char *const directories[] = {"etc/libvirt/qemu/networks", "run/libvirt/network"};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Nobody is harmed: whatever state the daemon is in, and whatever XML comes, each guest that policy allows starts, is told
-nothing wrong, and waits no longer than HookDeadlineSec=.
+"""Nobody is harmed: whatever state the daemon is in, and whatever XML comes, each guest that policy allows starts, is
+told nothing wrong, and waits no longer than HookDeadlineSec=.
 
 On a bus of its own and a made-up host; the hook is called as libvirt calls it, 64 at once. Leaves a row of each case
 in build/results/harm.json. Bounds on time are generous, as the machine may be busy; what it took is in the file."""
@@ -345,8 +345,8 @@ class Host(Case):
 
     def test_disk_full(self):
         """A device cannot be handed over where that cannot be written down; its guest starts, and is told."""
-        full = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs -o size=4k,nr_inodes=1 tmpfs {self.root}/run/vfioalign "
-                "&& exec \"$@\"", "sh"]
+        full = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs -o size=4k,nr_inodes=1 tmpfs "
+                f"{self.root}/run/vfioalign && exec \"$@\"", "sh"]
         (self.root / "run/vfioalign").mkdir(exist_ok=True)
         if not can(*full, "true"):
             self.skipTest("no mount namespace")
@@ -388,7 +388,8 @@ HOSTILE = {
     "as many devices as fit": b"<domain><name>x</name><devices>" + b"<hostdev/>" * 400000 + b"</devices></domain>",
     "300 devices": domain(devices=["0000:00:00.0"] * 300),
     "attributes without end": b"<hostdev " + b" ".join(b"a%d='b'" % i for i in range(300000)) + b"/>",
-    "140000 networks": b"<domain><name>x</name><devices>" + b"<source network='%s'/>" % (b"a" * 8) * 140000 + b"</devices></domain>",
+    "140000 networks": b"<domain><name>x</name><devices>" + b"<source network='aaaaaaaa'/>" * 140000 +
+                       b"</devices></domain>",
     "a name like a path": domain("../../../../etc/passwd"),
     "a long name": domain("x" * 1000000),
     "invalid UTF-8": domain().replace(b"guest", b"\xff\xfe\x80guest"),
@@ -420,7 +421,8 @@ class Hostile(Case):
 
     def test_names(self):
         self.start()
-        names = ["", "-", "--help", "a b", "$(touch /dev/full)`x`\\'\"", "new\nline", "x" * 100000, b"\xff\xfe", "../..", "%s%n"]
+        names = ["", "-", "--help", "a b", "$(touch /dev/full)`x`\\'\"", "new\nline", "x" * 100000, b"\xff\xfe", "../..",
+                 "%s%n"]
         calls = [self.call(name) for name in names]
         self.feed(calls, [ONE] * len(names))
         self.judge("names of guests", self.wait(calls))
