@@ -243,6 +243,7 @@ bool remedy_assume(enum remedy remedy, struct kernel_facts *k, struct module_fac
                 if (placer->generation != GENERATION_NONE && placer->generation != GENERATION_UNKNOWN)
                         return false;
                 placer->preload = true;
+                placer->advises = FACT_YES;
                 return true;
         default:
                 return false;

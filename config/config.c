@@ -36,11 +36,11 @@ static const char *const policy_table[_POLICY_MAX] = {
 };
 DEFINE_STRING_TABLE(policy, enum policy);
 
-static const char *const no_answer_table[_NO_ANSWER_MAX] = {
-        [NO_ANSWER_ALLOW] = "allow",
-        [NO_ANSWER_REFUSE] = "refuse",
+static const char *const on_unreachable_table[_ON_UNREACHABLE_MAX] = {
+        [ON_UNREACHABLE_ALLOW] = "allow",
+        [ON_UNREACHABLE_REFUSE] = "refuse",
 };
-DEFINE_STRING_TABLE(no_answer, enum no_answer);
+DEFINE_STRING_TABLE(on_unreachable, enum on_unreachable);
 
 struct parser {
         struct config config;
@@ -151,10 +151,10 @@ static int parse_hook_deadline(struct config *c, const char *value)
         return parse_seconds(value, 0.1, 60, &c->hook_deadline_usec);
 }
 
-static int parse_no_answer(struct config *c, const char *value)
+static int parse_on_unreachable(struct config *c, const char *value)
 {
-        c->no_answer = no_answer_from_string(value);
-        return c->no_answer < 0 ? -EINVAL : 0;
+        c->on_unreachable = on_unreachable_from_string(value);
+        return c->on_unreachable < 0 ? -EINVAL : 0;
 }
 
 static int parse_bind_deadline(struct config *c, const char *value)
@@ -176,7 +176,7 @@ static const struct {
         {"Guest", "OnUnaligned", parse_guest_on_unaligned, ON_UNALIGNED_WANTED},
         {"Guest", "MinBarSize", parse_guest_min_bar_size, SIZE_WANTED},
         {"Guest", "HookDeadlineSec", parse_hook_deadline, "seconds from 0.1 to 60"},
-        {"Guest", "NoAnswer", parse_no_answer, "allow or refuse"},
+        {"Guest", "OnUnreachable", parse_on_unreachable, "allow or refuse"},
         {"Bind", "DeadlineSec", parse_bind_deadline, "seconds from 1 to 600"},
 };
 
@@ -386,7 +386,7 @@ struct config config_default(void)
                 },
                 .guest = {.on_unaligned = ON_UNALIGNED_WARN, .min_bar_size = MIB(64)},
                 .hook_deadline_usec = 5 * USEC_PER_SEC,
-                .no_answer = NO_ANSWER_ALLOW,
+                .on_unreachable = ON_UNREACHABLE_ALLOW,
                 .bind_deadline_usec = 30 * USEC_PER_SEC,
         };
 }

@@ -48,13 +48,13 @@ struct guest_policy {
 };
 
 /* What the hook answers libvirt when the daemon gives no answer in time. */
-enum no_answer {
-        NO_ANSWER_ALLOW,
-        NO_ANSWER_REFUSE,
-        _NO_ANSWER_MAX,
-        _NO_ANSWER_INVALID = -EINVAL,
+enum on_unreachable {
+        ON_UNREACHABLE_ALLOW,
+        ON_UNREACHABLE_REFUSE,
+        _ON_UNREACHABLE_MAX,
+        _ON_UNREACHABLE_INVALID = -EINVAL,
 };
-DECLARE_STRING_TABLE(no_answer, enum no_answer);
+DECLARE_STRING_TABLE(on_unreachable, enum on_unreachable);
 
 /* What to do with a device, of [Device NAME] Bind=. */
 enum bind_policy {
@@ -94,7 +94,7 @@ struct config {
         struct guest_section *guests; /* in the order of the files */
         size_t n_guests;
         uint64_t hook_deadline_usec;  /* [Guest] HookDeadlineSec= */
-        enum no_answer no_answer;     /* [Guest] NoAnswer= */
+        enum on_unreachable on_unreachable;     /* [Guest] OnUnreachable= */
         uint64_t bind_deadline_usec;  /* [Bind] DeadlineSec=: for one IOMMU group */
         struct device_section *devices; /* in the order of the files */
         size_t n_devices;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
+#include "fix/decision.h"
 #include "snapshot.h"
 #include "util/file.h"
 #include "util/log.h"
@@ -106,6 +107,31 @@ static int explain_finding(json_object *head, enum finding_id id, const struct o
         return CTL_OK;
 }
 
+static void ignore_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
+{
+        (void) file, (void) line, (void) fatal, (void) what, (void) userdata;
+}
+
+/* What a start would come to by the policy of this host, and each fix that would help, with its price. */
+static void say_decision(const struct snapshot *s, const struct guest *g)
+{
+        struct config c = config_default();
+        struct decision d;
+
+        (void) config_read(&c, &s->root, ignore_problem, NULL);
+        d = decision_make(&s->host, &c, g);
+        printf("\nA start now would be %s: %s.\n", !d.allowed ? "refused" : d.warn ? "allowed, with a warning" : "allowed", d.text);
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                const struct fix *fix = fix_get(id);
+                char command[256];
+
+                if (fix_helps(fix, &s->host, g))
+                        printf("  %s: %s. Its price: %s.\n    -> %s\n", fix_id_to_string(id), fix->does, fix->price,
+                               fix_command(fix, g, command, sizeof(command)));
+        }
+        config_done(&c);
+}
+
 static int explain(const struct snapshot *s, json_object *head, const char *what, const struct options *o)
 {
         enum finding_id id = finding_from_string(what);
@@ -125,6 +151,9 @@ static int explain(const struct snapshot *s, json_object *head, const char *what
                 if (!streq(json_object_get_string(json_object_object_get(g, "name")), what))
                         continue;
                 print(g, o->json, head, report_explain_guest);
+                for (size_t k = 0; !o->json && k < s->host.libvirt.n_guests; k++)
+                        if (streq(s->host.libvirt.guests[k].xml.name, what))
+                                say_decision(s, &s->host.libvirt.guests[k].xml);
                 return CTL_OK;
         }
         fprintf(stderr, "vfioalignctl: '%s' is no finding, no PCI address and no guest with VFIO devices of this host%s\n", what,

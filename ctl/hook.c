@@ -47,11 +47,11 @@ static enum phase parse_phase(const char *operation, const char *sub)
 
 static bool must_refuse(void)
 {
-        return hook.phase == PHASE_PREPARE && hook.config.no_answer == NO_ANSWER_REFUSE;
+        return hook.phase == PHASE_PREPARE && hook.config.on_unreachable == ON_UNREACHABLE_REFUSE;
 }
 
 /* libvirt shows the last line of a failed hook to whoever started the guest. */
-#define REFUSAL "vfioalign: vfioalignd gave no answer in time, and NoAnswer=refuse is set in vfioalignd.conf\n"
+#define REFUSAL "vfioalign: vfioalignd gave no answer in time, and OnUnreachable=refuse is set in vfioalignd.conf\n"
 
 static void on_alarm(int signal)
 {
@@ -88,10 +88,10 @@ static uint64_t process_start(void)
         return ticks * USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
 }
 
-static int no_answer(const char *why)
+static int unreachable(const char *why)
 {
         if (must_refuse()) {
-                fprintf(stderr, "vfioalign: %s, and NoAnswer=refuse is set in vfioalignd.conf\n", why);
+                fprintf(stderr, "vfioalign: %s, and OnUnreachable=refuse is set in vfioalignd.conf\n", why);
                 return CTL_REFUSED;
         }
         log_notice("Guest '%s', unchecked: %s", hook.guest, why);
@@ -187,10 +187,10 @@ static int prepare(sd_bus *bus, uint64_t deadline_usec)
         if (r < 0) {
                 if (sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
                     sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN))
-                        return no_answer("vfioalignd is not running");
+                        return unreachable("vfioalignd is not running");
                 if (r == -ETIMEDOUT)
-                        return no_answer("vfioalignd gave no answer in time");
-                return no_answer(error.message ?: strerror(-r));
+                        return unreachable("vfioalignd gave no answer in time");
+                return unreachable(error.message ?: strerror(-r));
         }
         if (allowed)
                 return CTL_OK;
@@ -217,7 +217,7 @@ static int tell(sd_bus *bus)
                 r = sd_bus_send(bus, call, NULL);
         if (r >= 0)
                 r = sd_bus_flush(bus);
-        return r < 0 ? no_answer(strerror(-r)) : CTL_OK;
+        return r < 0 ? unreachable(strerror(-r)) : CTL_OK;
 }
 
 /* A problem of the file is the daemon's to report; here the defaults must do. */
@@ -251,13 +251,13 @@ static int run(char *argv[])
 
         r = read_fd(STDIN_FILENO, GUEST_XML_MAX, &hook.xml, &hook.xml_size);
         if (r < 0)
-                return no_answer(r == -EFBIG ? "its XML is larger than 4 MiB" : "its XML cannot be read");
+                return unreachable(r == -EFBIG ? "its XML is larger than 4 MiB" : "its XML cannot be read");
         if (!mentions_vfio(&root))
                 return CTL_OK;
 
         r = sd_bus_open_system(&bus);
         if (r < 0)
-                return no_answer("the system bus cannot be reached");
+                return unreachable("the system bus cannot be reached");
         return hook.phase == PHASE_PREPARE ? prepare(bus, deadline - hook.config.hook_deadline_usec / 10) : tell(bus);
 }
 

@@ -175,9 +175,9 @@ class States(Case):
 
     def test_running_refuse(self):
         """Each has its answer, where one without would be refused."""
-        self.configure(self.config + "NoAnswer=refuse\n")
+        self.configure(self.config + "OnUnreachable=refuse\n")
         self.start()
-        self.start_guests("running, NoAnswer=refuse")
+        self.start_guests("running, OnUnreachable=refuse")
         self.assert_told()
 
     def test_absent(self):

@@ -65,7 +65,7 @@ class Hook(unittest.TestCase):
             self.assertEqual(status, 4 if refused else 0, f"{phase}: {text}")
             self.assertLess(took, seconds, phase)
             if refused:
-                self.assertIn("NoAnswer=refuse", text)
+                self.assertIn("OnUnreachable=refuse", text)
 
     def start_daemon(self):
         daemon = Daemon(DAEMON, self.bus)
@@ -76,27 +76,27 @@ class Hook(unittest.TestCase):
         daemon = self.start_daemon()
         self.assert_all(SLACK)
         self.assertIn("Guest 'guest' may start", daemon.log)
-        self.assert_all(SLACK, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+        self.assert_all(SLACK, prefix=self.configure("[Guest]\nOnUnreachable=refuse\n"))
 
     def test_running_junk(self):
         """An XML that the daemon cannot read is no answer."""
         self.start_daemon()
         for junk in b"", b"junk", b"<hostdev", b" " * ((4 << 20) + 1):
             self.assert_all(SLACK, stdin=junk)
-        self.assert_all(SLACK, stdin=b"<hostdev", refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+        self.assert_all(SLACK, stdin=b"<hostdev", refuses=True, prefix=self.configure("[Guest]\nOnUnreachable=refuse\n"))
 
     def test_absent(self):
         self.assert_all(SLACK)
-        self.assert_all(SLACK, refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+        self.assert_all(SLACK, refuses=True, prefix=self.configure("[Guest]\nOnUnreachable=refuse\n"))
 
     def test_no_device(self):
         """A guest without VFIO devices starts, whatever the daemon does."""
-        self.assert_all(SLACK, stdin=domain(devices=()), prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+        self.assert_all(SLACK, stdin=domain(devices=()), prefix=self.configure("[Guest]\nOnUnreachable=refuse\n"))
 
     def test_no_bus(self):
         env = dict(self.bus.env, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent/bus")
         self.assert_all(SLACK, env=env)
-        self.assert_all(SLACK, env=env, refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\n"))
+        self.assert_all(SLACK, env=env, refuses=True, prefix=self.configure("[Guest]\nOnUnreachable=refuse\n"))
 
     def test_stopped(self):
         """A daemon that hangs: prepare waits for its deadline, nothing else waits."""
@@ -110,13 +110,13 @@ class Hook(unittest.TestCase):
             status, took, text = self.run_hook(phase, prefix=prefix)
             self.assertEqual(status, 0, text)
             self.assertLess(took, SLACK, phase)
-        self.assert_all(1 + SLACK, refuses=True, prefix=self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=1\n"))
+        self.assert_all(1 + SLACK, refuses=True, prefix=self.configure("[Guest]\nOnUnreachable=refuse\nHookDeadlineSec=1\n"))
 
     def test_no_vfio(self):
         """A guest without such a device waits for nobody, and nothing refuses it."""
         self.start_daemon().signal(signal.SIGSTOP)
         self.assert_all(SLACK, stdin=b"<domain><name>guest</name></domain>",
-                        prefix=self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=60\n"))
+                        prefix=self.configure("[Guest]\nOnUnreachable=refuse\nHookDeadlineSec=60\n"))
 
     def test_other_vfio(self):
         """An NVMe disk that QEMU drives itself, and an interface whose network hands out functions: VFIO as well."""
@@ -125,7 +125,7 @@ class Hook(unittest.TestCase):
                    "nat": (b"<interface type='network'><source network='nat'/></interface>", False),
                    "none": (b"<interface type='network'><source network='none'/></interface>", False),
                    "file": (b"<disk type='block'><source dev='/dev/nvme0n1'/></disk>", False)}
-        prefix = self.configure("[Guest]\nNoAnswer=refuse\n")
+        prefix = self.configure("[Guest]\nOnUnreachable=refuse\n")
         networks = Path(self.etc.name) / "libvirt/qemu/networks"
         networks.mkdir(parents=True)
         for name, mode in (("pool", "hostdev"), ("nat", "nat")):
@@ -142,7 +142,7 @@ class Hook(unittest.TestCase):
             mute.bind(path)
             mute.listen()
             env = dict(self.bus.env, DBUS_SYSTEM_BUS_ADDRESS="unix:path=" + path)
-            prefix = self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=1\n")
+            prefix = self.configure("[Guest]\nOnUnreachable=refuse\nHookDeadlineSec=1\n")
             self.assert_all(1 + SLACK, env=env, refuses=True, prefix=prefix)
             self.assert_all(1 + SLACK, env=env, prefix=self.configure("[Guest]\nHookDeadlineSec=1\n"))
 
@@ -158,7 +158,7 @@ class Hook(unittest.TestCase):
 
     def test_bad_configuration(self):
         """An error in the file is the daemon's to report; the hook goes by the defaults."""
-        self.assert_all(SLACK, prefix=self.configure("[Guest]\nNoAnswer=refuse\nHookDeadlineSec=never\n"))
+        self.assert_all(SLACK, prefix=self.configure("[Guest]\nOnUnreachable=refuse\nHookDeadlineSec=never\n"))
 
     def test_switched_off(self):
         if not OVERLAY:

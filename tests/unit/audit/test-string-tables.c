@@ -46,7 +46,7 @@ TEST_TABLE(policy, enum policy, _POLICY_MAX)
 TEST_TABLE(fix_id, enum fix_id, _FIX_ID_MAX)
 TEST_TABLE(fix_state, enum fix_state, _FIX_STATE_MAX)
 TEST_TABLE(on_unaligned, enum on_unaligned, _ON_UNALIGNED_MAX)
-TEST_TABLE(no_answer, enum no_answer, _NO_ANSWER_MAX)
+TEST_TABLE(on_unreachable, enum on_unreachable, _ON_UNREACHABLE_MAX)
 TEST_TABLE(bind_policy, enum bind_policy, _BIND_POLICY_MAX)
 
 int main(void)
@@ -56,7 +56,7 @@ int main(void)
                 cmocka_unit_test(test_use_kind), cmocka_unit_test(test_claim_tool), cmocka_unit_test(test_bind_state),
                 cmocka_unit_test(test_emulator_generation), cmocka_unit_test(test_thp_mode),
                 cmocka_unit_test(test_severity), cmocka_unit_test(test_finding), cmocka_unit_test(test_condition),
-                cmocka_unit_test(test_remedy), cmocka_unit_test(test_policy), cmocka_unit_test(test_no_answer),
+                cmocka_unit_test(test_remedy), cmocka_unit_test(test_policy), cmocka_unit_test(test_on_unreachable),
                 cmocka_unit_test(test_bind_policy), cmocka_unit_test(test_fix_id), cmocka_unit_test(test_fix_state),
                 cmocka_unit_test(test_on_unaligned),
                 cmocka_unit_test(test_guest_firmware), cmocka_unit_test(test_hostdev_kind),

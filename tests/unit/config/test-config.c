@@ -41,18 +41,18 @@ static struct config read_good(struct fixture *f)
         return c;
 }
 
-static void assert_config(const struct config *c, enum policy module, uint64_t deadline_usec, enum no_answer no_answer)
+static void assert_config(const struct config *c, enum policy module, uint64_t deadline_usec, enum on_unreachable on_unreachable)
 {
         assert_int_equal(c->fixes[FIX_MODULE], module);
         assert_int_equal(c->hook_deadline_usec, deadline_usec);
-        assert_int_equal(c->no_answer, no_answer);
+        assert_int_equal(c->on_unreachable, on_unreachable);
 }
 
 static void assert_default(const struct config *c)
 {
         const struct config d = config_default();
 
-        assert_config(c, d.fixes[FIX_MODULE], d.hook_deadline_usec, d.no_answer);
+        assert_config(c, d.fixes[FIX_MODULE], d.hook_deadline_usec, d.on_unreachable);
         assert_int_equal(c->bind_deadline_usec, d.bind_deadline_usec);
         assert_int_equal(c->bind_deadline_usec, 30 * USEC_PER_SEC);
         assert_int_equal(c->n_devices, 0);
@@ -78,10 +78,10 @@ static void test_values(void **state)
 
         fixture_write(f, MAIN,
                       "# a comment\n; another\n\n[Fix]\nModule=suggest\n\n[Guest]\r\n"
-                      "  HookDeadlineSec = 0.5 ; inline\nNoAnswer: refuse\n[Bind]\nDeadlineSec=1.5");
+                      "  HookDeadlineSec = 0.5 ; inline\nOnUnreachable: refuse\n[Bind]\nDeadlineSec=1.5");
         assert_ok(read_config(f, &c));
         assert_string_equal(problems, "");
-        assert_config(&c, POLICY_SUGGEST, 500000, NO_ANSWER_REFUSE);
+        assert_config(&c, POLICY_SUGGEST, 500000, ON_UNREACHABLE_REFUSE);
         assert_int_equal(c.bind_deadline_usec, 1500000);
 
         fixture_write(f, MAIN,
@@ -97,9 +97,9 @@ static void test_values(void **state)
         assert_int_equal(c.guest.min_bar_size, GIB(2));
 
         /* White space before a key makes it no part of the value above. */
-        fixture_write(f, MAIN, "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  NoAnswer=refuse\n  # a comment\n");
+        fixture_write(f, MAIN, "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  OnUnreachable=refuse\n  # a comment\n");
         c = read_good(f);
-        assert_config(&c, POLICY_SUGGEST, 2 * USEC_PER_SEC, NO_ANSWER_REFUSE);
+        assert_config(&c, POLICY_SUGGEST, 2 * USEC_PER_SEC, ON_UNREACHABLE_REFUSE);
 }
 
 static void test_unknown_key(void **state)
@@ -107,13 +107,13 @@ static void test_unknown_key(void **state)
         struct fixture *f = *state;
         struct config c;
 
-        fixture_write(f, MAIN, "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nNoAnswer=refuse\n[Guest]\nNoAnswer=refuse\n");
+        fixture_write(f, MAIN, "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nOnUnreachable=refuse\n[Guest]\nOnUnreachable=refuse\n");
         assert_ok(read_config(f, &c));
         assert_string_equal(problems, MAIN ":1: warning: unknown key 'Module' in section [], ignoring\n"
                                       MAIN ":3: warning: unknown key 'Modul' in section [Fix], ignoring\n"
                                       MAIN ":4: warning: unknown key 'module' in section [Fix], ignoring\n"
-                                      MAIN ":7: warning: unknown key 'NoAnswer' in section [Gust], ignoring\n");
-        assert_config(&c, POLICY_AUTO, 5 * USEC_PER_SEC, NO_ANSWER_REFUSE);
+                                      MAIN ":7: warning: unknown key 'OnUnreachable' in section [Gust], ignoring\n");
+        assert_config(&c, POLICY_AUTO, 5 * USEC_PER_SEC, ON_UNREACHABLE_REFUSE);
 }
 
 static void test_bad_value(void **state)
@@ -130,7 +130,7 @@ static void test_bad_value(void **state)
                 {"[Guest]\nHookDeadlineSec=1e9999\n", ":2: error: HookDeadlineSec=1e9999: wanted seconds from 0.1 to 60\n"},
                 {"[Bind]\nDeadlineSec=0.9\n", ":2: error: DeadlineSec=0.9: wanted seconds from 1 to 600\n"},
                 {"[Bind]\nDeadlineSec=601\n", ":2: error: DeadlineSec=601: wanted seconds from 1 to 600\n"},
-                {"[Guest]\nNoAnswer=deny\n", ":2: error: NoAnswer=deny: wanted allow or refuse\n"},
+                {"[Guest]\nOnUnreachable=deny\n", ":2: error: OnUnreachable=deny: wanted allow or refuse\n"},
                 {"[Fix]\nPreload=auto\n", ":2: error: Preload=auto: wanted suggest or off\n"},
                 {"[Fix]\nNoMmap=auto\n", ":2: error: NoMmap=auto: wanted suggest or off\n"},
                 {"[Guest]\nOnUnaligned=deny\n", ":2: error: OnUnaligned=deny: wanted allow, warn or refuse\n"},
@@ -146,17 +146,17 @@ static void test_bad_value(void **state)
                 {"[Guest a]\nOnUnaligned=1\n", ":2: error: OnUnaligned=1: wanted allow, warn or refuse\n"},
                 {"[Fix]\nModule=auto\nnonsense\n", ":3: error: neither a [section] nor a key=value\n"},
                 {"[Fix\nModule=auto\n", ":1: error: neither a [section] nor a key=value\n"},
-                {"[Fix]\nModule=bad\n[Guest]\nNoAnswer=bad\n",
-                 ":2: error: Module=bad: wanted auto, suggest or off\n" MAIN ":4: error: NoAnswer=bad: wanted allow or refuse\n"},
+                {"[Fix]\nModule=bad\n[Guest]\nOnUnreachable=bad\n",
+                 ":2: error: Module=bad: wanted auto, suggest or off\n" MAIN ":4: error: OnUnreachable=bad: wanted allow or refuse\n"},
         };
         struct fixture *f = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .no_answer = NO_ANSWER_REFUSE};
+                struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .on_unreachable = ON_UNREACHABLE_REFUSE};
 
                 fixture_write(f, MAIN, cases[i].text);
                 assert_int_equal(read_config(f, &c), -EINVAL);
-                assert_config(&c, POLICY_OFF, 7, NO_ANSWER_REFUSE); /* what was in force stays */
+                assert_config(&c, POLICY_OFF, 7, ON_UNREACHABLE_REFUSE); /* what was in force stays */
                 if (!strstr(problems, cases[i].problem))
                         fail_msg("%s", problems);
         }
@@ -165,9 +165,9 @@ static void test_bad_value(void **state)
 static void test_drop_ins(void **state)
 {
         struct fixture *f = *state;
-        struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .no_answer = NO_ANSWER_REFUSE};
+        struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .on_unreachable = ON_UNREACHABLE_REFUSE};
 
-        fixture_write(f, MAIN, "[Fix]\nModule=off\n[Guest]\nHookDeadlineSec=1\nNoAnswer=refuse\n");
+        fixture_write(f, MAIN, "[Fix]\nModule=off\n[Guest]\nHookDeadlineSec=1\nOnUnreachable=refuse\n");
         fixture_write(f, DROP_IN "20-b.conf", "[Guest]\nHookDeadlineSec=3\n");
         fixture_write(f, DROP_IN "10-a.conf", "[Guest]\nHookDeadlineSec=2\n[Fix]\nModule=suggest\n");
         fixture_write(f, DROP_IN ".hidden.conf", "[Guest]\nHookDeadlineSec=9\n");
@@ -175,7 +175,7 @@ static void test_drop_ins(void **state)
         fixture_write(f, DROP_IN ".conf", "[Guest]\nHookDeadlineSec=9\n");
         assert_ok(read_config(f, &c));
         assert_string_equal(problems, "");
-        assert_config(&c, POLICY_SUGGEST, 3 * USEC_PER_SEC, NO_ANSWER_REFUSE);
+        assert_config(&c, POLICY_SUGGEST, 3 * USEC_PER_SEC, ON_UNREACHABLE_REFUSE);
 
         /* A section does not leak from one file into the next. */
         fixture_write(f, DROP_IN "15-x.conf", "HookDeadlineSec=9\n");
@@ -318,10 +318,10 @@ static void test_device_bad(void **state)
         struct config c;
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                c = (struct config) {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .no_answer = NO_ANSWER_REFUSE};
+                c = (struct config) {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .on_unreachable = ON_UNREACHABLE_REFUSE};
                 fixture_write(f, MAIN, cases[i].text);
                 assert_int_equal(read_config(f, &c), -EINVAL);
-                assert_config(&c, POLICY_OFF, 7, NO_ANSWER_REFUSE);
+                assert_config(&c, POLICY_OFF, 7, ON_UNREACHABLE_REFUSE);
                 assert_null(c.devices);
                 if (!startswith(problems, MAIN) || !startswith(problems + strlen(MAIN), cases[i].problem))
                         fail_msg("%s%s", cases[i].text, problems);
@@ -521,7 +521,7 @@ static void test_shipped(void **state)
 {
         _cleanup_free_ char *shipped = NULL, *text = NULL;
         struct fixture *f = *state;
-        struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .no_answer = NO_ANSWER_REFUSE};
+        struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .on_unreachable = ON_UNREACHABLE_REFUSE};
         unsigned keys = 0;
         char *out, *save = NULL;
         size_t size;
