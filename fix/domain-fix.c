@@ -208,33 +208,10 @@ static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *c
 }
 
 const struct domain_fix domain_fixes[DOMAIN_FIXES_MAX] = {
-        {
-                .id = FIX_EMULATOR,
-                .does = "starts the guest with an installed QEMU that aligns BARs by itself",
-                .price = "another QEMU runs the guest: what was saved or migrated with the old one may not come back, and AppArmor "
-                         "lets libvirt run only those at the usual paths without a rule of yours",
-                .plan = plan_emulator,
-        },
-        {
-                .id = FIX_PRELOAD,
-                .does = "starts its QEMU with LD_PRELOAD=libvfioalign-preload.so, which aligns BARs for it",
-                .price = "libvirt marks the guest as tainted (custom-argv), which support may ask about; SELinux drops the variable",
-                .plan = plan_preload,
-        },
-        {
-                .id = FIX_IOMMUFD,
-                .does = "maps its memory through iommufd, which leaves BARs out, so that none is filled while the guest starts",
-                .price = "no peer-to-peer DMA between its devices before QEMU 11 on Linux 6.19; the BARs' own pages stay as they are",
-                .plan = plan_iommufd,
-        },
-        {
-                .id = FIX_NO_MMAP,
-                .does = "maps no BAR of its devices at all (x-no-mmap): a last resort",
-                .price = "every access to a BAR traps into QEMU, which is slower by far, and no peer-to-peer DMA; libvirt marks the "
-                         "guest as tainted (custom-device)",
-                .consent = true,
-                .plan = plan_no_mmap,
-        },
+        {.id = FIX_EMULATOR, .plan = plan_emulator},
+        {.id = FIX_PRELOAD, .plan = plan_preload},
+        {.id = FIX_IOMMUFD, .plan = plan_iommufd},
+        {.id = FIX_NO_MMAP, .plan = plan_no_mmap, .consent = true},
 };
 
 const struct domain_fix *domain_fix_find(const char *id)

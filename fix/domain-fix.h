@@ -4,7 +4,7 @@
 #include "audit/host.h"
 #include "config/config.h"
 #include "domain-edit.h"
-#include "fix-plan.h"
+#include "fix.h"
 
 /* The fixes that are edits of one persistent domain, in the order of preference. */
 
@@ -17,9 +17,7 @@ struct domain_subject {
 };
 
 struct domain_fix {
-        enum fix_id id;
-        const char *does;
-        const char *price;
+        enum fix_id id; /* what it does, and its price, is in the table of all fixes: fix_get() */
         bool consent; /* a last resort: only by name, and with a yes to just that */
 
         /* Adds to changes what it takes, or to the plan why it must not be; and what else is to know, as a note. No change

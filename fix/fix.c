@@ -18,14 +18,16 @@ static const struct fix fixes[_FIX_ID_MAX] = {
         [FIX_EMULATOR] = {
                 .id = FIX_EMULATOR,
                 .of_guest = true,
-                .does = "starts the guest with an installed QEMU that aligns by itself",
-                .price = "another QEMU: the guest has to be stopped and started, and states saved before may not load",
+                .does = "starts the guest with an installed QEMU that aligns BARs by itself",
+                .price = "another QEMU runs the guest: what was saved or migrated with the old one may not come back, and AppArmor "
+                         "lets libvirt run only those at the usual paths without a rule of yours",
         },
         [FIX_PRELOAD] = {
                 .id = FIX_PRELOAD,
                 .of_guest = true,
-                .does = "starts QEMU with libvfioalign-preload.so, which aligns its VFIO mappings",
-                .price = "libvirt marks a guest with it as tainted; host-wide, libvirt's daemon has to be restarted",
+                .does = "starts QEMU with LD_PRELOAD=libvfioalign-preload.so, which aligns BARs for it",
+                .price = "for one guest: libvirt marks it as tainted (custom-argv), which support may ask about; for all: libvirt's "
+                         "daemon has to be restarted. SELinux drops the variable",
                 .state = fix_preload_state,
                 .run = fix_preload,
         },
@@ -39,14 +41,15 @@ static const struct fix fixes[_FIX_ID_MAX] = {
         [FIX_IOMMUFD] = {
                 .id = FIX_IOMMUFD,
                 .of_guest = true,
-                .does = "attaches the devices by iommufd, which does not fill BARs beforehand",
-                .price = "no DMA between devices (peer to peer) before QEMU 11 with Linux 6.19",
+                .does = "maps a guest's memory through iommufd, which leaves BARs out, so that none is filled while it starts",
+                .price = "no peer-to-peer DMA between its devices before QEMU 11 on Linux 6.19; the BARs' own pages stay as they are",
         },
         [FIX_NO_MMAP] = {
                 .id = FIX_NO_MMAP,
                 .of_guest = true,
-                .does = "keeps QEMU from mapping BARs at all (x-no-mmap=on)",
-                .price = "every access of the guest to a BAR traps, which is slow, and there is no DMA between devices",
+                .does = "maps no BAR of a guest's devices at all (x-no-mmap): a last resort",
+                .price = "every access to a BAR traps into QEMU, which is slower by far, and no peer-to-peer DMA; libvirt marks the "
+                         "guest as tainted (custom-device)",
         },
 };
 
