@@ -3,7 +3,7 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check demo audit bench bench-bind clean
+.PHONY: all check demo audit bench bench-bind bench-map clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -24,13 +24,21 @@ demo:
 audit: all
 	@$(BUILD)/ctl/vfioalignctl audit
 
-# How long an audit takes on made-up hosts of growing size.
+# How long an audit takes on made-up hosts of growing size; what the hook adds to a guest's start, and the preload library to
+# mappings that are none of its business.
 bench: all
 	tests/bench/audit-scale $(BUILD)
+	tests/bench/hook-cost $(BUILD)
+	tests/bench/preload-cost $(BUILD)
 
 # How long functions take to VFIO and back in the lab, next to driverctl, virsh and bare writes to sysfs.
 bench-bind:
 	$(SUDO) tests/bench/bind-speed
+
+# What a BAR costs by who places it, and what the module costs all other mappings; in the lab.
+bench-map:
+	$(SUDO) tests/bench/page-faults
+	$(SUDO) tests/bench/mmap-cost
 
 clean:
 	rm -rf $(BUILD)
