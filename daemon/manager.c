@@ -299,6 +299,7 @@ static bool load_module(struct manager *m)
                 log_warning(r, "Failed to ask systemd for the module " VFIO_ALIGN_MODULE ": %m");
                 return false;
         }
+        log_debug("Fix module: systemd was asked to load " VFIO_ALIGN_MODULE);
         return true;
 }
 
