@@ -19,7 +19,6 @@ static const struct {
         {"bind", verb_bind},
         {"unbind", verb_bind},
         {"fix", verb_fix},
-        {"guest", verb_guest},
         {"dump", verb_dump},
         {"status", verb_status},
 };

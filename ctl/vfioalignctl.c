@@ -11,6 +11,7 @@
 
 #define ALL_VERBS "vfioalign-ctl"
 #define HOOK "vfioalign-hook"
+#define GUEST "vfioalign-guest"
 
 static const struct {
         const char *name;
@@ -77,7 +78,7 @@ static int run(int argc, char *argv[])
         /* Who names a worker of their own runs it themselves. */
         if ((streq(argv[1], "bind") || streq(argv[1], "unbind")) && (geteuid() == 0 || secure_getenv("VFIOALIGN_WORKER")))
                 return verb_bind_by(argc - 1, argv + 1, bind_by_worker);
-        find_program(streq(argv[1], "hook") ? HOOK : ALL_VERBS, path);
+        find_program(streq(argv[1], "hook") ? HOOK : streq(argv[1], "guest") ? GUEST : ALL_VERBS, path);
         execv(path, argv);
         log_error(-errno, "Failed to run %s: %m", path);
         return CTL_FAILED;
