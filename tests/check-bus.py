@@ -177,7 +177,7 @@ class OnBus(unittest.TestCase):
         """Callers that leave without waiting harm nobody."""
         for _ in range(20):
             run = subprocess.Popen([CTL, "hook", "guest", "prepare", "begin", "-"], env=self.bus.env,
-                                   stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                                   stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
             run.stdin.write(domain())
             run.kill()
             run.stdin.close()
