@@ -2,17 +2,16 @@
 #include "fix-module.h"
 
 #include <spawn.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "audit/verdict.h"
+#include "fix-record.h"
 #include "util/file-write.h"
 #include "util/file.h"
 #include "util/switch.h"
 
 #define PARAMETER "sys/module/" VFIO_ALIGN_MODULE "/parameters/enabled"
-#define HOLD_DIR "run/vfioalign/fix"
-#define HOLD HOLD_DIR "/module-off"
+#define HOLD FIX_RECORDS "/module-off"
 
 extern char **environ;
 
@@ -30,14 +29,6 @@ enum fix_state fix_module_state(const struct host *h)
 bool fix_module_is_held_off(const struct root *root)
 {
         return exists_at(root->fd, HOLD);
-}
-
-static int hold_off(const struct root *root)
-{
-        if ((mkdirat(root->fd, "run/vfioalign", 0755) < 0 && errno != EEXIST) ||
-            (mkdirat(root->fd, HOLD_DIR, 0755) < 0 && errno != EEXIST))
-                return -errno;
-        return write_file_at(root->fd, HOLD, "", 0, 0644);
 }
 
 static int run_modprobe(const char *option, struct fix_plan *plan)
@@ -127,7 +118,7 @@ static int revert(const struct host *h, bool dry_run, struct fix_plan *plan)
                                         "Module=off in vfioalignd.conf(5). Guests that run keep their mappings");
         if (r < 0 || dry_run)
                 return r;
-        r = hold_off(h->root);
+        r = fix_record_write(h->root, HOLD, "");
         return r < 0 ? r : run_modprobe("-r", plan);
 }
 

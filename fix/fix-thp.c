@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fix-thp.h"
 
-#include <sys/stat.h>
-
+#include "fix-record.h"
 #include "util/file-write.h"
 #include "util/file.h"
 
 #define SETTING "sys/kernel/mm/transparent_hugepage/enabled"
-#define RECORD_DIR "run/vfioalign/fix"
-#define RECORD RECORD_DIR "/thp"
+#define RECORD FIX_RECORDS "/thp"
 
 /* What it was before us; THP_UNKNOWN: we have not changed it. */
 static enum thp_mode before(const struct root *root)
@@ -32,13 +30,9 @@ enum fix_state fix_thp_state(const struct host *h)
 static int write_record(const struct root *root, enum thp_mode mode)
 {
         char text[32];
-        int n = snprintf(text, sizeof(text), "%s\n", thp_mode_to_string(mode));
 
-        /* The daemon's folder is there already; without it nothing has made one yet. */
-        if ((mkdirat(root->fd, "run/vfioalign", 0755) < 0 && errno != EEXIST) ||
-            (mkdirat(root->fd, RECORD_DIR, 0755) < 0 && errno != EEXIST))
-                return -errno;
-        return write_file_at(root->fd, RECORD, text, (size_t) n, 0644);
+        snprintf(text, sizeof(text), "%s\n", thp_mode_to_string(mode));
+        return fix_record_write(root, RECORD, text);
 }
 
 static int apply(const struct host *h, bool dry_run, struct fix_plan *plan)
