@@ -91,20 +91,18 @@ static int functions_of_group(const struct use_reader *r, const char *number, st
 /* /sys/dev/char/MAJOR:MINOR is a link to what has that number. */
 static int read_char_nodes(const struct use_reader *r, struct nodes *nodes)
 {
+        _cleanup_close_ int dir = open_at(r->root->fd, "sys/dev/char", O_PATH | O_DIRECTORY);
         _cleanup_(names_done) struct names names = {};
 
         (void) list_dir_at(r->root->fd, "sys/dev/char", &names);
         for (size_t i = 0; i < names.n; i++) {
                 _cleanup_(functions_done) struct functions f = {};
-                _cleanup_free_ char *path = NULL, *target = NULL;
+                _cleanup_free_ char *target = NULL;
                 const char *group, *slash;
                 unsigned major, minor;
 
-                if (sscanf(names.names[i], "%u:%u", &major, &minor) != 2)
-                        continue;
-                if (asprintf(&path, "sys/dev/char/%s", names.names[i]) < 0)
-                        return -ENOMEM;
-                if (read_link_at(r->root->fd, path, &target) < 0)
+                if (sscanf(names.names[i], "%u:%u", &major, &minor) != 2 ||
+                    read_link_at(dir, names.names[i], &target) < 0)
                         continue;
                 group = strstr(target, "/virtual/vfio/");
                 if ((group ? functions_of_group(r, group + strlen("/virtual/vfio/"), &f) :
@@ -219,6 +217,7 @@ static int add_recorded(struct use_reader *r, const struct nodes *nodes, char *a
 
 struct open_files {
         FILE *answer;
+        char *kernel_threads; /* the children of kthreadd, " 3 4 5 "; empty where the kernel does not list them */
         bool hidden; /* some could not be seen */
 };
 
@@ -323,6 +322,27 @@ static int read_mapped(struct use_reader *r, const struct nodes *nodes, pid_t pi
         return k;
 }
 
+/* They have neither files nor memory, and are most of what is in /proc. A program that the kernel starts is a child of
+ * kthreadd as well, and has its file. */
+static bool is_kernel_thread(const struct open_files *o, pid_t pid, int process_fd)
+{
+        char key[16], exe;
+
+        snprintf(key, sizeof(key), " %d ", pid);
+        return strstr(o->kernel_threads, key) && readlinkat(process_fd, "exe", &exe, sizeof(exe)) < 0 && errno == ENOENT;
+}
+
+static char *list_kernel_threads(const struct root *root)
+{
+        _cleanup_close_ int fd = openat(root->fd, "proc/2/task/2/children", O_RDONLY | O_CLOEXEC);
+        _cleanup_free_ char *text = NULL;
+        char *list;
+
+        if (fd >= 0)
+                (void) read_fd(fd, FILE_MAX_SIZE, &text, NULL);
+        return asprintf(&list, " %s ", text ?: "") < 0 ? NULL : list;
+}
+
 /* One process of the live host. statx() with what is at hand: of a file system that hangs only files hang. */
 static int read_process(struct use_reader *r, const struct nodes *nodes, pid_t pid, struct open_files *o)
 {
@@ -332,7 +352,7 @@ static int read_process(struct use_reader *r, const struct nodes *nodes, pid_t p
 
         snprintf(path, sizeof(path), "proc/%d", pid);
         fd = openat(r->root->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
+        if (fd < 0 || is_kernel_thread(o, pid, fd))
                 return 0;
         k = read_open(r, nodes, pid, fd, o);
         return k < 0 ? k : read_mapped(r, nodes, pid, fd, o);
@@ -341,8 +361,9 @@ static int read_process(struct use_reader *r, const struct nodes *nodes, pid_t p
 static int read_live(struct use_reader *r, const struct nodes *nodes)
 {
         _cleanup_closedir_ DIR *dir = NULL;
-        _cleanup_free_ char *text = NULL, *answer = NULL;
-        struct open_files o = {};
+        _cleanup_free_ char *text = NULL, *answer = NULL, *kernel_threads = list_kernel_threads(r->root);
+        struct open_files o = {.kernel_threads = kernel_threads};
+        const pid_t self = getpid();
         struct dirent *entry;
         size_t size;
         int fd = openat(r->root->fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), k = 0;
@@ -356,13 +377,13 @@ static int read_live(struct use_reader *r, const struct nodes *nodes)
         }
         /* Where processes are hidden altogether (hidepid=), the first one is as well. */
         o.hidden = faccessat(r->root->fd, "proc/1/fd", R_OK | X_OK, AT_EACCESS) < 0;
-        o.answer = open_memstream(&text, &size);
+        o.answer = kernel_threads ? open_memstream(&text, &size) : NULL;
         if (!o.answer)
                 return -ENOMEM;
         while (k >= 0 && (entry = readdir(dir))) {
                 uint64_t pid;
 
-                if (parse_u64(entry->d_name, 10, &pid) >= 0 && pid <= INT32_MAX && (pid_t) pid != getpid())
+                if (parse_u64(entry->d_name, 10, &pid) >= 0 && pid <= INT32_MAX && (pid_t) pid != self)
                         k = read_process(r, nodes, (pid_t) pid, &o);
         }
         if (fclose(o.answer) != 0 || k < 0 || asprintf(&answer, "%s%s", o.hidden ? "some" : "all", text) < 0)

@@ -81,6 +81,7 @@ static int set_override(struct binding_writer *w, const char *bdf, struct bindin
         return r;
 }
 
+/* Not read back: what follows does. */
 static int leave_driver(struct binding_writer *w, const char *bdf, struct binding *now)
 {
         path_t path;
@@ -90,9 +91,9 @@ static int leave_driver(struct binding_writer *w, const char *bdf, struct bindin
                 return 0;
         snprintf(path, sizeof(path), DRIVERS "%s/unbind", now->driver);
         r = write_checked(w, path, bdf);
-        if (r < 0)
-                return r;
-        return binding_read(w->root, bdf, now);
+        if (r >= 0)
+                now->driver[0] = '\0';
+        return r;
 }
 
 static int probe(struct binding_writer *w, const char *bdf, struct binding *now)
@@ -103,6 +104,7 @@ static int probe(struct binding_writer *w, const char *bdf, struct binding *now)
         return r < 0 ? r : binding_read(w->root, bdf, now);
 }
 
+/* now is read back after the last write. */
 static int change_driver(struct binding_writer *w, const char *bdf, struct binding *now,
                          const struct binding *to)
 {
@@ -113,9 +115,10 @@ static int change_driver(struct binding_writer *w, const char *bdf, struct bindi
                 r = set_override(w, bdf, now, to->override);
         if (r >= 0)
                 r = leave_driver(w, bdf, now);
-        if (r < 0 || !*to->driver)
-                return r;
-        r = probe(w, bdf, now);
+        if (r >= 0 && !*to->driver)
+                return binding_read(w->root, bdf, now);
+        if (r >= 0)
+                r = probe(w, bdf, now);
         if (r < 0 || streq(now->driver, to->driver) || streq(to->override, to->driver))
                 return r;
 
@@ -129,14 +132,16 @@ static int change_driver(struct binding_writer *w, const char *bdf, struct bindi
 int binding_bring(struct binding_writer *w, const char *bdf, const struct binding *to)
 {
         struct binding now;
+        unsigned writes;
         int r;
 
         r = binding_read(w->root, bdf, &now);
         if (r >= 0 && !streq(now.driver, to->driver))
                 r = change_driver(w, bdf, &now, to);
+        writes = w->writes;
         if (r >= 0)
                 r = set_override(w, bdf, &now, to->override);
-        if (r >= 0)
+        if (r >= 0 && w->writes > writes)
                 r = binding_read(w->root, bdf, &now);
         if (r >= 0)
                 return binding_equal(&now, to) ? 0 : -ENOTUNIQ;

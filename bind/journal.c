@@ -31,12 +31,15 @@ int journal_lock(const struct root *root, const char *first_bdf, const volatile 
         char name[sizeof(bdf_t) + sizeof(".lock")];
         int r;
 
-        r = make_directory(root, SWITCHES);
-        if (r >= 0)
-                r = make_directory(root, BIND_RECORDS);
-        if (r < 0)
-                return r;
         dir = open_at(root->fd, BIND_RECORDS, O_RDONLY | O_DIRECTORY);
+        if (dir == -ENOENT) {
+                r = make_directory(root, SWITCHES);
+                if (r >= 0)
+                        r = make_directory(root, BIND_RECORDS);
+                if (r < 0)
+                        return r;
+                dir = open_at(root->fd, BIND_RECORDS, O_RDONLY | O_DIRECTORY);
+        }
         if (dir < 0)
                 return dir;
         snprintf(name, sizeof(name), "%s.lock", first_bdf);

@@ -8,12 +8,15 @@
 #include "fix/fix-module.h"
 #include "fix/fix-thp.h"
 #include "report/report.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/switch.h"
 
-/* A burst of uevents (a card with many functions, a driver that binds) becomes one audit. */
+/* A burst of uevents (a card with many functions, drivers that bind one after another) becomes one audit, once it is over:
+ * an audit in its midst would be out of date at once, and would take its time from those who bind. */
 #define AUDIT_DELAY_USEC (250 * USEC_PER_MSEC)
+#define AUDIT_DELAY_MAX_USEC (10 * USEC_PER_SEC)
 
 #define MODULE_LOAD_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
@@ -251,12 +254,16 @@ static int on_audit_timer(sd_event_source *source, uint64_t usec, void *userdata
 
 void manager_audit_soon(struct manager *m)
 {
+        uint64_t now = clock_usec(CLOCK_MONOTONIC), due;
         int r;
 
-        if (m->audit_timer)
-                return;
-        r = sd_event_add_time_relative(m->event, &m->audit_timer, CLOCK_MONOTONIC, AUDIT_DELAY_USEC, 0, on_audit_timer,
-                                       m);
+        if (!m->audit_timer)
+                m->audit_asked_usec = now;
+        due = now + AUDIT_DELAY_USEC;
+        if (due > m->audit_asked_usec + AUDIT_DELAY_MAX_USEC)
+                due = m->audit_asked_usec + AUDIT_DELAY_MAX_USEC;
+        r = m->audit_timer ? sd_event_source_set_time(m->audit_timer, due) :
+                             sd_event_add_time(m->event, &m->audit_timer, CLOCK_MONOTONIC, due, 0, on_audit_timer, m);
         if (r < 0)
                 log_warning(r, "Failed to schedule an audit: %m");
 }

@@ -52,6 +52,7 @@ struct manager {
         bool thp_failed;                 /* the same */
 
         sd_event_source *audit_timer;
+        uint64_t audit_asked_usec;       /* by the first of those that this one will serve, CLOCK_MONOTONIC */
         struct udev_monitor *udev_monitor;
         sd_event_source *udev_source;
         struct libvirt_watch *libvirt;
