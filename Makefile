@@ -3,7 +3,7 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check demo audit bench bench-bind bench-map clean
+.PHONY: all check check-debug demo audit bench bench-bind bench-map clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -15,6 +15,10 @@ $(BUILD)/build.ninja:
 # All tests: units here, scenarios on real kernels in virtual machines.
 check:
 	$(SUDO) ./tests/check
+
+# The module under load on a kernel that watches itself, built from source at first (half an hour and 15 GB, once).
+check-debug:
+	$(SUDO) ./lab/lab run --kernel debug module-storm
 
 # The main job on the newest kernel of the lab, before and after.
 demo:

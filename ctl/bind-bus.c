@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <systemd/sd-bus.h>
-
 #include "bind-report.h"
 #include "bind-request.h"
 #include "bind/worker.h"
-#include "config/bus-names.h"
 #include "ctl.h"
+#include "daemon-call.h"
 #include "report/table.h"
 #include "util/log.h"
 #include "util/macro.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
-
-/* A password may have to be typed first. */
-#define AUTHORIZATION_USEC (120 * USEC_PER_SEC)
 
 /* Of the daemon's methods Bind and Unbind. */
 #define FLAG_DRY_RUN (UINT64_C(1) << 0)
@@ -36,20 +31,6 @@ static int take_report(struct bind_request *q, const char *text)
         return valid ? 0 : log_error(-EBADMSG, "Failed to read vfioalignd's answer: %m");
 }
 
-static int log_bus_error(int r, const sd_bus_error *error)
-{
-        if (sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
-            sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN))
-                return log_error(r, "Only root can do it alone, and vfioalignd is not running: run it as root, or "
-                                    "systemctl start vfioalignd");
-        if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
-            sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
-                return log_error(r, "You may not: %s", error->message ?: strerror(-r));
-        if (r == -ETIMEDOUT)
-                return log_error(r, "vfioalignd gave no answer in time");
-        return log_error(r, "vfioalignd does not do it: %s", error->message ?: strerror(-r));
-}
-
 /* How long the daemon may need at most: so many groups go at a time. */
 static uint64_t time_for(const struct bind_request *q, const struct root *root)
 {
@@ -59,33 +40,21 @@ static uint64_t time_for(const struct bind_request *q, const struct root *root)
 int bind_by_daemon(struct bind_request *q, const struct root *root)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         uint64_t flags = (q->options.dry_run ? FLAG_DRY_RUN : 0) | (q->options.force ? FLAG_FORCE : 0);
-        const char *text;
+        _cleanup_free_ char *text = NULL;
         int r;
 
-        r = sd_bus_open_system(&bus);
+        r = daemon_call_new(&bus, q->operation == BIND_BIND ? "Bind" : "Unbind", &call);
         if (r < 0)
-                return log_error(r, "Only root can do it alone, and there is no system bus to ask vfioalignd on: %m");
-        r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_INTERFACE,
-                                           q->operation == BIND_BIND ? "Bind" : "Unbind");
-        /* A daemon that was stopped stays stopped. */
-        if (r >= 0)
-                r = sd_bus_message_set_auto_start(call, false);
-        if (r >= 0)
-                r = sd_bus_message_set_allow_interactive_authorization(call, true);
-        if (r >= 0)
-                r = sd_bus_message_append_strv(call, (char **) q->devices);
+                return r;
+        r = sd_bus_message_append_strv(call, (char **) q->devices);
         if (r >= 0)
                 r = sd_bus_message_append(call, "st", q->driver ?: "", flags);
         if (r < 0)
                 return log_error(r, "Failed to ask vfioalignd: %m");
-        r = sd_bus_call(bus, call, time_for(q, root) + AUTHORIZATION_USEC, &error, &reply);
-        if (r < 0)
-                return log_bus_error(r, &error);
-        r = sd_bus_message_read(reply, "s", &text);
-        return r < 0 ? log_error(r, "Failed to read vfioalignd's answer: %m") : take_report(q, text);
+        r = daemon_call(bus, call, time_for(q, root), &text);
+        return r < 0 ? r : take_report(q, text);
 }
 
 int verb_bind(int argc, char *argv[])

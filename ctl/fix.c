@@ -4,6 +4,7 @@
 #include <libsmartcols/libsmartcols.h>
 
 #include "ctl.h"
+#include "daemon-call.h"
 #include "report/report.h"
 #include "report/table.h"
 #include "snapshot.h"
@@ -11,6 +12,12 @@
 #include "util/macro.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
+
+#define NONE_HELPS "No fix of the host gives a device of this host larger pages"
+#define NONE_IN_FORCE "No fix is in force"
+
+/* The daemon gives up before. */
+#define DAEMON_USEC (7 * 60 * USEC_PER_SEC)
 
 static const char *const operations[] = {"list", "plan", "apply", "revert"};
 
@@ -107,37 +114,37 @@ static json_object *new_outcome(const struct fix *fix, const struct fix_plan *pl
         return o;
 }
 
-static void print_outcome(const struct fix *fix, const struct fix_plan *plan, bool dry_run, int error)
+/* What new_outcome() tells, for people. */
+static void print_outcome(json_object *outcome, bool dry_run)
 {
-        const char *id = fix_id_to_string(fix->id);
+        const char *id = json_get_text(outcome, "id") ?: "?", *note = json_get_text(outcome, "note"),
+                   *refusal = json_get_text(outcome, "refusal"), *error = json_get_text(outcome, "error");
+        json_object *steps = json_get(outcome, "steps");
 
-        for (size_t i = 0; i < plan->n_steps; i++)
-                printf("%s: %s%s\n", id, dry_run ? "would: " : "", plan->steps[i]);
-        if (plan->n_steps == 0 && !plan->refusal && error >= 0)
-                printf("%s: nothing to do%s%s\n", id, plan->note ? ": " : "", plan->note ?: "");
-        else if (plan->note)
-                printf("%s: %s\n", id, plan->note);
-        if (plan->refusal)
-                log_error(error, "%s: %s", id, plan->refusal);
-        else if (error < 0)
-                log_error(error, "%s: failed: %m", id);
+        for (size_t i = 0; i < json_length(steps); i++)
+                printf("%s: %s%s\n", id, dry_run ? "would: " : "",
+                       json_object_get_string(json_object_array_get_idx(steps, i)));
+        if (json_length(steps) == 0 && !refusal && !error)
+                printf("%s: nothing to do%s%s\n", id, note ? ": " : "", note ?: "");
+        else if (note)
+                printf("%s: %s\n", id, note);
+        if (refusal)
+                log_error(0, "%s: %s", id, refusal);
+        else if (error)
+                log_error(0, "%s: failed: %s", id, error);
 }
 
 /* One fix. Returns 0, or a negative errno where it was refused or has failed, which has been told. */
 static int carry_out(struct fix_request *q, const struct fix *fix, enum fix_action action, bool dry_run)
 {
         _cleanup_(fix_plan_done) struct fix_plan plan = {};
-        const char *id = fix_id_to_string(fix->id);
-        int r;
+        json_object *outcome;
+        int r = fix->run(&q->snapshot.host, action, dry_run, &plan);
 
-        if (!fix->run) {
-                fprintf(stderr, "vfioalignctl: %s is a fix of one guest: vfioalignctl guest plan NAME %s\n", id, id);
-                return -EINVAL;
-        }
-        r = fix->run(&q->snapshot.host, action, dry_run, &plan);
-        json_object_array_add(json_get(q->report, "fixes"), new_outcome(fix, &plan, r));
+        outcome = new_outcome(fix, &plan, r);
+        json_object_array_add(json_get(q->report, "fixes"), outcome);
         if (!q->options.json)
-                print_outcome(fix, &plan, dry_run, r);
+                print_outcome(outcome, dry_run);
         return r < 0 ? r : plan.refusal ? -EPERM : 0;
 }
 
@@ -156,7 +163,7 @@ static int revert_all(struct fix_request *q, bool dry_run)
                 }
         }
         if (!q->options.json && json_length(json_get(q->report, "fixes")) == 0)
-                puts("No fix is in force");
+                puts(NONE_IN_FORCE);
         return r;
 }
 
@@ -172,28 +179,104 @@ static const struct fix *choose(struct fix_request *q)
         return NULL;
 }
 
+static bool is_revert(const struct fix_request *q)
+{
+        return streq(q->operation, "revert");
+}
+
+static bool is_change(const struct fix_request *q)
+{
+        return !q->options.dry_run && (streq(q->operation, "apply") || is_revert(q));
+}
+
 static int act(struct fix_request *q)
 {
-        bool dry_run = q->options.dry_run || streq(q->operation, "plan"), is_revert = streq(q->operation, "revert");
+        bool dry_run = !is_change(q);
         int r = 0;
 
-        json_object_object_add(q->report, "operation", json_object_new_string(is_revert ? "revert" : "apply"));
+        json_object_object_add(q->report, "operation", json_object_new_string(is_revert(q) ? "revert" : "apply"));
         json_object_object_add(q->report, "dry_run", json_object_new_boolean(dry_run));
         json_object_object_add(q->report, "fixes", json_object_new_array());
-        if (!dry_run && geteuid() != 0)
-                return log_error(-EPERM, "Only root can %s a fix of the host: sudo vfioalignctl fix %s", q->operation,
-                                 q->operation);
-        if (!dry_run && q->options.root)
-                return log_error(-EINVAL, "A recorded host cannot be changed: use plan");
-        if (is_revert && !q->fix)
+        if (is_revert(q) && !q->fix)
                 r = revert_all(q, dry_run);
         else if (q->fix || (q->fix = choose(q)))
-                r = carry_out(q, q->fix, is_revert ? FIX_REVERT : FIX_APPLY, dry_run);
+                r = carry_out(q, q->fix, is_revert(q) ? FIX_REVERT : FIX_APPLY, dry_run);
         else if (!q->options.json)
-                puts("No fix of the host gives a device of this host larger pages");
-        if (q->options.json && r != -EINVAL)
+                puts(NONE_HELPS);
+        if (q->options.json)
                 report_print_json(q->report, stdout);
         return r;
+}
+
+/* A change by somebody who is not root: the daemon has it done, where polkit lets them. */
+static int ask_daemon(struct fix_request *q)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_free_ char *text = NULL;
+        json_object *fixes;
+        int r;
+
+        r = daemon_call_new(&bus, is_revert(q) ? "RevertFix" : "ApplyFix", &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "st", q->fix ? fix_id_to_string(q->fix->id) : "", UINT64_C(0));
+        if (r < 0)
+                return log_error(r, "Failed to ask vfioalignd: %m");
+        r = daemon_call(bus, call, DAEMON_USEC, &text);
+        if (r < 0)
+                return r;
+        q->report = json_tokener_parse(text);
+        fixes = json_get(q->report, "fixes");
+        if (!json_object_is_type(fixes, json_type_array))
+                return log_error(-EBADMSG, "Failed to read vfioalignd's answer: %m");
+        for (size_t i = 0; i < json_length(fixes); i++) {
+                json_object *outcome = json_object_array_get_idx(fixes, i);
+
+                if (json_get_text(outcome, "refusal") || json_get_text(outcome, "error"))
+                        r = -EPERM;
+                if (!q->options.json)
+                        print_outcome(outcome, false);
+        }
+        if (q->options.json)
+                report_print_json(q->report, stdout);
+        else if (json_length(fixes) == 0)
+                puts(is_revert(q) ? NONE_IN_FORCE : NONE_HELPS);
+        return r;
+}
+
+/* Says what is against it. */
+static int check(const struct fix_request *q)
+{
+        if (q->fix && !q->fix->run) {
+                fprintf(stderr, "vfioalignctl: %s is a fix of one guest: vfioalignctl guest plan NAME %s\n",
+                        fix_id_to_string(q->fix->id), fix_id_to_string(q->fix->id));
+                return -EINVAL;
+        }
+        if (q->options.root && is_change(q))
+                return log_error(-EINVAL, "A recorded host cannot be changed: use plan");
+        return 0;
+}
+
+static void on_config_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
+{
+        (void) userdata;
+        if (fatal)
+                log_warning(0, line ? "/%s:%u: %s; going by the defaults" : "/%s:%.0u %s; going by the defaults", file,
+                            line, what);
+}
+
+/* On this host or a recorded one, by ourselves. */
+static int look_and_act(struct fix_request *q)
+{
+        int r = snapshot_read(&q->snapshot, &q->options);
+
+        if (r < 0)
+                return r;
+        (void) config_read(&q->config, &q->snapshot.root, on_config_problem, NULL);
+        q->report = json_object_new_object();
+        json_object_object_add(q->report, "schema_version", json_object_new_int(1));
+        return streq(q->operation, "list") ? list(q) : act(q);
 }
 
 static int parse_words(struct fix_request *q, char *words[])
@@ -223,14 +306,6 @@ static int parse_words(struct fix_request *q, char *words[])
         return 0;
 }
 
-static void on_config_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
-{
-        (void) userdata;
-        if (fatal)
-                log_warning(0, line ? "/%s:%u: %s; going by the defaults" : "/%s:%.0u %s; going by the defaults", file,
-                            line, what);
-}
-
 int verb_fix(int argc, char *argv[])
 {
         _cleanup_(request_done) struct fix_request q = {.config = config_default(), .snapshot = {.root.fd = -EBADF}};
@@ -242,12 +317,8 @@ int verb_fix(int argc, char *argv[])
         r = parse_words(&q, argv + word);
         if (r < 0)
                 return -r;
-        r = snapshot_read(&q.snapshot, &q.options);
-        if (r < 0)
-                return CTL_FAILED;
-        (void) config_read(&q.config, &q.snapshot.root, on_config_problem, NULL);
-        q.report = json_object_new_object();
-        json_object_object_add(q.report, "schema_version", json_object_new_int(1));
-        r = streq(q.operation, "list") ? list(&q) : act(&q);
+        r = check(&q);
+        if (r >= 0)
+                r = is_change(&q) && geteuid() != 0 ? ask_daemon(&q) : look_and_act(&q);
         return r < 0 ? CTL_FAILED : CTL_OK;
 }

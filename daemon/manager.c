@@ -9,6 +9,7 @@
 #include "fix/fix-thp.h"
 #include "report/report.h"
 #include "util/clock.h"
+#include "util/file-write.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/switch.h"
@@ -57,6 +58,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 {
         (void) source, (void) info;
         (void) sd_notify(false, "STOPPING=1");
+        manager_fix_close(userdata);
         bind_jobs_stop(userdata);
         return 0;
 }
@@ -89,6 +91,16 @@ static uint64_t grace(void)
         return text && parse_u64(text, 10, &msec) >= 0 ? msec * USEC_PER_MSEC : GRACE_USEC;
 }
 
+/* The preload library in a guest's process, which AppArmor confines, sees the file, and not the kernel's command line. */
+static void spread_switch(const struct root *root)
+{
+        const char *off = switched_off(root);
+        int r = off && !streq(off, "/" SWITCH_FILE) ? write_file_at(root->fd, SWITCH_FILE, "", 0, 0644) : 0;
+
+        if (r < 0)
+                log_warning(r, "Failed to create /" SWITCH_FILE ", confined guests may not know of %s: %m", off);
+}
+
 int manager_new(struct manager **ret)
 {
         _cleanup_(manager_freep) struct manager *m = calloc(1, sizeof(*m));
@@ -101,6 +113,7 @@ int manager_new(struct manager **ret)
         r = root_open(&m->root, secure_getenv("VFIOALIGN_ROOT"));
         if (r < 0)
                 return log_error(r, "Failed to open /: %m");
+        spread_switch(&m->root);
         r = config_read(&m->config, &m->root, on_config_problem, NULL);
         if (r < 0)
                 return log_error(r, "The configuration has an error, not starting");
@@ -128,7 +141,8 @@ struct manager *manager_free(struct manager *m)
         manager_bind_close(m);
         manager_guest_bindings_close(m);
         manager_authorizations_close(m);
-        module_load_cancel(m->module_load);
+        manager_fix_close(m);
+        systemd_job_cancel(m->module_load);
         manager_libvirt_close(m);
         manager_evidence_close(m);
         manager_udev_close(m);
@@ -289,6 +303,20 @@ static void on_module_load_done(int error, void *userdata)
         manager_audit_soon(m);
 }
 
+/* By modprobe@.service, so that this process needs no right to load modules and never waits in modprobe. */
+static int start_modprobe(struct manager *m)
+{
+        static const char unit[] = "modprobe@" VFIO_ALIGN_MODULE ".service";
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = systemd_job_new_call(m->bus, "RestartUnit", &call);
+
+        /* Restart, not start: newer systemd keeps the unit active, though the module may be gone since. */
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ss", unit, "replace");
+        return r < 0 ? r : systemd_job_start(m->bus, call, unit, MODULE_LOAD_TIMEOUT_USEC, on_module_load_done, m,
+                                             &m->module_load);
+}
+
 static bool load_module(struct manager *m)
 {
         const struct module_facts *module = &m->host.module;
@@ -301,7 +329,7 @@ static bool load_module(struct manager *m)
             fix_module_is_held_off(&m->root))
                 return false;
 
-        r = module_load_start(m->bus, MODULE_LOAD_TIMEOUT_USEC, on_module_load_done, m, &m->module_load);
+        r = start_modprobe(m);
         if (r < 0) {
                 log_warning(r, "Failed to ask systemd for the module " VFIO_ALIGN_MODULE ": %m");
                 return false;

@@ -12,7 +12,7 @@
 #include "bind-job.h"
 #include "config/config.h"
 #include "fix/fix.h"
-#include "fix/module.h"
+#include "fix/systemd-job.h"
 
 /* One guest that runs, and what it really got. */
 struct running_guest {
@@ -31,6 +31,7 @@ struct boot_attempt; /* manager-bind.c: a function with Bind=boot that is not tr
 struct evidence_store; /* manager-evidence.c: what guests got, on its way to the disk */
 struct guest_binding; /* manager-guest-bind.c: a guest whose devices we hand over */
 struct authorization; /* manager-polkit.c: a question that polkit has not answered yet */
+struct fix_call; /* manager-fix-bus.c: an ApplyFix or RevertFix that is under way */
 
 struct manager {
         struct root root;
@@ -47,7 +48,7 @@ struct manager {
         size_t n_guests;
         struct request *requests; /* list */
 
-        struct module_load *module_load; /* at most one under way */
+        struct systemd_job *module_load; /* at most one under way */
         bool module_load_failed;         /* tried and still not there: not again before the facts change */
         bool thp_failed;                 /* the same */
 
@@ -69,6 +70,7 @@ struct manager {
         uint64_t grace_usec; /* for so long after its time the process of a guest may come, or a worker end */
         sd_event_source *reconcile_timer;
         struct authorization *authorizations; /* list */
+        struct fix_call *fix_call; /* at most one under way */
 };
 
 /* Connects to the bus and takes the name; everything else starts with manager_start(). */
@@ -132,6 +134,11 @@ int manager_bind_targets(struct manager *m, struct bind_target *targets, size_t 
 /* manager-bind-bus.c: members of the bus, described in systemd/org.vfioalign1.xml */
 int manager_method_bind(sd_bus_message *message, void *userdata, sd_bus_error *error);
 int manager_method_unbind(sd_bus_message *message, void *userdata, sd_bus_error *error);
+
+/* manager-fix-bus.c: the same */
+int manager_method_apply_fix(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int manager_method_revert_fix(sd_bus_message *message, void *userdata, sd_bus_error *error);
+void manager_fix_close(struct manager *m);
 
 /* manager-guest-bind.c */
 #define GUEST_OWNER "guest " /* and its name, in bind_record */

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import debug_kernel
 from common import BUILD, LAB, Cached, LabError, building, digest, need, run, say
 
 # name: suite with the kernel, the image whose compiler and headers fit it
@@ -65,9 +66,9 @@ def sources(*suites):
     return [f"deb {mirror()} {suite} main" for suite in suites]
 
 
-def fetch_packages(suite, packages, into, log):
-    """Downloads packages and the kernel packages they depend on, and unpacks them. Uses an apt of its own, so that
-    nothing of this machine's suites matters."""
+def fetch_packages(suite, packages, into, log, names="linux-(?:image|binary|modules|headers|kbuild|base-)"):
+    """Downloads packages and those they depend on, as far as their names begin so, and unpacks them into x. Uses an apt of
+    its own, so that nothing of this machine's suites matters."""
     apt = into / "apt"
     for d in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial", "var/lib/dpkg",
               "var/cache/apt/archives/partial"):
@@ -83,7 +84,7 @@ def fetch_packages(suite, packages, into, log):
     out = subprocess.run(["apt-get", *options, "-y", "--no-install-recommends", "-t", suite, "--print-uris", "install",
                           *packages], check=True, capture_output=True, text=True).stdout
     wanted = []
-    for name, version in re.findall(r"^'\S+' (linux-(?:image|binary|modules|headers|kbuild|base-)[^_]*)_([^_]+)_", out, re.M):
+    for name, version in re.findall(rf"^'\S+' ({names}[^_]*)_([^_]+)_", out, re.M):
         wanted.append(f"{name}={version.replace('%3a', ':')}")
     run(["apt-get", *options, "download", *wanted], log, cwd=into)
     for deb in into.glob("*.deb"):
@@ -139,6 +140,8 @@ def build_initrd(modules, target):
 @building()
 def kernel(name):
     """The folder of one kernel: vmlinuz, initrd, release, and its modules in lib/modules/RELEASE."""
+    if name == debug_kernel.NAME:
+        return debug_kernel.kernel()
     suite, _ = KERNELS[name]
     cached = Cached(BUILD / "kernels" / name, digest(suite, LAB / "init", str(PRUNED), str(INITRD_MODULES),
                                                            source(fetch_packages, build_initrd, kernel)))
@@ -230,6 +233,8 @@ def configure(root):
 def module(name):
     """The lib/modules of one kernel with vfio_align in it, and the index anew; None where dkms leaves the kernel
     out, as it must where the kernel has no huge entries for VFIO."""
+    if name == debug_kernel.NAME:
+        return debug_kernel.module()
     dkms = LAB.parent / "dkms"
     _, home = KERNELS[name]
     root, release = image(home) / "root", release_of(name)
@@ -285,6 +290,8 @@ def add_module(name, release, built, work):
 @building()
 def tool_modules(name):
     """The folder with each lab/tools/NAME/, a kernel module that scenarios use, built for one kernel."""
+    if name == debug_kernel.NAME:
+        return debug_kernel.tool_modules()
     root, release = image(KERNELS[name][1]) / "root", release_of(name)
     folders = sorted(p for p in (LAB / "tools").iterdir() if p.is_dir())
     cached = Cached(BUILD / "tool-modules" / name, digest(*folders, release, (kernel(name) / ".key").read_text(),

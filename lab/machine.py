@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One real host in a virtual machine: an IOMMU, devices of every kind that matters, and a share with the build."""
 
+import inspect
 import os
 import re
 import shutil
 import subprocess
 import time
 
+import debug_kernel
 import images
-from common import BUILD, LAB, TOP, LabError, building, claim, need, run, say
+from common import BUILD, LAB, TOP, Cached, LabError, building, claim, digest, need, run, say
 
 CPUS = 1  # emulated ones can miss what another patches into the kernel, and the kernel then panics; seen twice
 MEMORY = "4G"
 BOOT_SECONDS = 300  # to the first line of the first scenario; 25 to 50 s are usual
+DEBUG_SLOWER = 5     # the debug kernel, in all it does
 DEVICE_SECONDS = 5   # more for each device that a scenario asks for
 
 TROUBLE = re.compile(r"Kernel panic|BUG:|Oops|cut here|sysrq: Trigger a crash")
@@ -97,9 +100,34 @@ def build_tools():
     return target
 
 
+@building()
+def build_packages():
+    """The folder with the Debian packages, but for the module's: dkms would compile it in the machine. Built on this host,
+    they fit the image of the same release."""
+    code = [p for p in sorted(TOP.iterdir()) if p.name not in (".git", "build", "lab")]
+    cached = Cached(BUILD / "packages", digest(*code, inspect.getsource(build_packages)))
+    if cached.is_current():
+        return cached.path
+    need("debhelper", "dh-dkms", "dpkg-dev")
+    say("building the packages")
+    log = BUILD / "logs" / "packages.log"
+    log.unlink(missing_ok=True)
+    with cached as work:
+        tree = work / "tree"
+        tree.mkdir()
+        run(["cp", "-a", *map(str, code), str(tree)], log)
+        run(["dpkg-buildpackage", "-b", "-d", "-us", "-uc"], log, cwd=tree,
+            env=os.environ | {"DEB_BUILD_OPTIONS": "nocheck", "DEB_BUILD_PROFILES": "nocheck"})
+        shutil.rmtree(tree)
+        for p in work.iterdir():
+            if p.suffix != ".deb" or "-dkms" in p.name or "-dbgsym" in p.name:
+                p.unlink()
+    return cached.path
+
+
 class Machine:
-    def __init__(self, image, kernel, name, accel=None, console=None, devices=0):
-        self.image, self.kernel, self.accel, self.devices = image, kernel, accel, devices
+    def __init__(self, image, kernel, name, accel=None, console=None, devices=0, packages=False):
+        self.image, self.kernel, self.accel, self.devices, self.packages = image, kernel, accel, devices, packages
         self.name, self.claim = claim(BUILD / "boots", f"{image}-{kernel}-{name}")
         self.share = BUILD / "boots" / self.name
         self.console = BUILD / "logs" / f"console-{self.name}.log"
@@ -109,7 +137,8 @@ class Machine:
         self.qemu = None
 
     def boot_seconds(self):
-        return BOOT_SECONDS + DEVICE_SECONDS * self.devices
+        slower = DEBUG_SLOWER if self.kernel == debug_kernel.NAME else 1
+        return (BOOT_SECONDS + DEVICE_SECONDS * self.devices) * slower
 
     @building()
     def prepare(self, queue, seed, mode, extra):
@@ -127,6 +156,8 @@ class Machine:
         run(["cp", "-a", str(build_tools()), str(self.share / "tools")])
         if self.accel is None:
             run(["cp", "-a", f"{images.tool_modules(self.kernel)}/.", str(self.share / "tools")])
+        if self.packages:
+            run(["cp", "-a", str(build_packages()), str(self.share / "packages")])
         shutil.copy2(LAB / "agent", self.share / "agent")
         env = {f"LAB_{k}": v for k, v in DEVICES.items()}
         env |= {"LAB_IMAGE": self.image, "LAB_KERNEL": self.kernel, "LAB_MODE": mode,

@@ -21,10 +21,11 @@ class Scenario:
     own_boot: bool = False
     seed: str = None
     devices: int = 0
+    packages: bool = False
     folder: Path = LAB / "scenarios"
 
     def has_own_boot(self):
-        return self.own_boot or self.seed or self.devices
+        return self.own_boot or self.seed or self.devices or self.packages
 
 
 @dataclass
@@ -62,7 +63,7 @@ def load(name, folder=LAB / "scenarios"):
     if "hosts" not in head:
         raise LabError(f"scenario '{name}' has no line '# hosts: IMAGE/KERNEL ...'")
     return Scenario(name, head["hosts"].split(), int(head.get("timeout", 120)), head.get("boot") == "own",
-                    head.get("seed"), int(head.get("devices", 0)), folder)
+                    head.get("seed"), int(head.get("devices", 0)), "packages" in head, folder)
 
 
 def load_all(folder=LAB / "scenarios"):
@@ -113,7 +114,8 @@ def run_on(image, kernel, name, scenarios, show):
     Returns the results, and of each boot what it was and how long it took."""
     results, boots, todo = [], [], scenarios
     while todo:
-        machine = Machine(image, kernel, f"{name}-{len(boots) + 1}" if boots else name, devices=todo[0].devices)
+        machine = Machine(image, kernel, f"{name}-{len(boots) + 1}" if boots else name, devices=todo[0].devices,
+                          packages=todo[0].packages)
         got, seconds = run_boot(machine, todo, show)
         results += got
         boots.append({"host": f"{image}/{kernel}", "name": machine.name, "seconds": seconds})

@@ -289,6 +289,14 @@ class Boot(Case):
         self.assertEqual(self.bind(NIC, method="Unbind", flags=DRY_RUN)["groups"][0]["outcome"], "planned")
         self.assertEqual(self.host.said(), [("unbind", [NIC])])
 
+    def test_switched_off_at_boot(self):
+        """What cannot read the command line sees it too."""
+        self.host.write("proc/cmdline", "quiet vfioalign=off\n")
+        (self.host.root / "run/vfioalign").mkdir(parents=True, exist_ok=True)
+        self.start(BOOT.format(NIC))
+        self.assertTrue((self.host.root / "run/vfioalign/off").exists())
+        self.assertEqual(self.host.said(), [])
+
     def test_settle_first(self):
         self.host.worker.record(NIC, "boot", "binding")
         self.host.plan(settle={"gate": self.host.gate()})

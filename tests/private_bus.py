@@ -31,6 +31,8 @@ CONFIG = """<busconfig>
     <allow send_destination="org.freedesktop.DBus"/>
     <allow own="org.freedesktop.PolicyKit1"/>
     <allow send_destination="org.freedesktop.PolicyKit1"/>
+    <allow own="org.freedesktop.systemd1"/>
+    <allow send_destination="org.freedesktop.systemd1"/>
   </policy>
   <include>{dir}/policy.conf</include>
 </busconfig>

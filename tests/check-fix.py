@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""vfioalignctl fix, and ApplyFix and RevertFix of vfioalignd: what is printed and answered, who may, and what systemd is
+asked to run. systemd is one of ours here, which runs what it is asked to."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import dbus
+from private_bus import Bus, Daemon, wait_for
+from schema import Report
+
+DAEMON, CTL, SCHEMA = sys.argv[1:4]
+del sys.argv[1:4]
+
+INTERFACE = "org.vfioalign1.Manager"
+ERROR = "org.freedesktop.DBus.Error."
+DRY_RUN = 1
+
+# One method, one job at a time, as systemd has it.
+SYSTEMD = r'''
+import json, os, subprocess, sys
+import dbus, dbus.service
+from dbus.mainloop.glib import DBusGMainLoop
+from gi.repository import GLib
+
+DBusGMainLoop(set_as_default=True)
+UNITS, MODE = set(), sys.argv[1]
+
+class Exists(dbus.DBusException):
+    _dbus_error_name = "org.freedesktop.systemd1.UnitExists"
+
+class Manager(dbus.service.Object):
+    @dbus.service.method("org.freedesktop.systemd1.Manager")
+    def Subscribe(self):
+        pass
+
+    @dbus.service.method("org.freedesktop.systemd1.Manager", in_signature="ss", out_signature="o")
+    def RestartUnit(self, unit, mode):
+        GLib.idle_add(self.JobRemoved, 9, "/job/9", unit, "done")
+        return dbus.ObjectPath("/job/9")
+
+    @dbus.service.method("org.freedesktop.systemd1.Manager", in_signature="ssa(sv)a(sa(sv))", out_signature="o")
+    def StartTransientUnit(self, unit, mode, properties, aux):
+        properties = dict(properties)
+        out = properties.pop("StandardOutputFileDescriptor").take()
+        (path, argv, ignore), = properties.pop("ExecStart")
+        print(json.dumps([unit, mode, properties, [path, *argv], bool(ignore), list(aux)]), flush=True)
+        if unit in UNITS:
+            raise Exists("is there")
+        if MODE == "stuck":
+            UNITS.add(unit)
+            return dbus.ObjectPath("/job/1")
+        process = subprocess.Popen([str(a) for a in argv], executable=str(path), stdout=out)
+        os.close(out)
+        def ended():
+            if process.poll() is None:
+                return True
+            self.JobRemoved(1, "/job/1", unit, "failed" if process.returncode else "done")
+        GLib.timeout_add(20, ended)
+        return dbus.ObjectPath("/job/1")
+
+    @dbus.service.signal("org.freedesktop.systemd1.Manager", signature="uoss")
+    def JobRemoved(self, number, job, unit, result):
+        pass
+
+bus = dbus.SystemBus()
+name = dbus.service.BusName("org.freedesktop.systemd1", bus)
+Manager(bus, "/org/freedesktop/systemd1")
+GLib.MainLoop().run()
+'''
+
+REPORT = {"schema_version": 1, "operation": "apply", "dry_run": False, "fixes": [
+    {"id": "thp", "steps": ["write always to /sys/kernel/mm/transparent_hugepage/enabled"], "refusal": None, "note": None,
+     "error": None}]}
+
+
+def outcome(**more):
+    return {**REPORT, "fixes": [{**REPORT["fixes"][0], **more}]}
+
+
+class Case(unittest.TestCase):
+    schema = Report(SCHEMA)
+
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory(prefix="vfioalign-fix-")
+        self.addCleanup(self.dir.cleanup)
+        os.chmod(self.dir.name, 0o755)
+        self.bus = Bus()
+        self.addCleanup(self.bus.close)
+        os.chmod(self.bus.dir.name, 0o755)
+
+    def systemd(self, mode="run"):
+        process = subprocess.Popen([sys.executable, "-c", SYSTEMD, mode], env=self.bus.env, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.drop, process)
+        connection = self.connect()
+        wait_for(lambda: connection.name_has_owner("org.freedesktop.systemd1"), "systemd")
+        return process
+
+    @staticmethod
+    def drop(process):
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.communicate()
+
+    def connect(self):
+        connection = dbus.bus.BusConnection(self.bus.address)
+        self.addCleanup(connection.close)
+        return connection
+
+    def ctl(self, text, status=0):
+        """A vfioalignctl that prints this, in place of the real one."""
+        path = self.dir.name + "/ctl"
+        with open(self.dir.name + "/text", "w") as file:
+            file.write(text)
+        with open(path, "w") as file:
+            file.write(f"#!/bin/sh\ncat {self.dir.name}/text\nexit {status}\n")
+        os.chmod(path, 0o755)
+        return path
+
+    def start(self, ctl=CTL):
+        self.daemon = Daemon(DAEMON, self.bus, env={"VFIOALIGN_CTL": ctl})
+        self.addCleanup(self.end)
+        self.manager = dbus.Interface(self.connect().get_object("org.vfioalign1", "/org/vfioalign1", introspect=False),
+                                      INTERFACE)
+
+    def end(self):
+        self.assertEqual(self.daemon.close(), 0, self.daemon.log)
+
+    def call(self, method, fix, flags=0, timeout=60):
+        return self.manager.get_dbus_method(method)(fix, dbus.UInt64(flags), signature="st", timeout=timeout)
+
+    def assert_error(self, name, words, *args, **kwargs):
+        with self.assertRaises(dbus.DBusException) as caught:
+            self.call(*args, **kwargs)
+        self.assertEqual(caught.exception.get_dbus_name(), ERROR + name)
+        self.assertIn(words, caught.exception.get_dbus_message())
+
+
+class Printed(Case):
+    def run_ctl(self, *args):
+        return subprocess.run([CTL, "fix", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def test_schema(self):
+        for args in [], ["list"], ["plan", "thp"], ["plan", "module"], ["--dry-run", "revert"]:
+            run = self.run_ctl("--json", *args)
+            report = self.schema.check(run.stdout)
+            self.assertEqual("operation" in report, args not in ([], ["list"]), args)
+        self.assertEqual(self.run_ctl("plan", "emulator").returncode, 1)
+        self.assertEqual(self.run_ctl("plan", "none").returncode, 2)
+
+
+class OnBus(Case):
+    def test_dry_run(self):
+        """By the real program, to its end."""
+        systemd = self.systemd()
+        self.start()
+        report = self.schema.check(self.call("ApplyFix", "thp", DRY_RUN))
+        self.assertEqual((report["operation"], report["dry_run"], report["fixes"][0]["id"]), ("apply", True, "thp"))
+        unit, mode, properties, command, ignore, aux = json.loads(systemd.stdout.readline())
+        self.assertEqual((unit, mode, ignore, aux), ("vfioalign-fix.service", "fail", False, []))
+        self.assertEqual(command, [CTL, CTL, "fix", "--json", "--dry-run", "apply", "thp"])
+        self.assertEqual((properties["Type"], properties["CollectMode"]), ("oneshot", "inactive-or-failed"))
+        self.assertEqual(properties["TimeoutStartUSec"], 300 * 10**6)
+        report = self.schema.check(self.call("RevertFix", "", DRY_RUN))
+        self.assertEqual(report["operation"], "revert")
+        self.assertEqual(json.loads(systemd.stdout.readline())[3], [CTL, CTL, "fix", "--json", "--dry-run", "revert"])
+
+    def test_answer(self):
+        """A program that ends with an error has told it."""
+        systemd = self.systemd()
+        ctl = self.ctl(json.dumps(outcome(refusal="it must not be")), status=1)
+        self.start(ctl)
+        self.assertEqual(json.loads(self.call("ApplyFix", "thp")), outcome(refusal="it must not be"))
+        self.assertEqual(json.loads(systemd.stdout.readline())[3], [ctl, ctl, "fix", "--json", "apply", "thp"])
+        # What it has done is looked at.
+        generation = json.loads(self.manager.GetReport())["generation"]
+        self.call("RevertFix", "module")
+        wait_for(lambda: json.loads(self.manager.GetReport())["generation"] > generation, "an audit")
+
+    def test_no_report(self):
+        self.systemd()
+        for text in "", "no JSON", "{}", '{"fixes": 1}':
+            with self.subTest(text):
+                self.start(self.ctl(text, status=1))
+                self.assert_error("Failed", "ended without a report", "ApplyFix", "thp")
+                self.end()
+
+    def test_one_at_a_time(self):
+        systemd = self.systemd("stuck")
+        self.start()
+        waiting = subprocess.Popen(["busctl", "--address=" + self.bus.address, "--timeout=60", "call", "org.vfioalign1",
+                                    "/org/vfioalign1", INTERFACE, "ApplyFix", "st", "thp", "0"], stderr=subprocess.PIPE,
+                                   text=True)
+        self.addCleanup(self.drop, waiting)
+        systemd.stdout.readline()
+        self.assertEqual(self.limited("ApplyFix"), "Another fix is under way")
+        # One of a daemon before this one.
+        self.end()
+        self.assertIn("vfioalignd ends", waiting.communicate(timeout=20)[1])
+        self.start()
+        self.assertIn("vfioalign-fix.service", self.limited("RevertFix"))
+
+    def limited(self, method):
+        with self.assertRaises(dbus.DBusException) as caught:
+            self.call(method, "thp")
+        return caught.exception.get_dbus_message()
+
+    def test_no_systemd(self):
+        self.start()
+        self.assert_error("Failed", "systemd did not run", "ApplyFix", "thp")
+
+    def test_arguments(self):
+        systemd = self.systemd()
+        self.start()
+        for fix in "none", "emulator", "iommufd", "../thp":
+            self.assert_error("InvalidArgs", f"'{fix}'", "ApplyFix", fix)
+        self.assert_error("InvalidArgs", "0x2", "RevertFix", "thp", 2)
+        systemd.terminate()
+        self.assertEqual(systemd.stdout.read(), "")
+
+
+@unittest.skipUnless(os.getuid() == 0, "needs root, to be somebody else")
+class Polkit(Case):
+    """As nobody, by the real vfioalignctl."""
+
+    def polkit(self, answer):
+        if importlib.util.find_spec("dbusmock") is None:
+            self.skipTest("python3-dbusmock is not installed")
+        process = subprocess.Popen([sys.executable, "-m", "dbusmock", "--system", "org.freedesktop.PolicyKit1",
+                                    "/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority"],
+                                   env=self.bus.env, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.drop, process)
+        connection = self.connect()
+        wait_for(lambda: connection.name_has_owner("org.freedesktop.PolicyKit1"), "polkit")
+        mock = connection.get_object("org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority", introspect=False)
+        mock.AddMethod("", "CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", f"ret = ({answer}, {{}})",
+                       dbus_interface="org.freedesktop.DBus.Mock")
+        return mock
+
+    def fix(self, *args):
+        return subprocess.run([CTL, "fix", *args], user=65534, group=65534, extra_groups=[], env=self.bus.env, timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def test_allowed(self):
+        systemd = self.systemd()
+        mock = self.polkit("True, False")
+        ctl = self.ctl(json.dumps(outcome(note="until the next boot")))
+        self.start(ctl)
+        run = self.fix("apply", "thp")
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        self.assertEqual(run.stdout, "thp: write always to /sys/kernel/mm/transparent_hugepage/enabled\n"
+                                     "thp: until the next boot\n")
+        (_, _, (_, action, _, flags, _)), = mock.GetCalls(dbus_interface="org.freedesktop.DBus.Mock")
+        self.assertEqual((action, flags), ("org.vfioalign1.fix", 1))
+        self.assertEqual(json.loads(systemd.stdout.readline())[3][2:], ["fix", "--json", "apply", "thp"])
+        run = self.fix("--json", "revert")
+        self.assertEqual(json.loads(run.stdout), outcome(note="until the next boot"))
+        self.assertEqual(json.loads(systemd.stdout.readline())[3][2:], ["fix", "--json", "revert"])
+
+    def test_refused(self):
+        self.systemd()
+        self.polkit("True, False")
+        self.start(self.ctl(json.dumps(outcome(steps=[], refusal="it must not be")), status=1))
+        run = self.fix("apply", "thp")
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", "vfioalignctl: thp: it must not be\n"))
+
+    def test_none(self):
+        self.systemd()
+        self.polkit("True, False")
+        self.start(self.ctl(json.dumps({**REPORT, "fixes": []})))
+        self.assertEqual(self.fix("apply").stdout, "No fix of the host gives a device of this host larger pages\n")
+        self.assertEqual(self.fix("revert").stdout, "No fix is in force\n")
+
+    def test_denied(self):
+        systemd = self.systemd()
+        self.polkit("False, False")
+        self.start()
+        run = self.fix("apply", "thp")
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", "vfioalignctl: You may not: polkit does not allow it\n"))
+        systemd.terminate()
+        self.assertEqual(systemd.stdout.read(), "")
+
+    def test_plan(self):
+        """Is nobody's business but the caller's."""
+        run = self.fix("--json", "plan", "thp")
+        self.assertTrue(self.schema.check(run.stdout)["dry_run"])
+
+    def test_no_daemon(self):
+        run = self.fix("apply", "thp")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("vfioalignd is not running", run.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
