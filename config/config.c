@@ -60,7 +60,8 @@ struct parser {
 
 static void report_at(struct parser *p, unsigned line, bool fatal, const char *text)
 {
-        p->problem(p->file, line, fatal, text, p->userdata);
+        if (p->problem)
+                p->problem(p->file, line, fatal, text, p->userdata);
         if (fatal && p->error == 0)
                 p->error = -EINVAL;
 }

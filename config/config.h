@@ -106,7 +106,7 @@ typedef void (*config_problem_t)(const char *file, unsigned line, bool fatal, co
 
 /* The defaults, then etc/vfioalignd.conf, then etc/vfioalignd.conf.d/ (files ending in .conf, by name), below
  * root. A missing file is fine. On a bad value or an unreadable file returns a negative errno, after all
- * problems have been reported, and leaves *ret alone, which it never releases. */
+ * problems have been reported, and leaves *ret alone, which it never releases. problem: NULL: nobody is told. */
 int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata);
 
 void config_done(struct config *c);

@@ -75,21 +75,13 @@ void bind_take_group(json_object *group, void *userdata)
                 q->error = bind_group_print(group, q->operation == BIND_UNBIND);
 }
 
-static void on_config_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
-{
-        (void) userdata;
-        if (fatal)
-                log_warning(0, line ? "/%s:%u: %s; going by the defaults" : "/%s:%.0u %s; going by the defaults", file,
-                            line, what);
-}
-
 /* How long one IOMMU group may take. */
 uint64_t bind_time_limit(const struct root *root)
 {
         struct config config = config_default();
         uint64_t usec;
 
-        (void) config_read(&config, root, on_config_problem, NULL);
+        (void) config_read(&config, root, warn_of_config, NULL);
         usec = config.bind_deadline_usec;
         config_done(&config);
         return usec;

@@ -258,14 +258,6 @@ static int check(const struct fix_request *q)
         return 0;
 }
 
-static void on_config_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
-{
-        (void) userdata;
-        if (fatal)
-                log_warning(0, line ? "/%s:%u: %s; going by the defaults" : "/%s:%.0u %s; going by the defaults", file,
-                            line, what);
-}
-
 /* On this host or a recorded one, by ourselves. */
 static int look_and_act(struct fix_request *q)
 {
@@ -273,7 +265,7 @@ static int look_and_act(struct fix_request *q)
 
         if (r < 0)
                 return r;
-        (void) config_read(&q->config, &q->snapshot.root, on_config_problem, NULL);
+        (void) config_read(&q->config, &q->snapshot.root, warn_of_config, NULL);
         q->report = json_object_new_object();
         json_object_object_add(q->report, "schema_version", json_object_new_int(1));
         return streq(q->operation, "list") ? list(q) : act(q);

@@ -220,12 +220,6 @@ static int tell(sd_bus *bus)
         return r < 0 ? unreachable(strerror(-r)) : CTL_OK;
 }
 
-/* A problem of the file is the daemon's to report; here the defaults must do. */
-static void ignore_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
-{
-        (void) file, (void) line, (void) fatal, (void) what, (void) userdata;
-}
-
 static int run(char *argv[])
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
@@ -242,7 +236,8 @@ static int run(char *argv[])
                 return CTL_OK;
         if (switched_off(&root))
                 return CTL_OK;
-        (void) config_read(&hook.config, &root, ignore_problem, NULL);
+        /* A problem of the file is the daemon's to report; here the defaults must do. */
+        (void) config_read(&hook.config, &root, NULL, NULL);
         /* The deadline holds for the guest's start as a whole: a tenth is for the shell before us and for leaving. */
         deadline = process_start() + hook.config.hook_deadline_usec / 10 * 9;
         now = clock_usec(CLOCK_BOOTTIME);

@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 #include "ctl.h"
+#include "util/log.h"
 #include "util/macro.h"
 
 static const struct {
@@ -102,4 +103,12 @@ int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int 
         }
         *ret = o;
         return optind;
+}
+
+void warn_of_config(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
+{
+        (void) userdata;
+        if (fatal)
+                log_warning(0, line ? "/%s:%u: %s; going by the defaults" : "/%s:%.0u %s; going by the defaults", file,
+                            line, what);
 }

@@ -2,6 +2,7 @@
 #include "domain-fix.h"
 
 #include "audit/guest-cost.h"
+#include "emulator-fit.h"
 #include "util/array.h"
 #include "util/file.h"
 
@@ -14,42 +15,6 @@ static bool aligns(const struct emulator *e)
         return e && (e->generation == GENERATION_PER_AREA || e->generation == GENERATION_PER_REGION);
 }
 
-/* Does the binary hold that string, to its end? Unknown where it cannot be read. */
-static struct fact binary_has(const struct root *root, const struct emulator *e, const char *text)
-{
-        _cleanup_free_ char *code = NULL;
-        size_t size;
-
-        if (!e || e->container || e->replaced ||
-            read_file_at(root->fd, (e->target ?: e->path) + 1, FILE_MAX_SIZE, &code, &size) < 0)
-                return fact_unknown("its binary cannot be read");
-        return fact_is(memmem(code, size, text, strlen(text) + 1) != NULL, SOURCE_ELF);
-}
-
-/* Every QEMU has the name of each of its machine types in it, with this behind (include/hw/boards.h). Names that stand for
- * the newest ("q35") are everywhere. */
-static bool knows_machine(const struct domain_subject *s, const struct emulator *e)
-{
-        _cleanup_free_ char *text = NULL;
-
-        if (!s->guest->machine || !strpbrk(s->guest->machine, ".0123456789") || streq(s->guest->machine, "q35"))
-                return true;
-        if (asprintf(&text, "%s-machine", s->guest->machine) < 0)
-                return false;
-        return binary_has(s->host->root, e, text).value != FACT_NO;
-}
-
-/* By its name, as the distributions give it: it runs guests of that architecture. */
-static bool is_for_arch(const struct emulator *e, const char *arch)
-{
-        const char *name = strrchr(e->path, '/'), *of;
-
-        if (!name || !arch)
-                return false;
-        of = startswith(name, "/qemu-system-");
-        return of ? streq(of, arch) : streq(arch, "x86_64");
-}
-
 const struct emulator *domain_fix_emulator(const struct domain_subject *s)
 {
         const struct emulator_facts *f = &s->host->emulators;
@@ -59,7 +24,7 @@ const struct emulator *domain_fix_emulator(const struct domain_subject *s)
         for (size_t i = 0; i < f->n_emulators; i++) {
                 const struct emulator *e = &f->emulators[i];
 
-                if (aligns(e) && !e->container && !e->replaced && is_for_arch(e, s->guest->arch) && knows_machine(s, e))
+                if (aligns(e) && emulator_fits_guest(s->host->root, e, s->guest))
                         return e;
         }
         return NULL;
@@ -79,7 +44,7 @@ static int plan_emulator(const struct domain_subject *s, struct domain_changes *
                 return fix_plan_refuse(plan, "%s %s", e->path, e->generation == GENERATION_NONE ?
                                        "leaves the address to the kernel as well: QEMU aligns since 9.2" :
                                        e->why ?: "cannot be told to align");
-        if (!knows_machine(s, e))
+        if (!emulator_knows_machine(s->host->root, e, s->guest))
                 return fix_plan_refuse(plan, "%s does not know the machine type %s of the guest: choose a QEMU that does, or "
                                              "change the machine type first", e->path, s->guest->machine);
         return domain_changes_add(changes, PLACE_EMULATOR, "", e->path);
@@ -140,7 +105,7 @@ static struct fact has_device_files(const struct root *root)
 static int plan_iommufd(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan)
 {
         const struct root *root = s->host->root;
-        struct fact qemu = binary_has(root, guest_emulator(s->host, s->guest), "iommufd"), files;
+        struct fact qemu = emulator_has_text(root, guest_emulator(s->host, s->guest), "iommufd"), files;
 
         if (s->libvirt_version < LIBVIRT_IOMMUFD)
                 return fix_plan_refuse(plan, s->libvirt_version ? "libvirt %lu.%lu cannot ask for it, 12.1 can" :

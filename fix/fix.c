@@ -2,6 +2,7 @@
 #include "fix.h"
 
 #include "audit/guest-cost.h"
+#include "emulator-fit.h"
 #include "fix-module.h"
 #include "fix-thp.h"
 #include "preload.h"
@@ -127,8 +128,8 @@ const struct emulator *fix_better_emulator(const struct host *h, const struct gu
         for (size_t i = 0; i < h->emulators.n_emulators; i++) {
                 const struct emulator *e = &h->emulators.emulators[i];
 
-                if (e != now && !e->replaced && !e->container && e->generation >= GENERATION_PER_AREA &&
-                    helps_guest(FIX_EMULATOR, e, h, g))
+                if (e != now && e->generation >= GENERATION_PER_AREA && helps_guest(FIX_EMULATOR, e, h, g) &&
+                    emulator_fits_guest(h->root, e, g))
                         return e;
         }
         return NULL;

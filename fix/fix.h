@@ -30,5 +30,5 @@ bool fix_helps(const struct fix *fix, const struct host *h, const struct guest *
 /* The first that helps, of those that the configuration gives that policy, or more; NULL. */
 const struct fix *fix_find(const struct host *h, const struct guest *g, const struct config *c, enum policy at_least);
 
-/* An emulator of this host that aligns where the guest's does not, for BARs that gain by it; NULL. */
+/* An emulator of this host that can run the guest, and aligns where its own does not, for BARs that gain by it; NULL. */
 const struct emulator *fix_better_emulator(const struct host *h, const struct guest *g);

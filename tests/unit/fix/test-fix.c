@@ -154,8 +154,21 @@ static void test_emulator(void **state)
 
         h.emulators = (struct emulator_facts) {.emulators = e, .n_emulators = 2};
         h.module.loadable.value = FACT_NO;
+        g.arch = (char *) "x86_64";
         assert_string_equal(found(&h, &g), "emulator");
         assert_ptr_equal(fix_better_emulator(&h, &g), &e[1]);
+
+        /* One that cannot run the guest is none: of another architecture, or without its machine type. */
+        g.arch = (char *) "aarch64";
+        assert_null(fix_better_emulator(&h, &g));
+        g.arch = (char *) "x86_64";
+        g.machine = (char *) "pc-q35-7.2";
+        fixture_write_bytes(f, "opt/qemu", "pc-q35-10.0-machine", sizeof("pc-q35-10.0-machine"));
+        assert_null(fix_better_emulator(&h, &g));
+        assert_string_equal(found(&h, &g), "preload");
+        g.machine = (char *) "pc-q35-10.0";
+        assert_ptr_equal(fix_better_emulator(&h, &g), &e[1]);
+        g.machine = NULL;
         assert_string_equal(found(&h, NULL), "preload"); /* of one guest, not of the host */
         e[1].generation = GENERATION_UNKNOWN;
         assert_string_equal(found(&h, &g), "preload");
