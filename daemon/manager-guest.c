@@ -146,6 +146,15 @@ static void drop_older(struct manager *m, const char *name)
         }
 }
 
+/* A guest can autostart before the first audit, and its device can have come in a burst of uevents that goes on. */
+static bool is_behind(const struct manager *m, const struct guest *g)
+{
+        for (size_t i = 0; m->audit_timer && i < g->n_hostdevs; i++)
+                if (!device_facts_find(&m->host.devices, g->hostdevs[i].bdf))
+                        return true;
+        return m->generation == 0;
+}
+
 int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char *xml, size_t size,
                           uint64_t deadline_usec)
 {
@@ -186,7 +195,7 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
         q->next = m->requests;
         m->requests = q;
 
-        if (m->generation == 0) /* a guest that autostarts can come before the first audit */
+        if (is_behind(m, &q->guest))
                 (void) manager_audit(m);
         r = manager_guest_bind(m, &q->guest, deadline_usec - ANSWER_USEC, on_bound, q, q->problem, sizeof(q->problem));
         if (r < 0)

@@ -685,7 +685,7 @@ def uevent(address, action, **more):
         struct.pack(">IIII", murmur2(b"pci"), 0, 0, 0) + data
 
 
-SENDER = """import ast, socket, sys
+SENDER = """import ast, socket, sys, time
 s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)
 s.bind((0, 0))
 count, data = int(sys.argv[1]), ast.literal_eval(sys.argv[2])
@@ -694,6 +694,7 @@ for _ in range(count):
         s.sendto(data, (0, 2))
     except OSError as e:  # nobody's buffer has room
         pass
+    time.sleep(float(sys.argv[3]))
 """
 
 
@@ -704,9 +705,14 @@ class Udev(Case):
         super().start(*args, prefix=["unshare", "--net", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /run && "
                                      "mkdir /run/udev && : >/run/udev/control && exec \"$@\"", "sh"])
 
+    def send_events(self, data, count, interval):
+        process = subprocess.Popen(["nsenter", "--net", "-t", str(self.daemon.process.pid), sys.executable, "-c", SENDER,
+                                    str(count), repr(data), str(interval)])
+        self.addCleanup(self.drop, process)
+        return process
+
     def send_event(self, data, count=1):
-        subprocess.run(["nsenter", "--net", "-t", str(self.daemon.process.pid), sys.executable, "-c", SENDER, str(count),
-                        repr(data)], check=True)
+        self.assertEqual(self.send_events(data, count, 0).wait(), 0)
 
     def refuse(self):
         self.host.plan(bind={"outcome": "refused"})
@@ -723,6 +729,25 @@ class Udev(Case):
         self.no_more_orders(("bind", [NIC]))
         self.send_event(uevent(NIC, "add"))
         self.wait_orders(("bind", [NIC]), ("bind", [NIC]))
+
+    def test_burst(self):
+        """Is audited once it is over."""
+        self.start("")
+        before = self.generation()
+        self.assertEqual(self.send_events(uevent(NIC, "change"), 60, 0.05).wait(), 0)
+        wait_for(lambda: self.generation() > before, "the audit")
+        self.assertLessEqual(self.generation(), before + 4)  # 12 where each event is followed by one soon
+
+    def test_guest_in_burst(self):
+        """What has come with it is looked at for a guest."""
+        self.start(GUEST.format("0000:03:00.0"))
+        self.host.add("0000:03:00.0", 9)
+        events = self.send_events(uevent("0000:03:00.0", "change"), 100, 0.05)
+        self.wait_log("0000:03:00.0: change")
+        before = self.generation()
+        self.assertRegex(self.answer(self.prepare(devices=("0000:03:00.0",))), "^1 ")
+        self.assertEqual(self.host.said(), [("bind", ["0000:03:00.0"])])
+        self.assertEqual((events.poll(), self.generation()), (None, before + 1))
 
     def test_events_lost(self):
         self.refuse()
