@@ -93,7 +93,11 @@ static int leave_driver(struct binding_writer *w, const char *bdf, struct bindin
         r = write_checked(w, path, bdf);
         if (r >= 0)
                 now->driver[0] = '\0';
-        return r;
+        if (r != -ENODEV)
+                return r;
+        /* It has left the host; or somebody else was quicker, and it has no driver already. */
+        r = binding_read(w->root, bdf, now);
+        return r >= 0 && *now->driver ? -EIO : r;
 }
 
 static int probe(struct binding_writer *w, const char *bdf, struct binding *now)
@@ -145,8 +149,10 @@ int binding_bring(struct binding_writer *w, const char *bdf, const struct bindin
                 r = binding_read(w->root, bdf, &now);
         if (r >= 0)
                 return binding_equal(&now, to) ? 0 : -ENOTUNIQ;
-        /* What vanished half-way answers with whatever it likes. */
-        return r != -ECANCELED && binding_read(w->root, bdf, &now) == -ENODEV ? -ENODEV : r;
+        /* What vanished half-way answers with whatever it likes; what is there may say that it is not. */
+        if (r == -ECANCELED)
+                return r;
+        return binding_read(w->root, bdf, &now) == -ENODEV ? -ENODEV : r == -ENODEV ? -EIO : r;
 }
 
 static const struct {

@@ -4,7 +4,6 @@
 #include "manager.h"
 #include "util/file.h"
 #include "util/log.h"
-#include "util/switch.h"
 
 #define ACTION_FIX "org.vfioalign1.fix"
 #define UNIT "vfioalign-fix.service"
@@ -12,7 +11,8 @@
 
 /* A trial of every emulator under a library takes seconds each. The unit is killed before we give it up. */
 #define UNIT_USEC (5 * 60 * USEC_PER_SEC)
-#define GIVE_UP_USEC (UNIT_USEC + 60 * USEC_PER_SEC)
+#define UNIT_STOP_USEC (10 * USEC_PER_SEC)
+#define GIVE_UP_USEC (UNIT_USEC + UNIT_STOP_USEC + 20 * USEC_PER_SEC)
 
 enum {
         FLAG_DRY_RUN = 1 << 0,
@@ -57,19 +57,24 @@ static void on_done(int error, void *userdata)
         _cleanup_free_ char *report = NULL;
 
         c->job = NULL;
-        manager_audit_soon(c->manager);
-        if (error == -EEXIST)
+        if (error == -EEXIST) {
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                                   "Another fix is under way (" UNIT ")");
+                return;
+        }
+        if (!(c->flags & FLAG_DRY_RUN))
+                manager_audit_soon(c->manager);
+        if (error == -ETIMEDOUT)
+                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
+                                                  UNIT " does not end: see systemctl status " UNIT);
         else if (error < 0)
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED, "systemd did not run " UNIT ": %s",
                                                   strerror(-error));
+        /* A report with a name in it that is no UTF-8 cannot be sent. */
         else if (lseek(c->report, 0, SEEK_SET) < 0 || read_fd(c->report, REPORT_MAX_SIZE, &report, NULL) < 0 ||
-                 !is_report(report))
+                 !is_report(report) || sd_bus_reply_method_return(c->message, "s", report) < 0)
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
                                                   UNIT " ended without a report: see journalctl -u " UNIT);
-        else
-                (void) sd_bus_reply_method_return(c->message, "s", report);
 }
 
 static int append_argument(sd_bus_message *call, const char *name, const char *type, const char *value)
@@ -100,9 +105,15 @@ static int append_unit(sd_bus_message *call, const struct fix_call *c)
                 r = append_argument(call, "Type", "s", "oneshot");
         if (r >= 0)
                 r = append_argument(call, "CollectMode", "s", "inactive-or-failed");
+        /* What it and its children say goes to the journal: by itself it would go where the report does, also with the default
+         * output (systemd.exec(5), StandardError=). */
         if (r >= 0)
-                r = sd_bus_message_append(call, "(sv)(sv)", "TimeoutStartUSec", "t", UNIT_USEC, "StandardOutputFileDescriptor",
-                                          "h", c->report);
+                r = append_argument(call, "StandardOutput", "s", "null");
+        if (r >= 0)
+                r = append_argument(call, "StandardError", "s", "journal");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "(sv)(sv)(sv)", "StandardOutputFileDescriptor", "h", c->report,
+                                          "TimeoutStartUSec", "t", UNIT_USEC, "TimeoutStopUSec", "t", UNIT_STOP_USEC);
         if (r >= 0)
                 r = sd_bus_message_open_container(call, 'r', "sv");
         if (r >= 0)
@@ -147,6 +158,10 @@ static void on_authorized(const sd_bus_error *denied, void *userdata)
                 (void) sd_bus_reply_method_error(c->message, denied);
                 return;
         }
+        if (c->manager->stopping) {
+                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED, "vfioalignd ends");
+                return;
+        }
         if (c->manager->fix_call) {
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_LIMITS_EXCEEDED, "Another fix is under way");
                 return;
@@ -180,7 +195,6 @@ static int read_call(struct fix_call *c, sd_bus_error *error)
 static int take_call(struct manager *m, enum fix_action action, sd_bus_message *message, sd_bus_error *error)
 {
         _cleanup_(fix_call_freep) struct fix_call *c = calloc(1, sizeof(*c));
-        const char *off = switched_off(&m->root);
         int r;
 
         if (!c)
@@ -194,8 +208,6 @@ static int take_call(struct manager *m, enum fix_action action, sd_bus_message *
         r = read_call(c, error);
         if (r < 0)
                 return r;
-        if (off && action == FIX_APPLY)
-                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "switched off by %s", off);
         r = manager_authorize(m, message, ACTION_FIX, on_authorized, c);
         if (r == -EBUSY)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many callers wait for polkit");

@@ -153,6 +153,12 @@ static int start_binding(struct guest_binding *b)
         b->tried = true;
         *b->problem = '\0'; /* of a start before this one */
         r = find_targets(b, b->wanted, &targets, &n);
+        if (r >= 0 && n > 0 && b->manager->audit_timer) {
+                /* Uevents came since the last audit, and a sibling may have a driver by now that Bind=never is for. */
+                (void) manager_audit(b->manager);
+                free(TAKE_PTR(targets));
+                r = find_targets(b, b->wanted, &targets, &n);
+        }
         if (r < 0 || n == 0)
                 return r;
         if (b->deadline_usec <= clock_usec(CLOCK_BOOTTIME))

@@ -150,7 +150,7 @@ static void drop_older(struct manager *m, const char *name)
 static bool is_behind(const struct manager *m, const struct guest *g)
 {
         for (size_t i = 0; m->audit_timer && i < g->n_hostdevs; i++)
-                if (!device_facts_find(&m->host.devices, g->hostdevs[i].bdf))
+                if (*g->hostdevs[i].bdf && !device_facts_find(&m->host.devices, g->hostdevs[i].bdf))
                         return true;
         return m->generation == 0;
 }

@@ -5,7 +5,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "bind/worker.h"
-#include "fix/fix-module.h"
+#include "fix/fix-record.h"
 #include "fix/fix-thp.h"
 #include "report/report.h"
 #include "util/clock.h"
@@ -95,7 +95,7 @@ static uint64_t grace(void)
 static void spread_switch(const struct root *root)
 {
         const char *off = switched_off(root);
-        int r = off && !streq(off, "/" SWITCH_FILE) ? write_file_at(root->fd, SWITCH_FILE, "", 0, 0644) : 0;
+        int r = off && !exists_at(root->fd, SWITCH_FILE) ? write_file_at(root->fd, SWITCH_FILE, "", 0, 0644) : 0;
 
         if (r < 0)
                 log_warning(r, "Failed to create /" SWITCH_FILE ", confined guests may not know of %s: %m", off);
@@ -326,7 +326,7 @@ static bool load_module(struct manager *m)
                 return true;
         if (module->installed.value != FACT_YES || module->loadable.value != FACT_YES ||
             module->loaded.value == FACT_YES /* an operator switched it off */ || m->module_load_failed ||
-            fix_module_is_held_off(&m->root))
+            fix_is_held_off(&m->root, FIX_MODULE))
                 return false;
 
         r = start_modprobe(m);
@@ -360,7 +360,7 @@ bool manager_apply_fix(struct manager *m, const struct guest *g)
                 return false;
         fix = fix_find(&m->host, g, &m->config, POLICY_AUTO);
         /* Which then can make the module worth its while. */
-        if (fix && fix->id == FIX_THP && !m->thp_failed) {
+        if (fix && fix->id == FIX_THP && !m->thp_failed && !fix_is_held_off(&m->root, FIX_THP)) {
                 set_thp(m);
                 fix = fix_find(&m->host, g, &m->config, POLICY_AUTO);
         }

@@ -11,7 +11,6 @@
 #include "util/switch.h"
 
 #define PARAMETER "sys/module/" VFIO_ALIGN_MODULE "/parameters/enabled"
-#define HOLD FIX_RECORDS "/module-off"
 
 extern char **environ;
 
@@ -24,11 +23,6 @@ enum fix_state fix_module_state(const struct host *h)
         if (m->loaded.value == FACT_UNKNOWN || m->enabled.value == FACT_UNKNOWN)
                 return FIX_UNKNOWN;
         return module_works(m) && m->alive.value != FACT_NO ? FIX_APPLIED : FIX_PARTIAL;
-}
-
-bool fix_module_is_held_off(const struct root *root)
-{
-        return exists_at(root->fd, HOLD);
 }
 
 static int run_modprobe(const char *option, struct fix_plan *plan)
@@ -86,7 +80,7 @@ static int apply(const struct host *h, bool dry_run, struct fix_plan *plan)
         const struct module_facts *m = &h->module;
         int r;
 
-        if (fix_module_state(h) == FIX_APPLIED && !fix_module_is_held_off(h->root))
+        if (fix_module_state(h) == FIX_APPLIED && !fix_is_held_off(h->root, FIX_MODULE))
                 return fix_plan_note(plan, "the module is loaded and at work");
         r = find_obstacle(h, plan);
         if (r < 0 || plan->refusal)
@@ -97,8 +91,9 @@ static int apply(const struct host *h, bool dry_run, struct fix_plan *plan)
                 r = fix_plan_step(plan, "echo 1 >/" PARAMETER);
         if (r < 0 || dry_run)
                 return r;
-        if (unlinkat(h->root->fd, HOLD, 0) < 0 && errno != ENOENT)
-                return -errno;
+        r = fix_end_hold(h->root, FIX_MODULE);
+        if (r < 0)
+                return r;
         if (m->loaded.value != FACT_YES)
                 r = run_modprobe(NULL, plan);
         else if (m->enabled.value != FACT_YES)
@@ -118,7 +113,7 @@ static int revert(const struct host *h, bool dry_run, struct fix_plan *plan)
                                         "Module=off in vfioalignd.conf(5). Guests that run keep their mappings");
         if (r < 0 || dry_run)
                 return r;
-        r = fix_record_write(h->root, HOLD, "");
+        r = fix_hold_off(h->root, FIX_MODULE);
         return r < 0 ? r : run_modprobe("-r", plan);
 }
 

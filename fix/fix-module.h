@@ -7,6 +7,3 @@
 /* The kernel module, by modprobe, for who may do that and can wait for it; a daemon asks systemd (module.h). */
 enum fix_state fix_module_state(const struct host *h);
 int fix_module(const struct host *h, enum fix_action action, bool dry_run, struct fix_plan *plan);
-
-/* An operator has taken it away: nobody loads it unasked before the next boot. Cleared by `apply`. */
-bool fix_module_is_held_off(const struct root *root);

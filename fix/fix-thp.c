@@ -4,6 +4,7 @@
 #include "fix-record.h"
 #include "util/file-write.h"
 #include "util/file.h"
+#include "util/switch.h"
 
 #define SETTING "sys/kernel/mm/transparent_hugepage/enabled"
 #define RECORD FIX_RECORDS "/thp"
@@ -38,8 +39,11 @@ static int write_record(const struct root *root, enum thp_mode mode)
 static int apply(const struct host *h, bool dry_run, struct fix_plan *plan)
 {
         enum thp_mode now = h->kernel.thp;
+        const char *off = switched_off(h->root);
         int r;
 
+        if (off)
+                return fix_plan_refuse(plan, "vfioalign is switched off by %s", off);
         if (now == THP_ALWAYS)
                 return fix_plan_note(plan, "/" SETTING " is \"always\" already");
         if (now == THP_UNKNOWN)
@@ -52,6 +56,9 @@ static int apply(const struct host *h, bool dry_run, struct fix_plan *plan)
                 r = fix_plan_note(plan, "holds until the next boot; to keep it: transparent_hugepage=always on the "
                                         "kernel command line");
         if (r < 0 || dry_run)
+                return r;
+        r = fix_end_hold(h->root, FIX_THP);
+        if (r < 0)
                 return r;
         /* The record first: cut off between the two, it says what to go back to. Of a second try the first value counts. */
         if (before(h->root) == THP_UNKNOWN)
@@ -67,13 +74,15 @@ static int revert(const struct host *h, bool dry_run, struct fix_plan *plan)
         if (mode == THP_UNKNOWN)
                 return fix_plan_note(plan, "vfioalign has not changed /" SETTING);
         if (now == THP_ALWAYS)
-                r = fix_plan_step(plan, "echo %s >/" SETTING, thp_mode_to_string(mode));
+                r = fix_plan_step(plan, "echo %s >/" SETTING " (vfioalignd does not set it again before the next boot; to keep "
+                                        "it so: Thp=off in vfioalignd.conf(5))", thp_mode_to_string(mode));
         else if (now != mode)
                 r = fix_plan_note(plan, "/" SETTING " is \"%s\", which is not ours: left as it is",
                                   thp_mode_to_string(now) ?: "unknown");
         if (r < 0 || dry_run)
                 return r;
-        if (now == THP_ALWAYS)
+        r = fix_hold_off(h->root, FIX_THP);
+        if (r >= 0 && now == THP_ALWAYS)
                 r = write_attribute_at(h->root->fd, SETTING, thp_mode_to_string(mode));
         if (r >= 0 && unlinkat(h->root->fd, RECORD, 0) < 0)
                 r = -errno;

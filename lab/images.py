@@ -137,14 +137,16 @@ def build_initrd(modules, target):
     shutil.rmtree(tree)
 
 
-@building()
 def kernel(name):
     """The folder of one kernel: vmlinuz, initrd, release, and its modules in lib/modules/RELEASE."""
-    if name == debug_kernel.NAME:
-        return debug_kernel.kernel()
+    return debug_kernel.kernel() if name == debug_kernel.NAME else packaged_kernel(name)
+
+
+@building()
+def packaged_kernel(name):
     suite, _ = KERNELS[name]
     cached = Cached(BUILD / "kernels" / name, digest(suite, LAB / "init", str(PRUNED), str(INITRD_MODULES),
-                                                           source(fetch_packages, build_initrd, kernel)))
+                                                           source(fetch_packages, build_initrd, packaged_kernel)))
     if cached.is_current():
         return cached.path
     need("busybox-static", "cpio", "kmod", "zstd", "xz-utils", "debian-archive-keyring")

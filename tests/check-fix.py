@@ -57,7 +57,10 @@ class Manager(dbus.service.Object):
         if MODE == "stuck":
             UNITS.add(unit)
             return dbus.ObjectPath("/job/1")
-        process = subprocess.Popen([str(a) for a in argv], executable=str(path), stdout=out)
+        # As systemd has it: the two go together, unless both are told where to.
+        apart = properties.get("StandardOutput") == "null" and properties.get("StandardError") == "journal"
+        process = subprocess.Popen([str(a) for a in argv], executable=str(path), stdout=out,
+                                   stderr=subprocess.DEVNULL if apart else subprocess.STDOUT)
         os.close(out)
         def ended():
             if process.poll() is None:
@@ -120,7 +123,7 @@ class Case(unittest.TestCase):
         with open(self.dir.name + "/text", "w") as file:
             file.write(text)
         with open(path, "w") as file:
-            file.write(f"#!/bin/sh\ncat {self.dir.name}/text\nexit {status}\n")
+            file.write(f"#!/bin/sh\necho complaint >&2\ncat {self.dir.name}/text\nexit {status}\n")
         os.chmod(path, 0o755)
         return path
 

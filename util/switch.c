@@ -9,12 +9,10 @@ const char *switched_off(const struct root *root)
         _cleanup_free_ char *cmdline = NULL;
         char *save = NULL;
 
-        if (faccessat(root->fd, SWITCH_FILE, F_OK, 0) >= 0)
-                return "/" SWITCH_FILE;
-        if (read_line_at(root->fd, "proc/cmdline", &cmdline) < 0)
-                return NULL;
-        for (char *word = strtok_r(cmdline, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        /* The command line first: the daemon makes the file where that has it. */
+        (void) read_line_at(root->fd, "proc/cmdline", &cmdline);
+        for (char *word = cmdline ? strtok_r(cmdline, " ", &save) : NULL; word; word = strtok_r(NULL, " ", &save))
                 if (streq(word, "vfioalign=off"))
                         return "vfioalign=off on the kernel command line";
-        return NULL;
+        return faccessat(root->fd, SWITCH_FILE, F_OK, 0) >= 0 ? "/" SWITCH_FILE : NULL;
 }

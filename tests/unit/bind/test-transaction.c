@@ -370,6 +370,37 @@ static void test_quarantine(void **state)
         assert_string_equal(fake_record_state(k, A), "none");
 }
 
+/* The kernel says ENODEV also of a function that is there, where another tool was quicker: that is no reason to forget it. */
+static void test_not_gone(void **state)
+{
+        static const enum fake_fault_kind kinds[] = {FAULT_ERRNO, FAULT_ERRNO_AFTER};
+        unsigned reached = 0;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                for (unsigned at = 1; at <= 20; at++) {
+                        struct fake_kernel *k = fake_new();
+                        const char *before;
+
+                        add_group(k);
+                        before = fake_state(k);
+                        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+                        fake_arm(k);
+                        fake_fault(k, kinds[i], at, ENODEV);
+                        if (fake_unbind(k, A).outcome == BIND_RETURNED && !streq(fake_state(k), before))
+                                fail_msg("at %u: not home, and said to be: %s; written: %s", at, fake_state(k), k->log);
+                        reached += k->points >= at;
+                        fake_arm(k);
+                        if (!streq(fake_state(k), before)) {
+                                (void) fake_settle(k);
+                                assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+                                assert_string_equal(fake_state(k), before);
+                        }
+                        fake_delete(k);
+                }
+        assert_true(reached > 10);
+}
+
 /* A function that goes at any write takes nobody along. */
 static void test_vanishing(void **state)
 {
@@ -663,6 +694,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_reverse, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_return, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_quarantine, setup, teardown),
+                cmocka_unit_test(test_not_gone),
                 cmocka_unit_test(test_vanishing),
                 cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_other_serial, setup, teardown),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fix/fix-module.h"
+#include "fix/fix-record.h"
 #include "fix/fix-thp.h"
 #include "fixture.h"
 #include "test.h"
@@ -66,12 +67,22 @@ static void test_thp(void **state)
 
         run(fix_thp, &h, FIX_REVERT, true, 1, false);
         assert_file(f, SETTING, "always");
+        assert_false(fix_is_held_off(&f->root, FIX_THP));
         run(fix_thp, &h, FIX_REVERT, false, 1, false);
         assert_file(f, SETTING, "madvise");
         assert_file(f, RECORD, NULL);
+        assert_true(fix_is_held_off(&f->root, FIX_THP));
         h.kernel.thp = THP_MADVISE;
         assert_int_equal(fix_thp_state(&h), FIX_ABSENT);
         run(fix_thp, &h, FIX_REVERT, false, 0, false);
+
+        /* Not while all is switched off; then whoever asks for it has it again. */
+        fixture_write(f, "run/vfioalign/off", "");
+        run(fix_thp, &h, FIX_APPLY, false, 0, true);
+        assert_true(fix_is_held_off(&f->root, FIX_THP));
+        unlinkat(f->root.fd, "run/vfioalign/off", 0);
+        run(fix_thp, &h, FIX_APPLY, false, 1, false);
+        assert_false(fix_is_held_off(&f->root, FIX_THP));
 }
 
 /* What somebody else has set since is theirs; what needs nothing, or cannot be seen, is not touched. */
@@ -129,14 +140,14 @@ static void test_module_enable(void **state)
         assert_int_equal(fix_module_state(&h), FIX_PARTIAL);
         fixture_write(f, "run/vfioalign/fix/module-off", "");
         fixture_write(f, "sys/module/vfio_align/parameters/enabled", "N\n");
-        assert_true(fix_module_is_held_off(&f->root));
+        assert_true(fix_is_held_off(&f->root, FIX_MODULE));
 
         /* The parameter is a plain file here, and says "1" afterwards, which is not how a kernel says yes. */
         assert_int_equal(fix_module(&h, FIX_APPLY, false, &plan), -EIO);
         assert_int_equal(plan.n_steps, 1);
         assert_non_null(plan.refusal);
         assert_file(f, "sys/module/vfio_align/parameters/enabled", "1");
-        assert_false(fix_module_is_held_off(&f->root));
+        assert_false(fix_is_held_off(&f->root, FIX_MODULE));
 }
 
 static void test_module_state(void **state)
