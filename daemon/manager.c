@@ -232,6 +232,7 @@ int manager_audit(struct manager *m)
         bool changed;
         int r;
 
+        m->audit_timer = sd_event_source_disable_unref(m->audit_timer); /* what it would look for is seen now */
         r = host_read_lockless(&host, &m->root);
         if (r < 0)
                 return log_error(r, "Failed to audit the host, what was known stays: %m");
@@ -261,7 +262,6 @@ static int on_audit_timer(sd_event_source *source, uint64_t usec, void *userdata
         struct manager *m = userdata;
 
         (void) source, (void) usec;
-        m->audit_timer = sd_event_source_disable_unref(m->audit_timer);
         (void) manager_audit(m);
         return 0;
 }

@@ -15,7 +15,7 @@ from common import BUILD, LAB, TOP, Cached, LabError, building, claim, digest, n
 CPUS = 1  # emulated ones can miss what another patches into the kernel, and the kernel then panics; seen twice
 MEMORY = "4G"
 BOOT_SECONDS = 300  # to the first line of the first scenario; 25 to 50 s are usual
-DEBUG_SLOWER = 5     # the debug kernel, in all it does
+DEBUG_SLOWER = 8     # the debug kernel, in all it does
 DEVICE_SECONDS = 5   # more for each device that a scenario asks for
 
 TROUBLE = re.compile(r"Kernel panic|BUG:|Oops|cut here|sysrq: Trigger a crash")
@@ -230,6 +230,8 @@ class Machine:
         append = "console=ttyS0 intel_iommu=on no_timer_check panic=-1 mitigations=off loglevel=4 systemd.show_status=0"
         if self.devices:
             append += " modprobe.blacklist=e1000e"  # the scenario loads it; so many at once hold up a boot
+        if self.kernel == debug_kernel.NAME:
+            append += f" systemd.default_timeout_start_sec={self.boot_seconds()}"
         command += ["-append", append]
         if self.interactive:
             self.qemu = subprocess.Popen(command)
