@@ -74,11 +74,13 @@ static int revert(const struct host *h, bool dry_run, struct fix_plan *plan)
         if (mode == THP_UNKNOWN)
                 return fix_plan_note(plan, "vfioalign has not changed /" SETTING);
         if (now == THP_ALWAYS)
-                r = fix_plan_step(plan, "echo %s >/" SETTING " (vfioalignd does not set it again before the next boot; to keep "
-                                        "it so: Thp=off in vfioalignd.conf(5))", thp_mode_to_string(mode));
+                r = fix_plan_step(plan, "echo %s >/" SETTING, thp_mode_to_string(mode));
         else if (now != mode)
                 r = fix_plan_note(plan, "/" SETTING " is \"%s\", which is not ours: left as it is",
                                   thp_mode_to_string(now) ?: "unknown");
+        if (r >= 0)
+                r = fix_plan_note(plan, "vfioalignd does not set it again before the next boot; to keep it so: Thp=off in "
+                                        "vfioalignd.conf(5)");
         if (r < 0 || dry_run)
                 return r;
         r = fix_hold_off(h->root, FIX_THP);

@@ -13,7 +13,6 @@ from common import BUILD, LAB, Cached, LabError, building, digest, need, run, sa
 
 NAME = "debug"
 SUITE = "trixie-backports"
-IMAGE = "trixie"
 
 
 def wanted():

@@ -8,14 +8,12 @@ import shutil
 import subprocess
 import time
 
-import debug_kernel
 import images
 from common import BUILD, LAB, TOP, Cached, LabError, building, claim, digest, need, run, say
 
 CPUS = 1  # emulated ones can miss what another patches into the kernel, and the kernel then panics; seen twice
 MEMORY = "4G"
 BOOT_SECONDS = 300  # to the first line of the first scenario; 25 to 50 s are usual
-DEBUG_SLOWER = 8     # the debug kernel, in all it does
 DEVICE_SECONDS = 5   # more for each device that a scenario asks for
 
 TROUBLE = re.compile(r"Kernel panic|BUG:|Oops|cut here|sysrq: Trigger a crash")
@@ -137,8 +135,7 @@ class Machine:
         self.qemu = None
 
     def boot_seconds(self):
-        slower = DEBUG_SLOWER if self.kernel == debug_kernel.NAME else 1
-        return (BOOT_SECONDS + DEVICE_SECONDS * self.devices) * slower
+        return BOOT_SECONDS + DEVICE_SECONDS * self.devices
 
     @building()
     def prepare(self, queue, seed, mode, extra):
@@ -151,7 +148,7 @@ class Machine:
         module = images.module(self.kernel) if self.accel is None else None
         if module:
             run(["cp", "-al", f"{module}/usr", str(self.share / "install")])
-        for folder in {LAB / "scenarios", self.scenarios}:
+        for folder in (LAB / "scenarios", self.scenarios):
             run(["cp", "-a", f"{folder}/.", str(self.share / "scenarios")])
         run(["cp", "-a", str(build_tools()), str(self.share / "tools")])
         if self.accel is None:
@@ -230,8 +227,6 @@ class Machine:
         append = "console=ttyS0 intel_iommu=on no_timer_check panic=-1 mitigations=off loglevel=4 systemd.show_status=0"
         if self.devices:
             append += " modprobe.blacklist=e1000e"  # the scenario loads it; so many at once hold up a boot
-        if self.kernel == debug_kernel.NAME:
-            append += f" systemd.default_timeout_start_sec={self.boot_seconds()}"
         command += ["-append", append]
         if self.interactive:
             self.qemu = subprocess.Popen(command)
