@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 
+import debug_kernel
 import images
 from common import BUILD, LAB, TOP, Cached, LabError, building, claim, digest, need, run, say
 
@@ -227,6 +228,9 @@ class Machine:
         append = "console=ttyS0 intel_iommu=on no_timer_check panic=-1 mitigations=off loglevel=4 systemd.show_status=0"
         if self.devices:
             append += " modprobe.blacklist=e1000e"  # the scenario loads it; so many at once hold up a boot
+        if self.kernel == debug_kernel.NAME:
+            # With five levels KASAN reports a memory access of the boot itself, after which lockdep is off.
+            append += " no5lvl kasan_multi_shot"
         command += ["-append", append]
         if self.interactive:
             self.qemu = subprocess.Popen(command)
