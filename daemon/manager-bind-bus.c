@@ -155,9 +155,7 @@ static int take_call(struct manager *m, enum bind_operation operation, sd_bus_me
         /* Giving back is no work of ours that the switch could stop. */
         if (off && operation == BIND_BIND)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "switched off by %s", off);
-        r = manager_authorize(m, message, ACTION_BIND, on_authorized, c);
-        if (r == -EBUSY)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many callers wait for polkit");
+        r = manager_authorize(m, message, ACTION_BIND, on_authorized, c, error);
         if (r < 0)
                 return r;
         TAKE_PTR(c); /* on_authorized's, or done with */

@@ -208,9 +208,7 @@ static int take_call(struct manager *m, enum fix_action action, sd_bus_message *
         r = read_call(c, error);
         if (r < 0)
                 return r;
-        r = manager_authorize(m, message, ACTION_FIX, on_authorized, c);
-        if (r == -EBUSY)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many callers wait for polkit");
+        r = manager_authorize(m, message, ACTION_FIX, on_authorized, c, error);
         if (r < 0)
                 return r;
         TAKE_PTR(c); /* on_authorized's, or done with */

@@ -93,7 +93,8 @@ static bool is_root(sd_bus_message *message)
                sd_bus_creds_get_euid(creds, &uid) >= 0 && uid == 0;
 }
 
-int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done, void *userdata)
+int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done, void *userdata,
+                      sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *question = NULL;
         _cleanup_(authorization_freep) struct authorization *a = NULL;
@@ -108,7 +109,7 @@ int manager_authorize(struct manager *m, sd_bus_message *message, const char *ac
         for (a = m->authorizations; a; a = a->next)
                 pending++;
         if (pending >= PENDING_MAX)
-                return -EBUSY;
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many callers wait for polkit");
         a = calloc(1, sizeof(*a));
         if (!a)
                 return -ENOMEM;

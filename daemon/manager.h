@@ -195,9 +195,10 @@ void manager_notify_status(struct manager *m);
 typedef void (*authorized_t)(const sd_bus_error *denied, void *userdata);
 
 /* May the sender do that: root always, others where polkit says so. Never waits: where polkit has to be
- * asked, `done` is called later. Returns 0, or a negative errno without a call of done. */
+ * asked, `done` is called later. Returns 0; or a negative errno without a call of done, with *error set where
+ * there is more to say. */
 int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done,
-                      void *userdata);
+                      void *userdata, sd_bus_error *error);
 void manager_authorizations_close(struct manager *m);
 
 /* manager-udev.c */

@@ -768,16 +768,8 @@ class Polkit(Case):
     def mock(self, answer):
         if importlib.util.find_spec("dbusmock") is None:
             self.skipTest("python3-dbusmock is not installed")
-        polkit = subprocess.Popen([sys.executable, "-m", "dbusmock", "--system", "org.freedesktop.PolicyKit1",
-                                   "/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority"],
-                                  env=self.bus.env, stdout=subprocess.PIPE, text=True)
+        polkit, self.polkit = private_bus.mock_polkit(self.bus, self.connect(), answer)
         self.addCleanup(self.drop, polkit)
-        connection = self.connect()
-        wait_for(lambda: connection.name_has_owner("org.freedesktop.PolicyKit1"), "polkit")
-        self.polkit = connection.get_object("org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
-                                            introspect=False)
-        self.polkit.AddMethod("", "CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", f"ret = ({answer}, {{}})",
-                              dbus_interface="org.freedesktop.DBus.Mock")
         return polkit
 
     def calls(self):

@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 import dbus
-from private_bus import Bus, Daemon, wait_for
+from private_bus import Bus, Daemon, mock_polkit, wait_for
 from schema import Report
 
 DAEMON, CTL, SCHEMA = sys.argv[1:4]
@@ -236,15 +236,8 @@ class Polkit(Case):
     def polkit(self, answer):
         if importlib.util.find_spec("dbusmock") is None:
             self.skipTest("python3-dbusmock is not installed")
-        process = subprocess.Popen([sys.executable, "-m", "dbusmock", "--system", "org.freedesktop.PolicyKit1",
-                                    "/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority"],
-                                   env=self.bus.env, stdout=subprocess.PIPE, text=True)
+        process, mock = mock_polkit(self.bus, self.connect(), answer)
         self.addCleanup(self.drop, process)
-        connection = self.connect()
-        wait_for(lambda: connection.name_has_owner("org.freedesktop.PolicyKit1"), "polkit")
-        mock = connection.get_object("org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority", introspect=False)
-        mock.AddMethod("", "CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", f"ret = ({answer}, {{}})",
-                       dbus_interface="org.freedesktop.DBus.Mock")
         return mock
 
     def fix(self, *args):

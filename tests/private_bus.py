@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -116,6 +117,24 @@ class Daemon:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
         return self.process.wait(20)
+
+
+def mock_polkit(bus, connection, answer):
+    """A polkit that gives this answer ("authorized, challenge"): its process, and its object, which knows the calls."""
+    process = subprocess.Popen([sys.executable, "-m", "dbusmock", "--system", "org.freedesktop.PolicyKit1",
+                                "/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority"],
+                               env=bus.env, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: connection.name_has_owner("org.freedesktop.PolicyKit1"), "polkit")
+        polkit = connection.get_object("org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
+                                       introspect=False)
+        polkit.AddMethod("", "CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", f"ret = ({answer}, {{}})",
+                         dbus_interface="org.freedesktop.DBus.Mock")
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    return process, polkit
 
 
 def memfd(data, seals=SEALS):
