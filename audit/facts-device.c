@@ -21,6 +21,13 @@
 #define IORESOURCE_PREFETCH 0x00002000
 #define IORESOURCE_MEM_64 0x00100000
 
+/* How much of each function is read; each takes more than the one before. */
+enum depth {
+        DEPTH_BINDINGS,
+        DEPTH_DETAILS,
+        DEPTH_OVERRIDES, /* under the device's lock */
+};
+
 /* Three numbers; strtoull() as sscanf() would measure the whole text for each. */
 static const char *parse_line(const char *s, uint64_t numbers[static 3])
 {
@@ -144,17 +151,6 @@ static void read_resizable(struct device *d, int fd)
         }
 }
 
-static void read_sriov(struct device *d, int fd)
-{
-        _cleanup_free_ char *pf = NULL;
-        uint64_t v;
-
-        if (read_link_name_at(fd, "physfn", &pf) >= 0)
-                (void) bdf_parse(pf, d->physical_function);
-        else if (read_number(fd, "sriov_totalvfs", 10, UINT16_MAX, &v))
-                d->vfs_total = (uint16_t) v;
-}
-
 /* A function's node is its bus's (pci_device_add() in drivers/pci/probe.c), so that one read does for a bus. */
 static void read_numa_node(struct device *d, int fd, const struct device *previous)
 {
@@ -198,14 +194,12 @@ static void read_drivers(struct device *d, int fd, const struct device *previous
         }
         /* What depmod knows nothing of still shows what it made of the device, since 6.1. */
         d->driver_is_vfio = d->driver && (vfio_drivers_has(drivers, d->driver) || exists_at(fd, "vfio-dev"));
-        mark_replaced(d);
 }
 
-/* An attribute is only asked for where it can be: thousands of functions add up. */
+/* What it is, and who has it. An attribute is only asked for where it can be: thousands of functions add up. */
 static void read_device(struct device *d, int fd, const struct device *previous, const struct vfio_drivers *drivers)
 {
-        _cleanup_free_ char *group = NULL;
-        char text[ATTRIBUTE_SIZE];
+        _cleanup_free_ char *group = NULL, *pf = NULL;
         uint64_t v;
 
         d->group = d->numa_node = -1;
@@ -213,20 +207,34 @@ static void read_device(struct device *d, int fd, const struct device *previous,
                 read_attributes(d, fd);
         if (read_link_name_at(fd, "iommu_group", &group) >= 0 && parse_u64(group, 10, &v) >= 0 && v < INT32_MAX)
                 d->group = (int) v;
+        if (device_is_bridge(d))
+                return;
+        if (read_link_name_at(fd, "physfn", &pf) >= 0)
+                (void) bdf_parse(pf, d->physical_function);
+        read_drivers(d, fd, previous, drivers);
+        if (d->class >> 16 == PCI_CLASS_DISPLAY)
+                d->boot_vga = read_number(fd, "boot_vga", 10, 1, &v) && v == 1;
+}
+
+/* What it offers. */
+static void read_details(struct device *d, int fd, const struct device *previous)
+{
+        char text[ATTRIBUTE_SIZE];
+        uint64_t v;
+
         if (read_attribute_at(fd, "resource", text, sizeof(text)) >= 0)
                 parse_resource(d, text);
+        mark_replaced(d);
         read_numa_node(d, fd, previous);
         if (device_is_bridge(d))
                 return;
-
-        read_sriov(d, fd);
-        read_drivers(d, fd, previous, drivers);
         if (read_attribute_at(fd, "reset_method", text, sizeof(text)) >= 0)
                 d->reset_method = strdup(text);
-        if (!*d->physical_function)
-                read_resizable(d, fd);
-        if (d->class >> 16 == PCI_CLASS_DISPLAY)
-                d->boot_vga = read_number(fd, "boot_vga", 10, 1, &v) && v == 1;
+        if (*d->physical_function)
+                return;
+        if (read_number(fd, "sriov_totalvfs", 10, UINT16_MAX, &v))
+                d->vfs_total = (uint16_t) v;
+        read_resizable(d, fd);
 }
 
 static void read_override(struct device *d, int fd)
@@ -257,7 +265,7 @@ static void count_vfs(struct device_facts *f)
         }
 }
 
-static int read_tree(struct device_facts *d, const struct root *root, bool overrides)
+static int read_tree(struct device_facts *d, const struct root *root, enum depth depth)
 {
         _cleanup_(names_done) struct names names = {};
         int r = list_dir_at(root->fd, PCI_DEVICES, &names);
@@ -274,7 +282,7 @@ static int read_tree(struct device_facts *d, const struct root *root, bool overr
                 return -ENOMEM;
         for (size_t i = 0; i < names.n; i++) {
                 char path[sizeof(PCI_DEVICES "/") + sizeof(bdf_t)];
-                struct device *device = &d->devices[d->n_devices];
+                struct device *device = &d->devices[d->n_devices], *previous;
                 _cleanup_close_ int fd = -EBADF;
 
                 if (strlen(names.names[i]) >= sizeof(bdf_t) || bdf_parse(names.names[i], device->bdf) < 0)
@@ -283,8 +291,11 @@ static int read_tree(struct device_facts *d, const struct root *root, bool overr
                 fd = open_at(root->fd, path, O_PATH | O_DIRECTORY);
                 if (fd < 0)
                         continue; /* unplugged in between */
-                read_device(device, fd, d->n_devices > 0 ? device - 1 : NULL, d->drivers);
-                if (overrides)
+                previous = d->n_devices > 0 ? device - 1 : NULL;
+                read_device(device, fd, previous, d->drivers);
+                if (depth >= DEPTH_DETAILS)
+                        read_details(device, fd, previous);
+                if (depth >= DEPTH_OVERRIDES)
                         read_override(device, fd);
                 d->n_devices++;
         }
@@ -294,7 +305,7 @@ static int read_tree(struct device_facts *d, const struct root *root, bool overr
         return 0;
 }
 
-static int read_all(struct device_facts *d, const struct root *root, bool overrides)
+static int read_all(struct device_facts *d, const struct root *root, enum depth depth)
 {
         _cleanup_free_ char *release = NULL;
         int r;
@@ -303,7 +314,7 @@ static int read_all(struct device_facts *d, const struct root *root, bool overri
         (void) read_line_at(root->fd, "proc/sys/kernel/osrelease", &release);
         r = vfio_drivers_read(root, release, &d->drivers, &d->variants);
         if (r >= 0)
-                r = read_tree(d, root, overrides);
+                r = read_tree(d, root, depth);
         if (r < 0)
                 device_facts_done(d);
         return r;
@@ -311,12 +322,17 @@ static int read_all(struct device_facts *d, const struct root *root, bool overri
 
 int device_facts_read(struct device_facts *d, const struct root *root)
 {
-        return read_all(d, root, true);
+        return read_all(d, root, DEPTH_OVERRIDES);
 }
 
 int device_facts_read_lockless(struct device_facts *d, const struct root *root)
 {
-        return read_all(d, root, false);
+        return read_all(d, root, DEPTH_DETAILS);
+}
+
+int device_facts_read_bindings(struct device_facts *d, const struct root *root)
+{
+        return read_all(d, root, DEPTH_BINDINGS);
 }
 
 void device_facts_done(struct device_facts *d)

@@ -55,6 +55,10 @@ int device_facts_read(struct device_facts *d, const struct root *root);
 /* The same without driver_override, for who must not wait: the kernel shows that only while no bind or unbind of the
  * device goes on (driver_override_show() takes the device's lock); where one hangs for ever, so does the reader. */
 int device_facts_read_lockless(struct device_facts *d, const struct root *root);
+
+/* Of that, only what binding asks: what a function is, its group, its drivers, PF and VFs, and whether it is the boot
+ * display. No BARs, node, reset method nor the virtual functions that it could have. */
+int device_facts_read_bindings(struct device_facts *d, const struct root *root);
 void device_facts_done(struct device_facts *d);
 
 /* The function with that address, or NULL. */

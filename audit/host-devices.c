@@ -17,7 +17,7 @@ int host_read_devices(struct host *h, const struct root *root)
         int r;
 
         *h = (struct host) {.root = root};
-        r = device_facts_read_lockless(&h->devices, root);
+        r = device_facts_read_bindings(&h->devices, root);
         if (r >= 0)
                 r = iommu_groups_read(&h->iommu, root, &h->devices);
         if (r >= 0)

@@ -38,8 +38,8 @@ int host_read(struct host *h, const struct root *root);
  * must not wait for one that hangs. */
 int host_read_lockless(struct host *h, const struct root *root);
 
-/* Only what concerns handing devices over: devices, groups, uses, claims, records, libvirt's guests; without driver_override as
- * well. The rest is unknown. */
+/* Only what concerns handing devices over: devices (as device_facts_read_bindings()), groups, uses, claims, records. The rest is
+ * unknown. */
 int host_read_devices(struct host *h, const struct root *root);
 void host_devices_done(struct host *h);
 

@@ -125,8 +125,9 @@ def build_packages():
 
 
 class Machine:
-    def __init__(self, image, kernel, name, accel=None, console=None, devices=0, packages=False):
+    def __init__(self, image, kernel, name, accel=None, console=None, devices=0, packages=False, cpus=CPUS):
         self.image, self.kernel, self.accel, self.devices, self.packages = image, kernel, accel, devices, packages
+        self.cpus = cpus
         self.name, self.claim = claim(BUILD / "boots", f"{image}-{kernel}-{name}")
         self.share = BUILD / "boots" / self.name
         self.console = BUILD / "logs" / f"console-{self.name}.log"
@@ -191,7 +192,7 @@ class Machine:
             return f"addr={DEVICES[name][8:10]}"
 
         command = f"""
-            setpriv --pdeathsig KILL qemu-system-x86_64 -name {self.name} -machine q35{irqchip} -smp {CPUS} -m {MEMORY} -display none -no-reboot -nic none
+            setpriv --pdeathsig KILL qemu-system-x86_64 -name {self.name} -machine q35{irqchip} -smp {self.cpus} -m {MEMORY} -display none -no-reboot -nic none
             -accel {'tcg,thread=multi' if accel == 'tcg' else accel} -cpu {'max' if accel == 'tcg' else 'host'}
             {serial}
             -kernel {kernel}/vmlinuz -initrd {kernel}/initrd

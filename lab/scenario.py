@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import LAB, TOP, LabError
-from machine import Machine
+from machine import CPUS, Machine
 
 GRACE_SECONDS = 30  # the agent in the host stops a scenario by itself; after this much longer the host is stuck
 
@@ -21,11 +21,12 @@ class Scenario:
     own_boot: bool = False
     seed: str = None
     devices: int = 0
+    cpus: int = CPUS
     packages: bool = False
     folder: Path = LAB / "scenarios"
 
     def has_own_boot(self):
-        return self.own_boot or self.seed or self.devices or self.packages
+        return self.own_boot or self.seed or self.devices or self.packages or self.cpus != CPUS
 
 
 @dataclass
@@ -63,7 +64,7 @@ def load(name, folder=LAB / "scenarios"):
     if "hosts" not in head:
         raise LabError(f"scenario '{name}' has no line '# hosts: IMAGE/KERNEL ...'")
     return Scenario(name, head["hosts"].split(), int(head.get("timeout", 120)), head.get("boot") == "own",
-                    head.get("seed"), int(head.get("devices", 0)), "packages" in head, folder)
+                    head.get("seed"), int(head.get("devices", 0)), int(head.get("cpus", CPUS)), "packages" in head, folder)
 
 
 def load_all(folder=LAB / "scenarios"):
@@ -115,7 +116,7 @@ def run_on(image, kernel, name, scenarios, show):
     results, boots, todo = [], [], scenarios
     while todo:
         machine = Machine(image, kernel, f"{name}-{len(boots) + 1}" if boots else name, devices=todo[0].devices,
-                          packages=todo[0].packages)
+                          cpus=todo[0].cpus, packages=todo[0].packages)
         got, seconds = run_boot(machine, todo, show)
         results += got
         boots.append({"host": f"{image}/{kernel}", "name": machine.name, "seconds": seconds})
