@@ -145,16 +145,17 @@ static int read_addresses(const struct root *root, struct interface_set *with_ad
 static int add_uppers(struct use_reader *r, const char *name, const struct functions *f)
 {
         _cleanup_(names_done) struct names names = {};
-        _cleanup_free_ char *dir = NULL, *master = NULL, *link = NULL;
+        _cleanup_free_ char *dir = NULL, *link = NULL;
 
         if (asprintf(&dir, NET "%s", name) < 0 || asprintf(&link, "%s/master", dir) < 0)
                 return -ENOMEM;
         (void) list_dir_at(r->root->fd, dir, &names);
-        (void) read_link_name_at(r->root->fd, link, &master);
-        for (size_t i = 0; i <= names.n; i++) {
-                const char *upper = i < names.n ? startswith(names.names[i], "upper_") : master;
-                _cleanup_free_ char *what = NULL;
+        for (size_t i = 0; i < names.n; i++) {
+                const char *upper = startswith(names.names[i], "upper_");
+                _cleanup_free_ char *what = NULL, *master = NULL;
 
+                if (streq(names.names[i], "master") && read_link_name_at(r->root->fd, link, &master) >= 0)
+                        upper = master;
                 if (!upper)
                         continue;
                 if (asprintf(&what, "%s (below %s)", name, upper) < 0 ||
