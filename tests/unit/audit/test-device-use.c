@@ -244,7 +244,6 @@ static void test_enslaved(void **state)
 
         add_class(f, "net", "eth0", NIC "/net", "");
         fixture_link(f, "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/eth0/master", "../../../virtual/net/br0");
-        fixture_link(f, "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/eth0/upper_br0", "../../../virtual/net/br0");
         fixture_link(f, "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/eth0/upper_eth0.7", "x");
         fixture_write(f, "sys/class/net/lo/flags", "0x9\n");
         fixture_write(f, "sys/bus/pci/devices/" VF "/net/x", ""); /* its own is elsewhere */

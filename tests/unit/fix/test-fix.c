@@ -162,6 +162,9 @@ static void test_emulator(void **state)
         g.arch = (char *) "aarch64";
         assert_null(fix_better_emulator(&h, &g));
         g.arch = (char *) "x86_64";
+        e[1].path = (char *) "/opt/qemu-system-aarch64";
+        assert_null(fix_better_emulator(&h, &g));
+        e[1].path = (char *) "/opt/qemu";
         g.machine = (char *) "pc-q35-7.2";
         fixture_write_bytes(f, "opt/qemu", "pc-q35-10.0-machine", sizeof("pc-q35-10.0-machine"));
         assert_null(fix_better_emulator(&h, &g));
