@@ -237,19 +237,26 @@ static void test_network(void **state)
         }
 }
 
+#define IN_NIC "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/"
+
 static void test_enslaved(void **state)
 {
         struct fixture *f = *state;
         struct device_uses u;
 
         add_class(f, "net", "eth0", NIC "/net", "");
-        fixture_link(f, "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/eth0/master", "../../../virtual/net/br0");
-        fixture_link(f, "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/eth0/upper_eth0.7", "x");
+        fixture_link(f, IN_NIC "eth0/master", "../../../virtual/net/br0"); /* as upper_X too: one use */
+        fixture_link(f, IN_NIC "eth0/upper_br0", "x");
+        add_class(f, "net", "eth1", NIC "/net", "");
+        fixture_link(f, IN_NIC "eth1/master", "../../../virtual/net/bond0");
+        add_class(f, "net", "eth2", NIC "/net", "");
+        fixture_link(f, IN_NIC "eth2/upper_eth2.7", "x");
         fixture_write(f, "sys/class/net/lo/flags", "0x9\n");
         fixture_write(f, "sys/bus/pci/devices/" VF "/net/x", ""); /* its own is elsewhere */
         read_uses(f, &u);
         assert_int_equal(u.network.value, FACT_UNKNOWN); /* no flags */
-        assert_uses(&u, NIC, "enslaved:eth0 (below br0)|enslaved:eth0 (below eth0.7)|virtual-functions:1 virtual function");
+        assert_uses(&u, NIC, "enslaved:eth0 (below br0)|enslaved:eth1 (below bond0)|enslaved:eth2 (below eth2.7)|"
+                             "virtual-functions:1 virtual function");
         assert_uses(&u, VF, "namespace:an interface in another network namespace");
         device_uses_done(&u);
 }
