@@ -153,40 +153,16 @@ static int target_read(struct target *t, const struct root *root, const char *da
         return r;
 }
 
-/* The variable of the daemon that runs: unknown with -EACCES and the like; NULL where it is not set, or none runs. */
-static int read_running(const struct host *h, char **ret)
-{
-        _cleanup_free_ char *text = NULL;
-        char path[sizeof("proc//environ") + 10];
-        size_t size;
-        int r;
-
-        *ret = NULL;
-        if (h->libvirt.running.value != FACT_YES)
-                return h->libvirt.running.value == FACT_NO ? 0 : -EACCES;
-        snprintf(path, sizeof(path), "proc/%d/environ", h->libvirt.pid);
-        r = read_file_at(h->root->fd, path, ENVIRON_MAX_SIZE, &text, &size);
-        if (r < 0)
-                return r;
-        for (const char *p = text; p < text + size; p += strlen(p) + 1)
-                if (startswith(p, VARIABLE "=")) {
-                        *ret = strdup(p + strlen(VARIABLE "="));
-                        return *ret ? 0 : -ENOMEM;
-                }
-        return 0;
-}
-
 /* Whether the daemon that runs will be what the files say only after a restart. */
 static bool restart_due(const struct host *h, bool wanted)
 {
-        _cleanup_free_ char *running = NULL;
+        const struct libvirt_facts *l = &h->libvirt;
 
-        return h->libvirt.running.value == FACT_YES && read_running(h, &running) >= 0 && has_library(running) != wanted;
+        return l->running.value == FACT_YES && l->preload.value == (wanted ? FACT_NO : FACT_YES);
 }
 
 enum fix_state fix_preload_state(const struct host *h)
 {
-        _cleanup_free_ char *running = NULL;
         size_t n_installed = 0, n_in_force = 0, n_left = 0, n_open = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
@@ -211,9 +187,30 @@ enum fix_state fix_preload_state(const struct host *h)
                 return FIX_PARTIAL;
         if (h->libvirt.running.value == FACT_NO)
                 return FIX_APPLIED;
-        if (read_running(h, &running) < 0)
+        if (h->libvirt.running.value == FACT_UNKNOWN || h->libvirt.preload.value == FACT_UNKNOWN)
                 return FIX_UNKNOWN;
-        return has_library(running) ? FIX_APPLIED : FIX_PARTIAL;
+        return h->libvirt.preload.value == FACT_YES ? FIX_APPLIED : FIX_PARTIAL;
+}
+
+/* The variable of the daemon that runs; NULL where it is not set. Returns 0 or a negative errno. */
+static int read_running(const struct host *h, char **ret)
+{
+        _cleanup_free_ char *text = NULL;
+        char path[sizeof("proc//environ") + 10];
+        size_t size;
+        int r;
+
+        *ret = NULL;
+        snprintf(path, sizeof(path), "proc/%d/environ", h->libvirt.pid);
+        r = read_file_at(h->root->fd, path, ENVIRON_MAX_SIZE, &text, &size);
+        if (r < 0)
+                return r;
+        for (const char *p = text; p < text + size; p += strlen(p) + 1)
+                if (startswith(p, VARIABLE "=")) {
+                        *ret = strdup(p + strlen(VARIABLE "="));
+                        return *ret ? 0 : -ENOMEM;
+                }
+        return 0;
 }
 
 /* A daemon that runs has the variable from somewhere: what no file of its unit tells would be lost. */
