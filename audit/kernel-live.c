@@ -136,7 +136,7 @@ static bool tests_pfnmap(const uint8_t *code, size_t size, size_t at)
         return false;
 }
 
-struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *symbols)
+static struct fact read_exempt(const struct root *root, struct kernel_symbols *symbols)
 {
         static const char *const exemption[] = {KERNEL_LIVE_EXEMPTION};
         uint8_t code[KCORE_MAX];
@@ -168,4 +168,15 @@ struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *s
         if (kernel_symbols_has_enum(symbols, "tva_type").value == FACT_NO)
                 return fact_is(false, SOURCE_KCORE);
         return fact_unknown("the kernel's code does not show it");
+}
+
+struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *symbols)
+{
+        struct fact f = read_exempt(root, symbols);
+        _cleanup_free_ char *recorded = NULL;
+
+        if (f.value == FACT_UNKNOWN && read_line_at(root->fd, KERNEL_LIVE_EXEMPT_RECORD, &recorded) >= 0 &&
+            (streq(recorded, "yes") || streq(recorded, "no")))
+                f = fact_is(streq(recorded, "yes"), SOURCE_KCORE);
+        return f;
 }

@@ -15,6 +15,9 @@
 #define KERNEL_LIVE_EXEMPTION \
         "vma_file_bypass_thp_tuneables", "vma_file_check_thp_tuneables", "vma_can_map_huge_file"
 
+/* "yes" or "no": the exemption, recorded by root in this boot for those who may not read the kernel's memory. */
+#define KERNEL_LIVE_EXEMPT_RECORD "run/vfioalign/thp-exempt"
+
 /* Where the hook was found, so that it is found again without a search through kallsyms. */
 struct hook_place {
         uint64_t mmap_offset, hook_offset; /* of two members of struct file_operations, in bytes; 0 where unknown, for
@@ -39,5 +42,5 @@ void kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, s
  * release says nothing. Yes where one of its functions is there, or where they are inlined in the code that decides
  * about huge pages, __thp_vma_allowable_orders(): that tests for VM_PFNMAP by itself, elsewhere one flag of a mask. No
  * where neither is seen and the kernel is from before enum tva_type (6.18): later ones were not at hand without the
- * exemption. The code needs root, and x86-64. */
+ * exemption. The code needs root, and x86-64; who cannot read it has what is recorded. */
 struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *symbols);

@@ -360,7 +360,8 @@ bool manager_apply_fix(struct manager *m, const struct guest *g)
                 return false;
         fix = fix_find(&m->host, g, &m->config, POLICY_AUTO);
         /* Which then can make the module worth its while. */
-        if (fix && fix->id == FIX_THP && !m->thp_failed && !fix_is_held_off(&m->root, FIX_THP)) {
+        if (fix && fix->id == FIX_THP && m->host.kernel.thp_exempt.value == FACT_NO && !m->thp_failed &&
+            !fix_is_held_off(&m->root, FIX_THP)) {
                 set_thp(m);
                 fix = fix_find(&m->host, g, &m->config, POLICY_AUTO);
         }

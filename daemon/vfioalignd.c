@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <getopt.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "audit/kernel-live.h"
 #include "manager.h"
+#include "util/file-write.h"
+#include "util/file.h"
 #include "util/log.h"
 
 DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
 
-static int parse_argv(int argc, char *argv[])
+static int parse_argv(int argc, char *argv[], bool *record_kernel)
 {
         static const struct option options[] = {
                 {"help", no_argument, NULL, 'h'},
                 {"version", no_argument, NULL, 'V'},
                 {"debug", no_argument, NULL, 'd'},
+                {"record-kernel", no_argument, NULL, 'r'},
                 {},
         };
         int c;
@@ -21,7 +26,7 @@ static int parse_argv(int argc, char *argv[])
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case 'h':
-                        puts("vfioalignd [--debug] [--help] [--version]\n\n"
+                        puts("vfioalignd [--debug] [--record-kernel] [--help] [--version]\n\n"
                              "Gives every guest's VFIO devices the largest pages they can have, before it starts.\n"
                              "Started by systemd: systemctl start vfioalignd. See vfioalignd(8).");
                         return 0;
@@ -31,6 +36,9 @@ static int parse_argv(int argc, char *argv[])
                 case 'd':
                         log_max_priority = LOG_DEBUG;
                         break;
+                case 'r':
+                        *record_kernel = true;
+                        break;
                 default:
                         return -EINVAL;
                 }
@@ -39,6 +47,26 @@ static int parse_argv(int argc, char *argv[])
                 return -EINVAL;
         }
         return 1;
+}
+
+/* What the service's sandbox hides of the kernel, and does not change before the next boot. */
+static int record_kernel_facts(void)
+{
+        _cleanup_(root_close) struct root root = {.fd = -EBADF};
+        struct kernel_facts k;
+        const char *text;
+        int r = root_open(&root, secure_getenv("VFIOALIGN_ROOT"));
+
+        if (r < 0)
+                return log_error(r, "Failed to open /: %m");
+        if (exists_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD))
+                return 0;
+        r = kernel_facts_read(&k, &root);
+        text = fact_value_to_string(k.thp_exempt.value);
+        if (r >= 0 && k.thp_exempt.value != FACT_UNKNOWN)
+                r = write_file_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD, text, strlen(text), 0644);
+        kernel_facts_done(&k);
+        return r < 0 ? log_error(r, "Failed to record facts of the kernel: %m") : 0;
 }
 
 static int run(void)
@@ -61,9 +89,10 @@ static int run(void)
 
 int main(int argc, char *argv[])
 {
-        int r = parse_argv(argc, argv);
+        bool record_kernel = false;
+        int r = parse_argv(argc, argv, &record_kernel);
 
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
-        return run() < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return (record_kernel ? record_kernel_facts() : run()) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -610,6 +610,32 @@ static void test_exempt_stable(void **state)
         kernel_facts_done(&k);
 }
 
+/* Who may not read the code believes what root has recorded; who may does not ask. */
+static void test_exempt_recorded(void **state)
+{
+        static const struct {
+                const char *text;
+                enum fact_value value;
+        } cases[] = {{"yes", FACT_YES}, {"no", FACT_NO}, {"perhaps", FACT_UNKNOWN}, {"", FACT_UNKNOWN}};
+        struct fixture *f = *state;
+        struct kernel_facts k;
+
+        write_seen_host(f, false);
+        fixture_remove(f, "proc/kcore");
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                fixture_write(f, KERNEL_LIVE_EXEMPT_RECORD, cases[i].text);
+                k = read_facts(f);
+                assert_fact(k.thp_exempt, cases[i].value, cases[i].value == FACT_UNKNOWN ? SOURCE_NONE : SOURCE_KCORE);
+                kernel_facts_done(&k);
+        }
+
+        fixture_write(f, KERNEL_LIVE_EXEMPT_RECORD, "no");
+        write_kcore(f, FOPS_MMAP, 0, "\xf6\xc4\x04", 3);
+        k = read_facts(f);
+        assert_fact(k.thp_exempt, FACT_YES, SOURCE_KCORE);
+        kernel_facts_done(&k);
+}
+
 /* Another architecture's code could hold the same bytes by chance. */
 static void test_exempt_elsewhere(void **state)
 {
@@ -703,7 +729,7 @@ int main(void)
                 FIXTURE_TEST(test_installed), FIXTURE_TEST(test_no_index),     FIXTURE_TEST(test_built_in),
                 FIXTURE_TEST(test_hook),      FIXTURE_TEST(test_hook_unseen),  FIXTURE_TEST(test_hook_built_in),
                 FIXTURE_TEST(test_refresh),   FIXTURE_TEST(test_exempt),       FIXTURE_TEST(test_exempt_elsewhere),
-                FIXTURE_TEST(test_exempt_stable),
+                FIXTURE_TEST(test_exempt_stable), FIXTURE_TEST(test_exempt_recorded),
                 FIXTURE_TEST(test_recorded),  FIXTURE_TEST(test_mapping_order),
                 cmocka_unit_test(test_probe),
         };
