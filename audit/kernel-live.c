@@ -174,9 +174,10 @@ struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *s
 {
         struct fact f = read_exempt(root, symbols);
         _cleanup_free_ char *recorded = NULL;
+        enum fact_value value;
 
-        if (f.value == FACT_UNKNOWN && read_line_at(root->fd, KERNEL_LIVE_EXEMPT_RECORD, &recorded) >= 0 &&
-            (streq(recorded, "yes") || streq(recorded, "no")))
-                f = fact_is(streq(recorded, "yes"), SOURCE_KCORE);
-        return f;
+        if (f.value != FACT_UNKNOWN || read_line_at(root->fd, KERNEL_LIVE_EXEMPT_RECORD, &recorded) < 0)
+                return f;
+        value = fact_value_from_string(recorded);
+        return value == FACT_YES || value == FACT_NO ? (struct fact) {.value = value, .source = SOURCE_KCORE} : f;
 }

@@ -10,9 +10,10 @@
 #include "util/file.h"
 #include "util/log.h"
 
+DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
 DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
 
-static int parse_argv(int argc, char *argv[], bool *record_kernel)
+static int parse_argv(int argc, char *argv[], bool *record)
 {
         static const struct option options[] = {
                 {"help", no_argument, NULL, 'h'},
@@ -37,7 +38,7 @@ static int parse_argv(int argc, char *argv[], bool *record_kernel)
                         log_max_priority = LOG_DEBUG;
                         break;
                 case 'r':
-                        *record_kernel = true;
+                        *record = true;
                         break;
                 default:
                         return -EINVAL;
@@ -50,10 +51,12 @@ static int parse_argv(int argc, char *argv[], bool *record_kernel)
 }
 
 /* What the service's sandbox hides of the kernel, and does not change before the next boot. */
-static int record_kernel_facts(void)
+static int record_kernel(void)
 {
+        static const char *const wanted[] = {KERNEL_LIVE_SYMBOLS, NULL};
+        _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
         _cleanup_(root_close) struct root root = {.fd = -EBADF};
-        struct kernel_facts k;
+        struct fact exempt;
         const char *text;
         int r = root_open(&root, secure_getenv("VFIOALIGN_ROOT"));
 
@@ -61,12 +64,15 @@ static int record_kernel_facts(void)
                 return log_error(r, "Failed to open /: %m");
         if (exists_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD))
                 return 0;
-        r = kernel_facts_read(&k, &root);
-        text = fact_value_to_string(k.thp_exempt.value);
-        if (r >= 0 && k.thp_exempt.value != FACT_UNKNOWN)
-                r = write_file_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD, text, strlen(text), 0644);
-        kernel_facts_done(&k);
-        return r < 0 ? log_error(r, "Failed to record facts of the kernel: %m") : 0;
+        r = kernel_symbols_open(&root, "vfio_pci_core", wanted, &symbols);
+        if (r < 0)
+                return log_error(r, "Failed to read the kernel's symbols: %m");
+        exempt = kernel_live_exempt(&root, symbols);
+        if (exempt.value == FACT_UNKNOWN)
+                return 0;
+        text = fact_value_to_string(exempt.value);
+        r = write_file_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD, text, strlen(text), 0644);
+        return r < 0 ? log_error(r, "Failed to write /" KERNEL_LIVE_EXEMPT_RECORD ": %m") : 0;
 }
 
 static int run(void)
@@ -89,10 +95,10 @@ static int run(void)
 
 int main(int argc, char *argv[])
 {
-        bool record_kernel = false;
-        int r = parse_argv(argc, argv, &record_kernel);
+        bool record = false;
+        int r = parse_argv(argc, argv, &record);
 
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
-        return (record_kernel ? record_kernel_facts() : run()) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return (record ? record_kernel() : run()) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -591,10 +591,12 @@ static void test_exempt_stable(void **state)
         assert_fact(k.thp_exempt, FACT_YES, SOURCE_KCORE);
         kernel_facts_done(&k);
 
+        fixture_write(f, KERNEL_LIVE_EXEMPT_RECORD, "yes"); /* not asked */
         write_kcore(f, FOPS_MMAP, 0, "\xa9\x00\x44\x44\x10", 5);
         k = read_facts(f);
         assert_fact(k.thp_exempt, FACT_NO, SOURCE_KCORE);
         kernel_facts_done(&k);
+        fixture_remove(f, KERNEL_LIVE_EXEMPT_RECORD);
 
         /* Not inlined, under a name of the compiler's. */
         fixture_write(f, "proc/kallsyms", "0000000000000000 T _stext\n"
