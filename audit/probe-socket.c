@@ -15,15 +15,17 @@ struct probe_mapping {
         size_t gap_size, map_size;
 };
 
-static int probe_map(int fd, size_t size, size_t page_size, struct probe_mapping *ret)
+static int probe_map(int fd, size_t size, uint64_t align, size_t page_size, struct probe_mapping *ret)
 {
         struct probe_mapping m = {.map_size = size};
-        uint8_t random;
+        uint32_t random;
 
-        /* Moves the next address by an odd number of pages, so that alignment cannot be inherited. */
+        /* Moves the next address by an odd number of pages, so that alignment cannot be inherited, as from
+         * malloc()'s arenas, which are multiples of 64 MiB. A gap smaller than the mapping would go into a
+         * hole that the mapping has no room in, and move nothing. */
         if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
                 random = 0;
-        m.gap_size = (2 * (size_t) random + 1) * page_size;
+        m.gap_size = size + (2 * (random % (align / page_size / 2)) + 1) * page_size;
         m.gap = mmap(NULL, m.gap_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (m.gap == MAP_FAILED)
                 return -errno;
@@ -47,7 +49,7 @@ static int probe_size(int fd, size_t size, uint64_t align)
         int r = 0, aligned = 1;
 
         for (n = 0; n < ROUNDS && aligned; n++) {
-                r = probe_map(fd, size, page_size, &mappings[n]);
+                r = probe_map(fd, size, align, page_size, &mappings[n]);
                 if (r < 0)
                         break;
                 aligned = (uintptr_t) mappings[n].map % align == 0;

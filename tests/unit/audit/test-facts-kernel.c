@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "audit/probe-socket.h"
@@ -722,6 +723,30 @@ static void test_probe(void **state)
         assert_fact(pud, FACT_UNKNOWN, SOURCE_NONE);
 }
 
+/* A process whose lowest mapping is on a multiple of 1 GiB, and with holes above it for small mappings: malloc()'s arenas
+ * make the like. Only what the kernel does itself counts. It stays so: the last of the tests. */
+static void test_probe_layout(void **state)
+{
+        const size_t hole = MIB(3), page = (size_t) sysconf(_SC_PAGESIZE);
+        struct fact pmd, pud, pmd_here, pud_here;
+        char *map, *start;
+
+        (void) state;
+        probe_socket(MIB(2), GIB(1), &pmd, &pud);
+
+        map = mmap(NULL, GIB(4), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        assert_ptr_not_equal(map, MAP_FAILED);
+        start = map + (-(uintptr_t) map & (GIB(1) - 1));
+        if (start > map)
+                assert_int_equal(munmap(map, (size_t) (start - map)), 0);
+        for (size_t i = 0; i < 64; i++)
+                assert_int_equal(munmap(start + page + i * (hole + page), hole), 0);
+
+        probe_socket(MIB(2), GIB(1), &pmd_here, &pud_here);
+        assert_fact(pmd_here, pmd.value, pmd.source);
+        assert_fact(pud_here, pud.value, pud.source);
+}
+
 int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -733,7 +758,7 @@ int main(void)
                 FIXTURE_TEST(test_refresh),   FIXTURE_TEST(test_exempt),       FIXTURE_TEST(test_exempt_elsewhere),
                 FIXTURE_TEST(test_exempt_stable), FIXTURE_TEST(test_exempt_recorded),
                 FIXTURE_TEST(test_recorded),  FIXTURE_TEST(test_mapping_order),
-                cmocka_unit_test(test_probe),
+                cmocka_unit_test(test_probe), cmocka_unit_test(test_probe_layout),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
