@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-kernel.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "facts-module.h"
 #include "kernel-symbols.h"
 #include "module-index.h"
@@ -24,6 +27,14 @@ static const char *const wanted[] = {
 
 DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
 DEFINE_TRIVIAL_CLEANUP(struct module_index *, module_index_close)
+
+static uint64_t read_driver_id(const struct root *root)
+{
+        _cleanup_close_ int fd = open_at(root->fd, "sys/module/vfio_pci_core", O_PATH | O_DIRECTORY);
+        struct stat st;
+
+        return fd >= 0 && fstat(fd, &st) >= 0 ? st.st_ino : 0;
+}
 
 /* The file reads "always [madvise] never": the mode in force stands in brackets. */
 static enum thp_mode read_thp_mode(const struct root *root)
@@ -191,6 +202,7 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
 
         *k = (struct kernel_facts) {};
         (void) read_line_at(root->fd, "proc/sys/kernel/osrelease", &k->release);
+        k->driver_id = read_driver_id(root);
         read_page_sizes(k, root);
         k->thp = read_thp_mode(root);
 
@@ -205,6 +217,37 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
         read_probe(k, root);
         kernel_facts_conclude(k);
+        return 0;
+}
+
+/* Whether another look at the same kernel can tell nothing new of what kernel_facts_refresh() leaves alone. */
+static bool is_settled(const struct kernel_facts *k)
+{
+        const struct fact *const facts[] = {
+                &k->vfio, &k->huge_pmd, &k->huge_pud, &k->probed_pmd, &k->probed_pud, &k->mapping_order, &k->thp_exempt,
+                &k->pin_by_leaf,
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(facts); i++)
+                if (facts[i]->value == FACT_UNKNOWN)
+                        return false;
+        return k->driver_id && k->release;
+}
+
+int kernel_facts_read_again(struct kernel_facts *k, const struct root *root, const struct kernel_facts *before)
+{
+        if (!is_settled(before) || read_driver_id(root) != before->driver_id)
+                return kernel_facts_read(k, root);
+
+        *k = *before;
+        k->release = strdup(before->release);
+        k->hook_function = before->hook_function ? strdup(before->hook_function) : NULL;
+        k->hook_module = before->hook_module ? strdup(before->hook_module) : NULL;
+        if (!k->release || (before->hook_function && !k->hook_function) || (before->hook_module && !k->hook_module)) {
+                kernel_facts_done(k);
+                return -ENOMEM;
+        }
+        kernel_facts_refresh(k, root);
         return 0;
 }
 

@@ -21,6 +21,7 @@ DECLARE_STRING_TABLE(thp_mode, enum thp_mode);
 /* What decides, in the kernel, how large the entries of a VFIO mapping can be. */
 struct kernel_facts {
         char *release;      /* uname -r; NULL where unknown */
+        uint64_t driver_id; /* inode of /sys/module/vfio_pci_core, another one at each load; 0 where it is not loaded */
         uint64_t page_size; /* bytes: the base page, and the two sizes of huge entry above it */
         uint64_t pmd_size;
         uint64_t pud_size;
@@ -56,6 +57,10 @@ struct kernel_facts {
 
 /* Reads what can be read; whatever cannot stays unknown. Returns 0 or -ENOMEM. */
 int kernel_facts_read(struct kernel_facts *k, const struct root *root);
+
+/* The same for a kernel that runs on, and only what can have changed since `before`: kallsyms, which takes longer than all
+ * else of an audit, is not read again while the same vfio_pci_core is loaded and nothing was unknown. */
+int kernel_facts_read_again(struct kernel_facts *k, const struct root *root, const struct kernel_facts *before);
 
 /* Decides again what follows from the hook and from mapping_order: aligns and places_*. */
 void kernel_facts_conclude(struct kernel_facts *k);

@@ -37,18 +37,17 @@ static uint64_t read_time(const struct root *root)
         return usec;
 }
 
-static int read_host(struct host *h, const struct root *root,
-                     int (*read_devices)(struct device_facts *, const struct root *))
+static int read_host(struct host *h, const struct root *root, const struct host *before)
 {
         int r;
 
         *h = (struct host) {.root = root, .time_usec = read_time(root)};
 
-        r = kernel_facts_read(&h->kernel, root);
+        r = before ? kernel_facts_read_again(&h->kernel, root, &before->kernel) : kernel_facts_read(&h->kernel, root);
         if (r >= 0)
                 module_facts_read(&h->module, root, &h->kernel);
         if (r >= 0)
-                r = read_devices(&h->devices, root);
+                r = before ? device_facts_read_lockless(&h->devices, root) : device_facts_read(&h->devices, root);
         if (r >= 0)
                 r = device_names_read(&h->devices, root);
         if (r >= 0)
@@ -74,12 +73,12 @@ static int read_host(struct host *h, const struct root *root,
 
 int host_read(struct host *h, const struct root *root)
 {
-        return read_host(h, root, device_facts_read);
+        return read_host(h, root, NULL);
 }
 
-int host_read_lockless(struct host *h, const struct root *root)
+int host_read_again(struct host *h, const struct root *root, const struct host *before)
 {
-        return read_host(h, root, device_facts_read_lockless);
+        return read_host(h, root, before);
 }
 
 void host_refresh(struct host *h)

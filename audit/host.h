@@ -34,9 +34,10 @@ struct host {
 /* Reads everything. What cannot be seen is unknown, so that the only error is -ENOMEM. */
 int host_read(struct host *h, const struct root *root);
 
-/* The same without what the kernel shows only while no bind or unbind goes on (driver_override): for a daemon, which
- * must not wait for one that hangs. */
-int host_read_lockless(struct host *h, const struct root *root);
+/* The same for a daemon that has read it `before` (zeroed the first time): without what the kernel shows only while no
+ * bind or unbind goes on (driver_override), as it must not wait for one that hangs, and of the kernel only what can have
+ * changed. */
+int host_read_again(struct host *h, const struct root *root, const struct host *before);
 
 /* Only what concerns handing devices over: devices (as device_facts_read_bindings()), groups, uses, claims, records. The rest is
  * unknown. */

@@ -233,7 +233,7 @@ int manager_audit(struct manager *m)
         int r;
 
         m->audit_timer = sd_event_source_disable_unref(m->audit_timer); /* what it would look for is seen now */
-        r = host_read_lockless(&host, &m->root);
+        r = host_read_again(&host, &m->root, &m->host);
         if (r < 0)
                 return log_error(r, "Failed to audit the host, what was known stays: %m");
         r = findings_collect(&findings, &host);

@@ -472,6 +472,53 @@ static void test_refresh(void **state)
         kernel_facts_done(&k);
 }
 
+static struct kernel_facts read_again(struct fixture *f, struct kernel_facts *before)
+{
+        struct kernel_facts k;
+
+        assert_ok(kernel_facts_read_again(&k, &f->root, before));
+        kernel_facts_done(before);
+        return k;
+}
+
+/* What a running kernel keeps is read again only with another vfio_pci_core, or where it was unknown. */
+static void test_again(void **state)
+{
+        static const char tests_pfnmap[] = "\xf6\x45\x21\x04";
+        struct fixture *f = *state;
+        struct kernel_facts k = {};
+
+        write_seen_host(f, false);
+        write_kcore(f, FOPS_MMAP, 0, tests_pfnmap, 4);
+        k = read_again(f, &k);
+        assert_fact(k.thp_exempt, FACT_YES, SOURCE_KCORE);
+        assert_fact(k.hook, FACT_NO, SOURCE_KCORE);
+
+        write_kcore(f, FOPS_MMAP, 0xffffffffc0c00040, NULL, 0);
+        fixture_write(f, THP "enabled", "always [madvise] never\n");
+        k = read_again(f, &k);
+        assert_fact(k.thp_exempt, FACT_YES, SOURCE_KCORE);
+        assert_fact(k.huge_pud, FACT_YES, SOURCE_BTF);
+        assert_string_equal(k.release, FAKE_RELEASE);
+        assert_int_equal(k.thp, THP_MADVISE);
+        assert_fact(k.hook, FACT_YES, SOURCE_KCORE);
+        assert_string_equal(k.hook_module, "vfio_align");
+
+        assert_int_equal(renameat(f->root.fd, "sys/module/vfio_pci_core", f->root.fd, "sys/module/before"), 0);
+        fixture_write(f, LOADED, "0\n");
+        k = read_again(f, &k);
+        assert_fact(k.thp_exempt, FACT_UNKNOWN, SOURCE_NONE);
+
+        write_kcore(f, FOPS_MMAP, 0xffffffffc0c00040, tests_pfnmap, 4);
+        k = read_again(f, &k);
+        assert_fact(k.thp_exempt, FACT_YES, SOURCE_KCORE);
+
+        assert_int_equal(renameat(f->root.fd, "sys/module/vfio_pci_core", f->root.fd, "sys/module/gone"), 0);
+        k = read_again(f, &k);
+        assert_fact(k.vfio, FACT_NO, SOURCE_KALLSYMS);
+        kernel_facts_done(&k);
+}
+
 static void assert_hook_unknown(struct fixture *f, const char *why)
 {
         struct kernel_facts k = read_facts(f);
@@ -755,9 +802,10 @@ int main(void)
                 FIXTURE_TEST(test_old),       FIXTURE_TEST(test_thp),          FIXTURE_TEST(test_page_sizes),
                 FIXTURE_TEST(test_installed), FIXTURE_TEST(test_no_index),     FIXTURE_TEST(test_built_in),
                 FIXTURE_TEST(test_hook),      FIXTURE_TEST(test_hook_unseen),  FIXTURE_TEST(test_hook_built_in),
-                FIXTURE_TEST(test_refresh),   FIXTURE_TEST(test_exempt),       FIXTURE_TEST(test_exempt_elsewhere),
-                FIXTURE_TEST(test_exempt_stable), FIXTURE_TEST(test_exempt_recorded),
-                FIXTURE_TEST(test_recorded),  FIXTURE_TEST(test_mapping_order),
+                FIXTURE_TEST(test_refresh),   FIXTURE_TEST(test_again),        FIXTURE_TEST(test_exempt),
+                FIXTURE_TEST(test_exempt_elsewhere), FIXTURE_TEST(test_exempt_stable),
+                FIXTURE_TEST(test_exempt_recorded),  FIXTURE_TEST(test_recorded),
+                FIXTURE_TEST(test_mapping_order),
                 cmocka_unit_test(test_probe), cmocka_unit_test(test_probe_layout),
         };
 
