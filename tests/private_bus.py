@@ -4,6 +4,7 @@
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,12 @@ class Bus:
         with open(self.dir.name + "/bus.log", "w") as log:
             self.process = subprocess.Popen(["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
                                              "--config-file=" + config], stderr=log)
-        wait_for(lambda: os.path.exists(self.path), "the bus")
+        wait_for(self.listens, "the bus")
+
+    def listens(self):
+        """Its socket is there a moment earlier."""
+        with socket.socket(socket.AF_UNIX) as peer:
+            return peer.connect_ex(self.path) == 0
 
     def activated(self):
         return os.path.exists(self.dir.name + "/activated")
