@@ -33,7 +33,8 @@ PACKAGES = """
 MASKED = """
     serial-getty@ttyS0.service getty@tty1.service systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer
     dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer man-db.timer libvirt-guests.service
-    systemd-networkd-wait-online.service ModemManager.service systemd-binfmt.service
+    systemd-networkd-wait-online.service ModemManager.service systemd-binfmt.service ldconfig.service
+    systemd-journal-catalog-update.service
     modprobe@drm.service modprobe@efi_pstore.service modprobe@loop.service modprobe@dm_mod.service
 """.split()
 
