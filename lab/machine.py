@@ -226,9 +226,10 @@ class Machine:
             slot = f"addr={PORTS_SLOT + i // 8:x}.{i % 8},multifunction=on"
             command += ["-device", f"pcie-root-port,id=port{i},chassis={i + 1},{slot}"]
             command += ["-device", f"e1000e,romfile=,bus=port{i}"]
-        # An emulated clock is costly to set, and a kernel with high resolution or without a tick does so all the time.
-        append = ("console=ttyS0 intel_iommu=on no_timer_check highres=off nohz=off panic=-1 mitigations=off loglevel=4 "
-                  "systemd.show_status=0")
+        append = "console=ttyS0 intel_iommu=on no_timer_check panic=-1 mitigations=off loglevel=4 systemd.show_status=0"
+        if accel == "tcg":
+            # An emulated clock is costly to set, and a kernel with high resolution or without a tick does so all the time.
+            append += " highres=off nohz=off"
         if self.devices:
             append += " modprobe.blacklist=e1000e"  # the scenario loads it; so many at once hold up a boot
         if self.kernel == debug_kernel.NAME:
