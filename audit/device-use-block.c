@@ -415,17 +415,22 @@ static int list_blocks(struct use_reader *r)
 
 int uses_read_blocks(struct use_reader *r)
 {
+        bool any = false;
+
         if (list_blocks(r) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < r->n_blocks; i++) {
                 const struct block *b = &r->blocks[i];
                 _cleanup_free_ char *what = NULL;
 
+                any |= b->functions.n > 0;
                 if (!b->stacked || b->functions.n == 0 || !streq(b->whole, b->name))
                         continue;
                 if ((b->dm_name ? asprintf(&what, "%s (%s)", b->name, b->dm_name) : asprintf(&what, "%s", b->name)) < 0 ||
                     use_add(r, &b->functions, USE_HOLDER, 0, what) < 0)
                         return -ENOMEM;
         }
+        if (!any)
+                return 0;
         return read_mounts(r) < 0 || read_mounts_elsewhere(r) < 0 || read_swaps(r) < 0 ? -ENOMEM : 0;
 }

@@ -29,6 +29,7 @@ struct node {
 struct nodes {
         struct node *nodes;
         size_t n;
+        bool mappable; /* some of them */
 };
 
 static int compare_nodes(const void *a, const void *b)
@@ -69,6 +70,8 @@ static int add_node(struct nodes *n, struct functions *f, char type, unsigned ma
         if (!slot)
                 return -ENOMEM;
         *slot = (struct node) {type, major, minor, vfio, TAKE_PTR(copy), TAKE(*f, (struct functions) {})};
+        /* Most network cards have a clock, and that has no mmap (drivers/ptp/ptp_clock.c): no maps are read for it. */
+        n->mappable |= !startswith(name, "ptp");
         return 0;
 }
 
@@ -88,13 +91,14 @@ static int functions_of_group(const struct use_reader *r, const char *number, st
         return 0;
 }
 
-/* /sys/dev/char/MAJOR:MINOR is a link to what has that number. */
+/* /sys/dev/char/MAJOR:MINOR is a link to what has that number. Returns whether they could be seen. */
 static int read_char_nodes(const struct use_reader *r, struct nodes *nodes)
 {
         _cleanup_close_ int dir = open_at(r->root->fd, "sys/dev/char", O_PATH | O_DIRECTORY);
         _cleanup_(names_done) struct names names = {};
 
-        (void) list_dir_at(r->root->fd, "sys/dev/char", &names);
+        if (list_dir_at(r->root->fd, "sys/dev/char", &names) < 0)
+                return false;
         for (size_t i = 0; i < names.n; i++) {
                 _cleanup_(functions_done) struct functions f = {};
                 _cleanup_free_ char *target = NULL;
@@ -113,7 +117,7 @@ static int read_char_nodes(const struct use_reader *r, struct nodes *nodes)
                              group || strstr(target, "/vfio-dev/")) < 0)
                         return -ENOMEM;
         }
-        return 0;
+        return true;
 }
 
 /* "Device Minor: \t 0" in proc/driver/nvidia/gpus/ADDRESS/information */
@@ -294,6 +298,7 @@ static struct node *find_mapped(const struct nodes *nodes, int process_fd, uint6
 static int read_mapped(struct use_reader *r, const struct nodes *nodes, pid_t pid, int process_fd, struct open_files *o)
 {
         int fd = openat(process_fd, "maps", O_RDONLY | O_CLOEXEC), k = 0;
+        char buffer[4096]; /* what the kernel gives at once; stdio would ask for 1024 */
         _cleanup_fclose_ FILE *maps = fd >= 0 ? fdopen(fd, "re") : NULL;
         _cleanup_free_ char *line = NULL;
         unsigned long long last = 0;
@@ -306,7 +311,7 @@ static int read_mapped(struct use_reader *r, const struct nodes *nodes, pid_t pi
                         close(fd);
                 return 0;
         }
-        (void) setvbuf(maps, NULL, _IOFBF, 16384); /* stat() proposes 1024 */
+        (void) setvbuf(maps, buffer, _IOFBF, sizeof(buffer));
         while (k >= 0 && (n = getline(&line, &capacity, maps)) > 0) {
                 const char *path = memchr(line, '/', (size_t) n);
                 unsigned long long inode;
@@ -324,12 +329,13 @@ static int read_mapped(struct use_reader *r, const struct nodes *nodes, pid_t pi
 
 /* They have neither files nor memory, and are most of what is in /proc. A program that the kernel starts is a child of
  * kthreadd as well, and has its file. */
-static bool is_kernel_thread(const struct open_files *o, pid_t pid, int process_fd)
+static bool is_kernel_thread(const struct use_reader *r, const struct open_files *o, pid_t pid)
 {
-        char key[16], exe;
+        char key[16], path[sizeof("proc//exe") + 10], exe;
 
         snprintf(key, sizeof(key), " %d ", pid);
-        return strstr(o->kernel_threads, key) && readlinkat(process_fd, "exe", &exe, sizeof(exe)) < 0 && errno == ENOENT;
+        snprintf(path, sizeof(path), "proc/%d/exe", pid);
+        return strstr(o->kernel_threads, key) && readlinkat(r->root->fd, path, &exe, sizeof(exe)) < 0 && errno == ENOENT;
 }
 
 static char *list_kernel_threads(const struct root *root)
@@ -350,12 +356,14 @@ static int read_process(struct use_reader *r, const struct nodes *nodes, pid_t p
         _cleanup_close_ int fd = -EBADF;
         int k;
 
+        if (is_kernel_thread(r, o, pid))
+                return 0;
         snprintf(path, sizeof(path), "proc/%d", pid);
         fd = openat(r->root->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || is_kernel_thread(o, pid, fd))
+        if (fd < 0)
                 return 0;
         k = read_open(r, nodes, pid, fd, o);
-        return k < 0 ? k : read_mapped(r, nodes, pid, fd, o);
+        return k < 0 || !nodes->mappable ? k : read_mapped(r, nodes, pid, fd, o);
 }
 
 static int read_live(struct use_reader *r, const struct nodes *nodes)
@@ -397,9 +405,15 @@ int uses_read_processes(struct use_reader *r)
 {
         _cleanup_(nodes_done) struct nodes nodes = {};
         _cleanup_free_ char *answer = NULL;
+        int seen = read_char_nodes(r, &nodes);
 
-        if (read_char_nodes(r, &nodes) < 0 || read_nvidia_nodes(r, &nodes) < 0 || read_block_nodes(r, &nodes) < 0)
+        if (seen < 0 || read_nvidia_nodes(r, &nodes) < 0 || read_block_nodes(r, &nodes) < 0)
                 return -ENOMEM;
+        if (seen && nodes.n == 0) {
+                /* Nobody can have open what is not there, and a host has thousands of processes. */
+                r->uses->processes = fact_is(true, SOURCE_SYSFS);
+                return 0;
+        }
         if (nodes.n > 0)
                 qsort(nodes.nodes, nodes.n, sizeof(*nodes.nodes), compare_nodes);
         if (r->root->live)
