@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <ifaddrs.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <net/route.h>
-#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "device-use-internal.h"
 #include "util/array.h"
@@ -14,6 +15,7 @@
 #define PCI_CLASS_NETWORK 0x02
 #define SCOPE_LINK 0x20 /* in if_inet6: IPV6_ADDR_LINKLOCAL */
 #define ADDRESSES "interfaces-with-address"
+#define ADDRESSES_MORE 64 /* that may come between two calls */
 
 /* Names of interfaces, each between spaces, so that one is found by " eth0 ". */
 struct interface_set {
@@ -109,36 +111,46 @@ static int read_addresses6(const struct root *root, struct interface_set *with_a
         return 0;
 }
 
-/* Every interface that is up has a link-local address; that is no use. */
-static bool is_address(const struct sockaddr *a)
+/* Not by getifaddrs(): it has each driver read its counters, many of them from the device. */
+static int ask_addresses(struct interface_set *with_address)
 {
-        if (!a || (a->sa_family != AF_INET && a->sa_family != AF_INET6))
-                return false;
-        if (a->sa_family == AF_INET)
-                return true;
-        return !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *) (const void *) a)->sin6_addr);
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        _cleanup_free_ struct ifreq *requests = NULL;
+        struct ifconf c = {};
+
+        if (fd < 0 || ioctl(fd, SIOCGIFCONF, &c) < 0)
+                return 0;
+        c.ifc_len += ADDRESSES_MORE * (int) sizeof(*requests);
+        c.ifc_req = requests = calloc(1, (size_t) c.ifc_len);
+        if (!requests)
+                return -ENOMEM;
+        if (ioctl(fd, SIOCGIFCONF, &c) < 0)
+                return 0;
+        for (size_t i = 0; i < (size_t) c.ifc_len / sizeof(*requests); i++) {
+                char *name = requests[i].ifr_name;
+
+                name[strcspn(name, ":")] = '\0'; /* "eth0:1", a label, is an address of eth0 */
+                if (add_interface(with_address, name) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
 }
 
 /* An IPv4 address shows by name in no file: a live host is asked, and its answer kept. */
 static int read_addresses(const struct root *root, struct interface_set *with_address)
 {
         _cleanup_free_ char *answer = root->live ? NULL : root_answer(root, ADDRESSES);
-        struct ifaddrs *list = NULL;
         char *save = NULL;
-        int r = 0;
 
         for (char *s = answer ? strtok_r(answer, " ", &save) : NULL; s; s = strtok_r(NULL, " ", &save))
                 if (add_interface(with_address, s) < 0)
                         return -ENOMEM;
-        if (!root->live || getifaddrs(&list) < 0)
+        if (!root->live)
                 return 0;
-        for (const struct ifaddrs *i = list; i && r >= 0; i = i->ifa_next)
-                if (is_address(i->ifa_addr))
-                        r = add_interface(with_address, i->ifa_name);
-        freeifaddrs(list);
-        if (r >= 0)
-                root_note(root, ADDRESSES, with_address->text ?: " ");
-        return r;
+        if (ask_addresses(with_address) < 0)
+                return -ENOMEM;
+        root_note(root, ADDRESSES, with_address->text ?: " ");
+        return 0;
 }
 
 /* What stands on it: "upper_br0", "upper_vlan7"; and its "master", which any kernel shows. */
@@ -165,16 +177,14 @@ static int add_uppers(struct use_reader *r, const char *name, const struct funct
         return 0;
 }
 
-static int read_interface(struct use_reader *r, const char *name, const struct interface_set *with_default,
+static int read_interface(struct use_reader *r, int dir, const char *name, const struct interface_set *with_default,
                           const struct interface_set *with_address, bool *seen)
 {
         _cleanup_(functions_done) struct functions f = {};
-        _cleanup_free_ char *target = NULL, *path = NULL, *flags_path = NULL, *what = NULL;
+        _cleanup_free_ char *target = NULL, *flags_path = NULL, *what = NULL;
         uint64_t flags;
 
-        if (asprintf(&path, NET "%s", name) < 0 || asprintf(&flags_path, "%s/flags", path) < 0)
-                return -ENOMEM;
-        if (read_link_at(r->root->fd, path, &target) < 0)
+        if (read_link_at(dir, name, &target) < 0)
                 return 0;
         if (functions_of_path(r, target, &f) < 0)
                 return -ENOMEM;
@@ -182,7 +192,7 @@ static int read_interface(struct use_reader *r, const char *name, const struct i
                 seen[f.indices[i]] = true;
         if (f.n == 0)
                 return 0;
-        if (add_uppers(r, name, &f) < 0)
+        if (add_uppers(r, name, &f) < 0 || asprintf(&flags_path, NET "%s/flags", name) < 0)
                 return -ENOMEM;
         if (read_u64_at(r->root->fd, flags_path, 16, &flags) < 0) {
                 r->uses->network = fact_unknown("the state of an interface cannot be read");
@@ -215,6 +225,7 @@ int uses_read_network(struct use_reader *r)
         _cleanup_(interface_set_done) struct interface_set with_default = {}, with_address = {};
         _cleanup_(names_done) struct names names = {};
         _cleanup_free_ bool *seen = calloc(r->devices->n_devices ?: 1, sizeof(*seen));
+        _cleanup_close_ int dir = open_at(r->root->fd, "sys/class/net", O_PATH | O_DIRECTORY);
 
         if (!seen)
                 return -ENOMEM;
@@ -227,7 +238,7 @@ int uses_read_network(struct use_reader *r)
             read_routes(r->root, &with_default, &with_address) < 0 || read_routes6(r->root, &with_default) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < names.n; i++)
-                if (read_interface(r, names.names[i], &with_default, &with_address, seen) < 0)
+                if (read_interface(r, dir, names.names[i], &with_default, &with_address, seen) < 0)
                         return -ENOMEM;
         for (size_t i = 0; i < r->devices->n_devices; i++)
                 if (!seen[i] && add_hidden(r, i) < 0)
