@@ -265,29 +265,19 @@ static void count_vfs(struct device_facts *f)
         }
 }
 
-static int read_tree(struct device_facts *d, const struct root *root, enum depth depth)
+static int read_functions(struct device_facts *d, const struct root *root, const struct names *names, enum depth depth)
 {
-        _cleanup_(names_done) struct names names = {};
-        int r = list_dir_at(root->fd, PCI_DEVICES, &names);
-
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0) {
-                d->listed = fact_unknown("/" PCI_DEVICES " cannot be read");
-                return 0;
-        }
-        d->listed = fact_is(true, SOURCE_SYSFS);
-        d->devices = calloc(names.n ?: 1, sizeof(*d->devices));
+        d->devices = calloc(names->n ?: 1, sizeof(*d->devices));
         if (!d->devices)
                 return -ENOMEM;
-        for (size_t i = 0; i < names.n; i++) {
+        for (size_t i = 0; i < names->n; i++) {
                 char path[sizeof(PCI_DEVICES "/") + sizeof(bdf_t)];
                 struct device *device = &d->devices[d->n_devices], *previous;
                 _cleanup_close_ int fd = -EBADF;
 
-                if (strlen(names.names[i]) >= sizeof(bdf_t) || bdf_parse(names.names[i], device->bdf) < 0)
+                if (strlen(names->names[i]) >= sizeof(bdf_t) || bdf_parse(names->names[i], device->bdf) < 0)
                         continue;
-                snprintf(path, sizeof(path), PCI_DEVICES "/%s", names.names[i]);
+                snprintf(path, sizeof(path), PCI_DEVICES "/%s", names->names[i]);
                 fd = open_at(root->fd, path, O_PATH | O_DIRECTORY);
                 if (fd < 0)
                         continue; /* unplugged in between */
@@ -305,7 +295,23 @@ static int read_tree(struct device_facts *d, const struct root *root, enum depth
         return 0;
 }
 
-static int read_all(struct device_facts *d, const struct root *root, enum depth depth)
+/* named: only these. */
+static int read_tree(struct device_facts *d, const struct root *root, const struct names *named, enum depth depth)
+{
+        _cleanup_(names_done) struct names all = {};
+        int r = named ? 0 : list_dir_at(root->fd, PCI_DEVICES, &all);
+
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                d->listed = fact_unknown("/" PCI_DEVICES " cannot be read");
+                return 0;
+        }
+        d->listed = fact_is(true, SOURCE_SYSFS);
+        return read_functions(d, root, named ?: &all, depth);
+}
+
+static int read_facts(struct device_facts *d, const struct root *root, const struct names *named, enum depth depth)
 {
         _cleanup_free_ char *release = NULL;
         int r;
@@ -314,7 +320,7 @@ static int read_all(struct device_facts *d, const struct root *root, enum depth 
         (void) read_line_at(root->fd, "proc/sys/kernel/osrelease", &release);
         r = vfio_drivers_read(root, release, &d->drivers, &d->variants);
         if (r >= 0)
-                r = read_tree(d, root, depth);
+                r = read_tree(d, root, named, depth);
         if (r < 0)
                 device_facts_done(d);
         return r;
@@ -322,17 +328,17 @@ static int read_all(struct device_facts *d, const struct root *root, enum depth 
 
 int device_facts_read(struct device_facts *d, const struct root *root)
 {
-        return read_all(d, root, DEPTH_OVERRIDES);
+        return read_facts(d, root, NULL, DEPTH_OVERRIDES);
 }
 
 int device_facts_read_lockless(struct device_facts *d, const struct root *root)
 {
-        return read_all(d, root, DEPTH_DETAILS);
+        return read_facts(d, root, NULL, DEPTH_DETAILS);
 }
 
-int device_facts_read_bindings(struct device_facts *d, const struct root *root)
+int device_facts_read_bindings(struct device_facts *d, const struct root *root, const struct names *names)
 {
-        return read_all(d, root, DEPTH_BINDINGS);
+        return read_facts(d, root, names, DEPTH_BINDINGS);
 }
 
 void device_facts_done(struct device_facts *d)

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "fact.h"
+#include "util/file.h"
 #include "util/pci-address.h"
 #include "util/root.h"
 
@@ -43,7 +44,7 @@ struct device {
 struct device_facts {
         struct fact listed; /* the list below is complete; unknown where sysfs could not be read */
         struct fact variants; /* modules.alias was read, so that vfio_driver is more than the default */
-        struct device *devices; /* every PCI function, ordered by address */
+        struct device *devices; /* every PCI function that was asked for, ordered by address */
         size_t n_devices;
         struct device_names *names;
         struct vfio_drivers *drivers;
@@ -57,8 +58,9 @@ int device_facts_read(struct device_facts *d, const struct root *root);
 int device_facts_read_lockless(struct device_facts *d, const struct root *root);
 
 /* Of that, only what binding asks: what a function is, its group, its drivers, PF and VFs, and whether it is the boot
- * display. No BARs, node, reset method nor the virtual functions that it could have. */
-int device_facts_read_bindings(struct device_facts *d, const struct root *root);
+ * display. No BARs, node, reset method nor the virtual functions that it could have. names: only these functions, each
+ * named once; NULL: all. */
+int device_facts_read_bindings(struct device_facts *d, const struct root *root, const struct names *names);
 void device_facts_done(struct device_facts *d);
 
 /* The function with that address, or NULL. */

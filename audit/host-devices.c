@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host.h"
 
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
 /* Apart from host.c, so that a program that only hands devices over needs none of the libraries that the other facts take. */
+
+#define DEVICES "sys/bus/pci/devices/"
 
 int host_read_binds(struct host *h)
 {
@@ -12,20 +18,101 @@ int host_read_binds(struct host *h)
         return r;
 }
 
-int host_read_devices(struct host *h, const struct root *root)
+static bool has_name(const struct names *names, const char *name)
 {
+        for (size_t i = 0; i < names->n; i++)
+                if (streq(names->names[i], name))
+                        return true;
+        return false;
+}
+
+static int add_name(struct names *names, const char *name)
+{
+        char **slot;
+
+        if (has_name(names, name))
+                return 0;
+        slot = array_append(names->names, names->n);
+        return slot && (*slot = strdup(name)) ? 0 : -ENOMEM;
+}
+
+static int add_vfs(struct names *names, const struct root *root, const char *pf)
+{
+        for (unsigned i = 0; i <= UINT16_MAX; i++) {
+                _cleanup_free_ char *vf = NULL;
+                char path[128];
+
+                snprintf(path, sizeof(path), DEVICES "%.32s/virtfn%u", pf, i);
+                if (read_link_name_at(root->fd, path, &vf) < 0)
+                        return 0;
+                if (add_name(names, vf) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* -ENODEV: the kernel does not show which functions are in its IOMMU group. */
+static int add_group(struct names *names, const struct root *root, const char *bdf)
+{
+        _cleanup_(names_done) struct names members = {};
+        char path[128];
+        int r;
+
+        snprintf(path, sizeof(path), DEVICES "%.32s/iommu_group/devices", bdf);
+        if (list_dir_at(root->fd, path, &members) < 0 || !has_name(&members, bdf))
+                return -ENODEV;
+        for (size_t i = 0; i < members.n; i++) {
+                r = add_name(names, members.names[i]);
+                if (r >= 0)
+                        r = add_vfs(names, root, members.names[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static bool is_concerned(const struct bind_record *record, const struct names *names)
+{
+        for (size_t i = 0; i < record->n_members; i++)
+                if (has_name(names, record->members[i].bdf))
+                        return true;
+        return false;
+}
+
+static int list_functions(struct names *names, const struct host *h, const bdf_t wanted[], size_t n)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = add_group(names, h->root, wanted[i]);
+        for (size_t i = 0; i < h->binds.n_records && r >= 0; i++) {
+                const struct bind_record *record = &h->binds.records[i];
+
+                if (n > 0 && !is_concerned(record, names))
+                        continue;
+                for (size_t k = 0; k < record->n_members && r >= 0; k++)
+                        r = add_group(names, h->root, record->members[k].bdf);
+        }
+        return r;
+}
+
+int host_read_devices(struct host *h, const struct root *root, const bdf_t wanted[], size_t n)
+{
+        _cleanup_(names_done) struct names names = {};
         int r;
 
         *h = (struct host) {.root = root};
-        r = device_facts_read_bindings(&h->devices, root);
+        r = host_read_binds(h);
+        if (r >= 0)
+                r = list_functions(&names, h, wanted, n);
+        if (r >= 0 || r == -ENODEV)
+                r = device_facts_read_bindings(&h->devices, root, r < 0 ? NULL : &names);
         if (r >= 0)
                 r = iommu_groups_read(&h->iommu, root, &h->devices);
         if (r >= 0)
                 r = device_uses_read(&h->uses, root, &h->devices);
         if (r >= 0)
                 r = claims_read(&h->claims, root);
-        if (r >= 0)
-                r = host_read_binds(h);
         if (r < 0)
                 host_devices_done(h);
         return r;

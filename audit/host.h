@@ -39,9 +39,10 @@ int host_read(struct host *h, const struct root *root);
  * changed. */
 int host_read_again(struct host *h, const struct root *root, const struct host *before);
 
-/* Only what concerns handing devices over: devices (as device_facts_read_bindings()), groups, uses, claims, records. The rest is
- * unknown. */
-int host_read_devices(struct host *h, const struct root *root);
+/* Only what concerns handing these n functions over (0: all that have a record): devices (as device_facts_read_bindings()),
+ * groups, uses, claims, records. Devices are those functions, what their records name, whole IOMMU groups of both, and all
+ * VFs of these; uses are theirs. The rest is unknown. */
+int host_read_devices(struct host *h, const struct root *root, const bdf_t wanted[], size_t n);
 void host_devices_done(struct host *h);
 
 /* The part of them that are our own records. */

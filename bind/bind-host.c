@@ -143,9 +143,9 @@ static int read_guests(struct host *h)
         return r == -ENOMEM ? r : 0;
 }
 
-int bind_host_read(struct host *h, const struct root *root)
+int bind_host_read(struct host *h, const struct root *root, const bdf_t wanted[], size_t n)
 {
-        int r = host_read_devices(h, root);
+        int r = host_read_devices(h, root, wanted, n);
 
         if (r < 0)
                 return r;

@@ -257,6 +257,7 @@ static int run_locked(struct transaction *t, const char *key);
 static int settle_first(struct transaction *t, const char *key)
 {
         struct host fresh;
+        bdf_t wanted;
         int r;
 
         if (t->order->dry_run)
@@ -269,7 +270,8 @@ static int settle_first(struct transaction *t, const char *key)
         findings_done(&t->result->findings);
         bind_record_done(&t->result->record);
         t->result->outcome = BIND_UNCHANGED;
-        r = bind_host_read(&fresh, t->root);
+        memcpy(wanted, t->group ? t->group->members[0]->bdf : key, sizeof(bdf_t));
+        r = bind_host_read(&fresh, t->root, &wanted, 1);
         if (r < 0)
                 return r;
         t->group = iommu_facts_find_group(&fresh.iommu, t->group ? t->group->number : -1);

@@ -548,7 +548,7 @@ int worker_run(const struct root *root, FILE *in, FILE *out)
                 print_type(out, "error", message);
                 return EXIT_FAILURE;
         }
-        r = bind_host_read(&w.host, root);
+        r = bind_host_read(&w.host, root, order.devices, order.n_devices);
         if (r >= 0) {
                 r = find_groups(&w);
                 if (r >= 0) {

@@ -29,11 +29,13 @@ static int work(struct fake_kernel *k, const char *bdf, const struct bind_order 
         struct bind_result result = {};
         struct root root;
         struct host host;
+        bdf_t wanted;
         int r;
 
+        snprintf(wanted, sizeof(wanted), "%s", bdf);
         r = root_open(&root, k->dir);
         if (r >= 0)
-                r = bind_host_read(&host, &root);
+                r = bind_host_read(&host, &root, &wanted, 1);
         if (r >= 0) {
                 r = transaction_run(&host, bdf, order, &result);
                 if (r >= 0)
