@@ -11,7 +11,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 
-#define NET "sys/class/net/"
+#define NET "sys/class/net"
 #define PCI_CLASS_NETWORK 0x02
 #define SCOPE_LINK 0x20 /* in if_inet6: IPV6_ADDR_LINKLOCAL */
 #define ADDRESSES "interfaces-with-address"
@@ -159,7 +159,7 @@ static int add_uppers(struct use_reader *r, const char *name, const struct funct
         _cleanup_(names_done) struct names names = {};
         _cleanup_free_ char *dir = NULL, *link = NULL;
 
-        if (asprintf(&dir, NET "%s", name) < 0 || asprintf(&link, "%s/master", dir) < 0)
+        if (asprintf(&dir, NET "/%s", name) < 0 || asprintf(&link, "%s/master", dir) < 0)
                 return -ENOMEM;
         (void) list_dir_at(r->root->fd, dir, &names);
         for (size_t i = 0; i < names.n; i++) {
@@ -192,7 +192,7 @@ static int read_interface(struct use_reader *r, int dir, const char *name, const
                 seen[f.indices[i]] = true;
         if (f.n == 0)
                 return 0;
-        if (add_uppers(r, name, &f) < 0 || asprintf(&flags_path, NET "%s/flags", name) < 0)
+        if (add_uppers(r, name, &f) < 0 || asprintf(&flags_path, NET "/%s/flags", name) < 0)
                 return -ENOMEM;
         if (read_u64_at(r->root->fd, flags_path, 16, &flags) < 0) {
                 r->uses->network = fact_unknown("the state of an interface cannot be read");
@@ -225,11 +225,11 @@ int uses_read_network(struct use_reader *r)
         _cleanup_(interface_set_done) struct interface_set with_default = {}, with_address = {};
         _cleanup_(names_done) struct names names = {};
         _cleanup_free_ bool *seen = calloc(r->devices->n_devices ?: 1, sizeof(*seen));
-        _cleanup_close_ int dir = open_at(r->root->fd, "sys/class/net", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int dir = open_at(r->root->fd, NET, O_PATH | O_DIRECTORY);
 
         if (!seen)
                 return -ENOMEM;
-        if (list_dir_at(r->root->fd, "sys/class/net", &names) < 0) {
+        if (list_dir_at(r->root->fd, NET, &names) < 0) {
                 r->uses->network = fact_unknown("/sys/class/net cannot be read");
                 return 0;
         }

@@ -36,22 +36,25 @@ static int add_name(struct names *names, const char *name)
         return slot && (*slot = strdup(name)) ? 0 : -ENOMEM;
 }
 
+/* -ENODEV: the kernel does not show them. */
 static int add_vfs(struct names *names, const struct root *root, const char *pf)
 {
         for (unsigned i = 0; i <= UINT16_MAX; i++) {
                 _cleanup_free_ char *vf = NULL;
                 char path[128];
+                int r;
 
                 snprintf(path, sizeof(path), DEVICES "%.32s/virtfn%u", pf, i);
-                if (read_link_name_at(root->fd, path, &vf) < 0)
-                        return 0;
+                r = read_link_name_at(root->fd, path, &vf);
+                if (r < 0)
+                        return r == -ENOENT ? 0 : r == -ENOMEM ? r : -ENODEV;
                 if (add_name(names, vf) < 0)
                         return -ENOMEM;
         }
         return 0;
 }
 
-/* -ENODEV: the kernel does not show which functions are in its IOMMU group. */
+/* -ENODEV: the kernel does not show which functions are in its IOMMU group, or the VFs of one of these. */
 static int add_group(struct names *names, const struct root *root, const char *bdf)
 {
         _cleanup_(names_done) struct names members = {};

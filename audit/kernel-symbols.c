@@ -19,8 +19,9 @@ struct kernel_symbols {
         struct btf *module; /* split BTF on top of `kernel`; NULL where the module is built in or not loaded */
         bool btf_tried;
         const char *const *names;
-        char *kallsyms; /* the lines with one of the names, read at the first question that BTF does not settle */
+        struct file_lines kallsyms; /* read at the first question that BTF does not settle */
         bool kallsyms_tried;
+        char *named; /* its lines with one of the names */
 };
 
 /* A line of kallsyms is "ADDRESS TYPE NAME" and, for a module's symbol, "\t[MODULE]". */
@@ -75,6 +76,7 @@ int kernel_symbols_open(const struct root *root, const char *module, const char 
         libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 
         s->root = root;
+        s->kallsyms = (struct file_lines) FILE_LINES_NONE;
         s->module_name = module;
         s->names = names;
         *ret = s;
@@ -87,7 +89,8 @@ void kernel_symbols_close(struct kernel_symbols *s)
                 return;
         btf__free(s->module);
         btf__free(s->kernel);
-        free(s->kallsyms);
+        file_lines_close(&s->kallsyms);
+        free(s->named);
         free(s);
 }
 
@@ -109,21 +112,30 @@ static bool next_line(const char **text, struct line *ret)
         return false;
 }
 
+/* Whoever reads kallsyms has the kernel write all of it, which is most of what an audit costs: so once. */
+static int grep_kallsyms(struct kernel_symbols *s, const char *const words[], char **ret)
+{
+        if (!s->kallsyms_tried) {
+                s->kallsyms_tried = true;
+                (void) file_lines_open_at(s->root->fd, "proc/kallsyms", &s->kallsyms);
+        }
+        return s->kallsyms.text ? file_lines_grep(&s->kallsyms, words, ret) : -ENODATA;
+}
+
 /* NULL where there are no symbols; a container can show an empty file. */
-static const char *get_kallsyms(struct kernel_symbols *s)
+static const char *get_named(struct kernel_symbols *s)
 {
         const char *words[NAMES_MAX + 2] = {" _stext\n"}; /* every kernel has it, so that "no" is told from "unseen" */
         char spaced[NAMES_MAX][64];
 
-        if (!s->kallsyms_tried) {
-                s->kallsyms_tried = true;
+        if (!s->named) {
                 for (size_t i = 0; i < NAMES_MAX && s->names[i]; i++) {
                         snprintf(spaced[i], sizeof(spaced[i]), " %s", s->names[i]);
                         words[i + 1] = spaced[i];
                 }
-                (void) grep_file_at(s->root->fd, "proc/kallsyms", words, &s->kallsyms);
+                (void) grep_kallsyms(s, words, &s->named);
         }
-        return s->kallsyms && *s->kallsyms ? s->kallsyms : NULL;
+        return s->named && *s->named ? s->named : NULL;
 }
 
 /* A compiler that changes what a static function takes says so in its name. */
@@ -136,7 +148,7 @@ static bool is_named(const struct line *line, const char *name)
 
 int kernel_symbols_address(struct kernel_symbols *s, const char *name, uint64_t *ret)
 {
-        const char *text = get_kallsyms(s);
+        const char *text = get_named(s);
         struct line line;
 
         if (!text)
@@ -161,7 +173,7 @@ int kernel_symbols_at(struct kernel_symbols *s, uint64_t address, char **ret_nam
         int r;
 
         snprintf(word, sizeof(word), "%016" PRIx64 " ", address);
-        r = grep_file_at(s->root->fd, "proc/kallsyms", (const char *const[]) {word, NULL}, &text);
+        r = grep_kallsyms(s, (const char *const[]) {word, NULL}, &text);
         if (r < 0)
                 return -ENODATA;
         /* Padding before a function has a symbol as well, where that is empty: "__pfx_NAME". */
@@ -189,7 +201,7 @@ int kernel_symbols_size(struct kernel_symbols *s, uint64_t address, uint64_t *re
         /* The symbols of two pages: what their addresses start with. */
         snprintf(here, sizeof(here), "%013" PRIx64, address >> 12);
         snprintf(next, sizeof(next), "%013" PRIx64, (address >> 12) + 1);
-        r = grep_file_at(s->root->fd, "proc/kallsyms", (const char *const[]) {here, next, NULL}, &text);
+        r = grep_kallsyms(s, (const char *const[]) {here, next, NULL}, &text);
         if (r < 0)
                 return -ENODATA;
         for (const char *p = text; next_line(&p, &line);)

@@ -249,10 +249,9 @@ static int append(char **text, size_t *size, const char *line, size_t n)
         return 0;
 }
 
-#define GREP_CHUNK_SIZE (256U << 10)
 #define GREP_WORDS_MAX 32
 
-/* Appends the lines of a whole number of lines that contain one of the words. */
+/* Appends the lines that contain one of the words. */
 static int grep_lines(const char *lines, size_t size, const char *const words[], char **text, size_t *text_size)
 {
         const char *next[GREP_WORDS_MAX] = {}, *end = lines + size;
@@ -280,60 +279,53 @@ static int grep_lines(const char *lines, size_t size, const char *const words[],
         return 0;
 }
 
-/* The rest of the file in chunks, each cut after its last line. */
-static int grep_fd(int fd, const char *const words[], char **text, size_t *text_size)
+int file_lines_open_at(int dirfd, const char *path, struct file_lines *ret)
 {
-        _cleanup_free_ char *buffer = NULL;
-        size_t capacity = 0, size = 0;
-        bool end = false;
+        _cleanup_(file_lines_close) struct file_lines f = {.dirfd = dirfd, .path = path};
+        int r;
 
-        while (!end) {
-                const char *last;
-                size_t whole;
-                int r;
-
-                /* Most files are small; of a large one, large chunks, and as much as its longest line. */
-                if (capacity < GREP_CHUNK_SIZE || size + 1 >= capacity) {
-                        size_t more = capacity == 0 ? 4096 : GREP_CHUNK_SIZE;
-                        char *p = capacity > FILE_MAX_SIZE ? NULL : realloc(buffer, capacity + more);
-
-                        if (!p)
-                                return capacity > FILE_MAX_SIZE ? -EFBIG : -ENOMEM;
-                        buffer = p;
-                        capacity += more;
-                }
-                r = fill(fd, buffer, capacity, &size, &end);
-                if (r < 0)
-                        return r;
-                last = end ? NULL : memrchr(buffer, '\n', size);
-                whole = end ? size : last ? (size_t) (last + 1 - buffer) : 0;
-                r = grep_lines(buffer, whole, words, text, text_size);
-                if (r < 0)
-                        return r;
-                memmove(buffer, buffer + whole, size - whole);
-                size -= whole;
-        }
+        f.fd = open_quietly(dirfd, path, O_RDONLY | O_NONBLOCK);
+        if (f.fd < 0)
+                return f.fd;
+        r = read_fd(f.fd, FILE_MAX_SIZE, &f.text, &f.size);
+        if (r < 0)
+                return tell_denied(dirfd, path, r);
+        *ret = f;
+        f = (struct file_lines) FILE_LINES_NONE;
         return 0;
 }
 
-int grep_file_at(int dirfd, const char *path, const char *const words[], char **ret)
+void file_lines_close(struct file_lines *f)
+{
+        if (f->fd >= 0)
+                close(f->fd);
+        free(f->text);
+        *f = (struct file_lines) FILE_LINES_NONE;
+}
+
+int file_lines_grep(const struct file_lines *f, const char *const words[], char **ret)
 {
         _cleanup_free_ char *text = calloc(1, 1);
-        _cleanup_close_ int fd = -EBADF;
         size_t size = 0;
         int r;
 
         if (!text)
                 return -ENOMEM;
-        fd = open_quietly(dirfd, path, O_RDONLY | O_NONBLOCK);
-        if (fd < 0)
-                return fd;
-        r = grep_fd(fd, words, &text, &size);
+        r = grep_lines(f->text, f->size, words, &text, &size);
         if (r < 0)
-                return r == -ENOMEM || r == -EFBIG ? r : tell_denied(dirfd, path, r);
-        tell_opened(FILE_LINES, dirfd, path, fd, text, size);
+                return r;
+        tell_opened(FILE_LINES, f->dirfd, f->path, f->fd, text, size);
         *ret = TAKE_PTR(text);
         return 0;
+}
+
+int grep_file_at(int dirfd, const char *path, const char *const words[], char **ret)
+{
+        _cleanup_(file_lines_close) struct file_lines f = FILE_LINES_NONE;
+        int r;
+
+        r = file_lines_open_at(dirfd, path, &f);
+        return r < 0 ? r : file_lines_grep(&f, words, ret);
 }
 
 int read_line_at(int dirfd, const char *path, char **ret)

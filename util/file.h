@@ -25,7 +25,22 @@ int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
 /* The same from an open descriptor, from its current position on. */
 int read_fd(int fd, size_t max, char **ret, size_t *ret_size);
 
-/* Of a large file only the lines that contain one of the words (up to NULL), each with its newline. */
+/* A large file of which some lines are asked for more than once: it is read once, whole, at most FILE_MAX_SIZE. `path` has
+ * to outlive it. Returns 0, -EFBIG over the bound, or the negative errno of open or read. */
+struct file_lines {
+        int fd, dirfd;
+        const char *path;
+        char *text;
+        size_t size;
+};
+#define FILE_LINES_NONE {.fd = -EBADF}
+int file_lines_open_at(int dirfd, const char *path, struct file_lines *ret);
+void file_lines_close(struct file_lines *f);
+
+/* The lines that contain one of the words (up to NULL), each with its newline. *ret is the caller's to free. */
+int file_lines_grep(const struct file_lines *f, const char *const words[], char **ret);
+
+/* The same of a file that is asked once. */
 int grep_file_at(int dirfd, const char *path, const char *const words[], char **ret);
 
 /* One short line (an attribute of sysfs), trailing white space removed. */

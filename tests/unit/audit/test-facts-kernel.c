@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -433,6 +434,27 @@ static void test_hook(void **state)
         kernel_facts_done(&k);
 }
 
+/* All of kallsyms is written anew for each who opens it. */
+static void test_symbols_are_read_once(void **state)
+{
+        _cleanup_close_ int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        struct inotify_event event;
+        struct fixture *f = *state;
+        struct kernel_facts k;
+
+        write_seen_host(f, false);
+        write_kcore(f, FOPS_MMAP, 0xffffffffc0c00040, "\xf6\xc4\x04", 3);
+        assert_true(inotify_add_watch(watch, fixture_path(f, "proc/kallsyms"), IN_OPEN | IN_CLOSE) >= 0);
+        k = read_facts(f);
+        assert_string_equal(k.hook_module, "vfio_align");
+        assert_fact(k.thp_exempt, FACT_YES, SOURCE_KCORE);
+        kernel_facts_done(&k);
+        assert_int_equal(read(watch, &event, sizeof(event)), sizeof(event));
+        assert_int_equal(read(watch, &event, sizeof(event)), sizeof(event));
+        assert_true(event.mask & IN_CLOSE);
+        assert_int_equal(read(watch, &event, sizeof(event)), -1);
+}
+
 /* A refresh goes by what was found before, and notices that vfio is another. */
 static void test_refresh(void **state)
 {
@@ -805,7 +827,7 @@ int main(void)
                 FIXTURE_TEST(test_refresh),   FIXTURE_TEST(test_again),        FIXTURE_TEST(test_exempt),
                 FIXTURE_TEST(test_exempt_elsewhere), FIXTURE_TEST(test_exempt_stable),
                 FIXTURE_TEST(test_exempt_recorded),  FIXTURE_TEST(test_recorded),
-                FIXTURE_TEST(test_mapping_order),
+                FIXTURE_TEST(test_mapping_order),    FIXTURE_TEST(test_symbols_are_read_once),
                 cmocka_unit_test(test_probe), cmocka_unit_test(test_probe_layout),
         };
 

@@ -88,6 +88,9 @@ static void test_vfs(void **state)
         host_devices_done(&h);
         assert_read(f, &h, VF, VF);
         host_devices_done(&h);
+        fixture_write(f, "sys/bus/pci/devices/" NIC "/virtfn1", ""); /* one that cannot be read */
+        assert_read(f, &h, NIC, GPU " " AUDIO " " NIC " " VF " " DISK " " OTHER_DISK);
+        host_devices_done(&h);
 }
 
 /* What was one group when it was bound. */

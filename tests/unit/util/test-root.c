@@ -48,6 +48,23 @@ static void test_grep(void **state)
         assert_string_equal(none, "");
 }
 
+/* However often it is asked, and whatever becomes of the file. */
+static void test_read_once(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_(file_lines_close) struct file_lines lines = FILE_LINES_NONE;
+        _cleanup_free_ char *one = NULL, *two = NULL;
+
+        assert_int_equal(file_lines_open_at(f->root.fd, "lines", &lines), -ENOENT);
+        fixture_write(f, "lines", "one\ntwo\n");
+        assert_ok(file_lines_open_at(f->root.fd, "lines", &lines));
+        assert_ok(file_lines_grep(&lines, (const char *const[]) {"one", NULL}, &one));
+        fixture_write(f, "lines", "three\n");
+        assert_ok(file_lines_grep(&lines, (const char *const[]) {"two", NULL}, &two));
+        assert_string_equal(one, "one\n");
+        assert_string_equal(two, "two\n");
+}
+
 static void test_list(void **state)
 {
         struct fixture *f = *state;
@@ -122,6 +139,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_links_stay_inside, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_grep, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_read_once, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_list, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_answers, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_observer, fixture_setup, fixture_teardown),
