@@ -3,18 +3,22 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check check-debug demo audit bench bench-bind bench-map clean
+.PHONY: all check check-all check-debug demo audit bench bench-bind bench-map clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
-	$(SUDO) ./tests/install-dependencies
+	./tests/install-dependencies --check
 	meson setup --prefix=/usr --sysconfdir=/etc $(BUILD)
 
-# All tests: units here, scenarios on real kernels in virtual machines.
+# What lands a change: units here, and a choice of scenarios on real kernels in virtual machines that covers all of them.
 check:
 	$(SUDO) ./tests/check
+
+# Everything, check-debug too. It can be interrupted, and goes on where it was as long as the code is the same.
+check-all:
+	$(SUDO) ./tests/check --all
 
 # The module under load on a kernel with KASAN and lockdep, built from source at first (half an hour and 15 GB, once).
 check-debug:
