@@ -4,6 +4,7 @@
 import contextlib
 import fcntl
 import hashlib
+import inspect
 import itertools
 import os
 import shutil
@@ -18,6 +19,8 @@ LAB = TOP / "lab"
 BUILD = TOP / "build" / "lab"
 RESULTS = TOP / "build" / "results"
 
+STILL_SECONDS = 10  # a step that takes longer says how far it is
+
 _start = time.monotonic()
 
 
@@ -30,64 +33,81 @@ def say(text):
 
 
 def run(command, log=None, **kwargs):
-    """Runs a command to its end; on failure shows the tail of what it wrote."""
+    """Runs a command to its end; on failure shows the tail of what it wrote. One with a log that takes long shows from
+    time to time the last line it wrote there."""
     if log is None:
         return subprocess.run(command, check=True, **kwargs)
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as out:
-        r = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **kwargs)
-    if r.returncode != 0:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **kwargs)
+        while True:
+            try:
+                code = process.wait(STILL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                say(f"  ... {last_line(log)}")
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+    if code != 0:
         tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:])
-        raise LabError(f"{command[0]} failed ({r.returncode}), the end of {log.relative_to(TOP)}:\n{tail}")
-    return r
+        raise LabError(f"{command[0]} failed ({code}), the end of {log}:\n{tail}")
+
+
+def last_line(log, width=100):
+    with open(log, "rb") as f:
+        f.seek(max(0, f.seek(0, os.SEEK_END) - 4096))
+        lines = f.read().decode(errors="replace").replace("\r", "\n").split("\n")
+    return next((line.strip()[:width] for line in reversed(lines) if line.strip()), "nothing written yet")
+
+
+_apt = threading.Lock()
 
 
 def need(*packages):
     """Installs the host packages that are missing."""
-    missing = [p for p in packages if subprocess.run(
-        ["dpkg-query", "-Wf${db:Status-Status}", p], capture_output=True).stdout != b"installed"]
-    if not missing:
-        return
-    say(f"installing {' '.join(missing)}")
-    log = BUILD / "apt.log"
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "-q", "update"], log, env=env)
-    run(["apt-get", "-qy", "--no-install-recommends", "install", *missing], log, env=env)
+    with _apt:
+        missing = [p for p in packages if subprocess.run(
+            ["dpkg-query", "-Wf${db:Status-Status}", p], capture_output=True).stdout != b"installed"]
+        if not missing:
+            return
+        say(f"installing {' '.join(missing)}")
+        log = BUILD / "logs" / "apt.log"
+        env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        wait = ["-o", "DPkg::Lock::Timeout=600"]
+        run(["apt-get", "-q", *wait, "update"], log, env=env)
+        run(["apt-get", "-qy", *wait, "--no-install-recommends", "install", *missing], log, env=env)
 
 
 def digest(*parts):
-    """A short hash of strings, files and folders, to name what was built from them."""
+    """A short hash of strings, files and folders, to name what was built from them. Of a link its target counts."""
     h = hashlib.sha256()
     for part in parts:
-        files = [part] if isinstance(part, str) or part.is_file() else sorted(p for p in part.rglob("*") if p.is_file())
+        files = [part] if isinstance(part, str) or part.is_file() else sorted(
+            p for p in part.rglob("*") if p.is_symlink() or p.is_file())
         for f in files:
-            h.update(f.encode() if isinstance(f, str) else f.name.encode() + b"\0" + f.read_bytes())
+            if isinstance(f, str):
+                h.update(f.encode())
+            else:
+                h.update(str(f.relative_to(part) if f != part else f.name).encode() + b"\0")
+                h.update(os.readlink(f).encode() if f.is_symlink() else f.read_bytes())
             h.update(b"\0")
     return h.hexdigest()[:16]
 
 
-_builder = threading.RLock()
-_build_depth = 0
+def source(*functions):
+    """The text of functions: what they build is built anew when they change."""
+    return "".join(inspect.getsource(f) for f in functions)
 
 
 @contextlib.contextmanager
-def building():
-    """What is built, one thread of one process builds at a time. May be nested; serves as a decorator too."""
-    global _build_depth
-    with _builder, contextlib.ExitStack() as held:
-        if _build_depth == 0:
-            BUILD.mkdir(parents=True, exist_ok=True)
-            lock = held.enter_context(open(BUILD / "lock", "w"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say("waiting for another build of the lab")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        _build_depth += 1
-        try:
-            yield
-        finally:
-            _build_depth -= 1
+def alone(what):
+    """What is built in this checkout, one thread of one process builds at a time. Serves as a decorator too."""
+    (BUILD / "locks").mkdir(parents=True, exist_ok=True)
+    with open(BUILD / "locks" / what, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def claim(folder, name):
@@ -102,31 +122,6 @@ def claim(folder, name):
             return claimed, lock
         except BlockingIOError:
             lock.close()
-
-
-class Cached:
-    """A folder that is built anew when its key changes. It is renamed into place when it is whole, so that an
-    interrupted build leaves none."""
-
-    def __init__(self, path, key):
-        self.path, self.key = path, key
-        self.work = path.with_name(path.name + ".new")
-
-    def is_current(self):
-        stamp = self.path / ".key"
-        return stamp.is_file() and stamp.read_text() == self.key
-
-    def __enter__(self):
-        remove(self.work)
-        self.work.mkdir(parents=True)
-        return self.work
-
-    def __exit__(self, failed, *_):
-        if failed:
-            return
-        (self.work / ".key").write_text(self.key)
-        remove(self.path)
-        self.work.rename(self.path)
 
 
 def remove(path):

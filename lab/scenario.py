@@ -2,21 +2,28 @@
 """Scenarios: files that run inside a booted host and print TAP."""
 
 import json
+import math
 import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import LAB, TOP, LabError
-from machine import CPUS, Machine
+from machine import CPUS
 
 GRACE_SECONDS = 30  # the agent in the host stops a scenario by itself; after this much longer the host is stuck
+
+# What a boot takes on the machine that the limits of the scenarios were set on, with systemd and without. On a slower
+# one they are as many times longer.
+BOOT_SECONDS = {True: 60, False: 20}
 
 
 @dataclass
 class Scenario:
     name: str
     hosts: list
+    check_hosts: list  # those of `make check`
+    seconds: int = 60  # about what it takes, for the order only
     timeout: int = 120
     own_boot: bool = False
     seed: str = None
@@ -25,8 +32,21 @@ class Scenario:
     packages: bool = False
     folder: Path = LAB / "scenarios"
 
-    def has_own_boot(self):
-        return self.own_boot or self.seed or self.devices or self.packages or self.cpus != CPUS
+    def boot(self):
+        """Those that name the same share a boot."""
+        if self.own_boot or self.devices or self.packages or self.cpus != CPUS:
+            return self.name
+        return self.seed or "shared"
+
+    def shares_boot(self):
+        """Others may come after it, and expect the host as it was."""
+        return self.boot() in ("shared", self.seed)
+
+    def has_systemd(self):
+        return self.seed != "without-systemd"
+
+    def path(self):
+        return self.folder / self.name
 
 
 @dataclass
@@ -37,8 +57,10 @@ class Result:
     failed: int = 0
     skipped: int = 0
     seconds: float = 0
+    cpu_seconds: float = 0
     problems: list = field(default_factory=list)
     first_run: str = None  # where this is a second run, what came of the first
+    kept: bool = False     # it ran before, on the very same code
     rows: list = field(default_factory=list, repr=False)  # of a table that the scenario fills, over all its hosts
 
     def summary(self):
@@ -63,8 +85,10 @@ def load(name, folder=LAB / "scenarios"):
     head = header(path)
     if "hosts" not in head:
         raise LabError(f"scenario '{name}' has no line '# hosts: IMAGE/KERNEL ...'")
-    return Scenario(name, head["hosts"].split(), int(head.get("timeout", 120)), head.get("boot") == "own",
-                    head.get("seed"), int(head.get("devices", 0)), int(head.get("cpus", CPUS)), "packages" in head, folder)
+    hosts = head["hosts"].split()
+    return Scenario(name, hosts, head["check"].split() if "check" in head else hosts, int(head.get("seconds", 60)),
+                    int(head.get("timeout", 120)), head.get("boot") == "own", head.get("seed"),
+                    int(head.get("devices", 0)), int(head.get("cpus", CPUS)), "packages" in head, folder)
 
 
 def load_all(folder=LAB / "scenarios"):
@@ -110,60 +134,26 @@ class Follow:
             self.show(line)
 
 
-def run_on(image, kernel, name, scenarios, show):
-    """Runs scenarios on one host, in one boot unless one of them brings the host down: those after it get a new one.
-    Returns the results, and of each boot what it was and how long it took."""
-    results, boots, todo = [], [], scenarios
-    while todo:
-        machine = Machine(image, kernel, f"{name}-{len(boots) + 1}" if boots else name, devices=todo[0].devices,
-                          cpus=todo[0].cpus, packages=todo[0].packages)
-        got, seconds = run_boot(machine, todo, show)
-        results += got
-        boots.append({"host": f"{image}/{kernel}", "name": machine.name, "seconds": seconds})
-        todo = todo[len(got):]
-    return results, boots
+def scale_of(boot_seconds, has_systemd=True):
+    """How many times longer than usual things take on this machine; a whole number, since the shell reckons with it."""
+    return max(1, math.ceil(boot_seconds / BOOT_SECONDS[has_systemd]))
 
 
-def run_boot(machine, scenarios, show):
-    """Returns the results up to the scenario that brought the host down, or of all, and the seconds of the boot."""
+def run_on(machine, s, scale, show):
+    """Runs a scenario on a booted machine: shows its TAP meanwhile, and judges it."""
     host = f"{machine.image}/{machine.kernel}"
-    booted = machine.share / "out" / "booted"
-    results, started = [], time.monotonic()
-    machine.scenarios = scenarios[0].folder
-    try:
-        machine.start([(s.name, s.timeout) for s in scenarios], scenarios[0].seed)
-        while machine.running() and not booted.exists() and time.monotonic() - started < machine.boot_seconds():
-            time.sleep(0.2)
-        seconds = round(time.monotonic() - started, 1)
-        if not booted.exists():
-            show(f"# {host}: did not boot; console:\n{comment(machine.console_tail())}")
-            return [Result(s.name, host, failed=1, problems=["the host did not boot"]) for s in scenarios], None
-        show(f"# {host}: booted in {seconds:.0f} s")
-        for s in scenarios:
-            results.append(follow(machine, s, host, show))
-            if not (machine.share / "out" / f"{s.name}.done").exists():
-                return results, seconds
-        machine.wait(GRACE_SECONDS)
-        return results, seconds
-    finally:
-        machine.stop()
-
-
-def comment(text):
-    return "\n".join(f"#   {line}" for line in text.splitlines())
-
-
-def follow(machine, s, host, show):
-    """Shows the TAP of one scenario while it runs, and judges it."""
     result = Result(s.name, host)
-    out = {what: machine.share / "out" / f"{s.name}.{what}" for what in ("tap", "err", "rc", "left", "rows", "done")}
+    out = {what: machine.out(f"{s.name}.{what}") for what in ("tap", "err", "rc", "left", "rows", "done")}
     tap = Follow(out["tap"], lambda line: show(f"{host} {s.name}: {line}"))
-    begin = time.monotonic()
-    while machine.running() and not out["done"].exists() and time.monotonic() - begin < s.timeout + GRACE_SECONDS:
+    begin, cpu_begin = time.monotonic(), machine.cpu_seconds()
+    timeout = s.timeout * scale
+    machine.send(s.name, timeout, scale)
+    while machine.running() and not out["done"].exists() and time.monotonic() - begin < timeout + GRACE_SECONDS * scale:
         tap.step()
         time.sleep(0.2)
     tap.step()
     result.seconds = round(time.monotonic() - begin, 1)
+    result.cpu_seconds = round(machine.cpu_seconds() - cpu_begin, 1)
     count_tap(read(out["tap"]), result)
     result.rows = [json.loads(line) for line in read(out["rows"]).splitlines()]
     if not out["done"].exists():
@@ -171,10 +161,10 @@ def follow(machine, s, host, show):
     else:
         code = int(read(out["rc"]))
         if code in (124, 137):
-            result.problems.append(f"stopped after {s.timeout} s")
+            result.problems.append(f"stopped after {timeout} s")
         elif code != 0 and not result.failed:
             result.problems.append(f"exited with {code}")
-        if not s.has_own_boot():  # nobody comes after it there
+        if s.shares_boot():
             result.problems += [f"left behind: {line}" for line in read(out["left"]).splitlines()]
     if not result.problems and not result.failed:
         return result
@@ -187,6 +177,10 @@ def follow(machine, s, host, show):
         show(f"# console:\n{comment(machine.console_tail())}")
     show(f"# more in {machine.share.relative_to(TOP)}/out and {machine.console.relative_to(TOP)}")
     return result
+
+
+def comment(text):
+    return "\n".join(f"#   {line}" for line in text.splitlines())
 
 
 def read(path):

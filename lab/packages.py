@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Debian packages of any suite, from the archive that this machine installs from."""
+
+import re
+import shutil
+import subprocess
+
+from common import LabError, run
+
+
+def mirror():
+    """The archive that this machine itself installs from."""
+    out = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)"],
+                         check=True, capture_output=True, text=True).stdout
+    for line in out.splitlines():
+        uri, _, rest = line.partition(" ")
+        if rest == "Debian Debian":
+            return uri.rstrip("/")
+    raise LabError("apt has no Debian archive configured here (apt-get update?)")
+
+
+def sources(*suites):
+    return [f"deb {mirror()} {suite} main" for suite in suites]
+
+
+def fetch_packages(suite, packages, into, log, names="linux-(?:image|binary|modules|headers|kbuild|base-)"):
+    """Downloads packages and those they depend on, as far as their names begin so, and unpacks them into x. Uses an apt of
+    its own, so that nothing of this machine's suites matters."""
+    apt = into / "apt"
+    for d in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial", "var/lib/dpkg",
+              "var/cache/apt/archives/partial"):
+        (apt / d).mkdir(parents=True)
+    (apt / "var/lib/dpkg/status").touch()
+    base = suite.removesuffix("-backports")
+    (apt / "etc/apt/sources.list").write_text("\n".join(sources(*{base, suite})) + "\n")
+    options = ["-o", f"Dir={apt}", "-o", f"Dir::State::status={apt}/var/lib/dpkg/status",
+               "-o", "Acquire::Check-Valid-Until=false", "-o", "APT::Architecture=amd64",
+               "-o", "Dir::Etc::trustedparts=/etc/apt/trusted.gpg.d", "-o", "APT::Sandbox::User=root",
+               "-o", "Dir::Etc::trusted=/usr/share/keyrings/debian-archive-keyring.gpg"]
+    run(["apt-get", *options, "update"], log)
+    out = subprocess.run(["apt-get", *options, "-y", "--no-install-recommends", "-t", suite, "--print-uris", "install",
+                          *packages], check=True, capture_output=True, text=True).stdout
+    wanted = []
+    for name, version in re.findall(rf"^'\S+' ({names}[^_]*)_([^_]+)_", out, re.M):
+        wanted.append(f"{name}={version.replace('%3a', ':')}")
+    run(["apt-get", *options, "download", *wanted], log, cwd=into)
+    for deb in into.glob("*.deb"):
+        run(["dpkg", "-x", str(deb), str(into / "x")], log)
+        deb.unlink()
+    shutil.rmtree(apt)

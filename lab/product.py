@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The code under test as machines get it: the installed tree, the tools of the scenarios, the Debian packages."""
+
+import os
+import shutil
+from pathlib import Path
+
+from common import BUILD, LAB, TOP, alone, digest, need, run, say, source
+from modules import built
+
+INSTALL = BUILD / "install"
+MESON = Path(os.environ.get("LAB_MESON", BUILD / "meson"))  # make check has built it already, with warnings as errors
+
+
+@alone("install")
+def build_install():
+    """The build under test as a tree, with the unit enabled as a package would."""
+    run([str(TOP / "tests" / "install-dependencies")])
+    log = BUILD / "logs" / "build.log"
+    log.unlink(missing_ok=True)
+    if not (MESON / "build.ninja").exists():
+        shutil.rmtree(MESON, ignore_errors=True)
+        run(["meson", "setup", "--prefix=/usr", "--sysconfdir=/etc", "--libdir=lib/x86_64-linux-gnu", str(MESON), str(TOP)],
+            log)
+    run(["ninja", "-C", str(MESON)], log)
+    shutil.rmtree(INSTALL, ignore_errors=True)
+    run(["meson", "install", "-C", str(MESON), "--no-rebuild", "--destdir", str(INSTALL)], log)
+    run(["systemctl", f"--root={INSTALL}", "-q", "enable", "vfioalignd.service"], log)
+    return INSTALL
+
+
+@alone("install")
+def link_install(target):
+    """Links of the same files: a machine only reads them."""
+    run(["cp", "-al", f"{INSTALL}/.", str(target)])
+
+
+@alone("tools")
+def build_tools():
+    """Each lab/tools/NAME.c as a static program, so that it runs on every image; NAME-preload.c as NAME-preload.so,
+    NAME-32.c as a 32-bit program, without a C library, NAME-dynamic.c as a program that takes a LD_PRELOAD."""
+    target = BUILD / "tools"
+    target.mkdir(parents=True, exist_ok=True)
+    newest = max(source.stat().st_mtime for source in (LAB / "tools").glob("*.c"))  # one can include another
+    ways = {"preload": ["-shared", "-fPIC"], "dynamic": [],
+            "32": ["-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-pic", "-no-pie"]}
+    for source in (LAB / "tools").glob("*.c"):
+        way = source.stem.rpartition("-")[2]
+        program = target / (source.stem + (".so" if way == "preload" else ""))
+        if not program.exists() or program.stat().st_mtime < newest:
+            how = ways.get(way, ["-static"])
+            run(["gcc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *how, "-o", str(program), str(source)])
+    return target
+
+
+def packages_key():
+    code = [p for p in sorted(TOP.iterdir()) if p.name not in (".git", "build", "lab")]
+    return digest(*code, source(make_packages))
+
+
+def build_packages():
+    """The folder with the Debian packages, but for the module's: dkms would compile it in the machine. Built on this host,
+    they fit the image of the same release."""
+    return built("packages", "deb", packages_key(), make_packages)
+
+
+def make_packages(work):
+    need("debhelper", "dh-dkms", "dpkg-dev")
+    say("building the packages")
+    log = BUILD / "logs" / "packages.log"
+    log.unlink(missing_ok=True)
+    tree = work / "tree"
+    tree.mkdir()
+    code = [p for p in sorted(TOP.iterdir()) if p.name not in (".git", "build", "lab")]
+    run(["cp", "-a", *map(str, code), str(tree)], log)
+    run(["dpkg-buildpackage", "-b", "-d", "-us", "-uc"], log, cwd=tree,
+        env=os.environ | {"DEB_BUILD_OPTIONS": "nocheck", "DEB_BUILD_PROFILES": "nocheck"})
+    shutil.rmtree(tree)
+    for p in work.iterdir():
+        if p.suffix != ".deb" or "-dkms" in p.name or "-dbgsym" in p.name:
+            p.unlink()

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The lab's own parts that no scenario would miss: its cache, its queue, its limits, its reading of a build's log.
+
+check-lab-parts.py"""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+LAB = Path(__file__).resolve().parent.parent / "lab"
+sys.path.insert(0, str(LAB))
+
+import cache  # noqa: E402
+import modules  # noqa: E402
+import runner  # noqa: E402
+import scenario  # noqa: E402
+from common import LabError  # noqa: E402
+
+
+def get_in_process(place, delay, answers):
+    os.environ["LAB_CACHE"] = place
+
+    def build(work):
+        time.sleep(delay)
+        (work / "by").write_text(str(os.getpid()))
+    path = cache.get("thing", "k1", build)
+    answers.put((path / "by").read_text())
+
+
+def hold_in_process(place, ready, leave):
+    os.environ["LAB_CACHE"] = place
+    cache.get("held", "k", lambda work: (work / "data").write_text("x"))
+    ready.set()
+    leave.wait(60)
+
+
+class Cache(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.place = Path(self.folder.name).resolve()
+        os.environ["LAB_CACHE"] = str(self.place)
+        for known in (cache._held, cache._threads, cache.built, cache.used):
+            known.clear()
+
+    def tearDown(self):
+        self.let_go()
+        self.folder.cleanup()
+
+    def let_go(self):
+        """As if this process had ended."""
+        for lock in cache._held.values():
+            lock.close()
+        cache._held.clear()
+
+    def fill(self, name, size, age):
+        path = cache.get(name, "k", lambda work: (work / "data").write_bytes(b"x" * size))
+        os.utime(path, (time.time() - age, time.time() - age))
+        return path
+
+    def test_two_checkouts_build_once(self):
+        answers = multiprocessing.Queue()
+        both = [multiprocessing.Process(target=get_in_process, args=(str(self.place), 0.3, answers)) for _ in range(2)]
+        for p in both:
+            p.start()
+        for p in both:
+            p.join(60)
+        self.assertEqual(answers.get(), answers.get())
+
+    def test_another_recipe_stands_beside(self):
+        one, two = (cache.get("thing", key, lambda work: None) for key in ("k1", "k2"))
+        self.assertNotEqual(one, two)
+        self.assertTrue(one.is_dir() and two.is_dir())
+
+    def test_an_interrupted_build_leaves_none(self):
+        def build(work):
+            (work / "half").touch()
+            raise LabError("interrupted")
+        with self.assertRaises(LabError):
+            cache.get("thing", "k", build)
+        path = cache.get("thing", "k", lambda work: (work / "whole").touch())
+        self.assertEqual([p.name for p in path.iterdir()], ["whole"])
+
+    def test_what_was_built_and_what_was_there(self):
+        self.fill("one", 1, 0)
+        self.assertEqual((list(cache.built), cache.used), (["one"], set()))
+        cache.built.clear()
+        self.let_go()
+        self.fill("one", 1, 0)
+        self.assertEqual((list(cache.built), cache.used), ([], {"one"}))
+
+    def test_prune_takes_the_longest_unused(self):
+        old, new = self.fill("old", 1 << 20, 1000), self.fill("new", 1 << 20, 10)
+        self.let_go()
+        left = cache.prune(3 << 19, show=lambda line: None)
+        self.assertEqual((old.exists(), new.exists()), (False, True))
+        self.assertLessEqual(left, 3 << 19)
+
+    def test_prune_spares_what_is_used(self):
+        ready, leave = multiprocessing.Event(), multiprocessing.Event()
+        user = multiprocessing.Process(target=hold_in_process, args=(str(self.place), ready, leave))
+        user.start()
+        self.assertTrue(ready.wait(60))
+        cache.prune(0, show=lambda line: None)
+        self.assertTrue((self.place / "held-k").is_dir())
+        leave.set()
+        user.join(60)
+        cache.prune(0, show=lambda line: None)
+        self.assertFalse((self.place / "held-k").exists())
+
+    def test_prune_removes_what_interrupted_builds_left(self):
+        (self.place / ".thing-k.new").mkdir()
+        cache.prune(1 << 40, show=lambda line: None)
+        self.assertEqual(list(self.place.glob(".*.new")), [])
+
+    def test_sizes(self):
+        self.assertEqual([cache.parse_size(t) for t in ("0", "17", "2K", "3m", "20G")],
+                         [0, 17, 2048, 3 << 20, 20 << 30])
+        for text in ("", "G", "-1", "1.5G", "20GB"):
+            with self.assertRaises(LabError, msg=text):
+                cache.parse_size(text)
+
+
+class Warnings(unittest.TestCase):
+    OWN = ["/var/lib/dkms/vfio-align/0.1.0/build/vfio_align.c:95:5: warning: unused variable 'x' [-Wunused-variable]",
+           "vfio_align.o: warning: objtool: align+0x4: unreachable instruction",
+           "WARNING: modpost: vfio_align.o: section mismatch"]
+    KERNEL = ["In file included from /var/lib/dkms/vfio-align/0.1.0/build/vfio_align.c:5:",
+              "/usr/src/linux-headers-7.2.12-common/include/linux/slab.h:9:1: warning: attribute ignored [-Wattributes]",
+              "warning: the compiler differs from the one used to build the kernel"]
+
+    def test_own_ones_count(self):
+        self.assertEqual(modules.own_warnings("\n".join(self.KERNEL + self.OWN)), self.OWN)
+
+
+def made_up(name, seconds, **more):
+    return scenario.Scenario(name, ["i/k"], ["i/k"], seconds=seconds, **more)
+
+
+class Queue(unittest.TestCase):
+    def drained(self, queue):
+        """[(boot, [names])], as one machine after the other would take them."""
+        taken = []
+        while group := queue.open():
+            names = []
+            while s := queue.take(group):
+                names.append(s.name)
+            taken.append((group.boot, names))
+        return taken
+
+    def test_all_of_a_host_share_a_boot_the_longest_first(self):
+        queue = runner.Queue([(made_up("short", 1), "i/k"), (made_up("long", 9), "i/k"), (made_up("own", 2, own_boot=True), "i/k")])
+        self.assertEqual(self.drained(queue), [("shared", ["long", "short"]), ("own", ["own"])])
+
+    def test_a_long_queue_gets_a_second_machine(self):
+        queue = runner.Queue([(made_up(f"s{i}", runner.SPLIT_SECONDS), "i/k") for i in range(4)])
+        first = queue.open()
+        queue.take(first)
+        self.assertIs(queue.open(), first)
+
+    def test_a_short_one_does_not(self):
+        queue = runner.Queue([(made_up(f"s{i}", 10), "i/k") for i in range(4)])
+        queue.take(queue.open())
+        self.assertIsNone(queue.open())
+
+
+class Limits(unittest.TestCase):
+    def test_they_grow_with_the_boot_and_never_shrink(self):
+        usual = scenario.BOOT_SECONDS[True]
+        self.assertEqual([scenario.scale_of(s) for s in (1, usual, usual + 1, 6 * usual)], [1, 1, 2, 6])
+
+
+if __name__ == "__main__":
+    unittest.main()
