@@ -46,16 +46,26 @@ def seconds(rows):
     return total + START_SECONDS * sum(starts.values())
 
 
+def goals(row):
+    """What a choice of rows has to have: the pairs, and one row that may be luck, which is judged in another way. Those
+    cost most, so that none would be chosen by itself."""
+    return pairs(row) | {("luck", may_be_luck(row, follows_thp=True))}
+
+
+def goals_of(rows):
+    return set().union(*map(goals, rows))
+
+
 def covering(rows, cost=seconds):
     """A few of the rows, in their order, that have every pair which any of them has. No host is left without one: each
     is the only one with its kernel and its emulator, and those are a pair."""
-    chosen, missing = [], pairs_of(rows)
+    chosen, missing = [], goals_of(rows)
     while missing:
         now = cost(chosen)
-        best = max((row for row in rows if pairs(row) & missing),
-                   key=lambda row: len(pairs(row) & missing) / (cost([*chosen, row]) - now))
+        best = max((row for row in rows if goals(row) & missing),
+                   key=lambda row: len(goals(row) & missing) / (cost([*chosen, row]) - now))
         chosen.append(best)
-        missing -= pairs(best)
+        missing -= goals(best)
     return sorted(without_spare(chosen, cost), key=rows.index)
 
 
@@ -63,7 +73,7 @@ def without_spare(chosen, cost):
     """Later rows can have made earlier ones superfluous: these go, the most expensive first."""
     while True:
         fewer = [[other for other in chosen if other != row] for row in chosen]
-        enough = [rows for rows in fewer if pairs_of(rows) == pairs_of(chosen)]
+        enough = [rows for rows in fewer if goals_of(rows) == goals_of(chosen)]
         if not enough:
             return chosen
         chosen = min(enough, key=cost)

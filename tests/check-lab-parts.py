@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The lab's own parts that no scenario would miss: its cache, its queue, its limits, its reading of a build's log.
 
-check-lab-parts.py"""
+check-lab-parts.py SOURCE_ROOT"""
 
 import multiprocessing
 import os
@@ -12,14 +12,14 @@ import time
 import unittest
 from pathlib import Path
 
-LAB = Path(__file__).resolve().parent.parent / "lab"
+LAB = Path(sys.argv.pop(1)) / "lab"
 sys.path.insert(0, str(LAB))
 
-import cache  # noqa: E402
-import modules  # noqa: E402
-import runner  # noqa: E402
-import scenario  # noqa: E402
-from common import LabError  # noqa: E402
+import cache
+import modules
+import runner
+import scenario
+from common import LabError
 
 
 def get_in_process(place, delay, answers):

@@ -11,6 +11,7 @@ LAB = Path(sys.argv.pop(1)) / "lab"
 sys.path.insert(0, str(LAB))
 import coverage
 import images
+import kernels
 import scenario
 import truth_table
 
@@ -56,6 +57,9 @@ class Table(unittest.TestCase):
     def test_every_host(self):
         self.assertEqual({row[:2] for row in self.chosen}, {row[:2] for row in self.rows})
 
+    def test_luck(self):
+        self.assertTrue(any(truth_table.may_be_luck(row, follows_thp=True) for row in self.chosen))
+
     def test_few(self):
         self.assertLess(len(self.chosen), len(self.rows) / 4)
         self.assertLess(coverage.seconds(self.chosen), coverage.seconds(self.rows) / 4)
@@ -76,6 +80,9 @@ class Table(unittest.TestCase):
 class Problems(unittest.TestCase):
     def found(self, scenarios, kernels=("6.1", "7.3")):
         return coverage.problems(scenarios, images.IMAGES, kernels)
+
+    def test_ours(self):
+        self.assertEqual(self.found(scenario.load_all(), kernels.KERNELS), [])
 
     def test_none(self):
         self.assertEqual(self.found(GOOD), [])
