@@ -8,7 +8,6 @@ import shutil
 
 import cache
 from common import BUILD, LAB, LabError, digest, need, run, say, source
-from initrd import build_initrd
 from packages import fetch_packages
 
 NAME = "debug"
@@ -37,13 +36,13 @@ def configure(source, log):
 
 def kernel():
     """As kernels.kernel(); and in build/ what modules are built against."""
-    key = digest(SUITE, LAB / "debug.config", LAB / "init", source(fetch_packages, build_initrd, configure, build_kernel))
+    key = digest(SUITE, LAB / "debug.config", source(fetch_packages, configure, build_kernel))
     return cache.get(f"kernel-{NAME}", key, build_kernel)
 
 
 def build_kernel(work):
     need("bc", "bison", "flex", "gcc", "make", "rsync", "xz-utils", "libelf-dev", "libssl-dev", "dwarves",
-         "busybox-static", "cpio", "kmod", "debian-archive-keyring")
+         "kmod", "debian-archive-keyring")
     log = BUILD / "logs" / "kernel-debug.log"
     log.unlink(missing_ok=True)
     say(f"kernel {NAME}: fetching its source from {SUITE}")
@@ -64,4 +63,3 @@ def build_kernel(work):
     run(["make", "-C", str(source_tree), "run-command",
          f"KBUILD_RUN_COMMAND=$(srctree)/scripts/package/install-extmod-build {work}/build"], log)
     shutil.rmtree(source_tree)
-    build_initrd(modules, work / "initrd")

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from common import LAB
+import cache
+from common import LAB, digest, need, source
 
 INITRD_MODULES = "virtio_pci virtio_blk ext4 9pnet_virtio 9p".split()
 
@@ -21,8 +22,16 @@ def read_module(path):
     return data
 
 
+def initrd(name, kernel):
+    """The file of one kernel, whose folder is given."""
+    key = digest(kernel.name, LAB / "init", str(INITRD_MODULES), source(build_initrd, read_module))
+    (modules,) = (kernel / "lib/modules").iterdir()
+    return cache.get(f"initrd-{name}", key, lambda work: build_initrd(modules, work / "initrd")) / "initrd"
+
+
 def build_initrd(modules, target):
     """busybox and the few modules on the way to the root disk; lab/init does the rest."""
+    need("busybox-static", "cpio", "zstd")
     depends, order = {}, []
     for line in (modules / "modules.dep").read_text().splitlines():
         path, _, rest = line.partition(":")

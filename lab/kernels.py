@@ -5,8 +5,7 @@ import shutil
 
 import cache
 import debug_kernel
-from common import BUILD, LAB, digest, need, run, say, source
-from initrd import INITRD_MODULES, build_initrd
+from common import BUILD, digest, need, run, say, source
 from packages import fetch_packages
 
 # name: suite with the kernel, the image whose compiler and headers fit it
@@ -25,19 +24,18 @@ PRUNED = ("drivers/gpu drivers/media drivers/infiniband drivers/staging drivers/
 
 
 def kernel(name):
-    """The folder of one kernel: vmlinuz, initrd, release, and its modules in lib/modules/RELEASE."""
+    """The folder of one kernel: vmlinuz, release, and its modules in lib/modules/RELEASE."""
     return debug_kernel.kernel() if name == debug_kernel.NAME else packaged_kernel(name)
 
 
 def packaged_kernel(name):
     suite, _ = KERNELS[name]
-    key = digest(suite, LAB / "init", str(PRUNED), str(INITRD_MODULES),
-                 source(fetch_packages, build_initrd, build_packaged_kernel))
+    key = digest(suite, str(PRUNED), source(fetch_packages, build_packaged_kernel))
     return cache.get(f"kernel-{name}", key, lambda work: build_packaged_kernel(name, suite, work))
 
 
 def build_packaged_kernel(name, suite, work):
-    need("busybox-static", "cpio", "kmod", "zstd", "xz-utils", "debian-archive-keyring")
+    need("kmod", "xz-utils", "debian-archive-keyring")
     say(f"kernel {name}: fetching from {suite}")
     log = BUILD / "logs" / f"kernel-{name}.log"
     fetch_packages(suite, ["linux-image-amd64", "linux-headers-amd64"], work, log)
@@ -60,7 +58,6 @@ def build_packaged_kernel(name, suite, work):
     shutil.rmtree(work / "x")
     run(["depmod", "-b", str(work), release], log)
     (work / "release").write_text(release)
-    build_initrd(target, work / "initrd")
 
 
 def release_of(name):

@@ -14,6 +14,7 @@ import modules
 import product
 from common import BUILD, LAB, claim, need, run, say
 from images import image
+from initrd import initrd
 from kernels import kernel, release_of
 
 CPUS = 1  # emulated ones can miss what another patches into the kernel, and the kernel then panics; seen twice
@@ -152,7 +153,7 @@ class Machine:
             setpriv --pdeathsig KILL qemu-system-x86_64 -name {self.name} -machine q35{irqchip} -smp {self.cpus} -m {MEMORY} -display none -no-reboot -nic none
             -accel {'tcg,thread=multi' if accel == 'tcg' else accel} -cpu {'max' if accel == 'tcg' else 'host'}
             {serial}
-            -kernel {kernel_folder}/vmlinuz -initrd {kernel_folder}/initrd
+            -kernel {kernel_folder}/vmlinuz -initrd {initrd(self.kernel, kernel_folder)}
             -drive file={disk},if=virtio,format=raw,snapshot=on
             -virtfs local,path={self.share},mount_tag=lab,security_model=none,multidevs=remap
             -device intel-iommu,intremap=on,caching-mode=on,aw-bits=48
