@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The disks of the lab, made of Debian packages."""
 
+import shutil
+
 import cache
 from common import BUILD, digest, need, run, say, source
 from kernels import KERNELS, kernel
@@ -21,7 +23,11 @@ MASKED = """
     serial-getty@ttyS0.service getty@tty1.service systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer
     dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer man-db.timer libvirt-guests.service
     systemd-networkd-wait-online.service ModemManager.service systemd-binfmt.service ldconfig.service
-    systemd-journal-catalog-update.service
+    systemd-journal-catalog-update.service systemd-journal-flush.service systemd-random-seed.service
+    systemd-update-done.service systemd-update-utmp.service systemd-sysusers.service systemd-user-sessions.service
+    systemd-udev-load-credentials.service systemd-remount-fs.service systemd-modules-load.service systemd-logind.service
+    sys-fs-fuse-connections.mount sys-kernel-config.mount dev-mqueue.mount proc-sys-fs-binfmt_misc.automount
+    modprobe@fuse.service modprobe@configfs.service
     modprobe@drm.service modprobe@efi_pstore.service modprobe@loop.service modprobe@dm_mod.service
 """.split()
 
@@ -69,4 +75,16 @@ def configure(root):
     unit.write_text("[Unit]\nDescription=Scenarios of the lab\nAfter=multi-user.target\n"
                     "[Service]\nType=exec\nExecStart=/lab/agent\n[Install]\nWantedBy=multi-user.target\n")
     run(["systemctl", f"--root={root}", "-q", "enable", "lab.service"])
+    # Whatever systemd reads of itself it would have these ask first, at a boot and at every daemon-reload.
+    for generator in (root / "usr/lib/systemd/system-generators").iterdir():
+        generator.unlink()
+    # udev looks only at devices that scenarios see: hundreds of drivers, modules, terminals and blocks of memory cost as
+    # much as those.
+    seen = "pci block net nvme* virtio iommu vfio* misc mem rtc"
+    trigger = root / "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf"
+    trigger.parent.mkdir()
+    trigger.write_text("[Service]\nExecStart=\nExecStart=-udevadm trigger --type=devices --action=add "
+                       + " ".join(f"--subsystem-match={s}" for s in seen.split()) + "\n")
+    # The journal stays in memory: the agent copies what is of use.
+    shutil.rmtree(root / "var/log/journal", ignore_errors=True)
     (root / "lab").mkdir()

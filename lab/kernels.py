@@ -20,7 +20,7 @@ KERNELS = {
 PRUNED = ("drivers/gpu drivers/media drivers/infiniband drivers/staging drivers/iio drivers/isdn drivers/comedi "
           "drivers/net/wireless drivers/net/ethernet/mellanox drivers/usb drivers/hid drivers/scsi drivers/bluetooth "
           "drivers/input drivers/md drivers/mtd drivers/hwmon drivers/net/can drivers/nfc sound net/bluetooth "
-          "net/wireless net/mac80211 fs/xfs fs/btrfs fs/ocfs2 fs/gfs2 fs/f2fs fs/ceph").split()
+          "net/wireless net/mac80211 drivers/ata fs/xfs fs/btrfs fs/ocfs2 fs/gfs2 fs/f2fs fs/ceph").split()
 
 
 def kernel(name):
