@@ -18,7 +18,6 @@ PACKAGES = """
 """.split()
 
 # What no scenario needs, and what a boot would wait for.
-# What no scenario needs, and what a boot would wait for.
 MASKED = """
     serial-getty@ttyS0.service getty@tty1.service systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer
     dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer man-db.timer libvirt-guests.service
