@@ -45,7 +45,7 @@ def run(command, log=None, **kwargs):
                 code = process.wait(STILL_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                say(f"  ... {last_line(log)}")
+                say(f"  ... {log.stem}: {last_line(log)}")
             except BaseException:
                 process.kill()
                 process.wait()
