@@ -4,7 +4,7 @@
 unreadable, emptied, and filled with nonsense. It answers each time, by the schema; and what it cannot see any more it
 calls unknown: a fact never turns from yes to no, or back, because its source went away.
 
-check-partial.py CTL SCHEMA HOST..."""
+check-partial.py MANY-AUDITS SCHEMA HOST..."""
 
 import json
 import os
@@ -20,7 +20,7 @@ import jsonschema
 
 from schema import Report
 
-CTL, SCHEMA, *HOSTS = sys.argv[1:]
+AUDITS, SCHEMA, *HOSTS = sys.argv[1:]
 
 # (path or answer, fact): why the absence of the one does tell of the other.
 JUSTIFIED = [
@@ -49,6 +49,7 @@ class Partial:
         else:
             self.root.mkdir()
             subprocess.run(["tar", "-xf", host, "-C", self.root], check=True)
+        self.audits = subprocess.Popen([AUDITS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.schema = Report(SCHEMA)
         self.valid = set()
         self.tried = 0
@@ -56,11 +57,13 @@ class Partial:
         self.base = dict(facts(json.loads(self.audit())))
 
     def audit(self):
-        run = subprocess.run([CTL, "audit", "--json", "--root", self.root], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             text=True)
-        if run.returncode != 0 or run.stderr:
-            raise ValueError(f"exit {run.returncode}: {run.stderr.strip()[-300:]}")
-        return run.stdout
+        self.audits.stdin.write(f"{self.root}\n")
+        self.audits.stdin.flush()
+        status = int(self.audits.stdout.readline())
+        out, err = (Path(f"{self.root}.{end}").read_text() for end in ("out", "err"))
+        if status != 0 or err:
+            raise ValueError(f"exit {status}: {err.strip()[-300:]}")
+        return out
 
     def check(self, what, how, flips_matter):
         self.tried += 1
@@ -128,6 +131,7 @@ def main():
         with tempfile.TemporaryDirectory() as work:
             p = Partial(Path(host), work)
             p.run()
+            p.audits.communicate()
             return host, p
 
     with ThreadPoolExecutor(2) as pool:
