@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -249,22 +250,33 @@ static void violate(struct fake_kernel *k, const char *path, const char *format,
         abort();
 }
 
+/* Read anew where one has come or gone, in this process or another. */
+static const struct bind_records *current_records(struct fake_kernel *k)
+{
+        static struct bind_records records;
+        static unsigned moves = UINT_MAX;
+        unsigned now = __atomic_load_n(&k->moves, __ATOMIC_SEQ_CST);
+        struct root root;
+
+        if (moves == now)
+                return &records;
+        moves = now;
+        bind_records_done(&records);
+        if (root_open(&root, k->dir) < 0 || bind_records_read(&records, &root, NULL) < 0)
+                abort();
+        root_close(&root);
+        return &records;
+}
+
 /* Written ahead: whoever comes after a crash knows of this function. */
 static void want_record(struct fake_kernel *k, const char *path, const char *bdf)
 {
-        struct bind_records records;
-        const struct bind_record *r;
-        struct root root;
+        const struct bind_record *r = bind_records_find(current_records(k), bdf);
 
-        if (root_open(&root, k->dir) < 0 || bind_records_read(&records, &root, NULL) < 0)
-                abort();
-        r = bind_records_find(&records, bdf);
         if (!r)
                 violate(k, path, "%s is written, and no record has it", bdf);
         if (r->state != BIND_STATE_BINDING && r->state != BIND_STATE_RETURNING)
                 violate(k, path, "%s is written, and its record says %s", bdf, bind_state_to_string(r->state));
-        bind_records_done(&records);
-        root_close(&root);
 }
 
 /* The whole value, with or without a newline. */
@@ -481,13 +493,16 @@ int __wrap_renameat(int olddirfd, const char *oldpath, int newdirfd, const char 
 int __wrap_renameat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath)
 {
         struct fake_fault fault = next_point(kernel);
+        int r;
 
         strike_before(kernel, &fault);
         if (fault.kind == FAULT_ERRNO) {
                 errno = fault.error;
                 return -1;
         }
-        return strike_after(&fault, __real_renameat(olddirfd, oldpath, newdirfd, newpath));
+        r = __real_renameat(olddirfd, oldpath, newdirfd, newpath);
+        __atomic_add_fetch(&kernel->moves, 1, __ATOMIC_SEQ_CST);
+        return strike_after(&fault, r);
 }
 
 int __real_unlinkat(int dirfd, const char *path, int flags);
@@ -496,11 +511,14 @@ int __wrap_unlinkat(int dirfd, const char *path, int flags);
 int __wrap_unlinkat(int dirfd, const char *path, int flags)
 {
         struct fake_fault fault = next_point(kernel);
+        int r;
 
         strike_before(kernel, &fault);
         if (fault.kind == FAULT_ERRNO) {
                 errno = fault.error;
                 return -1;
         }
-        return strike_after(&fault, __real_unlinkat(dirfd, path, flags));
+        r = __real_unlinkat(dirfd, path, flags);
+        __atomic_add_fetch(&kernel->moves, 1, __ATOMIC_SEQ_CST);
+        return strike_after(&fault, r);
 }

@@ -73,6 +73,7 @@ struct fake_kernel {
 
         unsigned points;                 /* since fake_arm() */
         unsigned writes;                 /* of attributes */
+        unsigned moves;                  /* of files, to where they are seen or away */
         struct fake_fault faults[FAKE_FAULTS_MAX];
         char refusing[FAKE_NAME_MAX];    /* this driver's probe fails ... */
         bdf_t refused;                   /* ... of this function; empty: of all ... */
