@@ -336,6 +336,18 @@ static bool do_order(enum bind_operation operation, bool dry_run)
                want(nothing_changed(group), "to settle changed what was done: %s", fake_result_text(&r));
 }
 
+/* A settle drops the record of what is no longer bound, and of nothing else. */
+static bool drop_unbound(void)
+{
+        for (size_t i = 0; i < ELEMENTSOF(host); i++)
+                if (streq(record_of(host[i].group), "none")) {
+                        if (!want(!is_recorded(i) || !is_with_vfio(function(i)), "the record of %s is lost", host[i].bdf))
+                                return false;
+                        models[i].home.present = false;
+                }
+        return true;
+}
+
 /* Nothing was killed: there is nothing to do, but to drop what is no longer bound. */
 static bool do_settle(void)
 {
@@ -344,17 +356,12 @@ static bool do_settle(void)
         snprintf(what, sizeof(what), "settle");
         fake_arm(k);
         r = fake_settle(k);
-        for (size_t i = 0; i < ELEMENTSOF(host); i++)
-                if (streq(record_of(host[i].group), "none")) {
-                        if (!want(!is_recorded(i) || !is_with_vfio(function(i)) , "the record of %s is lost", host[i].bdf))
-                                return false;
-                        models[i].home.present = false;
-                }
-        return want(!*k->violation && r.signal == 0 && r.status == 0, "%s %s", fake_result_text(&r), k->violation) &&
+        return drop_unbound() &&
+               want(!*k->violation && r.signal == 0 && r.status == 0, "%s %s", fake_result_text(&r), k->violation) &&
                want(k->writes == 0 && nothing_changed(-1), "something was written");
 }
 
-static void do_plug(void)
+static bool do_plug(void)
 {
         size_t i = pick(ELEMENTSOF(host));
         struct fake_function *f;
@@ -369,12 +376,13 @@ static void do_plug(void)
                 fake_unplug(k, f);
                 fake_arm(k);
                 (void) fake_settle(k); /* as the daemon does when a function leaves */
-                return;
+                return drop_unbound();
         }
         f->device = pick(3) ? host[i].device : FAKE_NOBODYS_ID;
         if (host[i].serial)
                 snprintf(f->serial, sizeof(f->serial), "%s", pick(3) ? host[i].serial : "00-02-c9-03-00-0a-00-00");
         fake_plug(k, f);
+        return true;
 }
 
 static void do_foreign(void)
@@ -440,8 +448,8 @@ static bool operate(void)
         if (dice < 76)
                 return do_settle();
         if (dice < 86)
-                do_plug();
-        else if (dice < 90)
+                return do_plug();
+        if (dice < 90)
                 do_foreign();
         else if (dice < 98)
                 do_use();
