@@ -51,6 +51,12 @@ def limit(name, value):
     return f'<limit name="{name}">{value}</limit>'
 
 
+def setUpModule():
+    global made, devices  # the same host for each test, which has a copy
+    made = tempfile.TemporaryDirectory(prefix="vfioalign-made-")
+    devices = make_host(Path(made.name))
+
+
 class Case(unittest.TestCase):
     config = f"[Guest]\nHookDeadlineSec={DEADLINE}\n"
     limits = ""
@@ -60,8 +66,8 @@ class Case(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.home = Path(directory.name)
         self.root = self.home / "root"
-        self.root.mkdir()
-        self.devices = make_host(self.root)
+        subprocess.run(["cp", "-a", made.name, self.root], check=True)
+        self.devices = list(devices)
         self.nic = with_driver(self.root, "igb")[0]
         self.configure(self.config)
         self.hook = make_hook(self.home / "hook", CTL)
@@ -447,6 +453,7 @@ class Hostile(Case):
 
 
 def tearDownModule():
+    made.cleanup()
     results = Path(RESULTS)
     results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps({"cases": ROWS}, indent=2) + "\n")
