@@ -249,8 +249,12 @@ int manager_audit(struct manager *m)
         m->findings = findings;
         m->generation++;
 
-        if (!manager_apply_fix(m, NULL) && changed)
+        m->findings_due = m->findings_due || changed;
+        /* While a fix is under way the findings wait: it is followed by another audit, and what it mends is no news. */
+        if (!manager_apply_fix(m, NULL) && m->findings_due) {
                 log_findings(m);
+                m->findings_due = false;
+        }
         manager_notify_status(m);
         manager_bus_changed(m);
         manager_bind_boot(m);

@@ -42,6 +42,7 @@ struct manager {
         /* The snapshot: everything that is told to anybody comes from here. */
         struct host host;
         struct findings findings;
+        bool findings_due;   /* they have changed since they were logged */
         uint64_t generation; /* 0 before the first audit */
 
         struct running_guest **guests;

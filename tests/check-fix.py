@@ -6,11 +6,13 @@ asked to run. systemd is one of ours here, which runs what it is asked to."""
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import unittest
+from pathlib import Path
 
 import dbus
 from private_bus import Bus, Daemon, mock_polkit, wait_for
@@ -19,6 +21,7 @@ from schema import Report
 DAEMON, CTL, SCHEMA = sys.argv[1:4]
 del sys.argv[1:4]
 
+HOSTS = Path(__file__).parent / "hosts"
 INTERFACE = "org.vfioalign1.Manager"
 ERROR = "org.freedesktop.DBus.Error."
 DRY_RUN = 1
@@ -43,7 +46,9 @@ class Manager(dbus.service.Object):
 
     @dbus.service.method("org.freedesktop.systemd1.Manager", in_signature="ss", out_signature="o")
     def RestartUnit(self, unit, mode):
-        GLib.idle_add(self.JobRemoved, 9, "/job/9", unit, "done")
+        print(json.dumps([unit, mode]), flush=True)
+        if MODE != "stuck":
+            GLib.idle_add(self.JobRemoved, 9, "/job/9", unit, "failed" if MODE == "fail" else "done")
         return dbus.ObjectPath("/job/9")
 
     @dbus.service.method("org.freedesktop.systemd1.Manager", in_signature="ssa(sv)a(sa(sv))", out_signature="o")
@@ -127,8 +132,8 @@ class Case(unittest.TestCase):
         os.chmod(path, 0o755)
         return path
 
-    def start(self, ctl=CTL):
-        self.daemon = Daemon(DAEMON, self.bus, env={"VFIOALIGN_CTL": ctl})
+    def start(self, ctl=CTL, **env):
+        self.daemon = Daemon(DAEMON, self.bus, env={"VFIOALIGN_CTL": ctl, **env})
         self.addCleanup(self.end)
         self.manager = dbus.Interface(self.connect().get_object("org.vfioalign1", "/org/vfioalign1", introspect=False),
                                       INTERFACE)
@@ -227,6 +232,34 @@ class OnBus(Case):
         self.assert_error("InvalidArgs", "0x2", "RevertFix", "thp", 2)
         systemd.terminate()
         self.assertEqual(systemd.stdout.read(), "")
+
+
+class Module(Case):
+    """Module=auto on a recorded host, where the module would help and never comes."""
+
+    FINDING = "The module vfio_align is installed, and not loaded"
+
+    def host(self):
+        root = Path(self.dir.name) / "host"
+        shutil.copytree(HOSTS / "eight-gpu", root, symlinks=True)
+        (root / "sys/kernel/mm/transparent_hugepage/enabled").write_text("[always] madvise never\n")
+        return root
+
+    def log_after_load(self, mode):
+        systemd = self.systemd(mode)
+        self.start(VFIOALIGN_ROOT=str(self.host()))
+        self.assertEqual(json.loads(systemd.stdout.readline()), ["modprobe@vfio_align.service", "replace"])
+        wait_for(lambda: "load the module" in self.daemon.log or "did not load" in self.daemon.log, "the end of the load")
+        wait_for(lambda: self.FINDING in self.daemon.log, "the findings")
+        return self.daemon.log
+
+    def test_not_there_after_all(self):
+        log = self.log_after_load("run")
+        self.assertLess(log.index("did not load"), log.index(self.FINDING))
+        self.assertEqual(log.count(self.FINDING), 1)
+
+    def test_failed(self):
+        self.log_after_load("fail")
 
 
 @unittest.skipUnless(os.getuid() == 0, "needs root, to be somebody else")
