@@ -17,6 +17,11 @@ static const char *const emulator_generation_table[_GENERATION_MAX] = {
 };
 DEFINE_STRING_TABLE(emulator_generation, enum emulator_generation);
 
+bool generation_aligns(enum emulator_generation g)
+{
+        return g == GENERATION_PER_AREA || g == GENERATION_PER_REGION;
+}
+
 static const char *relative_path(const char *path)
 {
         return path + strspn(path, "/");

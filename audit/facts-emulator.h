@@ -21,6 +21,9 @@ enum emulator_generation {
 };
 DECLARE_STRING_TABLE(emulator_generation, enum emulator_generation);
 
+/* Does it align BARs by itself? */
+bool generation_aligns(enum emulator_generation g);
+
 /* One binary. A path can be there twice: as installed, and as processes still run it (`replaced`). */
 struct emulator {
         char *path;     /* as the host names it, absolute; as its own namespace does where `container` */

@@ -23,7 +23,7 @@ const struct emulator *guest_emulator(const struct host *h, const struct guest *
 /* Who places the BARs of the guest. */
 struct placer guest_placer(const struct host *h, const struct guest *g);
 
-/* k, m, placer: as they are, or as they would be after a remedy. Devices that the host does not have cost nothing. from:
+/* k, m, placer: as they are, or as they would be after a fix. Devices that the host does not have cost nothing. from:
  * bytes; no smaller BAR stands for the guest as its worst. */
 struct guest_cost guest_cost(const struct device_facts *devices, const struct guest *g, const struct kernel_facts *k,
                              const struct module_facts *m, struct placer placer, uint64_t from);

@@ -14,13 +14,6 @@ static const char *const condition_table[_CONDITION_MAX] = {
 };
 DEFINE_STRING_TABLE(condition, enum condition);
 
-static const char *const remedy_table[_REMEDY_MAX] = {
-        [REMEDY_MODULE] = "module",
-        [REMEDY_THP] = "thp",
-        [REMEDY_PRELOAD] = "preload",
-};
-DEFINE_STRING_TABLE(remedy, enum remedy);
-
 /* One condition allows pages up to `page` bytes; where a fact is missing that is only what is sure. */
 struct cap {
         uint64_t page;
@@ -108,7 +101,7 @@ static struct cap cap_placement(const struct kernel_facts *k, const struct modul
 {
         struct cap cap;
 
-        if (placer.generation == GENERATION_PER_AREA || placer.generation == GENERATION_PER_REGION)
+        if (generation_aligns(placer.generation))
                 return (struct cap) {
                         page_at_most(k, emulator_placement(placer.generation, area->region_size, area->offset,
                                                            area->size, k->page_size)),
@@ -203,49 +196,29 @@ struct verdict verdict_area(const struct kernel_facts *k, const struct module_fa
         return v;
 }
 
-struct verdict verdict_mapping(const struct kernel_facts *k, struct fact thp, struct placer placer,
-                               const struct mapping *mapping)
+struct kernel_facts kernel_facts_of_process(const struct kernel_facts *k, struct fact thp)
 {
-        struct kernel_facts forbidden = *k;
-        uint64_t shift = mapping->start - mapping->offset;
-        struct cap placement = {page_at_most(k, shift & -shift ?: UINT64_MAX), true};
+        struct kernel_facts own = *k;
 
         /* Whatever the kernel's setting is, PR_SET_THP_DISABLE is obeyed (vma_thp_disabled). */
         if (thp.value == FACT_NO) {
-                forbidden.thp = THP_NEVER;
-                forbidden.thp_exempt = fact_is(false, thp.source);
+                own.thp = THP_NEVER;
+                own.thp_exempt = fact_is(false, thp.source);
         }
-        return decide(&forbidden, placement, placer, mapping->offset, mapping->size);
+        return own;
+}
+
+struct verdict verdict_mapping(const struct kernel_facts *k, struct fact thp, struct placer placer,
+                               const struct mapping *mapping)
+{
+        struct kernel_facts own = kernel_facts_of_process(k, thp);
+        uint64_t shift = mapping->start - mapping->offset;
+        struct cap placement = {page_at_most(k, shift & -shift ?: UINT64_MAX), true};
+
+        return decide(&own, placement, placer, mapping->offset, mapping->size);
 }
 
 uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v, uint64_t size)
 {
         return verdict_best_page(k, size) / (v->page_size ?: 1);
-}
-
-bool remedy_assume(enum remedy remedy, struct kernel_facts *k, struct module_facts *m, struct placer *placer)
-{
-        if (k->huge_pmd.value != FACT_YES)
-                return false;
-        switch (remedy) {
-        case REMEDY_MODULE:
-                if (m->enabled.value == FACT_YES || m->loadable.value == FACT_NO)
-                        return false;
-                m->loaded = m->enabled = fact_is(true, SOURCE_NONE);
-                return true;
-        case REMEDY_THP:
-                if (k->thp == THP_ALWAYS || k->thp == THP_UNKNOWN || k->thp_exempt.value == FACT_YES)
-                        return false;
-                k->thp = THP_ALWAYS;
-                return true;
-        case REMEDY_PRELOAD:
-                /* It steps in where a program names no address. */
-                if (placer->generation != GENERATION_NONE && placer->generation != GENERATION_UNKNOWN)
-                        return false;
-                placer->preload = true;
-                placer->advises = FACT_YES;
-                return true;
-        default:
-                return false;
-        }
 }

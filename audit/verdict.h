@@ -56,6 +56,10 @@ struct placer placer_emulator(const struct emulator *e);
 struct verdict verdict_area(const struct kernel_facts *k, const struct module_facts *m, struct placer placer,
                             const struct area *area);
 
+/* The kernel's facts as they hold for one process. thp: no where the process may have no huge pages. The result owns
+ * nothing. */
+struct kernel_facts kernel_facts_of_process(const struct kernel_facts *k, struct fact thp);
+
 /* What a mapping that exists can have where it is. No luck in it: the address is known. thp: of its process; no
  * where the process may have no huge pages. placer: who made it; only what it advises counts. */
 struct verdict verdict_mapping(const struct kernel_facts *k, struct fact thp, struct placer placer,
@@ -67,19 +71,6 @@ uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size);
 /* By which factor the verdict on `size` bytes falls short of the best page: 1 where it does not; what is unknown
  * counts as the worst. */
 uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v, uint64_t size);
-
-/* A change that would lift a condition. */
-enum remedy {
-        REMEDY_MODULE,  /* vfio_align loaded and enabled */
-        REMEDY_THP,     /* transparent_hugepage/enabled=always */
-        REMEDY_PRELOAD, /* libvfioalign-preload.so under an emulator that leaves the address to the kernel */
-        _REMEDY_MAX,
-        _REMEDY_INVALID = -EINVAL,
-};
-DECLARE_STRING_TABLE(remedy, enum remedy);
-
-/* The facts as they would be after the remedy. False where it cannot be applied here, or is in force already. */
-bool remedy_assume(enum remedy remedy, struct kernel_facts *k, struct module_facts *m, struct placer *placer);
 
 /* Is the module there and doing its work, as far as can be seen? */
 bool module_works(const struct module_facts *m);

@@ -19,16 +19,6 @@
 /* inih's buffer as Debian builds it; a longer line would be cut in two without a word. */
 #define LINE_LENGTH_MAX 198
 
-static const char *const fix_id_table[_FIX_ID_MAX] = {
-        [FIX_MODULE] = "module",
-        [FIX_EMULATOR] = "emulator",
-        [FIX_PRELOAD] = "preload",
-        [FIX_THP] = "thp",
-        [FIX_IOMMUFD] = "iommufd",
-        [FIX_NO_MMAP] = "no-mmap",
-};
-DEFINE_STRING_TABLE(fix_id, enum fix_id);
-
 static const char *const policy_table[_POLICY_MAX] = {
         [POLICY_OFF] = "off",
         [POLICY_SUGGEST] = "suggest",

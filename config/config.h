@@ -3,24 +3,12 @@
 
 #include <stdint.h>
 
+#include "fix-id.h"
 #include "util/pci-address.h"
 #include "util/root.h"
 #include "util/string-table.h"
 
 /* etc/vfioalignd.conf and its drop-ins. */
-
-/* The fixes, in the order of preference. */
-enum fix_id {
-        FIX_MODULE,
-        FIX_EMULATOR,
-        FIX_PRELOAD,
-        FIX_THP,
-        FIX_IOMMUFD,
-        FIX_NO_MMAP,
-        _FIX_ID_MAX,
-        _FIX_ID_INVALID = -EINVAL,
-};
-DECLARE_STRING_TABLE(fix_id, enum fix_id);
 
 /* What may be done by a fix without being asked. */
 enum policy {

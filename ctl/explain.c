@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/what-if.h"
 #include "ctl.h"
 #include "fix/decision.h"
 #include "snapshot.h"
@@ -111,6 +112,7 @@ static int explain_finding(json_object *head, enum finding_id id, const struct o
 static void say_decision(const struct snapshot *s, const struct guest *g)
 {
         struct config c = config_default();
+        struct help help = help_guest(&s->host, g, NULL);
         struct decision d;
 
         (void) config_read(&c, &s->root, NULL, NULL);
@@ -120,9 +122,9 @@ static void say_decision(const struct snapshot *s, const struct guest *g)
                 const struct fix *fix = fix_get(id);
                 char command[256];
 
-                if (fix_helps(fix, &s->host, g))
+                if (help_all(&help) & FIX_BIT(id))
                         printf("  %s: %s. Its price: %s.\n    -> %s\n", fix_id_to_string(id), fix->does, fix->price,
-                               fix_command(fix, g, command, sizeof(command)));
+                               fix_command(FIX_BIT(id), g, command, sizeof(command)));
         }
         config_done(&c);
 }

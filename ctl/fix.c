@@ -3,6 +3,7 @@
 
 #include <libsmartcols/libsmartcols.h>
 
+#include "audit/what-if.h"
 #include "ctl.h"
 #include "daemon-call.h"
 #include "report/report.h"
@@ -42,15 +43,22 @@ static json_object *text_or_null(const char *text)
         return text ? json_object_new_string(text) : NULL;
 }
 
-static json_object *new_fix(const struct fix_request *q, const struct fix *fix)
+static const char *fix_of(const struct fix *fix)
+{
+        if (!fix->run)
+                return "guest";
+        return FIXES_OF_GUEST & FIX_BIT(fix->id) ? "host, guest" : "host";
+}
+
+static json_object *new_fix(const struct fix_request *q, const struct fix *fix, unsigned helps)
 {
         const struct host *h = &q->snapshot.host;
         json_object *o = json_object_new_object();
 
         json_object_object_add(o, "id", json_object_new_string(fix_id_to_string(fix->id)));
-        json_object_object_add(o, "of", json_object_new_string(!fix->run ? "guest" : fix->of_guest ? "host, guest" : "host"));
+        json_object_object_add(o, "of", json_object_new_string(fix_of(fix)));
         json_object_object_add(o, "state", fix->state ? json_object_new_string(fix_state_to_string(fix->state(h))) : NULL);
-        json_object_object_add(o, "helps", json_object_new_boolean(fix_helps(fix, h, NULL)));
+        json_object_object_add(o, "helps", json_object_new_boolean(helps & FIX_BIT(fix->id)));
         json_object_object_add(o, "policy", json_object_new_string(policy_to_string(q->config.fixes[fix->id])));
         json_object_object_add(o, "does", json_object_new_string(fix->does));
         json_object_object_add(o, "price", json_object_new_string(fix->price));
@@ -88,10 +96,11 @@ static const struct column columns[] = {
 
 static int list(struct fix_request *q)
 {
+        struct help help = help_host(&q->snapshot.host);
         json_object *fixes = json_object_new_array();
 
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
-                json_object_array_add(fixes, new_fix(q, fix_get(id)));
+                json_object_array_add(fixes, new_fix(q, fix_get(id), help_all(&help)));
         json_object_object_add(q->report, "fixes", fixes);
         if (q->options.json) {
                 report_print_json(q->report, stdout);
@@ -167,16 +176,31 @@ static int revert_all(struct fix_request *q, bool dry_run)
         return r;
 }
 
-/* The first fix of the host that helps. */
-static const struct fix *choose(struct fix_request *q)
+/* What to do first of the fixes of the host that help. */
+static unsigned choose_fixes(const struct fix_request *q)
+{
+        struct help help = help_host(&q->snapshot.host);
+        unsigned of_host = 0;
+
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
+                if (fix_get(id)->run)
+                        of_host |= FIX_BIT(id);
+        return help_choose(&help, of_host);
+}
+
+/* Those of the set in turn, up to the first that is refused or fails. */
+static int carry_out_fixes(struct fix_request *q, unsigned fixes, enum fix_action action, bool dry_run)
 {
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
-                const struct fix *fix = fix_get(id);
+                int r;
 
-                if (fix->run && fix_helps(fix, &q->snapshot.host, NULL))
-                        return fix;
+                if (!(fixes & FIX_BIT(id)))
+                        continue;
+                r = carry_out(q, fix_get(id), action, dry_run);
+                if (r < 0)
+                        return r;
         }
-        return NULL;
+        return 0;
 }
 
 static bool is_revert(const struct fix_request *q)
@@ -192,6 +216,7 @@ static bool is_change(const struct fix_request *q)
 static int act(struct fix_request *q)
 {
         bool dry_run = !is_change(q);
+        unsigned fixes;
         int r = 0;
 
         json_object_object_add(q->report, "operation", json_object_new_string(is_revert(q) ? "revert" : "apply"));
@@ -199,10 +224,12 @@ static int act(struct fix_request *q)
         json_object_object_add(q->report, "fixes", json_object_new_array());
         if (is_revert(q) && !q->fix)
                 r = revert_all(q, dry_run);
-        else if (q->fix || (q->fix = choose(q)))
-                r = carry_out(q, q->fix, is_revert(q) ? FIX_REVERT : FIX_APPLY, dry_run);
-        else if (!q->options.json)
-                puts(NONE_HELPS);
+        else {
+                fixes = q->fix ? FIX_BIT(q->fix->id) : choose_fixes(q);
+                r = carry_out_fixes(q, fixes, is_revert(q) ? FIX_REVERT : FIX_APPLY, dry_run);
+                if (fixes == 0 && !q->options.json)
+                        puts(NONE_HELPS);
+        }
         if (q->options.json)
                 report_print_json(q->report, stdout);
         return r;

@@ -358,18 +358,19 @@ static void set_thp(struct manager *m)
 
 bool manager_apply_fix(struct manager *m, const struct guest *g)
 {
-        const struct fix *fix;
+        unsigned fixes;
 
         if (switched_off(&m->root))
                 return false;
-        fix = fix_find(&m->host, g, &m->config, POLICY_AUTO);
-        /* Which then can make the module worth its while. */
-        if (fix && fix->id == FIX_THP && m->host.kernel.thp_exempt.value == FACT_NO && !m->thp_failed &&
+        fixes = fixes_choose(&m->host, g, &m->config, POLICY_AUTO);
+        /* With that, the module may be worth loading. */
+        if (fixes & FIX_BIT(FIX_THP) && m->host.kernel.thp_exempt.value == FACT_NO && !m->thp_failed &&
             !fix_is_held_off(&m->root, FIX_THP)) {
                 set_thp(m);
-                fix = fix_find(&m->host, g, &m->config, POLICY_AUTO);
+                fixes = fixes_choose(&m->host, g, &m->config, POLICY_AUTO);
         }
-        return fix && fix->id == FIX_MODULE && load_module(m);
+        /* Not where it still takes the setting as well. */
+        return fixes == FIX_BIT(FIX_MODULE) && load_module(m);
 }
 
 static json_object *new_guest(const struct running_guest *g)

@@ -18,14 +18,21 @@ struct guest_policy decision_policy(const struct config *c, const struct guest *
         return p;
 }
 
-const char *fix_command(const struct fix *fix, const struct guest *g, char *buffer, size_t size)
+const char *fix_command(unsigned fixes, const struct guest *g, char *buffer, size_t size)
 {
-        const char *id = fix_id_to_string(fix->id);
+        size_t n = 0;
 
-        if (fix->of_guest && g)
-                snprintf(buffer, size, "vfioalignctl guest apply '%s' %s", g->name, id);
-        else
-                snprintf(buffer, size, "vfioalignctl fix apply %s", id);
+        *buffer = '\0';
+        for (enum fix_id id = 0; id < _FIX_ID_MAX && n < size; id++) {
+                const char *behind = n > 0 ? " && " : "", *name = fix_id_to_string(id);
+
+                if (!(fixes & FIX_BIT(id)))
+                        continue;
+                if (g && FIXES_OF_GUEST & FIX_BIT(id))
+                        n += snprintf(buffer + n, size - n, "%svfioalignctl guest apply '%s' %s", behind, g->name, name);
+                else
+                        n += snprintf(buffer + n, size - n, "%svfioalignctl fix apply %s", behind, name);
+        }
         return buffer;
 }
 
@@ -57,7 +64,7 @@ struct decision decision_make(const struct host *h, const struct config *c, cons
         struct guest_cost counted = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, policy.min_bar_size),
                           all = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, 0);
         struct decision d = {.allowed = true};
-        const struct fix *fix;
+        unsigned fixes;
         char cost[256], seen[128], command[256];
 
         d.unaligned = *counted.bdf && is_unaligned(&counted.worst, counted.best_page_size);
@@ -65,9 +72,9 @@ struct decision decision_make(const struct host *h, const struct config *c, cons
         d.allowed = !d.unaligned || policy.on_unaligned != ON_UNALIGNED_REFUSE;
         describe(d.unaligned ? &counted : &all, cost, sizeof(cost));
         guest_evidence_text(h, g, d.unaligned ? counted.largest : all.largest, seen, sizeof(seen));
-        fix = fix_find(h, g, c, POLICY_SUGGEST);
-        snprintf(d.text, sizeof(d.text), "%s%s%s%s%s%s", cost, *seen ? "; " : "", seen, fix ? "; what helps: " : "",
-                 fix ? fix_command(fix, g, command, sizeof(command)) : "",
+        fixes = fixes_choose(h, g, c, POLICY_SUGGEST);
+        snprintf(d.text, sizeof(d.text), "%s%s%s%s%s%s", cost, *seen ? "; " : "", seen, fixes ? "; what helps: " : "",
+                 fixes ? fix_command(fixes, g, command, sizeof(command)) : "",
                  d.allowed ? "" : "; OnUnaligned=refuse is set for it");
         return d;
 }

@@ -17,5 +17,5 @@ struct guest_policy decision_policy(const struct config *c, const struct guest *
 
 struct decision decision_make(const struct host *h, const struct config *c, const struct guest *g);
 
-/* The command that applies the fix, in `buffer`. */
-const char *fix_command(const struct fix *fix, const struct guest *g, char *buffer, size_t size);
+/* The command that applies these fixes, in `buffer`. */
+const char *fix_command(unsigned fixes, const struct guest *g, char *buffer, size_t size);

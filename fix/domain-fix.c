@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain-fix.h"
 
+#include <assert.h>
+
+#include "audit/emulator-fit.h"
 #include "audit/guest-cost.h"
-#include "emulator-fit.h"
+#include "audit/what-if.h"
 #include "util/array.h"
 #include "util/file.h"
 
@@ -10,9 +13,9 @@
 #define LIBVIRT_OVERRIDE 8002000
 #define LIBVIRT_IOMMUFD 12001000
 
-static bool aligns(const struct emulator *e)
+static bool emulator_aligns(const struct emulator *e)
 {
-        return e && (e->generation == GENERATION_PER_AREA || e->generation == GENERATION_PER_REGION);
+        return e && generation_aligns(e->generation);
 }
 
 const struct emulator *domain_fix_emulator(const struct domain_subject *s)
@@ -24,7 +27,7 @@ const struct emulator *domain_fix_emulator(const struct domain_subject *s)
         for (size_t i = 0; i < f->n_emulators; i++) {
                 const struct emulator *e = &f->emulators[i];
 
-                if (aligns(e) && emulator_fits_guest(s->host->root, e, s->guest))
+                if (emulator_aligns(e) && emulator_fits_guest(s->host->root, e, s->guest))
                         return e;
         }
         return NULL;
@@ -34,13 +37,13 @@ static int plan_emulator(const struct domain_subject *s, struct domain_changes *
 {
         const struct emulator *now = guest_emulator(s->host, s->guest), *e = domain_fix_emulator(s);
 
-        if (!s->emulator && aligns(now))
+        if (!s->emulator && emulator_aligns(now))
                 return fix_plan_refuse(plan, "its emulator %s aligns by itself", now->path);
         if (!e)
                 return fix_plan_refuse(plan, "no other QEMU of this host aligns and knows the machine type %s: install QEMU 9.2 "
                                              "or newer (Debian 12 has one in bookworm-backports), or name one with "
                                              "--emulator PATH", s->guest->machine ?: "of the guest");
-        if (!aligns(e))
+        if (!emulator_aligns(e))
                 return fix_plan_refuse(plan, "%s %s", e->path, e->generation == GENERATION_NONE ?
                                        "leaves the address to the kernel as well: QEMU aligns since 9.2" :
                                        e->why ?: "cannot be told to align");
@@ -58,7 +61,7 @@ static int plan_preload(const struct domain_subject *s, struct domain_changes *c
 
         if (now && strstr(now, "/libvfioalign-preload.so"))
                 return 0;
-        if (aligns(e))
+        if (emulator_aligns(e))
                 return fix_plan_refuse(plan, "its emulator %s aligns by itself", e->path);
         if (!exists_at(s->host->root->fd, PRELOAD_LIBRARY + 1))
                 return fix_plan_refuse(plan, "%s is not there: QEMU would start without it", PRELOAD_LIBRARY);
@@ -187,33 +190,26 @@ const struct domain_fix *domain_fix_find(const char *id)
         return NULL;
 }
 
-static struct guest_cost cost(const struct domain_subject *s, struct placer placer)
-{
-        return guest_cost(&s->host->devices, s->guest, &s->host->kernel, &s->host->module, placer, 0);
-}
-
 bool domain_falls_short(const struct domain_subject *s)
 {
-        struct guest_cost now = cost(s, guest_placer(s->host, s->guest));
+        struct guest_cost now;
 
+        assert(s);
+
+        now = guest_cost(&s->host->devices, s->guest, &s->host->kernel, &s->host->module, guest_placer(s->host, s->guest), 0);
         return now.best_page_size > 0 && now.worst.page_size < now.best_page_size;
 }
 
 bool domain_fix_helps(const struct domain_fix *fix, const struct domain_subject *s)
 {
-        struct placer placer = guest_placer(s->host, s->guest);
-        struct guest_cost now = cost(s, placer), then;
+        struct help help;
 
-        if (!domain_falls_short(s))
-                return false;
-        if (fix->id == FIX_EMULATOR)
-                placer = placer_emulator(domain_fix_emulator(s));
-        else if (fix->id == FIX_PRELOAD)
-                placer.preload = true;
-        else
-                return true;
-        then = cost(s, placer);
-        /* What limits it next may not be seen; that this limit goes is sure. */
-        return then.worst.limit == CONDITION_UNKNOWN ? now.worst.limit == CONDITION_PLACEMENT :
-                                                       then.worst.page_size > now.worst.page_size;
+        assert(fix);
+        assert(s);
+
+        /* These change no page size: they spare a guest that falls short the filling of its BARs. */
+        if (fix->id == FIX_IOMMUFD || fix->id == FIX_NO_MMAP)
+                return domain_falls_short(s);
+        help = help_guest(s->host, s->guest, s->emulator);
+        return help_all(&help) & FIX_BIT(fix->id);
 }

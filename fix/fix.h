@@ -9,7 +9,6 @@
 /* One row of the table of fixes; its place is its preference. */
 struct fix {
         enum fix_id id;
-        bool of_guest;     /* can be an edit of one persistent domain: vfioalignctl guest */
         const char *does;  /* a line each, for the log and for people */
         const char *price;
 
@@ -20,15 +19,8 @@ struct fix {
         int (*run)(const struct host *h, enum fix_action action, bool dry_run, struct fix_plan *plan);
 };
 
-/* id: valid. */
 const struct fix *fix_get(enum fix_id id);
 
-/* Does it give a BAR of this guest larger pages, or make luck a certainty? g: NULL: any assignable device of the host, at
- * an address of the kernel's choice, for whatever VMM may come. */
-bool fix_helps(const struct fix *fix, const struct host *h, const struct guest *g);
-
-/* The first that helps, of those that the configuration gives that policy, or more; NULL. */
-const struct fix *fix_find(const struct host *h, const struct guest *g, const struct config *c, enum policy at_least);
-
-/* An emulator of this host that can run the guest, and aligns where its own does not, for BARs that gain by it; NULL. */
-const struct emulator *fix_better_emulator(const struct host *h, const struct guest *g);
+/* What to do first of what helps and has that policy in the configuration, or more: a set of fixes (FIX_BIT), empty where
+ * nothing helps. g: NULL: the host. */
+unsigned fixes_choose(const struct host *h, const struct guest *g, const struct config *c, enum policy at_least);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "config/fix-id.h"
 #include "report.h"
 #include "table.h"
 #include "text.h"
@@ -53,24 +54,26 @@ static const char *cost(json_object *verdict, cell_t buffer)
         return buffer;
 }
 
-static const char *remedy_text(const char *remedy)
+/* fix: a key of "after". */
+static const char *fix_text(const char *fix)
 {
-        static const char *const texts[_REMEDY_MAX] = {
-                [REMEDY_MODULE] = "With the module vfio_align",
-                [REMEDY_THP] = "With transparent_hugepage=always",
-                [REMEDY_PRELOAD] = "With libvfioalign-preload.so under it",
+        static const char *const texts[_FIX_ID_MAX] = {
+                [FIX_MODULE] = "With the module vfio_align",
+                [FIX_EMULATOR] = "With another installed QEMU, which aligns",
+                [FIX_PRELOAD] = "With libvfioalign-preload.so under it",
+                [FIX_THP] = "With transparent_hugepage=always",
         };
-        enum remedy r = remedy_from_string(remedy);
+        enum fix_id id = fix_id_from_string(fix);
 
-        return r >= 0 ? texts[r] : "With the module and transparent_hugepage=always";
+        return id >= 0 && texts[id] ? texts[id] : "With the module and transparent_hugepage=always";
 }
 
 static void say_after(json_object *after, FILE *out)
 {
         cell_t text;
 
-        json_object_object_foreach(after, remedy, verdict)
-                say(out, 4, "%s: %s.", remedy_text(remedy), cost(verdict, text));
+        json_object_object_foreach(after, fix, verdict)
+                say(out, 4, "%s: %s.", fix_text(fix), cost(verdict, text));
 }
 
 static void say_placements(json_object *head, json_object *placements, FILE *out)

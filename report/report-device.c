@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/what-if.h"
 #include "report-parts.h"
 #include "util/array.h"
 #include "util/macro.h"
@@ -28,37 +29,24 @@ json_object *report_verdict(const struct verdict *v)
         return o;
 }
 
-/* The verdict after the remedies in the mask; false where one of them cannot be applied, or is in force. */
-static bool verdict_after(const struct host *h, struct placer placer, const struct area *area, unsigned remedies,
-                          struct verdict *ret)
-{
-        struct kernel_facts k = h->kernel;
-        struct module_facts m = h->module;
-
-        for (enum remedy r = 0; r < _REMEDY_MAX; r++)
-                if (remedies & 1U << r && !remedy_assume(r, &k, &m, &placer))
-                        return false;
-        *ret = verdict_area(&k, &m, placer, area);
-        return true;
-}
-
-/* After each remedy that changes something; and where none does alone, after both that a kernel of 6.12 needs. */
+/* After each fix that helps, and after module and thp where both bring more than either. */
 static json_object *new_after(const struct host *h, struct placer placer, const struct area *area,
                               const struct verdict *now)
 {
+        struct help help = help_area(h, placer, area);
         json_object *after = json_object_new_object();
-        const unsigned both = 1U << REMEDY_MODULE | 1U << REMEDY_THP;
-        struct verdict then;
         uint64_t best = now->page_size;
+        struct verdict then;
 
-        for (enum remedy r = 0; r < _REMEDY_MAX; r++) {
-                if (!verdict_after(h, placer, area, 1U << r, &then) || then.page_size == now->page_size)
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                if (!(help.alone & FIX_BIT(id)) || !what_if_area(h, placer, area, FIX_BIT(id), &then))
                         continue;
-                json_object_object_add(after, remedy_to_string(r), report_verdict(&then));
+                json_object_object_add(after, fix_id_to_string(id), report_verdict(&then));
                 if (then.page_size > best)
                         best = then.page_size;
         }
-        if (verdict_after(h, placer, area, both, &then) && then.page_size > best)
+        if (what_if_area(h, placer, area, FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP), &then) &&
+            (help.together || then.page_size > best))
                 json_object_object_add(after, "module+thp", report_verdict(&then));
         return after;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit/guest-cost.h"
 #include "audit/guest-evidence.h"
+#include "audit/what-if.h"
 #include "report-parts.h"
 
 static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
@@ -40,37 +41,23 @@ static json_object *new_cost(const struct guest_cost *c)
         return o;
 }
 
-/* What it would cost after the remedies in the mask; false where one of them cannot be applied, or is in force. */
-static bool cost_after(const struct host *h, const struct guest *g, unsigned remedies, struct guest_cost *ret)
-{
-        struct placer placer = guest_placer(h, g);
-        struct kernel_facts k = h->kernel;
-        struct module_facts m = h->module;
-
-        for (enum remedy r = 0; r < _REMEDY_MAX; r++)
-                if (remedies & 1U << r && !remedy_assume(r, &k, &m, &placer))
-                        return false;
-        *ret = guest_cost(&h->devices, g, &k, &m, placer, 0);
-        return true;
-}
-
-/* As for a BAR: each remedy, and where none does alone, both that a kernel of 6.12 needs. */
+/* As for a BAR. */
 static json_object *new_after(const struct host *h, const struct guest *g, const struct guest_cost *now)
 {
+        struct help help = help_guest(h, g, NULL);
         json_object *after = json_object_new_object();
-        const unsigned both = 1U << REMEDY_MODULE | 1U << REMEDY_THP;
         uint64_t best = now->worst.page_size;
         struct guest_cost then;
 
-        for (enum remedy r = 0; r < _REMEDY_MAX; r++) {
-                if (!cost_after(h, g, 1U << r, &then) ||
-                    (then.faults == now->faults && then.worst.page_size == now->worst.page_size))
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                if (!(help.alone & FIX_BIT(id)) || !what_if_guest(h, g, FIX_BIT(id), help.emulator, &then))
                         continue;
-                json_object_object_add(after, remedy_to_string(r), new_cost(&then));
+                json_object_object_add(after, fix_id_to_string(id), new_cost(&then));
                 if (then.worst.page_size > best)
                         best = then.worst.page_size;
         }
-        if (cost_after(h, g, both, &then) && then.worst.page_size > best)
+        if (what_if_guest(h, g, FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP), NULL, &then) &&
+            (help.together || then.worst.page_size > best))
                 json_object_object_add(after, "module+thp", new_cost(&then));
         return after;
 }

@@ -167,18 +167,18 @@ static const char *cell_limit(json_object *row, cell_t buffer)
         return json_get_text(json_get(row, "now"), "limit");
 }
 
-/* "1 GiB, 2 (module)": the first of the remedies that bring the most. */
+/* "1 GiB, 2 (module)": the first of the fixes that bring the most. */
 static const char *cell_after(json_object *row, cell_t buffer)
 {
         json_object *best = NULL;
         const char *name = NULL;
         cell_t page, faults;
 
-        json_object_object_foreach(json_get(row, "after"), remedy, verdict) {
+        json_object_object_foreach(json_get(row, "after"), fix, verdict) {
                 if (best && json_get_number(verdict, "page_size") <= json_get_number(best, "page_size"))
                         continue;
                 best = verdict;
-                name = remedy;
+                name = fix;
         }
         if (!best)
                 return NULL;

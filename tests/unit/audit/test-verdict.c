@@ -301,52 +301,6 @@ static void test_shortfall(void **state)
         assert_true(verdict_shortfall(&linux_7_3, &v, GIB(2)) > 262144);
 }
 
-static void test_remedy(void **state)
-{
-        struct kernel_facts k = linux_7_3;
-        struct module_facts m = no_module;
-        struct placer placer = PLACER_PROGRAM;
-        const struct area whole = {.region_size = GIB(2), .size = GIB(2)};
-        struct verdict v;
-
-        (void) state;
-        assert_true(remedy_assume(REMEDY_MODULE, &k, &m, &placer));
-        v = verdict_bar(&k, &m, GENERATION_NONE, GIB(2));
-        assert_int_equal(v.page_size, GIB(1));
-        assert_false(remedy_assume(REMEDY_MODULE, &k, &m, &placer)); /* is in force by now */
-
-        m = no_module;
-        m.loadable.value = FACT_NO;
-        assert_false(remedy_assume(REMEDY_MODULE, &k, &m, &placer));
-        m = module_off; /* switching it on is a remedy, too */
-        assert_true(remedy_assume(REMEDY_MODULE, &k, &m, &placer));
-
-        m = no_module;
-        k = linux_6_1;
-        assert_false(remedy_assume(REMEDY_MODULE, &k, &m, &placer));
-        assert_false(remedy_assume(REMEDY_THP, &k, &m, &placer));
-        assert_int_equal(m.loaded.value, FACT_NO);
-
-        k = linux_6_12;
-        assert_false(remedy_assume(REMEDY_THP, &k, &m, &placer)); /* always */
-        k.thp = THP_UNKNOWN;
-        assert_false(remedy_assume(REMEDY_THP, &k, &m, &placer));
-        k.thp = THP_NEVER;
-        assert_true(remedy_assume(REMEDY_THP, &k, &m, &placer));
-        assert_int_equal(k.thp, THP_ALWAYS);
-        k.thp = THP_MADVISE;
-        k.thp_exempt.value = FACT_YES;
-        assert_false(remedy_assume(REMEDY_THP, &k, &m, &placer));
-
-        k = linux_7_3;
-        m = no_module;
-        assert_true(remedy_assume(REMEDY_PRELOAD, &k, &m, &placer));
-        v = verdict_area(&k, &m, placer, &whole);
-        assert_int_equal(v.page_size, GIB(1));
-        placer = (struct placer) {.generation = GENERATION_PER_AREA};
-        assert_false(remedy_assume(REMEDY_PRELOAD, &k, &m, &placer));
-}
-
 /* 1 GiB + 6 MiB from 512 MiB on: no 1 GiB page fits in it, and how it is placed depends on who does it. */
 static void test_area(void **state)
 {
@@ -415,7 +369,6 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table),     cmocka_unit_test(test_thp),       cmocka_unit_test(test_unknown),
                 cmocka_unit_test(test_unknown_kernel), cmocka_unit_test(test_mapping), cmocka_unit_test(test_shortfall),
-                cmocka_unit_test(test_remedy),
                 cmocka_unit_test(test_area),
                 cmocka_unit_test(test_advice),
         };

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "emulator-fit.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "emulator-internal.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+#define UNREADABLE "its binary cannot be read"
+#define QUESTION "emulator-text"
+
+/* Not by what dump records of a host: an emulator is large, and one answer says all of it. */
+static struct fact file_has_text(const struct root *root, const char *path, const char *text)
+{
+        _cleanup_close_ int fd = open_at(root->fd, path + 1, O_RDONLY | O_NONBLOCK);
+        struct fact has;
+        struct stat st;
+        void *code;
+
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 || st.st_size > FILE_MAX_SIZE)
+                return fact_unknown(UNREADABLE);
+        code = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (code == MAP_FAILED)
+                return fact_unknown(UNREADABLE);
+        has = fact_is(memmem(code, (size_t) st.st_size, text, strlen(text) + 1) != NULL, SOURCE_ELF);
+        (void) munmap(code, (size_t) st.st_size);
+        return has;
+}
+
+struct fact emulator_has_text(const struct root *root, const struct emulator *e, const char *text)
+{
+        _cleanup_free_ char *key = NULL, *answer = NULL;
+        struct fact has;
+
+        if (!e || e->container || e->replaced || asprintf(&key, "%s %s", e->target ?: e->path, text) < 0)
+                return fact_unknown(UNREADABLE);
+        answer = emulator_ask(root, QUESTION, key);
+        if (answer)
+                return streq(answer, "unknown") ? fact_unknown(UNREADABLE) : fact_is(streq(answer, "yes"), SOURCE_ELF);
+        has = file_has_text(root, e->target ?: e->path, text);
+        emulator_note(root, QUESTION, key, fact_value_to_string(has.value));
+        return has;
+}
+
+/* Every QEMU has the name of each of its machine types in it, with "-machine" behind (include/hw/boards.h). Names that stand
+ * for the newest ("q35") are everywhere. */
+bool emulator_knows_machine(const struct root *root, const struct emulator *e, const struct guest *g)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (!g->machine || !strpbrk(g->machine, ".0123456789") || streq(g->machine, "q35"))
+                return true;
+        if (asprintf(&text, "%s-machine", g->machine) < 0)
+                return false;
+        return emulator_has_text(root, e, text).value != FACT_NO;
+}
+
+/* By its name, as the distributions give it: it runs guests of that architecture. */
+static bool is_for_arch(const struct emulator *e, const char *arch)
+{
+        const char *name = strrchr(e->path, '/'), *of;
+
+        if (!name || !arch)
+                return false;
+        of = startswith(name, "/qemu-system-");
+        return of ? streq(of, arch) : streq(arch, "x86_64");
+}
+
+bool emulator_fits_guest(const struct root *root, const struct emulator *e, const struct guest *g)
+{
+        return !e->container && !e->replaced && is_for_arch(e, g->arch) && emulator_knows_machine(root, e, g);
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "what-if.h"
+
+#include <assert.h>
+
+#include "emulator-fit.h"
+#include "util/macro.h"
+
+#define MODULE_AND_THP (FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP))
+
+/* The facts that decide what a BAR gets: copies, which a fix can change. What they point to stays the host's. */
+struct what_if {
+        struct kernel_facts kernel;
+        struct module_facts module;
+        struct placer placer;
+        const struct emulator *emulator; /* that FIX_EMULATOR would start the guest with; NULL: none is known */
+};
+
+static struct what_if what_if_now(const struct host *h, struct placer placer)
+{
+        return (struct what_if) {.kernel = h->kernel, .module = h->module, .placer = placer};
+}
+
+static bool assume_module(struct what_if *w)
+{
+        if (w->module.enabled.value == FACT_YES || w->module.loadable.value == FACT_NO)
+                return false;
+        w->module.loaded = w->module.enabled = fact_is(true, SOURCE_NONE);
+        return true;
+}
+
+static bool assume_emulator(struct what_if *w)
+{
+        if (!w->emulator)
+                return false;
+        w->placer = placer_emulator(w->emulator);
+        return true;
+}
+
+/* The library steps in where a program names no address. */
+static bool assume_preload(struct what_if *w)
+{
+        if (generation_aligns(w->placer.generation) || w->placer.preload)
+                return false;
+        w->placer.preload = true;
+        w->placer.advises = FACT_YES;
+        return true;
+}
+
+static bool assume_thp(struct what_if *w)
+{
+        if (w->kernel.thp == THP_ALWAYS || w->kernel.thp == THP_UNKNOWN || w->kernel.thp_exempt.value == FACT_YES)
+                return false;
+        w->kernel.thp = THP_ALWAYS;
+        return true;
+}
+
+/* What each fix changes of the facts. False where it cannot be applied, or is in force. */
+static bool (*const assume[_FIX_ID_MAX])(struct what_if *w) = {
+        [FIX_MODULE] = assume_module,
+        [FIX_EMULATOR] = assume_emulator,
+        [FIX_PRELOAD] = assume_preload,
+        [FIX_THP] = assume_thp,
+};
+
+static bool what_if_assume(struct what_if *w, unsigned fixes)
+{
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
+                if (fixes & FIX_BIT(id) && (!assume[id] || !assume[id](w)))
+                        return false;
+        return true;
+}
+
+/* What somebody maps: one area; or the BARs of one device, of all that could be handed over, or of a guest. */
+struct subject {
+        const struct host *host;
+        const struct area *area;
+        const struct mapping_process *process; /* that maps the area, or NULL */
+        const struct guest *guest;
+};
+
+/* Whether `then` gives more than `now`, by what is sure. */
+typedef bool (*gains_t)(const struct what_if *now, const struct what_if *then, const struct subject *s);
+
+static bool verdict_gains(const struct kernel_facts *k, const struct verdict *now, const struct verdict *then)
+{
+        /* Where the next limit cannot be seen, it is still sure that this one goes. */
+        if (then->limit == CONDITION_UNKNOWN)
+                return now->limit == CONDITION_PLACEMENT || now->limit == CONDITION_THP;
+        return then->page_size > (now->page_size ?: k->page_size);
+}
+
+static struct verdict what_if_verdict(const struct what_if *w, const struct area *area, const struct mapping_process *process)
+{
+        struct kernel_facts k = kernel_facts_of_process(&w->kernel, process ? process->thp : fact_unknown(NULL));
+
+        return verdict_area(&k, &w->module, w->placer, area);
+}
+
+static bool area_gains(const struct what_if *now, const struct what_if *then, const struct subject *s)
+{
+        struct verdict a = what_if_verdict(now, s->area, s->process), b = what_if_verdict(then, s->area, s->process);
+
+        return verdict_gains(&now->kernel, &a, &b);
+}
+
+static bool device_gains(const struct what_if *now, const struct what_if *then, const struct device *d)
+{
+        for (size_t i = 0; i < d->n_bars; i++) {
+                const struct area whole = {.region_size = d->bars[i].size, .size = d->bars[i].size};
+
+                /* Of a region in place of the BAR nothing is known. */
+                if (!d->bars[i].replaced && area_gains(now, then, &(struct subject) {.area = &whole}))
+                        return true;
+        }
+        return false;
+}
+
+/* Virtual functions come by the hundred, one behind the other. */
+static bool device_has_same_bars(const struct device *a, const struct device *b)
+{
+        if (a->n_bars != b->n_bars)
+                return false;
+        for (size_t i = 0; i < a->n_bars; i++)
+                if (a->bars[i].size != b->bars[i].size || a->bars[i].replaced != b->bars[i].replaced)
+                        return false;
+        return true;
+}
+
+static bool any_device_gains(const struct what_if *now, const struct what_if *then, const struct subject *s)
+{
+        const struct device_facts *f = &s->host->devices;
+        const struct device *tried = NULL;
+
+        for (size_t i = 0; i < f->n_devices; i++) {
+                const struct device *d = &f->devices[i];
+
+                if (!device_is_assignable(d) || (tried && device_has_same_bars(d, tried)))
+                        continue;
+                if (device_gains(now, then, d))
+                        return true;
+                tried = d;
+        }
+        return false;
+}
+
+static bool guest_gains(const struct what_if *now, const struct what_if *then, const struct subject *s)
+{
+        for (size_t i = 0; i < s->guest->n_hostdevs; i++) {
+                const struct hostdev *hostdev = &s->guest->hostdevs[i];
+                const struct device *d = device_facts_find(&s->host->devices, hostdev->bdf);
+
+                if (hostdev->no_mmap || hostdev->kind == HOSTDEV_NVME)
+                        continue;
+                if (d && device_gains(now, then, d))
+                        return true;
+                /* Which function it gets is decided at its start. */
+                if (hostdev->kind == HOSTDEV_NETWORK && !*hostdev->bdf && any_device_gains(now, then, s))
+                        return true;
+        }
+        return false;
+}
+
+static struct help help_of(const struct what_if *now, gains_t gains, const struct subject *s)
+{
+        struct help help = {.emulator = now->emulator};
+        struct what_if then;
+
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                then = *now;
+                if (what_if_assume(&then, FIX_BIT(id)) && gains(now, &then, s))
+                        help.alone |= FIX_BIT(id);
+        }
+        if (help.alone & MODULE_AND_THP)
+                return help;
+        then = *now;
+        help.together = what_if_assume(&then, MODULE_AND_THP) && gains(now, &then, s);
+        return help;
+}
+
+unsigned help_all(const struct help *help)
+{
+        assert(help);
+
+        return help->alone | (help->together ? MODULE_AND_THP : 0);
+}
+
+unsigned help_choose(const struct help *help, unsigned allowed)
+{
+        assert(help);
+
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
+                if (help->alone & allowed & FIX_BIT(id))
+                        return FIX_BIT(id);
+        return help->together && (allowed & MODULE_AND_THP) == MODULE_AND_THP ? MODULE_AND_THP : 0;
+}
+
+struct help help_area(const struct host *h, struct placer placer, const struct area *area)
+{
+        struct what_if now;
+
+        assert(h);
+        assert(area);
+
+        now = what_if_now(h, placer);
+        return help_of(&now, area_gains, &(struct subject) {.host = h, .area = area});
+}
+
+static const struct emulator *find_better_emulator(const struct what_if *now, const struct subject *s)
+{
+        const struct emulator_facts *f = &s->host->emulators;
+        const struct emulator *own = guest_emulator(s->host, s->guest);
+
+        for (size_t i = 0; i < f->n_emulators; i++) {
+                const struct emulator *e = &f->emulators[i];
+                struct what_if then = *now;
+
+                if (e == own || !generation_aligns(e->generation))
+                        continue;
+                then.emulator = e;
+                if (what_if_assume(&then, FIX_BIT(FIX_EMULATOR)) && guest_gains(now, &then, s) &&
+                    emulator_fits_guest(s->host->root, e, s->guest))
+                        return e;
+        }
+        return NULL;
+}
+
+struct help help_guest(const struct host *h, const struct guest *g, const struct emulator *emulator)
+{
+        struct subject s = {.host = h, .guest = g};
+        struct what_if now;
+
+        assert(h);
+        assert(g);
+
+        now = what_if_now(h, guest_placer(h, g));
+        now.emulator = emulator ?: find_better_emulator(&now, &s);
+        return help_of(&now, guest_gains, &s);
+}
+
+static uint64_t region_size(const struct host *h, const struct mapping *m)
+{
+        const struct device *d = device_facts_find(&h->devices, m->bdf);
+
+        for (size_t i = 0; d && i < d->n_bars; i++)
+                if (d->bars[i].index == m->region && d->bars[i].size >= m->offset + m->size)
+                        return d->bars[i].size;
+        return m->offset + m->size;
+}
+
+struct help help_mapping(const struct host *h, const struct mapping *m)
+{
+        struct subject s = {.host = h};
+        struct area area;
+        struct what_if now;
+
+        assert(h);
+        assert(m);
+
+        area = (struct area) {.region_size = region_size(h, m), .offset = m->offset, .size = m->size};
+        s.area = &area;
+        s.process = mapping_facts_find_process(&h->mappings, m->pid);
+        now = what_if_now(h, process_placer(h, m->pid));
+        return help_of(&now, area_gains, &s);
+}
+
+static void help_add(struct help *sum, struct help help)
+{
+        sum->alone |= help.alone;
+        sum->together = (sum->together || help.together) && !(sum->alone & MODULE_AND_THP);
+}
+
+/* Of a guest's process the guest stands for the mappings. */
+static bool is_guest_process(const struct host *h, pid_t pid)
+{
+        const struct libvirt_guest *g = libvirt_facts_find_pid(&h->libvirt, pid);
+
+        return g && g->xml.n_hostdevs > 0;
+}
+
+/* Adds what helps whoever has a device. Returns whether there is anybody. */
+static bool help_add_users(struct help *sum, const struct host *h)
+{
+        bool any = false;
+
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const struct guest *g = &h->libvirt.guests[i].xml;
+
+                if (g->n_hostdevs == 0)
+                        continue;
+                help_add(sum, help_guest(h, g, NULL));
+                any = true;
+        }
+        for (size_t i = 0; i < h->mappings.n_mappings; i++) {
+                const struct mapping *m = &h->mappings.mappings[i];
+
+                if (is_guest_process(h, m->pid))
+                        continue;
+                help_add(sum, help_mapping(h, m));
+                any = true;
+        }
+        return any;
+}
+
+static void help_add_placer(struct help *sum, const struct host *h, struct placer placer)
+{
+        struct what_if now = what_if_now(h, placer);
+
+        help_add(sum, help_of(&now, any_device_gains, &(struct subject) {.host = h}));
+}
+
+struct help help_host(const struct host *h)
+{
+        struct help help = {};
+
+        assert(h);
+
+        if (help_add_users(&help, h)) {
+                help.here = help_all(&help);
+                return help;
+        }
+
+        for (size_t i = 0; i < h->emulators.n_emulators; i++) {
+                const struct emulator *e = &h->emulators.emulators[i];
+
+                if (!e->replaced && !e->container)
+                        help_add_placer(&help, h, placer_emulator(e));
+        }
+        /* Guests that cannot be read may well be there, and run by these. */
+        if (h->libvirt.installed.value != FACT_NO && h->libvirt.readable.value == FACT_UNKNOWN)
+                help.here = help_all(&help);
+        help_add_placer(&help, h, PLACER_PROGRAM);
+        return help;
+}
+
+bool what_if_area(const struct host *h, struct placer placer, const struct area *area, unsigned fixes, struct verdict *ret)
+{
+        struct what_if w;
+
+        assert(h);
+        assert(area);
+        assert(ret);
+
+        w = what_if_now(h, placer);
+        if (!what_if_assume(&w, fixes))
+                return false;
+        *ret = verdict_area(&w.kernel, &w.module, w.placer, area);
+        return true;
+}
+
+bool what_if_guest(const struct host *h, const struct guest *g, unsigned fixes, const struct emulator *emulator,
+                   struct guest_cost *ret)
+{
+        struct what_if w;
+
+        assert(h);
+        assert(g);
+        assert(ret);
+
+        w = what_if_now(h, guest_placer(h, g));
+        w.emulator = emulator;
+        if (!what_if_assume(&w, fixes))
+                return false;
+        *ret = guest_cost(&h->devices, g, &w.kernel, &w.module, w.placer, 0);
+        return true;
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/what-if.h"
+
+#include <string.h>
+
+#include "fixture.h"
+#include "test.h"
+#include "util/macro.h"
+
+#define YES {.value = FACT_YES}
+#define NO {.value = FACT_NO}
+
+static struct device devices[] = {
+        {.bdf = "0000:00:01.0", .class = 0x060400, .group = 1, .n_bars = 1, .bars = {{.size = GIB(2)}}}, /* a bridge */
+        {.bdf = "0000:00:05.0", .group = 5, .n_bars = 2, .bars = {{.size = KIB(4)}, {.index = 1, .size = GIB(2)}}},
+        {.bdf = "0000:00:06.0", .group = 6, .n_bars = 1, .bars = {{.size = MIB(64)}}},
+        {.bdf = "0000:00:07.0", .group = 7, .n_bars = 1, .bars = {{.size = KIB(16)}}},
+};
+
+static struct host new_host(const struct root *root)
+{
+        return (struct host) {
+                .root = root,
+                .kernel = {
+                        .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1), .huge_pmd = YES, .huge_pud = YES,
+                        .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
+                },
+                .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},
+                .devices = {.listed = YES, .devices = devices, .n_devices = ELEMENTSOF(devices)},
+        };
+}
+
+static struct guest new_guest(struct hostdev *hostdev, const char *bdf)
+{
+        strcpy(hostdev->bdf, bdf);
+        return (struct guest) {.name = (char *) "guest", .hostdevs = hostdev, .n_hostdevs = 1};
+}
+
+#define PAGE_FIXES (FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_EMULATOR) | FIX_BIT(FIX_PRELOAD) | FIX_BIT(FIX_THP))
+
+/* The names of a set, as "module+thp"; "none". */
+static const char *names(unsigned fixes)
+{
+        static char text[64];
+
+        strcpy(text, fixes ? "" : "none");
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
+                if (fixes & FIX_BIT(id)) {
+                        strcat(text, *text ? "+" : "");
+                        strcat(text, fix_id_to_string(id));
+                }
+        return text;
+}
+
+/* What to do first. g: NULL: for the host. */
+static const char *found(const struct host *h, const struct guest *g)
+{
+        struct help help = g ? help_guest(h, g, NULL) : help_host(h);
+
+        return names(help_choose(&help, PAGE_FIXES));
+}
+
+static const struct emulator *better_emulator(const struct host *h, const struct guest *g)
+{
+        return help_guest(h, g, NULL).emulator;
+}
+
+static void test_host(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+
+        assert_string_equal(found(&h, NULL), "module");
+        h.module.loadable.value = FACT_NO;
+        assert_string_equal(found(&h, NULL), "preload");
+
+        h = new_host(&f->root);
+        h.module.loaded.value = h.module.enabled.value = FACT_YES;
+        assert_string_equal(found(&h, NULL), "none");
+
+        /* 6.12 with the module, and THP in the way */
+        h.kernel.thp = THP_MADVISE;
+        h.kernel.thp_exempt.value = FACT_NO;
+        assert_string_equal(found(&h, NULL), "preload"); /* which asks for huge pages itself */
+
+        /* 7.3 with THP=madvise: whether the kernel heeds that cannot be seen, and the module lifts what can */
+        h = new_host(&f->root);
+        h.kernel.thp = THP_MADVISE;
+        assert_string_equal(found(&h, NULL), "module");
+
+        /* Nothing that a guest could get has a BAR that gains. */
+        h = new_host(&f->root);
+        h.devices.devices = &devices[3];
+        h.devices.n_devices = 1;
+        assert_string_equal(found(&h, NULL), "none");
+        h.devices.devices = &devices[0]; /* the bridge */
+        assert_string_equal(found(&h, NULL), "none");
+
+        /* 6.1 */
+        h = new_host(&f->root);
+        h.kernel.huge_pmd.value = h.kernel.huge_pud.value = FACT_NO;
+        assert_string_equal(found(&h, NULL), "none");
+}
+
+static struct guest_cost cost(const struct host *h, const struct guest *g)
+{
+        return guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g), 0);
+}
+
+static void test_guest(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct emulator e = {.path = (char *) "/opt/qemu", .generation = GENERATION_NONE};
+        struct hostdev hostdevs[3] = {};
+        struct guest g = new_guest(hostdevs, "0000:00:05.0");
+        struct guest_cost v;
+
+        /* An emulator that is not there is an unknown one. */
+        v = cost(&h, &g);
+        assert_string_equal(v.bdf, "0000:00:05.0");
+        assert_int_equal(v.best_page_size, GIB(1));
+        assert_int_equal(v.worst.limit, CONDITION_UNKNOWN);
+        assert_string_equal(found(&h, &g), "module");
+
+        fixture_write(f, "opt/qemu", "");
+        assert_ok(emulator_read(&e, &f->root, "/opt/qemu"));
+        e.generation = GENERATION_NONE;
+        h.emulators = (struct emulator_facts) {.emulators = &e, .n_emulators = 1};
+        g.emulator = (char *) "/opt/qemu";
+        v = cost(&h, &g);
+        assert_int_equal(v.worst.page_size, KIB(4));
+        assert_true(v.worst.luck);
+        assert_string_equal(found(&h, &g), "module");
+
+        e.generation = GENERATION_PER_AREA;
+        v = cost(&h, &g);
+        assert_int_equal(v.worst.page_size, GIB(1));
+        assert_string_equal(found(&h, &g), "none");
+
+        /* The BAR that falls furthest short stands for the guest. */
+        e.generation = GENERATION_NONE;
+        g.n_hostdevs = 3;
+        strcpy(hostdevs[0].bdf, "0000:00:06.0");
+        strcpy(hostdevs[1].bdf, "0000:00:07.0");
+        strcpy(hostdevs[2].bdf, "0000:00:05.0");
+        v = cost(&h, &g);
+        assert_string_equal(v.bdf, "0000:00:05.0");
+
+        /* Nothing to gain, and devices that are not there */
+        g.n_hostdevs = 2;
+        strcpy(hostdevs[0].bdf, "0000:99:00.0");
+        v = cost(&h, &g);
+        assert_string_equal(v.bdf, "");
+        assert_string_equal(found(&h, &g), "none");
+        emulator_done(&e);
+}
+
+/* Another QEMU that is installed is better than a library under the one that the guest has. */
+static void test_emulator(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct emulator e[] = {
+                {.path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true},
+                {.path = (char *) "/opt/qemu", .generation = GENERATION_PER_REGION},
+        };
+        struct hostdev hostdev = {};
+        struct guest g = new_guest(&hostdev, "0000:00:05.0");
+
+        h.emulators = (struct emulator_facts) {.emulators = e, .n_emulators = 2};
+        h.module.loadable.value = FACT_NO;
+        g.arch = (char *) "x86_64";
+        assert_string_equal(found(&h, &g), "emulator");
+        assert_ptr_equal(better_emulator(&h, &g), &e[1]);
+
+        /* One that cannot run the guest is none: of another architecture, or without its machine type. */
+        g.arch = (char *) "aarch64";
+        assert_null(better_emulator(&h, &g));
+        g.arch = (char *) "x86_64";
+        e[1].path = (char *) "/opt/qemu-system-aarch64";
+        assert_null(better_emulator(&h, &g));
+        e[1].path = (char *) "/opt/qemu";
+        g.machine = (char *) "pc-q35-7.2";
+        fixture_write_bytes(f, "opt/qemu", "pc-q35-10.0-machine", sizeof("pc-q35-10.0-machine"));
+        assert_null(better_emulator(&h, &g));
+        assert_string_equal(found(&h, &g), "preload");
+        g.machine = (char *) "pc-q35-10.0";
+        assert_ptr_equal(better_emulator(&h, &g), &e[1]);
+        g.machine = NULL;
+        assert_string_equal(found(&h, NULL), "preload"); /* of one guest, not of the host */
+        e[1].generation = GENERATION_UNKNOWN;
+        assert_string_equal(found(&h, &g), "preload");
+        e[1].generation = GENERATION_PER_AREA;
+        e[1].replaced = true;
+        assert_string_equal(found(&h, &g), "preload");
+
+        /* The guest has the good one; another has nothing mapped, so that nothing helps. */
+        e[1].replaced = false;
+        g.emulator = (char *) "/opt/qemu";
+        assert_string_equal(found(&h, &g), "none");
+        g.emulator = NULL;
+        hostdev.no_mmap = true;
+        assert_string_equal(found(&h, &g), "none");
+}
+
+/* What each fix is, by what it changes. */
+static void test_area(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        const struct area whole = {.region_size = GIB(2), .size = GIB(2)};
+        struct verdict v;
+
+        assert_true(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_MODULE), &v));
+        assert_int_equal(v.page_size, GIB(1));
+        assert_true(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_PRELOAD), &v));
+        assert_int_equal(v.page_size, GIB(1));
+        assert_false(what_if_area(&h, (struct placer) {.generation = GENERATION_PER_AREA}, &whole, FIX_BIT(FIX_PRELOAD), &v));
+        assert_false(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_THP), &v)); /* always */
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
+                if (!(PAGE_FIXES & FIX_BIT(id)))
+                        assert_false(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(id), &v));
+
+        h.kernel.thp = THP_UNKNOWN;
+        assert_false(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_THP), &v));
+        h.kernel.thp = THP_MADVISE;
+        h.kernel.thp_exempt.value = FACT_YES;
+        assert_false(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_THP), &v));
+        h.kernel.thp_exempt.value = FACT_NO;
+        assert_true(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_THP), &v));
+        assert_int_equal(v.limit, CONDITION_PLACEMENT);
+        assert_true(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_THP) | FIX_BIT(FIX_MODULE), &v));
+        assert_int_equal(v.page_size, GIB(1));
+        assert_int_equal(v.faults, 2);
+
+        /* The module: forbidden, switched off, at work */
+        h.module.loadable.value = FACT_NO;
+        assert_false(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_MODULE), &v));
+        h = new_host(&f->root);
+        h.module.loaded.value = FACT_YES;
+        assert_true(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_MODULE), &v));
+        h.module.enabled.value = FACT_YES;
+        assert_false(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_MODULE), &v));
+}
+
+/* Neither the module nor the setting helps a program alone where both hold it back. */
+static void test_together(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct help help;
+
+        h.kernel.thp = THP_NEVER;
+        h.kernel.thp_exempt.value = FACT_NO;
+        help = help_host(&h);
+        assert_string_equal(names(help.alone), "none");
+        assert_true(help.together);
+        assert_string_equal(names(help_all(&help)), "module+thp");
+        assert_string_equal(found(&h, NULL), "module+thp");
+        assert_string_equal(names(help_choose(&help, FIX_BIT(FIX_MODULE))), "none");
+        assert_string_equal(names(help_choose(&help, FIX_BIT(FIX_THP) | FIX_BIT(FIX_PRELOAD))), "none");
+
+        /* 6.12 aligns to 2 MiB: the setting alone does something. */
+        h.kernel.places_pmd.value = FACT_YES;
+        assert_string_equal(found(&h, NULL), "thp");
+        assert_false(help_host(&h).together);
+}
+
+/* 6.12 with THP=madvise and QEMU 8.2: the guests decide for the host, not a program that nobody runs. */
+static void test_users(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct emulator e = {.path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true};
+        struct hostdev hostdev = {};
+        struct libvirt_guest guest = {.xml = new_guest(&hostdev, "0000:00:05.0"), .defined = true};
+        struct help help;
+
+        h.kernel.thp = THP_MADVISE;
+        h.kernel.thp_exempt.value = FACT_NO;
+        h.kernel.places_pmd.value = FACT_YES;
+        h.emulators = (struct emulator_facts) {.emulators = &e, .n_emulators = 1};
+        h.libvirt = (struct libvirt_facts) {.installed = YES, .readable = YES, .guests = &guest, .n_guests = 1};
+        help = help_host(&h);
+        assert_string_equal(names(help_all(&help)), "module+preload");
+        assert_int_equal(help.here, help_all(&help));
+        assert_string_equal(found(&h, NULL), "module");
+        assert_string_equal(found(&h, &guest.xml), "module");
+
+        /* Without the guest, for whatever may come: nobody is there who waits for it. */
+        h.libvirt.n_guests = 0;
+        help = help_host(&h);
+        assert_string_equal(names(help_all(&help)), "module+preload+thp");
+        assert_int_equal(help.here, 0);
+        h.libvirt.readable.value = FACT_UNKNOWN; /* then there may be one */
+        assert_string_equal(names(help_host(&h).here), "module+preload");
+        h.libvirt.readable.value = FACT_YES;
+
+        /* Its QEMU aligns: the module is for nobody. */
+        h.libvirt.n_guests = 1;
+        e.generation = GENERATION_PER_AREA;
+        assert_string_equal(found(&h, NULL), "none");
+
+        /* Which function of a pool it gets is not known yet: it can be any. */
+        e.generation = GENERATION_NONE;
+        hostdev = (struct hostdev) {.kind = HOSTDEV_NETWORK};
+        assert_string_equal(found(&h, NULL), "module");
+        hostdev.kind = HOSTDEV_MDEV;
+        assert_string_equal(found(&h, NULL), "none");
+}
+
+/* A process that libvirt does not know, as it would map again. */
+static void test_mappings(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct mapping m = {.pid = 4, .start = GIB(7), .size = GIB(2), .bdf = "0000:00:05.0", .region = 1};
+        struct mapping_process p = {.pid = 4, .thp = YES};
+        struct hostdev hostdev = {};
+        struct libvirt_guest guest = {.xml = new_guest(&hostdev, "0000:00:06.0"), .running = true, .pid = 4};
+
+        h.mappings = (struct mapping_facts) {.mappings = &m, .n_mappings = 1, .processes = &p, .n_processes = 1};
+        assert_string_equal(found(&h, NULL), "module"); /* by luck it is well where it is now */
+        assert_string_equal(names(help_host(&h).here), "module+preload");
+        h.module.enabled.value = h.module.loaded.value = FACT_YES;
+        assert_string_equal(found(&h, NULL), "none");
+
+        /* It has huge pages switched off for itself: no setting of the host changes that. */
+        h.kernel.thp = THP_MADVISE;
+        h.kernel.thp_exempt.value = FACT_NO;
+        h.module.loadable.value = FACT_NO;
+        p.thp.value = FACT_NO;
+        assert_string_equal(names(help_mapping(&h, &m).alone), "none");
+
+        /* A guest's own process: the guest stands for it, with what its domain says. */
+        h = new_host(&f->root);
+        p.thp.value = FACT_YES;
+        h.mappings = (struct mapping_facts) {.mappings = &m, .n_mappings = 1, .processes = &p, .n_processes = 1};
+        guest.xml.preload = (char *) "/usr/lib/libvfioalign-preload.so";
+        h.libvirt = (struct libvirt_facts) {.installed = YES, .readable = YES, .guests = &guest, .n_guests = 1};
+        assert_string_equal(found(&h, NULL), "none");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_host, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_guest, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_emulator, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_area, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_together, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_users, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_mappings, fixture_setup, fixture_teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
