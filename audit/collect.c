@@ -9,6 +9,7 @@
 #include "util/macro.h"
 #include "verdict.h"
 #include "vfio-driver.h"
+#include "what-if.h"
 
 static int add_plain(struct findings *f, enum finding_id id)
 {
@@ -38,29 +39,21 @@ static int collect_iommu(struct findings *f, const struct host *h)
         return r;
 }
 
-/* Every emulator here aligns by itself, so that what the kernel does concerns nobody that is known. */
-static bool emulators_align(const struct host *h)
+/* The host as it would be if nothing forbade loading the module. */
+static struct help help_unless_forbidden(const struct host *h)
 {
-        for (size_t i = 0; i < h->emulators.n_emulators; i++)
-                if (h->emulators.emulators[i].generation != GENERATION_PER_AREA &&
-                    h->emulators.emulators[i].generation != GENERATION_PER_REGION)
-                        return false;
-        return h->emulators.n_emulators > 0;
+        struct host allowing = *h;
+
+        if (h->module.loadable.value == FACT_NO)
+                allowing.module.loadable = fact_unknown(NULL);
+        return help_host(&allowing);
 }
 
-static int add_placement(struct findings *f, const struct host *h, enum finding_id id)
+static bool module_would_help(const struct host *h)
 {
-        int r = add_plain(f, id);
+        struct help help = help_unless_forbidden(h);
 
-        if (r >= 0 && emulators_align(h))
-                f->findings[f->n_findings - 1].severity = SEVERITY_INFO;
-        return r;
-}
-
-/* Would the module make a difference here: does nobody align to the largest pages that this kernel has? */
-static bool module_would_help(const struct kernel_facts *k)
-{
-        return k->places_pmd.value != FACT_YES || (k->places_pud.value != FACT_YES && k->huge_pud.value != FACT_NO);
+        return help_all(&help) & FIX_BIT(FIX_MODULE);
 }
 
 /* What the module would do, or why it does not do it. */
@@ -74,15 +67,15 @@ static int collect_module(struct findings *f, const struct host *h)
                 return m->alive.value == FACT_NO ? add_plain(f, FINDING_MODULE_NOT_ALIVE) : 0;
         if (m->loaded.value == FACT_YES && m->enabled.value == FACT_NO)
                 return add_plain(f, FINDING_MODULE_DISABLED);
-        if (!module_would_help(&h->kernel))
+        if (!module_would_help(h))
                 return 0;
         if (m->installed.value == FACT_NO)
                 return *m->other_release ? findings_add(f, FINDING_MODULE_NOT_INSTALLED, NULL,
                                                         "it is there for another kernel: %s", m->other_release)
-                                         : add_placement(f, h, FINDING_MODULE_NOT_INSTALLED);
+                                         : add_plain(f, FINDING_MODULE_NOT_INSTALLED);
         if (m->loadable.value == FACT_NO)
                 return findings_add(f, FINDING_MODULE_FORBIDDEN, NULL, "%s", m->loadable.why);
-        return m->installed.value == FACT_YES ? add_placement(f, h, FINDING_MODULE_NOT_LOADED) : 0;
+        return m->installed.value == FACT_YES ? add_plain(f, FINDING_MODULE_NOT_LOADED) : 0;
 }
 
 /* Who chooses addresses, if anybody does. */
@@ -98,9 +91,9 @@ static int collect_placement(struct findings *f, const struct host *h)
         if (module_works(&h->module))
                 return 0;
         if (k->places_pmd.value == FACT_NO)
-                return add_placement(f, h, FINDING_KERNEL_UNALIGNED);
+                return add_plain(f, FINDING_KERNEL_UNALIGNED);
         if (k->places_pud.value == FACT_NO && k->huge_pud.value == FACT_YES)
-                return add_placement(f, h, FINDING_KERNEL_PARTLY_ALIGNED);
+                return add_plain(f, FINDING_KERNEL_PARTLY_ALIGNED);
         return 0;
 }
 
@@ -361,12 +354,49 @@ static int collect_emulators(struct findings *f, const struct host *h)
         return r;
 }
 
-/* The guest's own name stands for GUEST in the remedy. */
-static int collect_guest(struct findings *f, const struct host *h, const struct libvirt_guest *g)
+/* What to do first of what the type of a finding names. Two that only help together come together. */
+static unsigned choose_fixes(enum finding_id id, const struct help *help)
+{
+        const unsigned both = FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP);
+        unsigned fixes = finding_type(id)->fixes;
+
+        return help_choose(help, help->together && fixes & both ? fixes | both : fixes);
+}
+
+/* Of the finding that was added last. guest: that the fixes would be for; NULL: the host. */
+static int set_fixes(struct findings *f, const struct help *help, const char *guest)
+{
+        struct finding *last = &f->findings[f->n_findings - 1];
+
+        last->fixes = choose_fixes(last->id, help);
+        if (!guest)
+                return 0;
+        last->guest = strdup(guest);
+        return last->guest ? 0 : -ENOMEM;
+}
+
+static int collect_guest_pages(struct findings *f, const struct host *h, const struct libvirt_guest *g)
 {
         struct guest_cost cost = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module, guest_placer(h, &g->xml), 0);
-        struct fact window = guest_window(h, &g->xml);
         format_t page, best, faults;
+        struct help help;
+        int r;
+
+        if (g->running || cost.worst.page_size == 0 || cost.worst.page_size >= cost.best_page_size)
+                return 0;
+        r = findings_add(f, FINDING_GUEST_SMALL_PAGES, g->xml.name, "%s pages where %s are possible (%s%s): %s faults",
+                         format_size(cost.worst.page_size, page), format_size(cost.best_page_size, best),
+                         condition_to_string(cost.worst.limit), cost.worst.luck ? "; luck may give more" : "",
+                         cost.faults == COUNT_UNKNOWN ? "unknown" : format_count(cost.faults, faults));
+        if (r < 0)
+                return r;
+        help = help_guest(h, &g->xml, NULL);
+        return set_fixes(f, &help, g->xml.name);
+}
+
+static int collect_guest(struct findings *f, const struct host *h, const struct libvirt_guest *g)
+{
+        struct fact window = guest_window(h, &g->xml);
         int r = 0;
 
         for (size_t i = 0; i < g->xml.n_hostdevs && r >= 0; i++) {
@@ -381,12 +411,7 @@ static int collect_guest(struct findings *f, const struct host *h, const struct 
         }
         if (r >= 0 && window.value == FACT_NO)
                 r = findings_add(f, FINDING_GUEST_WINDOW_SMALL, g->xml.name, window.why ? "%s" : NULL, window.why);
-        if (r >= 0 && !g->running && cost.worst.page_size > 0 && cost.worst.page_size < cost.best_page_size)
-                r = findings_add(f, FINDING_GUEST_SMALL_PAGES, g->xml.name, "%s pages where %s are possible (%s%s): %s faults",
-                                 format_size(cost.worst.page_size, page), format_size(cost.best_page_size, best),
-                                 condition_to_string(cost.worst.limit), cost.worst.luck ? "; luck may give more" : "",
-                                 cost.faults == COUNT_UNKNOWN ? "unknown" : format_count(cost.faults, faults));
-        return r;
+        return r < 0 ? r : collect_guest_pages(f, h, g);
 }
 
 static int collect_libvirt(struct findings *f, const struct host *h)
@@ -407,6 +432,26 @@ static int collect_libvirt(struct findings *f, const struct host *h)
         return r;
 }
 
+static int collect_mapping(struct findings *f, const struct host *h, const struct mapping *m)
+{
+        const struct mapping_process *p = mapping_facts_find_process(&h->mappings, m->pid);
+        const struct libvirt_guest *g = libvirt_facts_find_pid(&h->libvirt, m->pid);
+        struct verdict v = verdict_mapping(&h->kernel, p ? p->thp : fact_unknown(NULL), process_placer(h, m->pid), m);
+        struct help help;
+        format_t page;
+        int r;
+
+        if (v.page_size == 0 || v.page_size >= verdict_best_page(&h->kernel, m->size))
+                return 0;
+        r = findings_add(f, FINDING_MAPPING_SMALL_PAGES, *m->bdf ? m->bdf : NULL,
+                         "region %d in process %d (%s): %s pages at %#" PRIx64, m->region, m->pid, m->command ?: "?",
+                         format_size(v.page_size, page), m->start);
+        if (r < 0)
+                return r;
+        help = g ? help_guest(h, &g->xml, NULL) : help_mapping(h, m);
+        return set_fixes(f, &help, g ? g->xml.name : NULL);
+}
+
 static int collect_mappings(struct findings *f, const struct host *h)
 {
         int r = 0;
@@ -418,17 +463,8 @@ static int collect_mappings(struct findings *f, const struct host *h)
                         r = findings_add(f, FINDING_THP_DISABLED_FOR_PROCESS, NULL, "process %d (%s)", p->pid,
                                          p->command ?: "?");
         }
-        for (size_t i = 0; i < h->mappings.n_mappings && r >= 0; i++) {
-                const struct mapping *m = &h->mappings.mappings[i];
-                const struct mapping_process *p = mapping_facts_find_process(&h->mappings, m->pid);
-                format_t page;
-                struct verdict v = verdict_mapping(&h->kernel, p ? p->thp : fact_unknown(NULL), process_placer(h, m->pid), m);
-
-                if (v.page_size > 0 && v.page_size < verdict_best_page(&h->kernel, m->size))
-                        r = findings_add(f, FINDING_MAPPING_SMALL_PAGES, *m->bdf ? m->bdf : NULL,
-                                         "region %d in process %d (%s): %s pages at %#" PRIx64, m->region, m->pid,
-                                         m->command ?: "?", format_size(v.page_size, page), m->start);
-        }
+        for (size_t i = 0; i < h->mappings.n_mappings && r >= 0; i++)
+                r = collect_mapping(f, h, &h->mappings.mappings[i]);
         if (r >= 0 && h->mappings.complete.value == FACT_UNKNOWN)
                 r = findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s", h->mappings.complete.why);
         return r;
@@ -470,6 +506,22 @@ static int collect_unseen(struct findings *f, const struct host *h)
         return text ? findings_add(f, FINDING_FACTS_UNSEEN, NULL, "%s", text) : 0;
 }
 
+/* Of those about the host: what to do first; and those that harm nobody who is here are mere information. */
+static void judge_by_help(struct findings *f, const struct host *h)
+{
+        struct help help = help_host(h), allowed = help_unless_forbidden(h);
+
+        for (size_t i = 0; i < f->n_findings; i++) {
+                struct finding *finding = &f->findings[i];
+                const struct finding_type *type = finding_type(finding->id);
+
+                if (finding->id != FINDING_GUEST_SMALL_PAGES && finding->id != FINDING_MAPPING_SMALL_PAGES)
+                        finding->fixes = choose_fixes(finding->id, &help);
+                if (type->lacks && !(allowed.here & type->lacks))
+                        finding->severity = SEVERITY_INFO;
+        }
+}
+
 int findings_collect(struct findings *f, const struct host *h)
 {
         int (*const parts[])(struct findings *, const struct host *) = {
@@ -481,7 +533,10 @@ int findings_collect(struct findings *f, const struct host *h)
         *f = (struct findings) {};
         for (size_t i = 0; i < ELEMENTSOF(parts) && r >= 0; i++)
                 r = parts[i](f, h);
-        if (r < 0)
+        if (r < 0) {
                 findings_done(f);
-        return r < 0 ? r : 0;
+                return r;
+        }
+        judge_by_help(f, h);
+        return 0;
 }

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "finding.h"
 
+#include <assert.h>
 #include <stdarg.h>
 
+#include "config/fix-id.h"
+#include "fix-command.h"
 #include "util/array.h"
 #include "util/macro.h"
+#include "util/shell.h"
 
 static const char *const severity_table[_SEVERITY_MAX] = {
         [SEVERITY_INFO] = "info",
@@ -69,6 +73,8 @@ static const char *const finding_table[_FINDING_MAX] = {
         [FINDING_FACTS_UNSEEN] = "facts-unseen",
 };
 DEFINE_STRING_TABLE(finding, enum finding_id);
+
+#define LARGER_PAGES (FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_EMULATOR) | FIX_BIT(FIX_PRELOAD) | FIX_BIT(FIX_THP))
 
 static const struct finding_type types[_FINDING_MAX] = {
         [FINDING_NO_IOMMU] = {
@@ -161,7 +167,9 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "that leaves the address to the kernel (QEMU up to 9.1). A mapping can land "
                                "well by chance, and badly at the next start. The module vfio_align makes "
                                "the kernel choose well.",
-                .remedy = "Load the module vfio_align of the package vfioalign-dkms: modprobe vfio_align",
+                .fixes = FIX_BIT(FIX_MODULE),
+                .remedy = "Run guests with QEMU 9.2 or later, which aligns BARs by itself",
+                .lacks = FIX_BIT(FIX_MODULE),
                 .message_id = "df20b5a49d734bb4a65d5d466c1474e2",
         },
         [FINDING_KERNEL_PARTLY_ALIGNED] = {
@@ -170,7 +178,9 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "The kernel (6.10 to 6.12) puts mappings whose size is a multiple of 2 MiB "
                                "at multiples of 2 MiB, by an accident that later kernels mended, and at "
                                "multiples of 1 GiB only by chance. The module vfio_align adds the latter.",
-                .remedy = "Load the module vfio_align of the package vfioalign-dkms: modprobe vfio_align",
+                .fixes = FIX_BIT(FIX_MODULE),
+                .remedy = "Run guests with QEMU 9.2 or later, which aligns BARs by itself",
+                .lacks = FIX_BIT(FIX_MODULE),
                 .message_id = "599248a20a6e43ce98f3987fe3e6eaad",
         },
         [FINDING_KERNEL_PINS_PAGES] = {
@@ -198,7 +208,9 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "This kernel (6.12) fills a VFIO mapping with large entries only as "
                                "transparent_hugepage/enabled says, although they have nothing to do with "
                                "transparent huge pages. It says \"never\".",
-                .remedy = "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled",
+                .fixes = FIX_BIT(FIX_THP),
+                .remedy = "None needed while no guest or program here gains by it",
+                .lacks = FIX_BIT(FIX_THP),
                 .message_id = "9b4c16f14ade43dd8be02bf95d5ffcf4",
         },
         [FINDING_THP_ASKS] = {
@@ -207,7 +219,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "transparent_hugepage/enabled is \"madvise\", and this kernel (6.12) goes by "
                                "it for VFIO mappings, too. QEMU asks for huge pages for a BAR as for all "
                                "memory of a guest (MADV_HUGEPAGE); another VMM may not.",
-                .remedy = "None needed for QEMU; else: echo always >/sys/kernel/mm/transparent_hugepage/enabled",
+                .fixes = FIX_BIT(FIX_THP),
+                .remedy = "None needed for QEMU, which asks",
                 .message_id = "b3dcd90f4abe48d8ae70d4458d1fc393",
         },
         [FINDING_MODULE_NOT_INSTALLED] = {
@@ -216,6 +229,7 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "The module vfio_align is not built for the running kernel. It is in the "
                                "package vfioalign-dkms, and needs the headers of the kernel.",
                 .remedy = "Install the package vfioalign-dkms and the kernel's headers",
+                .lacks = FIX_BIT(FIX_MODULE),
                 .message_id = "35c9d63efae64d838737448261c1f3b1",
         },
         [FINDING_MODULE_NOT_LOADED] = {
@@ -223,7 +237,9 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .text = "The module vfio_align is installed, and not loaded",
                 .explanation = "The module would help, and is not loaded. vfioalignd(8) loads it by itself "
                                "unless Module= in vfioalignd.conf(5) says otherwise.",
-                .remedy = "modprobe vfio_align",
+                .fixes = FIX_BIT(FIX_MODULE),
+                .remedy = "None needed while no guest or program here gains by it",
+                .lacks = FIX_BIT(FIX_MODULE),
                 .message_id = "52a648ea738844368d35f711d97c6e3b",
         },
         [FINDING_MODULE_DISABLED] = {
@@ -231,7 +247,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .text = "The module vfio_align is loaded, and switched off",
                 .explanation = "The module is loaded, and its parameter \"enabled\" is off. vfioalignd(8) "
                                "leaves that to whoever switched it off.",
-                .remedy = "echo 1 >/sys/module/vfio_align/parameters/enabled",
+                .fixes = FIX_BIT(FIX_MODULE),
+                .remedy = "None needed while no guest or program here gains by it",
                 .message_id = "c96d03a566e246da91bad87fe5c3f235",
         },
         [FINDING_MODULE_NOT_ALIVE] = {
@@ -240,7 +257,7 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "The module is loaded and enabled, but the kernel's slot for the address of "
                                "a VFIO mapping does not hold its function: read back from the running "
                                "kernel. Something has overwritten it, or the module is damaged.",
-                .remedy = "modprobe -r vfio_align && modprobe vfio_align; if it comes back, report it with: vfioalignctl dump",
+                .remedy = "vfioalignctl fix revert module && vfioalignctl fix apply module; if it comes back, report it with: vfioalignctl dump",
                 .message_id = "ab3a7c8019834934819e3c78dfd6e676",
         },
         [FINDING_MODULE_FORBIDDEN] = {
@@ -252,6 +269,7 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "kernel command line, which would make the load end in a panic. It is not "
                                "tried then.",
                 .remedy = "Lift what forbids it, or run guests with QEMU 9.2 or later",
+                .lacks = FIX_BIT(FIX_MODULE),
                 .message_id = "49fd3e72191540b8b7f352ef5d7fe01b",
         },
         [FINDING_DEVICE_UNAIDED] = {
@@ -399,7 +417,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .text = "This emulator leaves the address of a BAR to the kernel",
                 .explanation = "The code of this emulator asks the kernel for any address for a BAR (QEMU "
                                "up to 9.1), so that its guests get what the kernel chooses.",
-                .remedy = "Install QEMU 9.2 or later, or load the module vfio_align",
+                .fixes = FIX_BIT(FIX_MODULE),
+                .remedy = "Install QEMU 9.2 or later",
                 .message_id = "99b9d4dcc2244c17ab5e57fe877a571b",
         },
         [FINDING_EMULATOR_UNKNOWN] = {
@@ -437,7 +456,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "Foretold from the facts for the guest's emulator and its devices: the page "
                                "faults, and the steps of mapping for DMA, that it takes to fill its BARs. "
                                "The guest waits for them while it starts.",
-                .remedy = "vfioalignctl explain GUEST tells what would help, and how much",
+                .fixes = LARGER_PAGES,
+                .remedy = "vfioalignctl explain GUEST",
                 .message_id = "91434a59cd8447d09d640da0226b643b",
         },
         [FINDING_GUEST_DEVICE_MISSING] = {
@@ -481,6 +501,7 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "A process maps a BAR at an address, or on a host, where it gets smaller "
                                "pages than its size allows. The mapping stays as it is for the life of the "
                                "process: fix the cause, then start the guest anew.",
+                .fixes = LARGER_PAGES,
                 .remedy = "Apply what this report names, then start the guest anew",
                 .message_id = "ea28228f2e3b4853b373557f5807527b",
         },
@@ -543,6 +564,65 @@ const struct finding_type *finding_type(enum finding_id id)
         return id >= 0 && id < _FINDING_MAX ? &types[id] : NULL;
 }
 
+/* The names of a set, as "module, thp". */
+static char *fix_names(unsigned fixes)
+{
+        _cleanup_free_ char *names = NULL;
+
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                _cleanup_free_ char *before = NULL;
+
+                if (!(fixes & FIX_BIT(id)))
+                        continue;
+                before = TAKE_PTR(names);
+                if (asprintf(&names, "%s%s%s", before ?: "", before ? ", " : "", fix_id_to_string(id)) < 0) {
+                        names = NULL;
+                        return NULL;
+                }
+        }
+        return TAKE_PTR(names);
+}
+
+char *finding_type_remedy(const struct finding_type *type)
+{
+        _cleanup_free_ char *names = NULL;
+        char *text;
+
+        assert(type);
+
+        if (type->fixes == 0)
+                return strdup(type->remedy);
+        names = fix_names(type->fixes);
+        if (!names || asprintf(&text, strchr(names, ',') ? "The first that helps of the fixes %s; else: %s" :
+                               "The fix %s, where it helps; else: %s", names, type->remedy) < 0)
+                return NULL;
+        return text;
+}
+
+/* The finding's own guest stands in the place of GUEST. */
+static char *remedy_for_subject(const char *remedy, const char *subject)
+{
+        const char *word = subject ? strstr(remedy, "GUEST") : NULL;
+        _cleanup_free_ char *argument = NULL;
+        char *text;
+
+        if (!word)
+                return strdup(remedy);
+        argument = shell_argument(subject);
+        if (!argument || asprintf(&text, "%.*s%s%s", (int) (word - remedy), remedy, argument, word + strlen("GUEST")) < 0)
+                return NULL;
+        return text;
+}
+
+char *finding_remedy(const struct finding *f)
+{
+        assert(f);
+
+        if (f->fixes != 0)
+                return fix_command(f->fixes, f->guest);
+        return remedy_for_subject(types[f->id].remedy, f->subject);
+}
+
 int findings_add(struct findings *f, enum finding_id id, const char *subject, const char *format, ...)
 {
         struct finding *finding = array_append(f->findings, f->n_findings);
@@ -571,6 +651,7 @@ int findings_add(struct findings *f, enum finding_id id, const char *subject, co
 void findings_done(struct findings *f)
 {
         for (size_t i = 0; i < f->n_findings; i++) {
+                free(f->findings[i].guest);
                 free(f->findings[i].subject);
                 free(f->findings[i].detail);
         }

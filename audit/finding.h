@@ -77,14 +77,22 @@ struct finding_type {
         enum severity severity;
         const char *text;       /* one line */
         const char *explanation; /* whole sentences: what it is, and what it costs; the manual has them too */
-        const char *remedy;     /* the way out, a command where there is one */
+        unsigned fixes;         /* FIX_BIT(): the way out is the first of these that helps here ... */
+        const char *remedy;     /* ... and this where none does */
+        /* FIX_BIT(): what it keeps from the host. The finding does no harm where that would help nobody who is here. */
+        unsigned lacks;
         const char *message_id; /* MESSAGE_ID in the journal, 32 hex digits */
 };
 
 const struct finding_type *finding_type(enum finding_id id);
 
+/* The way out in general, for a manual. The caller's to free; NULL: no memory. */
+char *finding_type_remedy(const struct finding_type *type);
+
 struct finding {
         enum finding_id id;
+        unsigned fixes; /* FIX_BIT(): what to do first here; 0: its type's remedy says what else there is */
+        char *guest;    /* whose domain such a fix would edit; NULL: it is the host's */
         enum severity severity; /* of its type, or less where it does no harm on this host */
         char *subject; /* a PCI address, an emulator, a process; NULL: the host */
         char *detail;  /* what is particular to this host; NULL: the type's text says all */
@@ -98,6 +106,9 @@ struct findings {
 /* subject: see above; format: of the detail, or NULL. Returns 0 or -ENOMEM. */
 int findings_add(struct findings *f, enum finding_id id, const char *subject, const char *format, ...)
         _printf_(4, 5);
+
+/* The way out here, as a command where there is one. The caller's to free; NULL: no memory. */
+char *finding_remedy(const struct finding *f);
 
 /* What the facts of this host amount to. Returns 0 or -ENOMEM. */
 int findings_collect(struct findings *f, const struct host *h);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "audit/fix-command.h"
 #include "audit/what-if.h"
 #include "ctl.h"
 #include "fix/decision.h"
@@ -119,12 +120,15 @@ static void say_decision(const struct snapshot *s, const struct guest *g)
         d = decision_make(&s->host, &c, g);
         printf("\nA start now would be %s: %s.\n", !d.allowed ? "refused" : d.warn ? "allowed, with a warning" : "allowed", d.text);
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                _cleanup_free_ char *command = NULL;
                 const struct fix *fix = fix_get(id);
-                char command[256];
 
-                if (help_all(&help) & FIX_BIT(id))
+                if (!(help_all(&help) & FIX_BIT(id)))
+                        continue;
+                command = fix_command(FIX_BIT(id), g->name);
+                if (command)
                         printf("  %s: %s. Its price: %s.\n    -> %s\n", fix_id_to_string(id), fix->does, fix->price,
-                               fix_command(FIX_BIT(id), g, command, sizeof(command)));
+                               command);
         }
         config_done(&c);
 }

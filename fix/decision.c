@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "decision.h"
 
+#include "audit/fix-command.h"
 #include "audit/guest-cost.h"
 #include "audit/guest-evidence.h"
 #include "config/guest-section.h"
 #include "util/format.h"
+#include "util/macro.h"
 
 struct guest_policy decision_policy(const struct config *c, const struct guest *g)
 {
@@ -16,24 +18,6 @@ struct guest_policy decision_policy(const struct config *c, const struct guest *
         if (g->min_bar_size)
                 (void) parse_size(g->min_bar_size, &p.min_bar_size);
         return p;
-}
-
-const char *fix_command(unsigned fixes, const struct guest *g, char *buffer, size_t size)
-{
-        size_t n = 0;
-
-        *buffer = '\0';
-        for (enum fix_id id = 0; id < _FIX_ID_MAX && n < size; id++) {
-                const char *behind = n > 0 ? " && " : "", *name = fix_id_to_string(id);
-
-                if (!(fixes & FIX_BIT(id)))
-                        continue;
-                if (g && FIXES_OF_GUEST & FIX_BIT(id))
-                        n += snprintf(buffer + n, size - n, "%svfioalignctl guest apply '%s' %s", behind, g->name, name);
-                else
-                        n += snprintf(buffer + n, size - n, "%svfioalignctl fix apply %s", behind, name);
-        }
-        return buffer;
 }
 
 /* Somebody could do something about it: the kernel's and the BAR's own limits are nobody's fault. */
@@ -65,7 +49,8 @@ struct decision decision_make(const struct host *h, const struct config *c, cons
                           all = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, 0);
         struct decision d = {.allowed = true};
         unsigned fixes;
-        char cost[256], seen[128], command[256];
+        _cleanup_free_ char *command = NULL;
+        char cost[256], seen[128];
 
         d.unaligned = *counted.bdf && is_unaligned(&counted.worst, counted.best_page_size);
         d.warn = d.unaligned && policy.on_unaligned >= ON_UNALIGNED_WARN;
@@ -73,8 +58,9 @@ struct decision decision_make(const struct host *h, const struct config *c, cons
         describe(d.unaligned ? &counted : &all, cost, sizeof(cost));
         guest_evidence_text(h, g, d.unaligned ? counted.largest : all.largest, seen, sizeof(seen));
         fixes = fixes_choose(h, g, c, POLICY_SUGGEST);
-        snprintf(d.text, sizeof(d.text), "%s%s%s%s%s%s", cost, *seen ? "; " : "", seen, fixes ? "; what helps: " : "",
-                 fixes ? fix_command(fixes, g, command, sizeof(command)) : "",
+        if (fixes)
+                command = fix_command(fixes, g->name);
+        snprintf(d.text, sizeof(d.text), "%s%s%s%s%s%s", cost, *seen ? "; " : "", seen, command ? "; what helps: " : "", command ?: "",
                  d.allowed ? "" : "; OnUnaligned=refuse is set for it");
         return d;
 }

@@ -16,6 +16,3 @@ struct decision {
 struct guest_policy decision_policy(const struct config *c, const struct guest *g);
 
 struct decision decision_make(const struct host *h, const struct config *c, const struct guest *g);
-
-/* The command that applies these fixes, in `buffer`. */
-const char *fix_command(unsigned fixes, const struct guest *g, char *buffer, size_t size);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "audit/finding.h"
+#include "util/macro.h"
 
 static void print_escaped(const char *text)
 {
@@ -18,13 +19,14 @@ static void print_findings(void)
 {
         for (enum finding_id id = 0; id < _FINDING_MAX; id++) {
                 const struct finding_type *type = finding_type(id);
+                _cleanup_free_ char *remedy = finding_type_remedy(type);
 
                 printf("%s*%s* (%s)\n\t", id > 0 ? "\n" : "", finding_to_string(id), severity_to_string(type->severity));
                 print_escaped(type->text);
                 printf(".++\n\t");
                 print_escaped(type->explanation);
                 printf("++\n\tWhat helps: ");
-                print_escaped(type->remedy);
+                print_escaped(remedy ?: type->remedy);
                 printf(".\n");
         }
 }

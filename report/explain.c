@@ -108,6 +108,39 @@ static void say_findings_on(json_object *head, const char *subject, FILE *out)
         }
 }
 
+/* Each way out once: many findings of one type have the same. */
+static void print_remedy(json_object *findings, size_t i, FILE *out)
+{
+        json_object *f = json_object_array_get_idx(findings, i);
+
+        for (size_t k = 0; k < i; k++) {
+                json_object *before = json_object_array_get_idx(findings, k);
+
+                if (streq(json_get_text(before, "id"), json_get_text(f, "id")) &&
+                    streq(json_get_text(before, "remedy"), json_get_text(f, "remedy")))
+                        return;
+        }
+        fprintf(out, "  %s\n", json_get_text(f, "remedy"));
+}
+
+static void print_remedies(json_object *findings, enum finding_id id, FILE *out)
+{
+        _cleanup_free_ char *general = NULL;
+        size_t n = 0;
+
+        fputs("\nWhat helps:\n", out);
+        for (size_t i = 0; i < json_length(findings); i++) {
+                if (!streq(json_get_text(json_object_array_get_idx(findings, i), "id"), finding_to_string(id)))
+                        continue;
+                print_remedy(findings, i, out);
+                n++;
+        }
+        if (n > 0)
+                return;
+        general = finding_type_remedy(finding_type(id));
+        say(out, 2, "%s", general ?: finding_type(id)->remedy);
+}
+
 void report_explain_finding(json_object *head, enum finding_id id, FILE *out)
 {
         json_object *findings = json_get(head, "findings");
@@ -129,7 +162,7 @@ void report_explain_finding(json_object *head, enum finding_id id, FILE *out)
         }
         if (n == 0)
                 fputs("This host does not show it, as far as can be seen.\n", out);
-        fprintf(out, "\nWhat helps:\n  %s\n", type->remedy);
+        print_remedies(findings, id, out);
 }
 
 /* In whose hands it is, by vfioalign, and where it goes from there. */

@@ -2,6 +2,7 @@
 
 #include <libxml/xmlstring.h>
 
+#include "config/fix-id.h"
 #include "report-parts.h"
 #include "util/macro.h"
 
@@ -52,15 +53,18 @@ void add_fact(json_object *o, const char *key, struct fact f)
         json_object_object_add(o, key, fact);
 }
 
-/* A command to paste: the guest's own name stands in it. */
-static void add_remedy(json_object *o, const char *remedy, const char *subject)
+/* Only where there are any. */
+static void add_fixes(json_object *o, unsigned fixes)
 {
-        const char *word = subject ? strstr(remedy, "GUEST") : NULL;
-        _cleanup_free_ char *text = NULL;
+        json_object *array;
 
-        if (word && asprintf(&text, "%.*s%s%s", (int) (word - remedy), remedy, subject, word + strlen("GUEST")) < 0)
-                text = NULL;
-        add_string(o, "remedy", text ?: remedy);
+        if (fixes == 0)
+                return;
+        array = json_object_new_array();
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
+                if (fixes & FIX_BIT(id))
+                        json_object_array_add(array, json_object_new_string(fix_id_to_string(id)));
+        json_object_object_add(o, "fixes", array);
 }
 
 static json_object *new_findings(const struct findings *f)
@@ -70,6 +74,7 @@ static json_object *new_findings(const struct findings *f)
         for (size_t i = 0; i < f->n_findings; i++) {
                 const struct finding *finding = &f->findings[i];
                 const struct finding_type *type = finding_type(finding->id);
+                _cleanup_free_ char *remedy = finding_remedy(finding);
                 json_object *o = json_object_new_object();
 
                 add_string(o, "id", finding_to_string(finding->id));
@@ -78,7 +83,8 @@ static json_object *new_findings(const struct findings *f)
                 add_string(o, "text", type->text);
                 add_string(o, "explanation", type->explanation);
                 add_string(o, "detail", finding->detail);
-                add_remedy(o, type->remedy, finding->subject);
+                add_string(o, "remedy", remedy ?: type->remedy);
+                add_fixes(o, finding->fixes);
                 json_object_array_add(array, o);
         }
         return array;

@@ -92,11 +92,12 @@ int main(void)
         puts("# SPDX-License-Identifier: LGPL-2.1-or-later");
         for (enum finding_id id = 0; id < _FINDING_MAX; id++) {
                 const struct finding_type *type = finding_type(id);
+                _cleanup_free_ char *remedy = finding_type_remedy(type);
                 char text[1024];
 
                 snprintf(text, sizeof(text),
                          "The finding is %s, its severity is \"%s\". vfioalignctl(1) tells more of it.\n\nWhat helps: %s.",
-                         finding_to_string(id), severity_to_string(type->severity), type->remedy);
+                         finding_to_string(id), severity_to_string(type->severity), remedy ?: type->remedy);
                 print_entry(type->message_id, type->text, text);
         }
         for (size_t i = 0; i < ELEMENTSOF(messages); i++)

@@ -43,12 +43,16 @@ static const struct kernel_facts linux_7_3 = {
         .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
 };
 
+/* A GPU that could be handed over. */
+static struct device gpu = {.bdf = "0000:00:05.0", .group = 5, .n_bars = 1, .bars = {{.index = 1, .size = GIB(2)}}};
+
 static struct host new_host(void)
 {
         return (struct host) {
                 .kernel = linux_7_3,
                 .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},
-                .devices = {.listed = YES},
+                .devices = {.listed = YES, .devices = &gpu, .n_devices = 1},
+                .uses = {.processes = YES},
                 .iommu = {.at_work = YES, .remaps_interrupts = YES},
                 .libvirt = {.installed = NO},
                 .mappings = {.complete = YES},
@@ -102,10 +106,12 @@ static void test_kernel(void **state)
         h.kernel.pin_by_leaf.value = FACT_NO;
         h.kernel.thp = THP_MADVISE;
         h.kernel.thp_exempt.value = FACT_NO;
-        ASSERT_FINDINGS(&h, FINDING_KERNEL_PARTLY_ALIGNED, FINDING_KERNEL_PINS_PAGES, FINDING_THP_ASKS,
-                        FINDING_MODULE_NOT_LOADED);
+        /* The module does nothing for a program that has no huge pages at all, before the setting does. */
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_PARTLY_ALIGNED, FINDING_KERNEL_PINS_PAGES, FINDING_THP_ASKS);
         h.kernel.thp = THP_NEVER;
-        ASSERT_FINDINGS(&h, FINDING_KERNEL_PARTLY_ALIGNED, FINDING_KERNEL_PINS_PAGES, FINDING_THP_RESTRICTS,
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_PARTLY_ALIGNED, FINDING_KERNEL_PINS_PAGES, FINDING_THP_RESTRICTS);
+        h.kernel.places_pmd.value = FACT_NO;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_KERNEL_PINS_PAGES, FINDING_THP_RESTRICTS,
                         FINDING_MODULE_NOT_LOADED);
 
         /* 6.1: what it lacks makes all the rest moot */
@@ -168,6 +174,84 @@ static void test_subjects(void **state)
         assert_int_equal(findings_severity(&f), SEVERITY_WARNING);
         findings_done(&f);
         assert_int_equal(findings_severity(&f), SEVERITY_INFO);
+}
+
+static void assert_finding(const struct host *h, enum finding_id id, enum severity severity, const char *remedy)
+{
+        _cleanup_free_ char *text = NULL;
+        const struct finding *finding;
+        struct findings f;
+
+        assert_ok(findings_collect(&f, h));
+        finding = find(&f, id);
+        if (!finding)
+                fail_msg("no %s", finding_to_string(id));
+        assert_int_equal(finding->severity, severity);
+        text = finding_remedy(finding);
+        assert_string_equal(text, remedy);
+        findings_done(&f);
+}
+
+static void assert_no_finding(const struct host *h, enum finding_id id)
+{
+        struct findings f;
+
+        assert_ok(findings_collect(&f, h));
+        assert_null(find(&f, id));
+        findings_done(&f);
+}
+
+/* How grave a finding is, and what it names as the way out, follows from whom a fix would help. */
+static void test_help(void **state)
+{
+        struct emulator e = {.path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true};
+        struct hostdev hostdev = {.bdf = "0000:00:05.0"};
+        struct libvirt_guest guest = {.xml = {.name = (char *) "Ana's PC", .hostdevs = &hostdev, .n_hostdevs = 1}, .defined = true};
+        struct host h = new_host();
+
+        (void) state;
+        h.emulators = (struct emulator_facts) {.emulators = &e, .n_emulators = 1};
+        h.libvirt = (struct libvirt_facts) {.installed = YES, .readable = YES};
+
+        /* No guest: the module would help one that comes, and nobody waits for it. */
+        assert_finding(&h, FINDING_MODULE_NOT_LOADED, SEVERITY_INFO, "vfioalignctl fix apply module");
+        assert_finding(&h, FINDING_KERNEL_UNALIGNED, SEVERITY_INFO, "vfioalignctl fix apply module");
+        h.libvirt.readable.value = FACT_UNKNOWN; /* unless it could not be seen */
+        assert_finding(&h, FINDING_MODULE_NOT_LOADED, SEVERITY_WARNING, "vfioalignctl fix apply module");
+        h.libvirt.readable.value = FACT_YES;
+
+        h.libvirt.guests = &guest;
+        h.libvirt.n_guests = 1;
+        assert_finding(&h, FINDING_MODULE_NOT_LOADED, SEVERITY_WARNING, "vfioalignctl fix apply module");
+        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING, "vfioalignctl fix apply module");
+        assert_finding(&h, FINDING_EMULATOR_UNALIGNED, SEVERITY_NOTICE, "vfioalignctl fix apply module");
+
+        /* Where it is forbidden, the next fix helps the guest, and is an edit of its domain. */
+        h.module.loadable = (struct fact) {.value = FACT_NO, .why = "because"};
+        assert_finding(&h, FINDING_MODULE_FORBIDDEN, SEVERITY_WARNING, "Lift what forbids it, or run guests with QEMU 9.2 or later");
+        assert_finding(&h, FINDING_KERNEL_UNALIGNED, SEVERITY_WARNING,
+                       "Run guests with QEMU 9.2 or later, which aligns BARs by itself");
+        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING, "vfioalignctl guest apply 'Ana'\\''s PC' preload");
+        guest.xml.name = (char *) "-gpu";
+        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING, "vfioalignctl guest apply -- -gpu preload");
+        guest.xml.name = (char *) "train-a";
+        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING, "vfioalignctl guest apply train-a preload");
+
+        /* Every guest has 1 GiB already: nobody misses the module. */
+        e.generation = GENERATION_PER_AREA;
+        assert_no_finding(&h, FINDING_MODULE_FORBIDDEN);
+        assert_finding(&h, FINDING_KERNEL_UNALIGNED, SEVERITY_INFO,
+                       "Run guests with QEMU 9.2 or later, which aligns BARs by itself");
+        h.module.loadable = (struct fact) YES;
+        assert_no_finding(&h, FINDING_MODULE_NOT_LOADED);
+
+        /* Only the two together help: they are named together. */
+        e.generation = GENERATION_NONE;
+        h.kernel.thp = THP_NEVER;
+        h.kernel.thp_exempt.value = FACT_NO;
+        assert_finding(&h, FINDING_THP_RESTRICTS, SEVERITY_WARNING, "vfioalignctl fix apply module && vfioalignctl fix apply thp");
+        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING,
+                       "vfioalignctl fix apply module && vfioalignctl fix apply thp");
 }
 
 /* What a record of a bind amounts to. */
@@ -253,6 +337,7 @@ int main(void)
                 cmocka_unit_test(test_kernel),
                 cmocka_unit_test(test_unknown),
                 cmocka_unit_test(test_subjects),
+                cmocka_unit_test(test_help),
                 cmocka_unit_test(test_binds),
         };
 

@@ -64,7 +64,7 @@ static void test_words(void **state)
                         SHORT "; what helps: vfioalignctl fix apply module; OnUnaligned=refuse is set for it");
         c.fixes[FIX_MODULE] = POLICY_OFF;
         assert_decision(&host, &c, &guest, false, true, true,
-                        SHORT "; what helps: vfioalignctl guest apply 'gpu-7' preload; OnUnaligned=refuse is set for it");
+                        SHORT "; what helps: vfioalignctl guest apply gpu-7 preload; OnUnaligned=refuse is set for it");
         c.fixes[FIX_PRELOAD] = POLICY_OFF;
         assert_decision(&host, &c, &guest, false, true, true, SHORT "; OnUnaligned=refuse is set for it");
 }
