@@ -354,7 +354,7 @@ static int collect_emulators(struct findings *f, const struct host *h)
         return r;
 }
 
-/* What to do first of what the type of a finding names. Two that only help together come together. */
+/* What to do first of what the type of a finding names. Two fixes that only help together are named together. */
 static unsigned choose_fixes(enum finding_id id, const struct help *help)
 {
         const unsigned both = FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP);
@@ -363,7 +363,7 @@ static unsigned choose_fixes(enum finding_id id, const struct help *help)
         return help_choose(help, help->together && fixes & both ? fixes | both : fixes);
 }
 
-/* Of the finding that was added last. guest: that the fixes would be for; NULL: the host. */
+/* For the finding that was added last. guest: whom the fixes would be for; NULL: the host. */
 static int set_fixes(struct findings *f, const struct help *help, const char *guest)
 {
         struct finding *last = &f->findings[f->n_findings - 1];
@@ -436,7 +436,8 @@ static int collect_mapping(struct findings *f, const struct host *h, const struc
 {
         const struct mapping_process *p = mapping_facts_find_process(&h->mappings, m->pid);
         const struct libvirt_guest *g = libvirt_facts_find_pid(&h->libvirt, m->pid);
-        struct verdict v = verdict_mapping(&h->kernel, p ? p->thp : fact_unknown(NULL), process_placer(h, m->pid), m);
+        struct fact thp = p ? p->thp : fact_unknown(NULL);
+        struct verdict v = verdict_mapping(&h->kernel, thp, process_placer(h, m->pid), m);
         struct help help;
         format_t page;
         int r;
@@ -506,7 +507,7 @@ static int collect_unseen(struct findings *f, const struct host *h)
         return text ? findings_add(f, FINDING_FACTS_UNSEEN, NULL, "%s", text) : 0;
 }
 
-/* Of those about the host: what to do first; and those that harm nobody who is here are mere information. */
+/* Names what to do first in the findings about the host, and lowers those that harm nobody who is here. */
 static void judge_by_help(struct findings *f, const struct host *h)
 {
         struct help help = help_host(h), allowed = help_unless_forbidden(h);

@@ -12,7 +12,7 @@
 #define UNREADABLE "its binary cannot be read"
 #define QUESTION "emulator-text"
 
-/* Not by what dump records of a host: an emulator is large, and one answer says all of it. */
+/* This bypasses what records a host, because an emulator is large and the answer is one word. */
 static struct fact file_has_text(const struct root *root, const char *path, const char *text)
 {
         _cleanup_close_ int fd = open_at(root->fd, path + 1, O_RDONLY | O_NONBLOCK);
@@ -20,7 +20,8 @@ static struct fact file_has_text(const struct root *root, const char *path, cons
         struct stat st;
         void *code;
 
-        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 || st.st_size > FILE_MAX_SIZE)
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 ||
+            st.st_size > FILE_MAX_SIZE)
                 return fact_unknown(UNREADABLE);
         code = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (code == MAP_FAILED)
@@ -28,6 +29,13 @@ static struct fact file_has_text(const struct root *root, const char *path, cons
         has = fact_is(memmem(code, (size_t) st.st_size, text, strlen(text) + 1) != NULL, SOURCE_ELF);
         (void) munmap(code, (size_t) st.st_size);
         return has;
+}
+
+static struct fact fact_from_answer(const char *answer)
+{
+        if (streq(answer, "yes") || streq(answer, "no"))
+                return fact_is(streq(answer, "yes"), SOURCE_ELF);
+        return fact_unknown(UNREADABLE);
 }
 
 struct fact emulator_has_text(const struct root *root, const struct emulator *e, const char *text)
@@ -39,7 +47,7 @@ struct fact emulator_has_text(const struct root *root, const struct emulator *e,
                 return fact_unknown(UNREADABLE);
         answer = emulator_ask(root, QUESTION, key);
         if (answer)
-                return streq(answer, "unknown") ? fact_unknown(UNREADABLE) : fact_is(streq(answer, "yes"), SOURCE_ELF);
+                return fact_from_answer(answer);
         has = file_has_text(root, e->target ?: e->path, text);
         emulator_note(root, QUESTION, key, fact_value_to_string(has.value));
         return has;

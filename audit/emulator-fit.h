@@ -6,8 +6,8 @@
 
 /* Can an emulator of the host run a guest that another one runs now? By its binary, which is read whole. */
 
-/* Does the binary hold that string, to its end? Unknown where it cannot be read. e: NULL is fine. Recorded as "emulator-text
- * PATH TEXT" -> "yes|no|unknown". */
+/* Does the binary hold that string, to its end? Unknown where it cannot be read. e: NULL is fine. Recorded as
+ * "emulator-text PATH TEXT" -> "yes|no|unknown". */
 struct fact emulator_has_text(const struct root *root, const struct emulator *e, const char *text);
 
 /* A machine type that a guest names with its version ("pc-q35-7.2"); others are everywhere. Yes also where the binary cannot

@@ -599,7 +599,7 @@ char *finding_type_remedy(const struct finding_type *type)
         return text;
 }
 
-/* The finding's own guest stands in the place of GUEST. */
+/* The subject replaces the word GUEST. */
 static char *remedy_for_subject(const char *remedy, const char *subject)
 {
         const char *word = subject ? strstr(remedy, "GUEST") : NULL;
@@ -609,7 +609,8 @@ static char *remedy_for_subject(const char *remedy, const char *subject)
         if (!word)
                 return strdup(remedy);
         argument = shell_argument(subject);
-        if (!argument || asprintf(&text, "%.*s%s%s", (int) (word - remedy), remedy, argument, word + strlen("GUEST")) < 0)
+        if (!argument ||
+            asprintf(&text, "%.*s%s%s", (int) (word - remedy), remedy, argument, word + strlen("GUEST")) < 0)
                 return NULL;
         return text;
 }

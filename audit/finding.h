@@ -79,7 +79,8 @@ struct finding_type {
         const char *explanation; /* whole sentences: what it is, and what it costs; the manual has them too */
         unsigned fixes;         /* FIX_BIT(): the way out is the first of these that helps here ... */
         const char *remedy;     /* ... and this where none does */
-        /* FIX_BIT(): what it keeps from the host. The finding does no harm where that would help nobody who is here. */
+        /* FIX_BIT(): what the host lacks by it. The finding is information where that would help nobody who is
+         * here. */
         unsigned lacks;
         const char *message_id; /* MESSAGE_ID in the journal, 32 hex digits */
 };

@@ -8,13 +8,13 @@
 static int fix_command_add(char **command, enum fix_id id, const char *guest)
 {
         _cleanup_free_ char *before = *command;
-        const char *and = before ? " && " : "";
+        const char *and = before ? " && " : "", *name = fix_id_to_string(id);
         int n;
 
         if (guest && FIXES_OF_GUEST & FIX_BIT(id))
-                n = asprintf(command, "%s%svfioalignctl guest apply %s %s", before ?: "", and, guest, fix_id_to_string(id));
+                n = asprintf(command, "%s%svfioalignctl guest apply %s %s", before ?: "", and, guest, name);
         else
-                n = asprintf(command, "%s%svfioalignctl fix apply %s", before ?: "", and, fix_id_to_string(id));
+                n = asprintf(command, "%s%svfioalignctl fix apply %s", before ?: "", and, name);
         if (n < 0) {
                 *command = NULL;
                 return -ENOMEM;

@@ -56,8 +56,8 @@ struct placer placer_emulator(const struct emulator *e);
 struct verdict verdict_area(const struct kernel_facts *k, const struct module_facts *m, struct placer placer,
                             const struct area *area);
 
-/* The kernel's facts as they hold for one process. thp: no where the process may have no huge pages. The result owns
- * nothing. */
+/* The kernel's facts as they hold for one process. thp: no where the process may have no huge pages. The result
+ * owns nothing. */
 struct kernel_facts kernel_facts_of_process(const struct kernel_facts *k, struct fact thp);
 
 /* What a mapping that exists can have where it is. No luck in it: the address is known. thp: of its process; no

@@ -8,12 +8,12 @@
 
 #define MODULE_AND_THP (FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP))
 
-/* The facts that decide what a BAR gets: copies, which a fix can change. What they point to stays the host's. */
+/* The facts that decide what a BAR gets, as copies that a fix can change. What they point to is the host's. */
 struct what_if {
         struct kernel_facts kernel;
         struct module_facts module;
         struct placer placer;
-        const struct emulator *emulator; /* that FIX_EMULATOR would start the guest with; NULL: none is known */
+        const struct emulator *emulator; /* what FIX_EMULATOR would start the guest with; NULL: unknown */
 };
 
 static struct what_if what_if_now(const struct host *h, struct placer placer)
@@ -37,7 +37,7 @@ static bool assume_emulator(struct what_if *w)
         return true;
 }
 
-/* The library steps in where a program names no address. */
+/* The library steps in only where a program names no address. */
 static bool assume_preload(struct what_if *w)
 {
         if (generation_aligns(w->placer.generation) || w->placer.preload)
@@ -49,14 +49,16 @@ static bool assume_preload(struct what_if *w)
 
 static bool assume_thp(struct what_if *w)
 {
-        if (w->kernel.thp == THP_ALWAYS || w->kernel.thp == THP_UNKNOWN || w->kernel.thp_exempt.value == FACT_YES)
+        if (w->kernel.thp == THP_ALWAYS || w->kernel.thp == THP_UNKNOWN ||
+            w->kernel.thp_exempt.value == FACT_YES)
                 return false;
         w->kernel.thp = THP_ALWAYS;
         return true;
 }
 
-/* What each fix changes of the facts. False where it cannot be applied, or is in force. */
-static bool (*const assume[_FIX_ID_MAX])(struct what_if *w) = {
+/* How each fix changes the facts. False where it cannot be applied, or is in force already. A fix without a row
+ * changes no page size. */
+static bool (*const fix_assume[_FIX_ID_MAX])(struct what_if *w) = {
         [FIX_MODULE] = assume_module,
         [FIX_EMULATOR] = assume_emulator,
         [FIX_PRELOAD] = assume_preload,
@@ -66,16 +68,16 @@ static bool (*const assume[_FIX_ID_MAX])(struct what_if *w) = {
 static bool what_if_assume(struct what_if *w, unsigned fixes)
 {
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
-                if (fixes & FIX_BIT(id) && (!assume[id] || !assume[id](w)))
+                if (fixes & FIX_BIT(id) && (!fix_assume[id] || !fix_assume[id](w)))
                         return false;
         return true;
 }
 
-/* What somebody maps: one area; or the BARs of one device, of all that could be handed over, or of a guest. */
+/* What somebody maps: one area, the BARs of any device that could be handed over, or those of a guest. */
 struct subject {
         const struct host *host;
         const struct area *area;
-        const struct mapping_process *process; /* that maps the area, or NULL */
+        const struct mapping_process *process; /* the one that maps the area, or NULL */
         const struct guest *guest;
 };
 
@@ -90,16 +92,17 @@ static bool verdict_gains(const struct kernel_facts *k, const struct verdict *no
         return then->page_size > (now->page_size ?: k->page_size);
 }
 
-static struct verdict what_if_verdict(const struct what_if *w, const struct area *area, const struct mapping_process *process)
+static struct verdict what_if_verdict(const struct what_if *w, const struct subject *s)
 {
-        struct kernel_facts k = kernel_facts_of_process(&w->kernel, process ? process->thp : fact_unknown(NULL));
+        struct fact thp = s->process ? s->process->thp : fact_unknown(NULL);
+        struct kernel_facts k = kernel_facts_of_process(&w->kernel, thp);
 
-        return verdict_area(&k, &w->module, w->placer, area);
+        return verdict_area(&k, &w->module, w->placer, s->area);
 }
 
 static bool area_gains(const struct what_if *now, const struct what_if *then, const struct subject *s)
 {
-        struct verdict a = what_if_verdict(now, s->area, s->process), b = what_if_verdict(then, s->area, s->process);
+        struct verdict a = what_if_verdict(now, s), b = what_if_verdict(then, s);
 
         return verdict_gains(&now->kernel, &a, &b);
 }
@@ -109,14 +112,14 @@ static bool device_gains(const struct what_if *now, const struct what_if *then, 
         for (size_t i = 0; i < d->n_bars; i++) {
                 const struct area whole = {.region_size = d->bars[i].size, .size = d->bars[i].size};
 
-                /* Of a region in place of the BAR nothing is known. */
+                /* Nothing is known of a region that the driver shows instead of the BAR. */
                 if (!d->bars[i].replaced && area_gains(now, then, &(struct subject) {.area = &whole}))
                         return true;
         }
         return false;
 }
 
-/* Virtual functions come by the hundred, one behind the other. */
+/* Virtual functions come by the hundred, next to each other, so one of them is enough. */
 static bool device_has_same_bars(const struct device *a, const struct device *b)
 {
         if (a->n_bars != b->n_bars)
@@ -154,7 +157,7 @@ static bool guest_gains(const struct what_if *now, const struct what_if *then, c
                         continue;
                 if (d && device_gains(now, then, d))
                         return true;
-                /* Which function it gets is decided at its start. */
+                /* The guest gets its function at its start, so it can be any. */
                 if (hostdev->kind == HOSTDEV_NETWORK && !*hostdev->bdf && any_device_gains(now, then, s))
                         return true;
         }
@@ -238,7 +241,7 @@ struct help help_guest(const struct host *h, const struct guest *g, const struct
         return help_of(&now, guest_gains, &s);
 }
 
-static uint64_t region_size(const struct host *h, const struct mapping *m)
+static uint64_t mapping_region_size(const struct host *h, const struct mapping *m)
 {
         const struct device *d = device_facts_find(&h->devices, m->bdf);
 
@@ -257,7 +260,7 @@ struct help help_mapping(const struct host *h, const struct mapping *m)
         assert(h);
         assert(m);
 
-        area = (struct area) {.region_size = region_size(h, m), .offset = m->offset, .size = m->size};
+        area = (struct area) {.region_size = mapping_region_size(h, m), .offset = m->offset, .size = m->size};
         s.area = &area;
         s.process = mapping_facts_find_process(&h->mappings, m->pid);
         now = what_if_now(h, process_placer(h, m->pid));
@@ -270,7 +273,7 @@ static void help_add(struct help *sum, struct help help)
         sum->together = (sum->together || help.together) && !(sum->alone & MODULE_AND_THP);
 }
 
-/* Of a guest's process the guest stands for the mappings. */
+/* A guest stands for the mappings of its own process. */
 static bool is_guest_process(const struct host *h, pid_t pid)
 {
         const struct libvirt_guest *g = libvirt_facts_find_pid(&h->libvirt, pid);
@@ -278,7 +281,7 @@ static bool is_guest_process(const struct host *h, pid_t pid)
         return g && g->xml.n_hostdevs > 0;
 }
 
-/* Adds what helps whoever has a device. Returns whether there is anybody. */
+/* Adds what helps those who have a device now. Returns whether there is anybody. */
 static bool help_add_users(struct help *sum, const struct host *h)
 {
         bool any = false;
@@ -300,6 +303,12 @@ static bool help_add_users(struct help *sum, const struct host *h)
                 any = true;
         }
         return any;
+}
+
+static bool users_are_unseen(const struct host *h)
+{
+        return h->mappings.complete.value == FACT_UNKNOWN ||
+               (h->libvirt.installed.value != FACT_NO && h->libvirt.readable.value == FACT_UNKNOWN);
 }
 
 static void help_add_placer(struct help *sum, const struct host *h, struct placer placer)
@@ -326,14 +335,15 @@ struct help help_host(const struct host *h)
                 if (!e->replaced && !e->container)
                         help_add_placer(&help, h, placer_emulator(e));
         }
-        /* Guests that cannot be read may well be there, and run by these. */
-        if (h->libvirt.installed.value != FACT_NO && h->libvirt.readable.value == FACT_UNKNOWN)
+        /* Guests and mappings that cannot be seen may well be there, and made by these. */
+        if (users_are_unseen(h))
                 help.here = help_all(&help);
         help_add_placer(&help, h, PLACER_PROGRAM);
         return help;
 }
 
-bool what_if_area(const struct host *h, struct placer placer, const struct area *area, unsigned fixes, struct verdict *ret)
+bool what_if_area(const struct host *h, struct placer placer, const struct area *area, unsigned fixes,
+                  struct verdict *ret)
 {
         struct what_if w;
 

@@ -250,7 +250,8 @@ int manager_audit(struct manager *m)
         m->generation++;
 
         m->findings_due = m->findings_due || changed;
-        /* While a fix is under way the findings wait: it is followed by another audit, and what it mends is no news. */
+        /* While the module loads the findings wait, because another audit follows and what the load mends need not
+         * be logged. */
         if (!manager_apply_fix(m, NULL) && m->findings_due) {
                 log_findings(m);
                 m->findings_due = false;

@@ -88,7 +88,7 @@ int manager_audit(struct manager *m);
 void manager_audit_soon(struct manager *m);
 
 /* Applies the fix of the host that the configuration lets us apply unasked, that helps and that nothing forbids. g: a guest
- * that is about to start; NULL: whom help_host() considers. True where something is now under way: the requests are resumed
+ * that is about to start; NULL: everybody whom help_host() considers. True where something is now under way: the requests are resumed
  * when it is through. */
 bool manager_apply_fix(struct manager *m, const struct guest *g);
 

@@ -60,7 +60,8 @@ struct decision decision_make(const struct host *h, const struct config *c, cons
         fixes = fixes_choose(h, g, c, POLICY_SUGGEST);
         if (fixes)
                 command = fix_command(fixes, g->name);
-        snprintf(d.text, sizeof(d.text), "%s%s%s%s%s%s", cost, *seen ? "; " : "", seen, command ? "; what helps: " : "", command ?: "",
+        snprintf(d.text, sizeof(d.text), "%s%s%s%s%s%s", cost, *seen ? "; " : "", seen,
+                 command ? "; what helps: " : "", command ?: "",
                  d.allowed ? "" : "; OnUnaligned=refuse is set for it");
         return d;
 }

@@ -9,7 +9,7 @@ struct decision {
         bool allowed;
         bool unaligned;   /* a BAR that counts gets smaller pages than it could, or does not for luck only */
         bool warn;        /* and that is worth a warning */
-        char text[1024];  /* "0000:41:00.0 gets 1 GiB pages", or what limits it and what would help */
+        char text[2048];  /* "0000:41:00.0 gets 1 GiB pages", or what limits it and what would help */
 };
 
 /* Of the configuration and of the domain's own <metadata>, which goes before. */

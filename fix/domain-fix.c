@@ -196,7 +196,8 @@ bool domain_falls_short(const struct domain_subject *s)
 
         assert(s);
 
-        now = guest_cost(&s->host->devices, s->guest, &s->host->kernel, &s->host->module, guest_placer(s->host, s->guest), 0);
+        now = guest_cost(&s->host->devices, s->guest, &s->host->kernel, &s->host->module,
+                         guest_placer(s->host, s->guest), 0);
         return now.best_page_size > 0 && now.worst.page_size < now.best_page_size;
 }
 

@@ -21,6 +21,6 @@ struct fix {
 
 const struct fix *fix_get(enum fix_id id);
 
-/* What to do first of what helps and has that policy in the configuration, or more: a set of fixes (FIX_BIT), empty where
- * nothing helps. g: NULL: the host. */
+/* What to do first of what helps and has at least that policy in the configuration: a set of fixes (FIX_BIT),
+ * empty where nothing helps. g: NULL: the host. */
 unsigned fixes_choose(const struct host *h, const struct guest *g, const struct config *c, enum policy at_least);

@@ -27,6 +27,7 @@ static struct host new_host(const struct root *root)
                 },
                 .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},
                 .devices = {.listed = YES, .devices = devices, .n_devices = ELEMENTSOF(devices)},
+                .mappings = {.complete = YES},
         };
 }
 
@@ -296,6 +297,9 @@ static void test_users(void **state)
         h.libvirt.readable.value = FACT_UNKNOWN; /* then there may be one */
         assert_string_equal(names(help_host(&h).here), "module+preload");
         h.libvirt.readable.value = FACT_YES;
+        h.mappings.complete.value = FACT_UNKNOWN; /* or another program */
+        assert_string_equal(names(help_host(&h).here), "module+preload");
+        h.mappings.complete.value = FACT_YES;
 
         /* Its QEMU aligns: the module is for nobody. */
         h.libvirt.n_guests = 1;
