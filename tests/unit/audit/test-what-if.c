@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "audit/emulator-fit.h"
 #include "fixture.h"
 #include "test.h"
+#include "util/file.h"
 #include "util/macro.h"
 
 #define YES {.value = FACT_YES}
@@ -205,6 +207,42 @@ static void test_emulator(void **state)
         assert_string_equal(found(&h, &g), "none");
 }
 
+static void keep_answer(enum file_kind kind, const char *path, const char *data, size_t size, void *userdata)
+{
+        if (kind == FILE_ANSWER)
+                fprintf(userdata, "%s\t%s\n", path, data);
+        else
+                assert_int_equal(size, 0); /* that the binary is there, and nothing of what is in it */
+}
+
+/* A recorded host has the answer, and not the binary. */
+static void test_recorded_emulator(void **state)
+{
+        struct fixture *f = *state;
+        const struct emulator e = {.path = (char *) "/opt/qemu", .generation = GENERATION_PER_REGION};
+        static const char *const texts[] = {"pc-q35-7.2-machine", "pc-q35-99-machine"};
+        _cleanup_free_ char *answers = NULL;
+        struct root again;
+        size_t size;
+        FILE *out;
+
+        fixture_write_bytes(f, "opt/qemu", "\0pc-q35-7.2-machine", sizeof("\0pc-q35-7.2-machine"));
+        out = open_memstream(&answers, &size);
+        file_observe(keep_answer, out);
+        assert_int_equal(emulator_has_text(&f->root, &e, texts[0]).value, FACT_YES);
+        assert_int_equal(emulator_has_text(&f->root, &e, texts[1]).value, FACT_NO);
+        file_observe(NULL, NULL);
+        fclose(out);
+
+        fixture_remove(f, "opt/qemu");
+        assert_int_equal(emulator_has_text(&f->root, &e, texts[0]).value, FACT_UNKNOWN);
+        fixture_write(f, "vfioalign/answers", answers);
+        assert_ok(root_open(&again, f->dir));
+        assert_int_equal(emulator_has_text(&again, &e, texts[0]).value, FACT_YES);
+        assert_int_equal(emulator_has_text(&again, &e, texts[1]).value, FACT_NO);
+        root_close(&again);
+}
+
 /* What each fix is, by what it changes. */
 static void test_area(void **state)
 {
@@ -352,6 +390,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_host, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_guest, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_emulator, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_recorded_emulator, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_area, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_together, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_users, fixture_setup, fixture_teardown),
