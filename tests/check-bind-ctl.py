@@ -394,8 +394,9 @@ class BadWorker(Case):
 
     def test_stopped(self):
         """The first ^C lets it roll back, and what it says then is still shown."""
-        fake = ("signal.signal(signal.SIGTERM, lambda *a: (say(%r, done), os._exit(0))); open(%r, 'w').close(); signal.pause()"
-                % (group(12, "failed", NVME, findings=[finding("bind-failed", "0000:01:00.0", "stopped")]), self.dir.name + "/ready"))
+        fake = ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); open(%r, 'w').close(); signal.sigwait([signal.SIGTERM]); "
+                "say(%r, done)" % (self.dir.name + "/ready",
+                                   group(12, "failed", NVME, findings=[finding("bind-failed", "0000:01:00.0", "stopped")])))
         os.mkfifo(self.dir.name + "/ready")
         process = subprocess.Popen([CTL, "bind", "1:0.0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env(fake))
         with open(self.dir.name + "/ready"):
