@@ -24,7 +24,7 @@ MASKED = """
     systemd-networkd-wait-online.service ModemManager.service systemd-binfmt.service ldconfig.service
     systemd-journal-catalog-update.service systemd-journal-flush.service systemd-random-seed.service
     systemd-update-done.service systemd-update-utmp.service systemd-sysusers.service systemd-user-sessions.service
-    systemd-udev-load-credentials.service systemd-remount-fs.service systemd-modules-load.service systemd-logind.service
+    systemd-udev-load-credentials.service systemd-remount-fs.service systemd-modules-load.service
     sys-fs-fuse-connections.mount sys-kernel-config.mount dev-mqueue.mount proc-sys-fs-binfmt_misc.automount
     modprobe@fuse.service modprobe@configfs.service
     modprobe@drm.service modprobe@efi_pstore.service modprobe@loop.service modprobe@dm_mod.service
