@@ -20,7 +20,7 @@ from kernels import kernel, release_of
 CPUS = 1  # emulated ones can miss what another patches into the kernel, and the kernel then panics; seen twice
 MEMORY = "4G"
 
-# A boot may take so many seconds of processor time, 25 to 60 are usual, and so many of the clock: a slow machine is no
+# A boot may take so many seconds of processor time, 10 to 40 are usual, and so many of the clock: a slow machine is no
 # failure, and one that stands still gets no processor time.
 BOOT_CPU_SECONDS = 300
 BOOT_SECONDS = 3600

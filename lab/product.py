@@ -14,7 +14,7 @@ MESON = Path(os.environ.get("LAB_MESON", BUILD / "meson"))  # make check has bui
 
 @alone("install")
 def build_install():
-    """The build under test as a tree, with the unit enabled as a package would."""
+    """The build under test as a tree, with the unit enabled as a package would. Stripped, because each boot copies it."""
     run([str(TOP / "tests" / "install-dependencies")])
     log = BUILD / "logs" / "build.log"
     log.unlink(missing_ok=True)
@@ -24,7 +24,7 @@ def build_install():
             log)
     run(["ninja", "-C", str(MESON)], log)
     shutil.rmtree(INSTALL, ignore_errors=True)
-    run(["meson", "install", "-C", str(MESON), "--no-rebuild", "--destdir", str(INSTALL)], log)
+    run(["meson", "install", "-C", str(MESON), "--no-rebuild", "--strip", "--destdir", str(INSTALL)], log)
     run(["systemctl", f"--root={INSTALL}", "-q", "enable", "vfioalignd.service"], log)
     return INSTALL
 

@@ -14,7 +14,7 @@ import scenario
 from machine import Machine
 
 AGAIN_MAX = 4  # more failures than that are no accident
-SPLIT_SECONDS = 150  # what a host has left to do is shared with a second machine from there on: a boot costs 60
+SPLIT_SECONDS = 100  # what a host has left to do is shared with a second machine from there on: a boot costs 30
 
 _print_lock = threading.Lock()
 
