@@ -168,6 +168,15 @@ class Queue(unittest.TestCase):
         self.assertIsNone(queue.open())
 
 
+class Boots(unittest.TestCase):
+    def test_who_leaves_a_host_to_others(self):
+        """Only where others may come after it has a scenario to leave the host as it was."""
+        shares = {name: made_up(name, 1, **more).shares_boot() for name, more in {
+            "plain": {}, "bare": {"seed": "without-systemd"}, "autostart": {"seed": "autostart"}, "own": {"own_boot": True},
+            "many": {"devices": 64}, "installed": {"packages": True}}.items()}
+        self.assertEqual([name for name, does in shares.items() if does], ["plain", "bare"])
+
+
 class Limits(unittest.TestCase):
     def test_they_grow_with_the_boot_and_never_shrink(self):
         usual = scenario.BOOT_SECONDS[True]
