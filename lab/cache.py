@@ -40,10 +40,10 @@ def _open_lock(path):
     return open(_lock_of(path), "w")
 
 
-def _is_there(path, lock):
-    """The lock is still the one that others would take, and the entry exists."""
+def _is_current(path, lock):
+    """The lock is still the one that others would take."""
     try:
-        return os.fstat(lock.fileno()).st_ino == os.stat(_lock_of(path)).st_ino and path.is_dir()
+        return os.fstat(lock.fileno()).st_ino == os.stat(_lock_of(path)).st_ino
     except FileNotFoundError:
         return False
 
@@ -57,7 +57,7 @@ def get(name, key, build):
         while path not in _held:
             lock = _open_lock(path)
             fcntl.flock(lock, fcntl.LOCK_SH)
-            if _is_there(path, lock):
+            if _is_current(path, lock) and path.is_dir():
                 _held[path] = lock
                 os.utime(path)
                 if name not in built:
@@ -93,8 +93,7 @@ def _exclusively(path, waiting=None):
                 return
             say(waiting)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        current = _lock_of(path)
-        yield lock if current.exists() and os.fstat(lock.fileno()).st_ino == current.stat().st_ino else None
+        yield lock if _is_current(path, lock) else None
 
 
 def size_of(path):

@@ -53,9 +53,12 @@ def build_tools():
     return target
 
 
+def packaged_code():
+    return [p for p in sorted(TOP.iterdir()) if p.name not in (".git", "build", "lab")]
+
+
 def packages_key():
-    code = [p for p in sorted(TOP.iterdir()) if p.name not in (".git", "build", "lab")]
-    return digest(*code, source(make_packages))
+    return digest(*packaged_code(), source(packaged_code, make_packages))
 
 
 def build_packages():
@@ -71,8 +74,7 @@ def make_packages(work):
     log.unlink(missing_ok=True)
     tree = work / "tree"
     tree.mkdir()
-    code = [p for p in sorted(TOP.iterdir()) if p.name not in (".git", "build", "lab")]
-    run(["cp", "-a", *map(str, code), str(tree)], log)
+    run(["cp", "-a", *map(str, packaged_code()), str(tree)], log)
     run(["dpkg-buildpackage", "-b", "-d", "-us", "-uc"], log, cwd=tree,
         env=os.environ | {"DEB_BUILD_OPTIONS": "nocheck", "DEB_BUILD_PROFILES": "nocheck"})
     shutil.rmtree(tree)

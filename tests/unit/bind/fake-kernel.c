@@ -250,7 +250,7 @@ static void violate(struct fake_kernel *k, const char *path, const char *format,
         abort();
 }
 
-/* Read anew where one has come or gone, in this process or another. */
+/* The records are read again when one has come or gone, in this process or another. */
 static const struct bind_records *current_records(struct fake_kernel *k)
 {
         static struct bind_records records;
