@@ -2,13 +2,13 @@
 /* What the facts of a host amount to. */
 #include <inttypes.h>
 
+#include "facts/device/vfio-driver.h"
 #include "finding.h"
 #include "guest-cost.h"
 #include "guest-evidence.h"
 #include "util/format.h"
 #include "util/macro.h"
 #include "verdict.h"
-#include "vfio-driver.h"
 #include "what-if.h"
 
 static int add_plain(struct findings *f, enum finding_id id)

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "emulator-internal.h"
+#include "facts/emulator/emulator-internal.h"
 #include "util/file.h"
 #include "util/macro.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "facts-emulator.h"
-#include "facts-guest.h"
+#include "facts/emulator/facts-emulator.h"
+#include "facts/guest/facts-guest.h"
 
 /* Can an emulator of the host run a guest that another one runs now? By its binary, which is read whole. */
 

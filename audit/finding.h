@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "host.h"
+#include "facts/host.h"
 #include "util/macro.h"
 
 enum severity {

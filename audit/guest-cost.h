@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "facts-guest.h"
-#include "host.h"
+#include "facts/guest/facts-guest.h"
+#include "facts/host.h"
 #include "verdict.h"
 
 /* What a guest pays for its BARs, foretold from its XML, or for the mappings that it has. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "facts-guest.h"
-#include "host.h"
+#include "facts/guest/facts-guest.h"
+#include "facts/host.h"
 
 /* What is known of a start of that guest as things are now: with its emulator, this kernel, the module, THP and the
  * preload library as they are, and for BARs of the sizes that its devices have. By size, largest first, then by how often.

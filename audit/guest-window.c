@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "facts-guest.h"
+#include "facts/guest/facts-guest.h"
 #include "util/macro.h"
 
 /* Where firmware puts 64-bit BARs:

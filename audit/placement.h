@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "facts-emulator.h"
+#include "facts/emulator/facts-emulator.h"
 
 /* The largest power of two, in bytes, to which (address - area_offset) is surely a multiple when an emulator of
  * that generation maps one area of a region: the kernel can use a page of that size or less, not a larger one.

@@ -74,11 +74,6 @@ uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size)
         return page_within(k, 0, size);
 }
 
-bool module_works(const struct module_facts *m)
-{
-        return m->loaded.value == FACT_YES && m->enabled.value == FACT_YES;
-}
-
 /* Where the kernel puts a mapping if nobody else chooses. */
 static struct cap cap_kernel(const struct kernel_facts *k, const struct module_facts *m, const struct area *area)
 {

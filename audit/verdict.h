@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "facts-emulator.h"
-#include "facts-kernel.h"
-#include "facts-mapping.h"
-#include "facts-module.h"
+#include "facts/emulator/facts-emulator.h"
+#include "facts/guest/facts-mapping.h"
+#include "facts/kernel/facts-kernel.h"
+#include "facts/kernel/facts-module.h"
 
 /* Facts in, verdict out: no I/O, nothing else to know. */
 
@@ -71,6 +71,3 @@ uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size);
 /* By which factor the verdict on `size` bytes falls short of the best page: 1 where it does not; what is unknown
  * counts as the worst. */
 uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v, uint64_t size);
-
-/* Is the module there and doing its work, as far as can be seen? */
-bool module_works(const struct module_facts *m);

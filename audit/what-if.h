@@ -2,8 +2,8 @@
 #pragma once
 
 #include "config/fix-id.h"
+#include "facts/host.h"
 #include "guest-cost.h"
-#include "host.h"
 #include "verdict.h"
 
 /* Would a fix help? The facts of a host and a set of fixes (FIX_BIT) go in; what a BAR or a guest would then

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "audit/host.h"
+#include "facts/host.h"
 
 /* What a transaction has to know of the host: host_read_devices() of the functions that are wanted, and libvirt's guests with
  * their devices. Reading domain XML takes a large library, so that a program of its own does it (vfioalign-guests), and only

@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-#include "audit/bind-record.h"
+#include "facts/bind-record.h"
 
 /* One function and its driver, by what the kernel offers in sysfs: driver_override, drivers/NAME/unbind and
  * drivers_probe (Documentation/ABI/testing/sysfs-bus-pci). All of it takes the device's lock, which a driver that hangs

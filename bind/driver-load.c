@@ -6,7 +6,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-#include "audit/bind-record.h"
+#include "facts/bind-record.h"
 #include "util/file.h"
 #include "util/macro.h"
 

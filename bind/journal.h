@@ -3,9 +3,9 @@
 
 #include <signal.h>
 
-#include "audit/bind-record.h"
+#include "facts/bind-record.h"
 
-/* The writing side of the records (audit/bind-record.h): a record is on disk before the first write to a function, and
+/* The writing side of the records (facts/bind-record.h): a record is on disk before the first write to a function, and
  * goes after the last. */
 
 /* Keeps all other transactions on that group out until the descriptor is closed or the process has ended: also one that hangs

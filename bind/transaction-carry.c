@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "audit/vfio-driver.h"
+#include "facts/device/vfio-driver.h"
 #include "journal.h"
 #include "transaction-internal.h"
 #include "util/macro.h"

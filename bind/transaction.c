@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "audit/vfio-driver.h"
 #include "bind-host.h"
+#include "facts/device/vfio-driver.h"
 #include "journal.h"
 #include "transaction-internal.h"
 #include "util/file.h"

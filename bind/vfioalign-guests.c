@@ -3,7 +3,7 @@
  * host, or none for this one. Fails where not all of them could be seen. */
 #include <json-c/json.h>
 
-#include "audit/facts-libvirt.h"
+#include "facts/guest/facts-libvirt.h"
 #include "util/macro.h"
 
 static json_object *guest_to_json(const struct libvirt_guest *g)

@@ -7,10 +7,10 @@
 #include <sys/time.h>
 #include <systemd/sd-bus.h>
 
-#include "audit/facts-guest.h"
 #include "config/bus-names.h"
 #include "config/config.h"
 #include "ctl.h"
+#include "facts/guest/facts-guest.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "audit/record.h"
+#include "record/record.h"
 
 /* Recorded hosts as tar archives. */
 

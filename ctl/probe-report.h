@@ -4,7 +4,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
-#include "audit/bar-probe.h"
+#include "probe/bar-probe.h"
 
 /* Of fleet/probe.schema.json. */
 #define PROBE_SCHEMA_VERSION 1

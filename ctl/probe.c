@@ -2,11 +2,11 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
-#include "audit/probe-check.h"
 #include "ctl.h"
 #include "probe-report.h"
-#include "util/format.h"
+#include "probe/probe-check.h"
 #include "snapshot.h"
+#include "util/format.h"
 #include "util/log.h"
 #include "util/macro.h"
 

@@ -3,8 +3,8 @@
 
 #include <sys/stat.h>
 
+#include "facts/emulator/emulator-probe.h"
 #include "host-archive.h"
-#include "audit/emulator-probe.h"
 #include "util/log.h"
 #include "util/macro.h"
 

@@ -2,10 +2,10 @@
 #pragma once
 
 #include "audit/finding.h"
-#include "audit/host.h"
+#include "facts/host.h"
 #include "options.h"
+#include "record/record.h"
 #include "report/report.h"
-#include "audit/record.h"
 
 /* What the verbs that only look at a host work on. */
 struct snapshot {

@@ -5,7 +5,7 @@
 #include <sys/eventfd.h>
 
 #include "audit/guest-cost.h"
-#include "audit/process-start.h"
+#include "facts/guest/process-start.h"
 #include "manager.h"
 #include "util/clock.h"
 #include "util/file-write.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "audit/vfio-driver.h"
+#include "facts/device/vfio-driver.h"
 #include "manager.h"
 #include "util/array.h"
 #include "util/clock.h"

@@ -10,7 +10,7 @@
 
 /* libvirt tells of what no hook does: guests that run already, devices that are plugged and unplugged, restores and
  * migrations. When to ask it is decided here, by files: where its daemon writes its pid, and where the guests' are
- * (audit/facts-libvirt.h). Connecting to its socket would start a daemon that does not run. */
+ * (facts/guest/facts-libvirt.h). Connecting to its socket would start a daemon that does not run. */
 
 #define GUESTS_DIR "run/libvirt/qemu"
 

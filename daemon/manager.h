@@ -7,10 +7,10 @@
 #include <systemd/sd-event.h>
 
 #include "audit/finding.h"
-#include "audit/host.h"
 #include "audit/verdict.h"
 #include "bind-job.h"
 #include "config/config.h"
+#include "facts/host.h"
 #include "fix/fix.h"
 #include "fix/systemd-job.h"
 

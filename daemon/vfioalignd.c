@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
-#include "audit/kernel-live.h"
+#include "facts/kernel/kernel-live.h"
 #include "manager.h"
 #include "util/file-write.h"
 #include "util/file.h"

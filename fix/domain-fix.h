@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "audit/host.h"
 #include "config/config.h"
 #include "domain-edit.h"
+#include "facts/host.h"
 #include "fix.h"
 
 /* The fixes that are edits of one persistent domain, in the order of preference. */

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <libvirt/virterror.h>
 
-#include "audit/xml.h"
 #include "domain-edit.h"
+#include "facts/guest/xml.h"
 #include "util/macro.h"
 
 DEFINE_TRIVIAL_CLEANUP(virDomainPtr, virDomainFree)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain-mark.h"
 
-#include "audit/xml.h"
 #include "domain-edit.h"
+#include "facts/guest/xml.h"
 #include "util/array.h"
 
 #define ROOT_NAME "vfioalign:edits"

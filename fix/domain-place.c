@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain-place.h"
 
-#include "audit/facts-guest.h"
-#include "audit/xml.h"
+#include "facts/guest/facts-guest.h"
+#include "facts/guest/xml.h"
 
 #define STEPS_MAX 4
 

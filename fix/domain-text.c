@@ -6,8 +6,8 @@
 #include <libxml/parserInternals.h>
 #include <stdint.h>
 
-#include "audit/facts-guest.h"
-#include "audit/xml.h"
+#include "facts/guest/facts-guest.h"
+#include "facts/guest/xml.h"
 #include "util/array.h"
 
 DEFINE_TRIVIAL_CLEANUP(xmlParserCtxtPtr, xmlFreeParserCtxt)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "audit/host.h"
+#include "facts/host.h"
 #include "fix-plan.h"
 
 /* The kernel module, by modprobe, for who may do that and can wait for it; a daemon asks systemd (systemd-job.h). */

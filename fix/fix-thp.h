@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "audit/host.h"
+#include "facts/host.h"
 #include "fix-plan.h"
 
 /* transparent_hugepage/enabled=always, where the kernel's huge entries for VFIO follow it. What it was before is kept in

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "audit/facts-guest.h"
-#include "audit/host.h"
 #include "config/config.h"
+#include "facts/guest/facts-guest.h"
+#include "facts/host.h"
 #include "fix-plan.h"
 
 /* One row of the table of fixes; its place is its preference. */

@@ -3,7 +3,7 @@
 
 #include <limits.h>
 
-#include "audit/run-confined.h"
+#include "facts/emulator/run-confined.h"
 #include "util/macro.h"
 
 #define TRIAL_USEC (30 * USEC_PER_SEC)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "audit/host.h"
+#include "facts/host.h"
 #include "fix-plan.h"
 
 /* libvfioalign-preload.so under all that libvirt's daemons start, by a drop-in that gives them LD_PRELOAD. No domain is

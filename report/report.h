@@ -4,10 +4,10 @@
 #include "json.h"
 #include <stdio.h>
 
-#include "audit/facts-guest.h"
 #include "audit/finding.h"
-#include "audit/host.h"
 #include "audit/verdict.h"
+#include "facts/guest/facts-guest.h"
+#include "facts/host.h"
 
 #define REPORT_SCHEMA_VERSION 1
 

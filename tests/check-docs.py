@@ -94,18 +94,18 @@ class Manual(unittest.TestCase):
         guest = schema["guest"]["properties"]["devices"]["items"]["properties"]
         device = schema["device"]["properties"]
         for words, file, table in [
-            (schema["source"]["enum"], "fact", "fact_source"),
-            (schema["fact"]["properties"]["value"]["enum"], "fact", "fact_value"),
-            (schema["limit"]["enum"], "verdict", "condition"),
-            (schema["emulator"]["properties"]["generation"]["enum"], "facts-emulator", "emulator_generation"),
-            (schema["finding"]["properties"]["severity"]["enum"], "finding", "severity"),
-            (guest["kind"]["enum"], "facts-guest", "hostdev_kind"),
-            (device["uses"]["items"]["properties"]["kind"]["enum"], "device-use", "use_kind"),
-            (device["claims"]["items"]["properties"]["tool"]["enum"], "claims", "claim_tool"),
-            (schema["iommus"]["properties"]["units"]["items"]["properties"]["type"]["enum"], "facts-iommu", "iommu_type"),
-            (schema["kernel"]["properties"]["thp"]["enum"], "facts-kernel", "thp_mode"),
+            (schema["source"]["enum"], "util/fact", "fact_source"),
+            (schema["fact"]["properties"]["value"]["enum"], "util/fact", "fact_value"),
+            (schema["limit"]["enum"], "audit/verdict", "condition"),
+            (schema["emulator"]["properties"]["generation"]["enum"], "facts/emulator/facts-emulator", "emulator_generation"),
+            (schema["finding"]["properties"]["severity"]["enum"], "audit/finding", "severity"),
+            (guest["kind"]["enum"], "facts/guest/facts-guest", "hostdev_kind"),
+            (device["uses"]["items"]["properties"]["kind"]["enum"], "facts/device/device-use", "use_kind"),
+            (device["claims"]["items"]["properties"]["tool"]["enum"], "facts/claims", "claim_tool"),
+            (schema["iommus"]["properties"]["units"]["items"]["properties"]["type"]["enum"], "facts/device/facts-iommu", "iommu_type"),
+            (schema["kernel"]["properties"]["thp"]["enum"], "facts/kernel/facts-kernel", "thp_mode"),
         ]:
-            source = re.search(table + r"_table\[.*?\};", read(f"audit/{file}.c"), flags=re.S)[0]
+            source = re.search(table + r"_table\[.*?\};", read(f"{file}.c"), flags=re.S)[0]
             self.assertEqual(words, re.findall(r'\] = "([a-z0-9.-]+)"', source), table)
 
     def test_bus(self):

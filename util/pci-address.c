@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The kernel's are far shorter; audit/bind-record.h keeps as much. */
+/* The kernel's are far shorter; facts/bind-record.h keeps as much. */
 #define DRIVER_NAME_MAX 63
 
 int bdf_parse(const char *s, bdf_t ret)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "audit/facts-guest.h"
+#include "facts/guest/facts-guest.h"
 
 #include <string.h>
 

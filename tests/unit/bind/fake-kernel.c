@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 
-#include "audit/bind-record.h"
+#include "facts/bind-record.h"
 #include "fake-tree.h"
 #include "util/macro.h"
 

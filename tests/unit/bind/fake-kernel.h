@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-#include "audit/facts-device.h"
+#include "facts/device/facts-device.h"
 #include "util/root.h"
 
 /* The driver core, as far as sysfs shows it, on a directory that stands for a host's root: functions, drivers, IOMMU groups,

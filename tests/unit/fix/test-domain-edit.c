@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "audit/facts-guest.h"
-#include "audit/xml.h"
+#include "facts/guest/facts-guest.h"
+#include "facts/guest/xml.h"
 #include "test.h"
 #include "util/macro.h"
 

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-bus.h>
 
-#include "audit/run-confined.h"
+#include "facts/emulator/run-confined.h"
 #include "fixture.h"
 #include "test.h"
 #include "util/file-write.h"

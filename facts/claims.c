@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "claims.h"
+
+#include "facts/kernel/modprobe-conf.h"
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+#define CONFIG_MAX_SIZE (1U << 20)
+#define DRIVERCTL_DIR "etc/driverctl.d"
+#define MDEVCTL_DIR "etc/mdevctl.d"
+
+static const char *const claim_tool_table[_CLAIM_TOOL_MAX] = {
+        [CLAIM_DRIVERCTL] = "driverctl",
+        [CLAIM_CMDLINE] = "kernel-cmdline",
+        [CLAIM_MODPROBE] = "modprobe.d",
+        [CLAIM_MDEVCTL] = "mdevctl",
+};
+DEFINE_STRING_TABLE(claim_tool, enum claim_tool);
+
+/* Where something that is there cannot be read, a claim may be missed. */
+static void note_error(struct claims *c, int r)
+{
+        if (r < 0 && r != -ENOENT && r != -ENOTDIR)
+                c->complete = fact_unknown("some configuration of other tools cannot be read");
+}
+
+/* The caller fills in who is claimed. */
+static struct claim *add_claim(struct claims *c, enum claim_tool tool, const char *driver, const char *file,
+                               unsigned line)
+{
+        _cleanup_free_ char *d = driver ? strdup(driver) : NULL, *path = NULL;
+        struct claim *claim;
+
+        if ((driver && !d) || asprintf(&path, "/%s", file) < 0)
+                return NULL;
+        claim = array_append(c->claims, c->n_claims);
+        if (claim)
+                *claim = (struct claim) {
+                        .tool = tool,
+                        .driver = TAKE_PTR(d),
+                        .file = TAKE_PTR(path),
+                        .line = line,
+                };
+        return claim;
+}
+
+/* driverctl names its files after bus and device; one line, the driver. */
+static int read_driverctl(struct claims *c, const struct root *root)
+{
+        _cleanup_(names_done) struct names names = {};
+        int r = list_dir_at(root->fd, DRIVERCTL_DIR, &names);
+
+        note_error(c, r);
+        for (size_t i = 0; i < names.n; i++) {
+                const char *address = startswith(names.names[i], "pci-");
+                _cleanup_free_ char *path = NULL, *driver = NULL;
+                struct claim *claim;
+                bdf_t bdf;
+
+                if (!address || bdf_parse(address, bdf) < 0)
+                        continue;
+                if (asprintf(&path, DRIVERCTL_DIR "/%s", names.names[i]) < 0)
+                        return -ENOMEM;
+                r = read_line_at(root->fd, path, &driver);
+                note_error(c, r);
+                if (r < 0 || !*driver)
+                        continue;
+                claim = add_claim(c, CLAIM_DRIVERCTL, streq(driver, "none") ? NULL : driver, path, 0);
+                if (!claim)
+                        return -ENOMEM;
+                memcpy(claim->bdf, bdf, sizeof(bdf));
+        }
+        return 0;
+}
+
+static int read_mdevctl_parent(struct claims *c, const struct root *root, const char *parent, const bdf_t bdf)
+{
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_free_ char *dir = NULL;
+
+        if (asprintf(&dir, MDEVCTL_DIR "/%s", parent) < 0)
+                return -ENOMEM;
+        note_error(c, list_dir_at(root->fd, dir, &names));
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_free_ char *path = NULL;
+                struct claim *claim;
+
+                if (asprintf(&path, "%s/%s", dir, names.names[i]) < 0)
+                        return -ENOMEM;
+                claim = add_claim(c, CLAIM_MDEVCTL, NULL, path, 0);
+                if (!claim)
+                        return -ENOMEM;
+                memcpy(claim->bdf, bdf, sizeof(bdf_t));
+        }
+        return 0;
+}
+
+static int read_mdevctl(struct claims *c, const struct root *root)
+{
+        _cleanup_(names_done) struct names names = {};
+
+        note_error(c, list_dir_at(root->fd, MDEVCTL_DIR, &names));
+        for (size_t i = 0; i < names.n; i++) {
+                bdf_t bdf;
+                int r = 0;
+
+                if (bdf_parse(names.names[i], bdf) >= 0)
+                        r = read_mdevctl_parent(c, root, names.names[i], bdf);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* "10de:2330", "8086:1521::::": parts left out, or empty, are any. */
+static int parse_id(const char *s, size_t n, struct pci_id_match *ret)
+{
+        uint32_t parts[] = {0, 0, UINT32_MAX, UINT32_MAX, 0, 0};
+        const char *end = s + n;
+
+        for (size_t i = 0; i < ELEMENTSOF(parts) && s <= end; i++) {
+                size_t length = strcspn(s, ":,\" \t\n");
+                char text[9] = "";
+                uint64_t v;
+
+                if (length > 0) {
+                        if (length >= sizeof(text))
+                                return -EINVAL;
+                        memcpy(text, s, length);
+                        if (parse_u64(text, 16, &v) < 0)
+                                return -EINVAL;
+                        parts[i] = (uint32_t) v;
+                } else if (i < 2)
+                        return -EINVAL;
+                s += length;
+                if (*s != ':' || s >= end) {
+                        if (i < 1)
+                                return -EINVAL;
+                        break;
+                }
+                s++;
+        }
+        *ret = (struct pci_id_match) {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]};
+        return 0;
+}
+
+/* A list of IDs, to the end of the word. */
+static int add_ids(struct claims *c, enum claim_tool tool, const char *ids, const char *file, unsigned line)
+{
+        const char *s = ids + (*ids == '"');
+
+        for (;;) {
+                size_t n = strcspn(s, ",\" \t\n");
+                struct pci_id_match match;
+
+                if (n > 0 && parse_id(s, n, &match) >= 0) {
+                        struct claim *claim = add_claim(c, tool, "vfio-pci", file, line);
+
+                        if (!claim)
+                                return -ENOMEM;
+                        claim->ids = match;
+                }
+                if (s[n] != ',')
+                        return 0;
+                s += n + 1;
+        }
+}
+
+static const char *skip_module(const char *s)
+{
+        return startswith(s, "vfio-pci") ?: startswith(s, "vfio_pci");
+}
+
+static int read_cmdline(struct claims *c, const struct root *root)
+{
+        _cleanup_free_ char *text = NULL;
+        int r = read_file_at(root->fd, "proc/cmdline", CONFIG_MAX_SIZE, &text, NULL);
+
+        note_error(c, r);
+        for (const char *s = text; s && *s; s += strcspn(s, " \n"), s += strspn(s, " \n")) {
+                const char *ids = skip_module(s + (*s == '"'));
+
+                ids = ids ? startswith(ids, ".ids=") : NULL;
+                if (ids && add_ids(c, CLAIM_CMDLINE, ids, "proc/cmdline", 0) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* "options vfio-pci ids=... disable_vga=1"; of several ids= the last one counts, here all are told. */
+static int read_options(const char *line, const char *file, unsigned number, void *userdata)
+{
+        struct claims *c = userdata;
+        const char *s = startswith(line, "options");
+
+        if (!s || !strchr(" \t", *s))
+                return 0;
+        s = skip_module(s + strspn(s, " \t"));
+        if (!s || !strchr(" \t", *s))
+                return 0;
+        while (*(s += strspn(s, " \t"))) {
+                const char *ids = startswith(s, "ids=");
+
+                if (ids && add_ids(c, CLAIM_MODPROBE, ids, file, number) < 0)
+                        return -ENOMEM;
+                s += strcspn(s, " \t");
+        }
+        return 0;
+}
+
+static int read_modprobe(struct claims *c, const struct root *root)
+{
+        int unread, r = modprobe_conf_read(root, read_options, c, &unread);
+
+        note_error(c, unread);
+        return r;
+}
+
+int claims_read(struct claims *c, const struct root *root)
+{
+        static int (*const readers[])(struct claims *, const struct root *) = {
+                read_driverctl, read_cmdline, read_modprobe, read_mdevctl,
+        };
+
+        *c = (struct claims) {.complete = fact_is(true, SOURCE_NONE)};
+        for (size_t i = 0; i < ELEMENTSOF(readers); i++)
+                if (readers[i](c, root) < 0) {
+                        claims_done(c);
+                        return -ENOMEM;
+                }
+        return 0;
+}
+
+void claims_done(struct claims *c)
+{
+        for (size_t i = 0; i < c->n_claims; i++) {
+                free(c->claims[i].driver);
+                free(c->claims[i].file);
+        }
+        free(c->claims);
+        *c = (struct claims) {};
+}
+
+static bool id_matches(uint32_t wanted, uint32_t id)
+{
+        return wanted == UINT32_MAX || wanted == id;
+}
+
+bool claim_matches(const struct claim *c, const struct device *d)
+{
+        if (*c->bdf)
+                return streq(c->bdf, d->bdf);
+        return id_matches(c->ids.vendor, d->vendor) && id_matches(c->ids.device, d->device) &&
+               id_matches(c->ids.subsystem_vendor, d->subsystem_vendor) &&
+               id_matches(c->ids.subsystem_device, d->subsystem_device) &&
+               ((d->class ^ c->ids.class) & c->ids.class_mask) == 0;
+}

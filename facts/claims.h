@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "facts/device/facts-device.h"
+
+/* Other tools that were told to hand functions over. */
+enum claim_tool {
+        CLAIM_DRIVERCTL, /* /etc/driverctl.d/pci-ADDRESS holds a driver's name */
+        CLAIM_CMDLINE,   /* vfio-pci.ids= on the kernel's command line */
+        CLAIM_MODPROBE,  /* options vfio-pci ids= in modprobe.d(5) */
+        CLAIM_MDEVCTL,   /* /etc/mdevctl.d/PARENT/UUID: a mediated device on that function */
+        _CLAIM_TOOL_MAX,
+        _CLAIM_TOOL_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(claim_tool, enum claim_tool);
+
+/* vendor:device[:subvendor[:subdevice[:class[:class_mask]]]] of vfio-pci; what is left out is UINT32_MAX, any;
+ * class and mask 0 (drivers/vfio/pci/vfio_pci.c, vfio_pci_fill_ids). */
+struct pci_id_match {
+        uint32_t vendor, device, subsystem_vendor, subsystem_device, class, class_mask;
+};
+
+struct claim {
+        enum claim_tool tool;
+        bdf_t bdf;              /* the function; empty where `ids` tells */
+        struct pci_id_match ids;
+        char *driver;           /* the driver it wants; NULL: its own (mdevctl), or none at all (driverctl "none") */
+        char *file;             /* absolute path: where it says so */
+        unsigned line;          /* in it, from 1; 0: the file as a whole */
+};
+
+struct claims {
+        struct fact complete; /* no file was unreadable */
+        struct claim *claims; /* in the order of the tools, then of the files */
+        size_t n_claims;
+};
+
+/* Returns 0 or -ENOMEM. */
+int claims_read(struct claims *c, const struct root *root);
+void claims_done(struct claims *c);
+
+bool claim_matches(const struct claim *c, const struct device *d);

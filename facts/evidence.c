@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "evidence.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+
+#include "util/array.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+#define EVIDENCE_MAX_SIZE (1U << 20)
+#define DEPTH_MAX 4
+
+DEFINE_TRIVIAL_CLEANUP(json_tokener *, json_tokener_free)
+DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
+
+bool evidence_key_make(struct evidence_key *key, const struct kernel_facts *k, const struct module_facts *m,
+                       const struct emulator *e, bool preload)
+{
+        const struct stat *st = e && e->target ? &e->target_stat : e ? &e->stat : NULL;
+
+        *key = (struct evidence_key) {.module = module_works(m), .preload = preload, .thp = k->thp};
+        if (!e || !k->release || strlen(k->release) >= sizeof(key->release) ||
+            (e->build_id && strlen(e->build_id) >= sizeof(key->emulator)) || (!e->build_id && st->st_ino == 0))
+                return false;
+        strcpy(key->release, k->release);
+        if (e->build_id)
+                strcpy(key->emulator, e->build_id);
+        else
+                snprintf(key->emulator, sizeof(key->emulator), "%" PRIx64 ":%" PRIu64 ":%" PRIu64 ":%" PRIi64,
+                         (uint64_t) st->st_dev, (uint64_t) st->st_ino, (uint64_t) st->st_size, (int64_t) st->st_mtime);
+        return true;
+}
+
+bool evidence_key_equal(const struct evidence_key *a, const struct evidence_key *b)
+{
+        return streq(a->emulator, b->emulator) && streq(a->release, b->release) && a->module == b->module &&
+               a->preload == b->preload && a->thp == b->thp;
+}
+
+static bool read_text(json_object *o, const char *key, char *ret, size_t size)
+{
+        json_object *value;
+        const char *text;
+
+        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_string))
+                return false;
+        text = json_object_get_string(value);
+        if (!*text || strlen(text) != (size_t) json_object_get_string_len(value) || strlen(text) >= size)
+                return false;
+        for (const char *s = text; *s; s++)
+                if (iscntrl((unsigned char) *s))
+                        return false;
+        strcpy(ret, text);
+        return true;
+}
+
+static bool read_flag(json_object *o, const char *key, bool *ret)
+{
+        json_object *value;
+
+        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_boolean))
+                return false;
+        *ret = json_object_get_boolean(value);
+        return true;
+}
+
+static bool read_number(json_object *o, const char *key, uint64_t *ret)
+{
+        json_object *value;
+
+        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_int) ||
+            json_object_get_int64(value) <= 0)
+                return false;
+        *ret = (uint64_t) json_object_get_int64(value);
+        return true;
+}
+
+static bool read_sighting(json_object *o, struct sighting *s)
+{
+        char thp[16];
+
+        if (!json_object_is_type(o, json_type_object) ||
+            !read_text(o, "emulator", s->key.emulator, sizeof(s->key.emulator)) ||
+            !read_text(o, "release", s->key.release, sizeof(s->key.release)) ||
+            !read_flag(o, "module", &s->key.module) || !read_flag(o, "preload", &s->key.preload) ||
+            !read_text(o, "thp", thp, sizeof(thp)) || !read_number(o, "bar_size", &s->bar_size) ||
+            !read_number(o, "page_size", &s->page_size) || !read_number(o, "count", &s->count) ||
+            !read_number(o, "time_usec", &s->time_usec))
+                return false;
+        s->key.thp = thp_mode_from_string(thp);
+        return s->key.thp >= 0 && s->page_size <= s->bar_size && (s->page_size & (s->page_size - 1)) == 0;
+}
+
+static int parse(struct evidence *e, json_object *o)
+{
+        json_object *list;
+        size_t n;
+
+        if (!json_object_is_type(o, json_type_object) || !json_object_object_get_ex(o, "sightings", &list) ||
+            !json_object_is_type(list, json_type_array))
+                return -EBADMSG;
+        n = json_object_array_length(list);
+        if (n > EVIDENCE_MAX)
+                return -EBADMSG;
+        for (size_t i = 0; i < n; i++) {
+                struct sighting *slot = array_append(e->sightings, e->n_sightings);
+
+                if (!slot)
+                        return -ENOMEM;
+                if (!read_sighting(json_object_array_get_idx(list, i), slot))
+                        return -EBADMSG;
+        }
+        return 0;
+}
+
+int evidence_read(struct evidence *e, const struct root *root)
+{
+        _cleanup_(json_tokener_freep) json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+        _cleanup_(json_object_putp) json_object *o = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r;
+
+        *e = (struct evidence) {};
+        if (!tokener)
+                return -ENOMEM;
+        r = read_file_at(root->fd, EVIDENCE_FILE, EVIDENCE_MAX_SIZE, &text, &size);
+        if (r < 0)
+                return r == -EFBIG ? -EBADMSG : r;
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* with its NUL, which ends it */
+        r = json_tokener_get_parse_end(tokener) == size ? parse(e, o) : -EBADMSG;
+        if (r < 0)
+                evidence_done(e);
+        return r;
+}
+
+void evidence_done(struct evidence *e)
+{
+        free(e->sightings);
+        *e = (struct evidence) {};
+}
+
+/* json-c gives NULL for what finds no memory, and takes it as null. */
+static bool put(json_object *o, const char *key, json_object *value)
+{
+        if (value && json_object_object_add(o, key, value) == 0)
+                return true;
+        json_object_put(value);
+        return false;
+}
+
+static bool put_sighting(json_object *list, const struct sighting *s)
+{
+        json_object *o = json_object_new_object();
+
+        if (!o || json_object_array_add(list, o) < 0) {
+                json_object_put(o);
+                return false;
+        }
+        return put(o, "emulator", json_object_new_string(s->key.emulator)) &&
+               put(o, "release", json_object_new_string(s->key.release)) &&
+               put(o, "module", json_object_new_boolean(s->key.module)) &&
+               put(o, "preload", json_object_new_boolean(s->key.preload)) &&
+               put(o, "thp", json_object_new_string(thp_mode_to_string(s->key.thp))) &&
+               put(o, "bar_size", json_object_new_uint64(s->bar_size)) &&
+               put(o, "page_size", json_object_new_uint64(s->page_size)) &&
+               put(o, "count", json_object_new_uint64(s->count)) &&
+               put(o, "time_usec", json_object_new_uint64(s->time_usec));
+}
+
+char *evidence_format(const struct evidence *e)
+{
+        _cleanup_(json_object_putp) json_object *o = json_object_new_object();
+        json_object *list = json_object_new_array();
+        char *text = NULL;
+
+        if (!o || !put(o, "sightings", list))
+                return NULL;
+        for (size_t i = 0; i < e->n_sightings; i++)
+                if (!put_sighting(list, &e->sightings[i]))
+                        return NULL;
+        return asprintf(&text, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) < 0 ? NULL : text;
+}
+
+static struct sighting *find(const struct evidence *e, const struct sighting *s)
+{
+        for (size_t i = 0; i < e->n_sightings; i++)
+                if (e->sightings[i].bar_size == s->bar_size && e->sightings[i].page_size == s->page_size &&
+                    evidence_key_equal(&e->sightings[i].key, &s->key))
+                        return &e->sightings[i];
+        return NULL;
+}
+
+static struct sighting *find_oldest(const struct evidence *e)
+{
+        struct sighting *oldest = &e->sightings[0];
+
+        for (size_t i = 1; i < e->n_sightings; i++)
+                if (e->sightings[i].time_usec < oldest->time_usec)
+                        oldest = &e->sightings[i];
+        return oldest;
+}
+
+int evidence_add(struct evidence *e, const struct sighting *seen, bool again)
+{
+        struct sighting *s = find(e, seen);
+        uint64_t count = s ? s->count + 1 : 1;
+
+        if (s && again)
+                return 0;
+        if (!s)
+                s = e->n_sightings < EVIDENCE_MAX ? array_append(e->sightings, e->n_sightings) : find_oldest(e);
+        if (!s)
+                return -ENOMEM;
+        *s = *seen;
+        s->count = count;
+        return 1;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <libxml/parser.h>
+#include <libxml/tree.h>
+
+#include "facts/device/facts-device.h"
+#include "util/macro.h"
+
+/* libvirt's XML, read with libxml2: what its files have in common. */
+
+/* docs/drvqemu.rst of libvirt: the namespace of <qemu:commandline> and <qemu:override> */
+#define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
+
+DEFINE_TRIVIAL_CLEANUP(xmlDocPtr, xmlFreeDoc)
+
+static inline void xml_freep(xmlChar **s)
+{
+        if (*s)
+                xmlFree(*s);
+}
+#define _cleanup_xml_ _cleanup_(xml_freep)
+
+/* Parses `size` bytes: no entities, no network. Returns 0, -EFBIG over `max` bytes, -EBADMSG where it is no XML or has
+ * a DOCTYPE, or -ENOMEM. *ret is the caller's to free. */
+int xml_parse(const char *text, size_t size, size_t max, xmlDocPtr *ret);
+
+bool xml_is(const xmlNode *node, const char *name);
+
+/* The first such element below the node; node may be NULL. */
+xmlNode *xml_child(const xmlNode *node, const char *name);
+
+/* For each element below the node, which may be NULL. */
+#define xml_foreach(n, node)                                                                    \
+        for (xmlNode *n = (node) ? (node)->children : NULL; n; n = n->next)                     \
+                if (n->type == XML_ELEMENT_NODE)
+
+/* Copies, the caller's to free; NULL where there is none. node may be NULL. */
+char *xml_child_text(const xmlNode *node, const char *name);
+char *xml_attribute(xmlNode *node, const char *name);
+
+bool xml_attribute_is(xmlNode *node, const char *name, const char *value);
+
+/* -EBADMSG where it is missing, no number, or over max. */
+int xml_attribute_u64(xmlNode *node, const char *name, uint64_t max, uint64_t *ret);
+
+/* <... unit='KiB'>1024</...>, the unit being KiB where it is not given: bytes, 0 where it makes no sense. */
+uint64_t xml_size(xmlNode *node);
+
+/* <address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/>; -EBADMSG where it is none. */
+int xml_pci_address(xmlNode *address, bdf_t ret);

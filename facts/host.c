@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts/device/device-name.h"
+#include "host.h"
+
+#include "util/clock.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+/* The emulators of the guests, and of whoever else maps a device, beside those at the usual places. */
+static int read_emulators(struct host *h)
+{
+        int r = emulator_facts_read(&h->emulators, h->root);
+
+        for (size_t i = 0; i < h->libvirt.n_guests && r >= 0; i++)
+                if (h->libvirt.guests[i].xml.emulator)
+                        (void) emulator_facts_get(&h->emulators, h->root, h->libvirt.guests[i].xml.emulator);
+        for (size_t i = 0; i < h->mappings.n_processes && r >= 0; i++)
+                r = emulator_facts_add_process(&h->emulators, h->root, h->mappings.processes[i].pid);
+        return r;
+}
+
+/* A recorded host is as old as its record. */
+static uint64_t read_time(const struct root *root)
+{
+        _cleanup_free_ char *answer = NULL;
+        uint64_t usec = clock_usec(CLOCK_REALTIME);
+        char text[24];
+
+        if (root->live) {
+                snprintf(text, sizeof(text), "%llu", (unsigned long long) usec);
+                root_note(root, "time", text);
+                return usec;
+        }
+        answer = root_answer(root, "time");
+        if (answer)
+                (void) parse_u64(answer, 10, &usec);
+        return usec;
+}
+
+static int read_host(struct host *h, const struct root *root, const struct host *before)
+{
+        int r;
+
+        *h = (struct host) {.root = root, .time_usec = read_time(root)};
+
+        r = before ? kernel_facts_read_again(&h->kernel, root, &before->kernel) : kernel_facts_read(&h->kernel, root);
+        if (r >= 0)
+                module_facts_read(&h->module, root, &h->kernel);
+        if (r >= 0)
+                r = before ? device_facts_read_lockless(&h->devices, root) : device_facts_read(&h->devices, root);
+        if (r >= 0)
+                r = device_names_read(&h->devices, root);
+        if (r >= 0)
+                r = iommu_facts_read(&h->iommu, root, &h->devices);
+        if (r >= 0)
+                r = mapping_facts_read(&h->mappings, root, &h->devices);
+        if (r >= 0)
+                r = libvirt_facts_read(&h->libvirt, root);
+        if (r >= 0)
+                r = read_emulators(h);
+        if (r >= 0)
+                r = device_uses_read(&h->uses, root, &h->devices);
+        if (r >= 0)
+                r = claims_read(&h->claims, root);
+        if (r >= 0)
+                r = host_read_binds(h);
+        if (r >= 0 && evidence_read(&h->evidence, root) == -ENOMEM)
+                r = -ENOMEM;
+        if (r < 0)
+                host_done(h);
+        return r;
+}
+
+int host_read(struct host *h, const struct root *root)
+{
+        return read_host(h, root, NULL);
+}
+
+int host_read_again(struct host *h, const struct root *root, const struct host *before)
+{
+        return read_host(h, root, before);
+}
+
+void host_refresh(struct host *h)
+{
+        kernel_facts_refresh(&h->kernel, h->root);
+        module_facts_read(&h->module, h->root, &h->kernel);
+        libvirt_facts_refresh(&h->libvirt, h->root);
+}
+
+void host_done(struct host *h)
+{
+        kernel_facts_done(&h->kernel);
+        device_facts_done(&h->devices);
+        iommu_facts_done(&h->iommu);
+        emulator_facts_done(&h->emulators);
+        mapping_facts_done(&h->mappings);
+        libvirt_facts_done(&h->libvirt);
+        device_uses_done(&h->uses);
+        claims_done(&h->claims);
+        bind_records_done(&h->binds);
+        evidence_done(&h->evidence);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "bind-record.h"
+#include "claims.h"
+#include "evidence.h"
+#include "facts/device/device-use.h"
+#include "facts/device/facts-device.h"
+#include "facts/device/facts-iommu.h"
+#include "facts/emulator/facts-emulator.h"
+#include "facts/guest/facts-libvirt.h"
+#include "facts/guest/facts-mapping.h"
+#include "facts/kernel/facts-kernel.h"
+#include "facts/kernel/facts-module.h"
+
+/* All facts of one host, read at one time. */
+struct host {
+        const struct root *root;
+        uint64_t time_usec; /* CLOCK_REALTIME */
+        struct kernel_facts kernel;
+        struct module_facts module;
+        struct device_facts devices;
+        struct iommu_facts iommu;
+        struct emulator_facts emulators; /* also of the guests, and of the processes that map a device */
+        struct mapping_facts mappings;
+        struct libvirt_facts libvirt;
+        struct device_uses uses;
+        struct claims claims;
+        struct bind_records binds;    /* what is handed over, as vfioalign has it */
+        struct fact binds_readable;
+        struct evidence evidence;     /* empty where it cannot be read */
+};
+
+/* Reads everything. What cannot be seen is unknown, so that the only error is -ENOMEM. */
+int host_read(struct host *h, const struct root *root);
+
+/* The same for a daemon that has read it `before` (zeroed the first time): without what the kernel shows only while no
+ * bind or unbind goes on (driver_override), as it must not wait for one that hangs, and of the kernel only what can have
+ * changed. */
+int host_read_again(struct host *h, const struct root *root, const struct host *before);
+
+/* Only what concerns handing these n functions over (0: all that have a record): devices (as device_facts_read_bindings()),
+ * groups, uses, claims, records. Devices are those functions, what their records name, whole IOMMU groups of both, and all
+ * VFs of these; uses are theirs. The rest is unknown. */
+int host_read_devices(struct host *h, const struct root *root, const bdf_t wanted[], size_t n);
+void host_devices_done(struct host *h);
+
+/* The part of them that are our own records. */
+int host_read_binds(struct host *h);
+
+/* Reads again, cheaply, what a fix or an operator changes: the module, THP and libvirt's daemon. */
+void host_refresh(struct host *h);
+void host_done(struct host *h);

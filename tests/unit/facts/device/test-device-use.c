@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts/device/device-use.h"
+
+#include "fixture.h"
+#include "test.h"
+#include "util/macro.h"
+
+#define DISK "0000:01:00.0"
+#define OTHER_DISK "0000:02:00.0"
+#define NIC "0000:03:00.0"
+#define VF "0000:03:00.1"
+#define GPU "0000:04:00.0"
+#define AUDIO "0000:04:00.1"
+
+static void add_function(struct fixture *f, const char *bdf, const char *class, const char *driver, int group)
+{
+        char path[128], text[128];
+
+        snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/uevent", bdf);
+        snprintf(text, sizeof(text), "DRIVER=%s\nPCI_CLASS=%s\nPCI_ID=1234:5678\n", driver, class);
+        fixture_write(f, path, text);
+        snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/iommu_group", bdf);
+        snprintf(text, sizeof(text), "../../../kernel/iommu_groups/%d", group);
+        fixture_link(f, path, text);
+}
+
+/* A device of a class: where it is below the first root port, or in devices/virtual. */
+static void add_class(struct fixture *f, const char *class, const char *name, const char *place, const char *number)
+{
+        char path[128], target[256];
+
+        snprintf(path, sizeof(path), "sys/class/%s/%s", class, name);
+        snprintf(target, sizeof(target), "../../devices/%s%s/%s", *place == '0' ? "pci0000:00/0000:00:01.0/" : "", place, name);
+        fixture_link(f, path, target);
+        snprintf(path, sizeof(path), "sys/devices/%s%s/%s/dev", *place == '0' ? "pci0000:00/0000:00:01.0/" : "", place, name);
+        fixture_write(f, path, number);
+}
+
+static int setup(void **state)
+{
+        struct fixture *f;
+
+        if (fixture_setup(state) < 0)
+                return -1;
+        f = *state;
+        add_function(f, "0000:00:01.0", "60400", "pcieport", 0);
+        add_function(f, DISK, "10802", "nvme", 1);
+        add_function(f, OTHER_DISK, "10802", "nvme", 2);
+        add_function(f, NIC, "20000", "igb", 3);
+        add_function(f, VF, "20000", "igbvf", 4);
+        fixture_link(f, "sys/bus/pci/devices/" VF "/physfn", "../" NIC);
+        add_function(f, GPU, "30000", "vfio-pci", 5);
+        add_function(f, AUDIO, "40300", "vfio-pci", 5);
+        return 0;
+}
+
+static void read_uses(struct fixture *f, struct device_uses *u)
+{
+        struct device_facts devices;
+
+        assert_ok(device_facts_read(&devices, &f->root));
+        assert_ok(device_uses_read(u, &f->root, &devices));
+        device_facts_done(&devices);
+}
+
+/* expected: "kind:what", separated by | */
+static void assert_uses(const struct device_uses *u, const char *bdf, const char *expected)
+{
+        char text[1024] = "";
+        size_t n;
+        const struct device_use *use = device_uses_find(u, bdf, &n);
+
+        for (size_t i = 0; i < n; i++)
+                snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s:%s", i ? "|" : "",
+                         use_kind_to_string(use[i].kind), use[i].what);
+        assert_string_equal(text, expected);
+}
+
+/* expected: "name:major:minor", separated by | */
+static void assert_blocks(const struct device_uses *u, const char *bdf, const char *expected)
+{
+        char text[1024] = "";
+
+        for (size_t i = 0; i < u->n_blocks; i++) {
+                if (i > 0)
+                        assert_true(bdf_compare(u->blocks[i - 1].bdf, u->blocks[i].bdf) <= 0);
+                if (streq(u->blocks[i].bdf, bdf))
+                        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s:%u:%u", *text ? "|" : "",
+                                 u->blocks[i].name, u->blocks[i].major, u->blocks[i].minor);
+        }
+        assert_string_equal(text, expected);
+}
+
+static void test_block(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_class(f, "block", "nvme0n1", DISK "/nvme/nvme0", "259:0\n");
+        add_class(f, "block", "nvme0n1p1", DISK "/nvme/nvme0/nvme0n1", "259:1\n");
+        add_class(f, "block", "nvme0n1p2", DISK "/nvme/nvme0/nvme0n1", "259:2\n");
+        add_class(f, "block", "nvme1n1", OTHER_DISK "/nvme/nvme1", "259:3\n");
+        add_class(f, "block", "dm-0", "virtual/block", "253:0\n");
+        fixture_write(f, "sys/devices/virtual/block/dm-0/dm/name", "vg-root\n");
+        fixture_link(f, "sys/devices/virtual/block/dm-0/slaves/nvme0n1p2", "x");
+        add_class(f, "block", "dm-1", "virtual/block", "253:1\n");
+        fixture_write(f, "sys/devices/virtual/block/dm-1/dm/name", "vg-swap\n");
+        fixture_link(f, "sys/devices/virtual/block/dm-1/slaves/dm-0", "x");
+        fixture_link(f, "sys/devices/virtual/block/dm-1/slaves/dm-1", "x"); /* a circle */
+        add_class(f, "block", "loop0", "virtual/block", "7:0\n");
+        fixture_write(f, "proc/self/mountinfo",
+                      "22 1 253:0 / / rw shared:1 - ext4 /dev/mapper/vg-root rw\n"
+                      "23 22 259:1 / /boot\\040dir rw - vfat /dev/nvme0n1p1 rw\n"
+                      "24 22 253:0 /var/x /mnt/bound rw - ext4 /dev/mapper/vg-root rw\n"
+                      "25 22 0:22 / /proc rw - proc proc rw\n"
+                      "26 22 259:3 /part /only-bound rw - xfs /dev/nvme1n1 rw\n"
+                      "27 22 7:0 / /snap rw - squashfs /dev/loop0 rw\njunk\n");
+        fixture_write(f, "proc/swaps", "Filename Type Size Used Priority\n/dev/dm-1 partition 8 0 -2\n");
+        read_uses(f, &u);
+        assert_int_equal(u.block.value, FACT_YES);
+        assert_int_equal(u.processes.value, FACT_UNKNOWN);
+        assert_uses(&u, DISK, "mount:/|mount:/boot dir|swap:vg-swap|holder:dm-0 (vg-root)|holder:dm-1 (vg-swap)");
+        assert_uses(&u, OTHER_DISK, "mount:/only-bound");
+        assert_blocks(&u, DISK, "dm-0:253:0|dm-1:253:1|nvme0n1:259:0|nvme0n1p1:259:1|nvme0n1p2:259:2");
+        assert_blocks(&u, OTHER_DISK, "nvme1n1:259:3");
+        assert_uses(&u, "0000:00:01.0", ""); /* a bridge */
+        device_uses_done(&u);
+}
+
+/* Multipath hides the disk from its controllers, Btrfs all but one of its disks from the mounts. */
+static void test_hidden_block(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_class(f, "block", "nvme0n1", "virtual/nvme-subsystem/nvme-subsys0", "259:0\n");
+        fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme0", "../../pci0000:00/" DISK "/nvme/nvme0");
+        fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme3", "../../pci0000:00/" OTHER_DISK "/nvme/nvme3");
+        fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme0n1", "../../pci0000:00/" GPU "/nvme/nvme0");
+        add_class(f, "block", "nvme0n1p1", "virtual/nvme-subsystem/nvme-subsys0/nvme0n1", "259:1\n");
+        fixture_link(f, "sys/class/block/nvme0c0n1", "../../devices/pci0000:00/" DISK "/nvme/nvme0/nvme0c0n1");
+        add_class(f, "block", "sda", AUDIO "/ata1/host0/target0:0:0/0:0:0:0/block", "8:0\n");
+        add_class(f, "block", "sdb", NIC "/ata1/host0/target0:0:1/0:0:1:0/block", "8:16\n");
+        fixture_write(f, "sys/fs/btrfs/features/x", "");
+        fixture_write(f, "sys/fs/btrfs/8c5e/devices/sda", "");
+        fixture_write(f, "sys/fs/btrfs/8c5e/devices/sdb", "");
+        fixture_write(f, "proc/1/mountinfo", "22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n"
+                                             "23 1 0:40 /@home /home rw - btrfs /dev/sdb rw\n");
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "mount:/");
+        assert_uses(&u, OTHER_DISK, "mount:/");
+        assert_uses(&u, GPU, "");
+        assert_uses(&u, AUDIO, "mount:/home");
+        assert_uses(&u, NIC, "mount:/home|virtual-functions:1 virtual function");
+        assert_blocks(&u, DISK, "nvme0n1:259:0|nvme0n1p1:259:1"); /* and not the single path, which has no node */
+        assert_blocks(&u, OTHER_DISK, "nvme0n1:259:0|nvme0n1p1:259:1");
+        assert_blocks(&u, NIC, "sdb:8:16");
+        assert_int_equal(u.block.value, FACT_YES);
+        device_uses_done(&u);
+
+        fixture_write(f, "sys/class/block/sdb/dev", "junk\n");
+        read_uses(f, &u);
+        assert_int_equal(u.block.value, FACT_UNKNOWN);
+        device_uses_done(&u);
+}
+
+/* What a container has mounted shows in no list of the host; what it shares with the host is told once. */
+static void test_mounts_elsewhere(void **state)
+{
+        static const char root[] = "22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n";
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_class(f, "block", "nvme0n1", DISK "/nvme/nvme0", "259:0\n");
+        add_class(f, "block", "nvme1n1", OTHER_DISK "/nvme/nvme1", "259:3\n");
+        add_class(f, "block", "sda", NIC "/ata1/block", "8:0\n");
+        fixture_write(f, "proc/1/mountinfo", root);
+        fixture_link(f, "proc/1/ns/mnt", "mnt:[4026531841]");
+        fixture_write(f, "proc/100/mountinfo", "30 1 259:0 / /copy rw - ext4 /dev/nvme0n1 rw\n"
+                                               "31 1 259:3 / /data rw - ext4 /dev/nvme1n1 rw\n");
+        fixture_link(f, "proc/100/ns/mnt", "mnt:[4026531842]");
+        fixture_write(f, "proc/200/mountinfo", "31 1 8:0 / /x rw - ext4 /dev/sda rw\n"); /* of a namespace that was read */
+        fixture_link(f, "proc/200/ns/mnt", "mnt:[4026531842]");
+        f->root.live = true;
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "mount:/");
+        assert_uses(&u, OTHER_DISK, "mount:in another mount namespace");
+        assert_uses(&u, NIC, "virtual-functions:1 virtual function");
+        device_uses_done(&u);
+
+        f->root.live = false;
+        fixture_write(f, "vfioalign/answers", "block-devices-mounted-elsewhere\t8:0 x 9:9 \n");
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "mount:/");
+        assert_uses(&u, OTHER_DISK, "");
+        assert_uses(&u, NIC, "mount:in another mount namespace|virtual-functions:1 virtual function");
+        device_uses_done(&u);
+}
+
+static void test_network(void **state)
+{
+        static const struct {
+                const char *flags, *route, *inet6, *answer, *uses;
+        } cases[] = {
+                {"0x1003\n", NULL, NULL, NULL, ""},
+                {"0x1003\n", "Iface\tDestination\neth0\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n", NULL, NULL,
+                 "interface:eth0 (default route)|"},
+                {"0x1003\n", "eth0\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n", NULL, NULL, "interface:eth0|"},
+                {"0x1002\n", "eth0\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n", NULL, NULL, ""},
+                {"0x1003\n", NULL, "fe800000000000000000000000000001 02 40 20 80     eth0\n", NULL, ""},
+                {"0x1003\n", NULL, "20010db8000000000000000000000001 02 40 00 80     eth0\n", NULL, "interface:eth0|"},
+                {"0x1003\n", NULL, "20010db8000000000000000000000001 02 40 00 80     eth01\n", NULL, ""},
+                {"0x1003\n", NULL, NULL, "interfaces-with-address\tlo eth0\n", "interface:eth0|"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct device_uses u;
+                struct fixture *f;
+                char expected[128];
+
+                assert_int_equal(setup(state), 0);
+                f = *state;
+                add_class(f, "net", "eth0", NIC "/net", "");
+                fixture_write(f, "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/eth0/flags", cases[i].flags);
+                if (cases[i].route)
+                        fixture_write(f, "proc/net/route", cases[i].route);
+                if (cases[i].inet6)
+                        fixture_write(f, "proc/net/if_inet6", cases[i].inet6);
+                if (cases[i].answer)
+                        fixture_write(f, "vfioalign/answers", cases[i].answer);
+                read_uses(f, &u);
+                snprintf(expected, sizeof(expected), "%svirtual-functions:1 virtual function", cases[i].uses);
+                assert_uses(&u, NIC, expected);
+                assert_int_equal(u.network.value, FACT_YES);
+                device_uses_done(&u);
+                fixture_teardown(state);
+        }
+}
+
+#define IN_NIC "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/"
+
+static void test_enslaved(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_class(f, "net", "eth0", NIC "/net", "");
+        fixture_link(f, IN_NIC "eth0/master", "../../../virtual/net/br0"); /* as upper_X too: one use */
+        fixture_link(f, IN_NIC "eth0/upper_br0", "x");
+        add_class(f, "net", "eth1", NIC "/net", "");
+        fixture_link(f, IN_NIC "eth1/master", "../../../virtual/net/bond0");
+        add_class(f, "net", "eth2", NIC "/net", "");
+        fixture_link(f, IN_NIC "eth2/upper_eth2.7", "x");
+        fixture_write(f, "sys/class/net/lo/flags", "0x9\n");
+        fixture_write(f, "sys/bus/pci/devices/" VF "/net/x", ""); /* its own is elsewhere */
+        read_uses(f, &u);
+        assert_int_equal(u.network.value, FACT_UNKNOWN); /* no flags */
+        assert_uses(&u, NIC, "enslaved:eth0 (below br0)|enslaved:eth1 (below bond0)|enslaved:eth2 (below eth2.7)|"
+                             "virtual-functions:1 virtual function");
+        assert_uses(&u, VF, "namespace:an interface in another network namespace");
+        device_uses_done(&u);
+}
+
+static void test_console(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        fixture_write(f, "sys/class/tty/console/active", "tty0 ttyS4 ../../x\n");
+        add_class(f, "tty", "ttyS4", VF "/tty", "");
+        add_class(f, "graphics", "fb0", AUDIO "/graphics", "");
+        fixture_write(f, "sys/bus/pci/devices/" GPU "/boot_vga", "1\n");
+        read_uses(f, &u);
+        assert_uses(&u, VF, "console:ttyS4 (console)");
+        assert_uses(&u, AUDIO, "console:tty0 (console)");
+        assert_uses(&u, GPU, ""); /* the boot display, but VFIO has it */
+        device_uses_done(&u);
+
+        fixture_write(f, "sys/bus/pci/devices/" GPU "/uevent", "DRIVER=amdgpu\nPCI_CLASS=30000\nPCI_ID=1002:744C\n");
+        read_uses(f, &u);
+        assert_uses(&u, GPU, "console:boot display");
+        device_uses_done(&u);
+}
+
+/* A PNP device and its port are told as 00:03, 00:03:0 and 00:03:0.0: nothing of those names a function. */
+static void test_console_no_function(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        fixture_write(f, "sys/class/tty/console/active", "ttyS0\n");
+        fixture_link(f, "sys/class/tty/ttyS0", "../../devices/pnp0/00:03/00:03:0/00:03:0.0/03:00.0/tty/ttyS0");
+        read_uses(f, &u);
+        assert_uses(&u, NIC, "virtual-functions:1 virtual function");
+        device_uses_done(&u);
+}
+
+static void add_input(struct fixture *f, const char *event, const char *place, const char *name, const char *keys)
+{
+        char path[128];
+
+        add_class(f, "input", event, place, "13:64\n");
+        snprintf(path, sizeof(path), "sys/class/input/%s/device/name", event);
+        fixture_write(f, path, name);
+        snprintf(path, sizeof(path), "sys/class/input/%s/device/capabilities/key", event);
+        fixture_write(f, path, keys);
+}
+
+#define TYPING "10000 7 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe\n"
+#define USB(bdf) bdf "/usb1/1-1/1-1:1.0/0003:046D:C31C.0001/input/input5"
+
+/* The function on which all keyboards depend; with one elsewhere, none. */
+static void test_keyboard(void **state)
+{
+        static const struct {
+                const char *place[2], *keys[2];
+                const char *on_nic, *on_vf;
+        } cases[] = {
+                {{USB(NIC)}, {TYPING}, "keyboard:K0|", ""},
+                {{USB(NIC), USB(NIC)}, {TYPING, TYPING}, "keyboard:K0|keyboard:K1|", ""},
+                {{USB(NIC), USB(VF)}, {TYPING, TYPING}, "", ""},
+                {{"platform/i8042/serio0/input/input1", USB(NIC)}, {TYPING, TYPING}, "", ""},
+                {{USB(NIC), "platform/i8042/serio0/input/input1"}, {TYPING, TYPING}, "", ""},
+                {{USB(NIC), "virtual/input/input9"}, {TYPING, TYPING}, "keyboard:K0|", ""},
+                /* a power button and a mouse: KEY_POWER; BTN_LEFT and others */
+                {{"LNXSYSTM:00/LNXPWRBN:00/input/input0", USB(NIC)}, {"10000000000000 0\n", TYPING}, "keyboard:K1|", ""},
+                {{USB(VF), USB(NIC)}, {"1f0000 0 0 0 0\n", TYPING}, "keyboard:K1|", ""},
+                {{USB(NIC)}, {"fffffffffffffffe 0\n"}, "", ""},
+                {{USB(NIC)}, {"fdfffffffffffffe\n"}, "", ""}, /* no KEY_SPACE */
+                {{USB(NIC)}, {"\n"}, "", ""},
+                {{USB(VF)}, {TYPING}, "", "keyboard:K0"},
+                {{USB(GPU)}, {TYPING}, "", ""}, /* bound to VFIO */
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct device_uses u;
+                struct fixture *f;
+                char expected[128];
+
+                assert_int_equal(setup(state), 0);
+                f = *state;
+                for (size_t k = 0; k < 2 && cases[i].place[k]; k++)
+                        add_input(f, k ? "event1" : "event0", cases[i].place[k], k ? "K1\n" : "K0\n", cases[i].keys[k]);
+                read_uses(f, &u);
+                snprintf(expected, sizeof(expected), "%svirtual-functions:1 virtual function", cases[i].on_nic);
+                assert_uses(&u, NIC, expected);
+                assert_uses(&u, VF, cases[i].on_vf);
+                assert_uses(&u, GPU, "");
+                device_uses_done(&u);
+                fixture_teardown(state);
+        }
+}
+
+static void test_processes(void **state)
+{
+        static const char cmdline[] = "/usr/bin/qemu-system-x86_64\0-name\0guest=web1,debug-threads=on\0-S";
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_class(f, "block", "nvme0n1", DISK "/nvme/nvme0", "259:0\n");
+        fixture_link(f, "sys/dev/char/116:5", "../../devices/pci0000:00/" NIC "/sound/card0/controlC0");
+        fixture_link(f, "sys/dev/char/244:5", "../../devices/virtual/vfio/5");
+        fixture_link(f, "sys/dev/char/511:0", "../../devices/pci0000:00/" VF "/vfio-dev/vfio0");
+        fixture_link(f, "sys/dev/char/1:3", "../../devices/virtual/mem/null");
+        fixture_write(f, "proc/driver/nvidia/gpus/" OTHER_DISK "/information", "Model: \t X\nDevice Minor: \t 2\n");
+        fixture_write(f, "proc/100/comm", "pipe\twire\n");
+        fixture_write(f, "proc/200/comm", "qemu-system-x86\n");
+        fixture_write_bytes(f, "proc/200/cmdline", cmdline, sizeof(cmdline));
+        fixture_write(f, "proc/300/comm", "cloud-hyperviso\n");
+        fixture_write(f, "vfioalign/answers",
+                      "open-device-nodes\tall 100:c:116:5 200:c:244:5 200:b:259:0 300:c:511:0 400:c:195:2 100:c:1:3 x 1:c\n");
+        read_uses(f, &u);
+        assert_int_equal(u.processes.value, FACT_YES);
+        assert_uses(&u, NIC, "process:pipe?wire (pid 100, controlC0)|virtual-functions:1 virtual function");
+        assert_uses(&u, GPU, "vfio:web1 (pid 200)");
+        assert_uses(&u, AUDIO, "vfio:web1 (pid 200)"); /* the same group */
+        assert_uses(&u, DISK, "process:qemu-system-x86 (pid 200, nvme0n1)");
+        assert_uses(&u, VF, "vfio:cloud-hyperviso (pid 300)");
+        assert_uses(&u, OTHER_DISK, "process:? (pid 400, nvidia2)");
+        device_uses_done(&u);
+}
+
+/* The nodes of the host that runs the test stand for those of a function. */
+static void test_live_processes(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        fixture_link(f, "sys/dev/char/1:3", "../../devices/pci0000:00/" NIC "/sound/card0/controlC0");
+        fixture_link(f, "sys/dev/char/1:5", "../../devices/pci0000:00/" GPU "/drm/card0");
+        fixture_link(f, "sys/dev/char/1:7", "../../devices/pci0000:00/" DISK "/drm/card1");
+        fixture_link(f, "sys/dev/char/1:8", "../../devices/pci0000:00/" VF "/vfio-dev/vfio0");
+        fixture_link(f, "sys/dev/char/1:9", "../../devices/pci0000:00/" OTHER_DISK "/drm/card2");
+        fixture_write(f, "proc/1/fd/x", "");
+        fixture_write(f, "proc/1/maps", "");
+        fixture_write(f, "proc/100/comm", "open\n");
+        fixture_link(f, "proc/100/fd/3", "/dev/null");
+        fixture_link(f, "proc/100/fd/4", "/dev/full");
+        fixture_link(f, "proc/100/fd/5", "/dev/null");
+        fixture_link(f, "proc/100/fd/6", "/etc/passwd");
+        fixture_write(f, "proc/200/comm", "mapped\n");
+        fixture_write(f, "proc/200/fd/x", "");
+        fixture_write(f, "proc/200/maps",
+                      "00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/x\n"
+                      "00500000-00501000 rw-s 00000000 00:06 11          /dev/anything (deleted)\n"
+                      "00600000-00601000 rw-s 00000000 00:06 12          /dev/dri/card1\n"
+                      "00700000-00701000 rw-s 00000000 00:06 13          /dev/vfio/devices/vfio0 (deleted)\n"
+                      "00800000-00801000 rw-s 00000000 00:06 14          /dev/shm/card2\n"
+                      "00900000-00901000 rw-s 00000000 00:06 15          /dev/vfio/devices/card2\n"
+                      "7ffd0000-7ffd1000 rw-p 00000000 00:00 0           [stack]\n");
+        fixture_link(f, "proc/200/map_files/500000-501000", "/dev/zero");
+        fixture_link(f, "proc/200/map_files/800000-801000", "/dev/urandom");
+        f->root.live = true;
+        read_uses(f, &u);
+        assert_int_equal(u.processes.value, FACT_YES);
+        assert_uses(&u, NIC, "process:open (pid 100, controlC0)|virtual-functions:1 virtual function");
+        assert_uses(&u, DISK, "process:mapped (pid 200, card1)|process:open (pid 100, card1)");
+        assert_uses(&u, GPU, "process:mapped (pid 200, card0)");
+        assert_uses(&u, VF, "vfio:mapped (pid 200)");
+        assert_uses(&u, OTHER_DISK, "");
+        device_uses_done(&u);
+}
+
+/* Who could not look into all processes says what it saw, and that it may not be all. */
+static void test_some_processes(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        fixture_link(f, "sys/dev/char/116:5", "../../devices/pci0000:00/" NIC "/sound/card0/controlC0");
+        fixture_write(f, "vfioalign/answers", "open-device-nodes\tsome 100:c:116:5\n");
+        read_uses(f, &u);
+        assert_int_equal(u.processes.value, FACT_UNKNOWN);
+        assert_non_null(u.processes.why);
+        assert_uses(&u, NIC, "process:? (pid 100, controlC0)|virtual-functions:1 virtual function");
+        device_uses_done(&u);
+}
+
+static void test_missing(void **state)
+{
+        struct device_facts devices = {};
+        struct fixture *f = *state;
+        struct device_uses u;
+        size_t n;
+
+        assert_ok(device_uses_read(&u, &f->root, &devices));
+        assert_int_equal(u.block.value, FACT_UNKNOWN);
+        assert_int_equal(u.network.value, FACT_UNKNOWN);
+        assert_int_equal(u.processes.value, FACT_UNKNOWN);
+        assert_null(device_uses_find(&u, DISK, &n));
+        assert_int_equal(n, 0);
+        device_uses_done(&u);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_block, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_hidden_block, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_mounts_elsewhere, setup, fixture_teardown),
+                cmocka_unit_test(test_network),
+                cmocka_unit_test_setup_teardown(test_enslaved, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_console, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_console_no_function, setup, fixture_teardown),
+                cmocka_unit_test(test_keyboard),
+                cmocka_unit_test_setup_teardown(test_processes, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_live_processes, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_some_processes, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

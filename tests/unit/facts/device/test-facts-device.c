@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts/device/device-name.h"
+#include "facts/device/facts-device.h"
+
+#include <string.h>
+
+#include "fixture.h"
+#include "test.h"
+#include "util/macro.h"
+
+#define PCI "sys/bus/pci/devices/"
+
+/* As sysfs prints it: BAR 0 to 5, the ROM, and for a bridge its windows. */
+#define RESOURCE_GPU                                                            \
+        "0x00000000fa000000 0x00000000faffffff 0x0000000000040200\n"            \
+        "0x0000380000000000 0x000038007fffffff 0x000000000014220c\n"            \
+        "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"            \
+        "0x000000000000c000 0x000000000000c07f 0x0000000000040101\n"            \
+        "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"            \
+        "0x00000000fb000000 0x00000000fb000fff 0x0000000000040200\n"            \
+        "0x00000000fc000000 0x00000000fc07ffff 0x0000000000046200\n"
+
+static void write_device(struct fixture *f, const char *bdf, const char *resource, const char *class)
+{
+        char path[256];
+
+        snprintf(path, sizeof(path), PCI "%s/vendor", bdf);
+        fixture_write(f, path, "0x10de\n");
+        snprintf(path, sizeof(path), PCI "%s/device", bdf);
+        fixture_write(f, path, "0x2330\n");
+        snprintf(path, sizeof(path), PCI "%s/class", bdf);
+        fixture_write(f, path, class);
+        snprintf(path, sizeof(path), PCI "%s/resource", bdf);
+        if (resource)
+                fixture_write(f, path, resource);
+}
+
+static void test_tree(void **state)
+{
+        struct fixture *f = *state;
+        struct device_facts facts;
+        const struct device *d;
+
+        write_device(f, "10000:e1:00.0", RESOURCE_GPU, "0x030200\n");
+        write_device(f, "2000:00:00.0", NULL, "0x020000\n");
+        write_device(f, "0000:41:00.0", RESOURCE_GPU, "0x030200\n");
+        fixture_link(f, PCI "0000:41:00.0/iommu_group", "../../../../kernel/iommu_groups/12");
+        fixture_link(f, PCI "0000:41:00.0/driver", "../../../../bus/pci/drivers/vfio-pci");
+        write_device(f, "0000:00:01.0", NULL, "0x060400\n");
+        fixture_link(f, PCI "0000:00:01.0/iommu_group", "../../../../kernel/iommu_groups/1");
+        fixture_write(f, PCI "not-a-device/vendor", "0x1234\n");
+        fixture_write(f, PCI "0000:00:02.0/config", ""); /* unplugged, all but */
+
+        assert_ok(device_facts_read(&facts, &f->root));
+        assert_int_equal(facts.listed.value, FACT_YES);
+        assert_int_equal(facts.n_devices, 5);
+        assert_string_equal(facts.devices[0].bdf, "0000:00:01.0");
+        assert_string_equal(facts.devices[3].bdf, "2000:00:00.0");
+        assert_string_equal(facts.devices[4].bdf, "10000:e1:00.0"); /* a long domain sorts behind */
+
+        d = device_facts_find(&facts, "0000:41:00.0");
+        assert_non_null(d);
+        assert_int_equal(d->vendor, 0x10de);
+        assert_int_equal(d->device, 0x2330);
+        assert_int_equal(d->class, 0x030200);
+        assert_int_equal(d->group, 12);
+        assert_string_equal(d->driver, "vfio-pci");
+        assert_true(device_is_assignable(d));
+        assert_int_equal(device_largest_bar(d), GIB(2));
+        assert_int_equal(d->n_bars, 3); /* neither I/O ports nor the ROM */
+        assert_int_equal(d->bars[0].index, 0);
+        assert_int_equal(d->bars[0].size, MIB(16));
+        assert_false(d->bars[0].wide || d->bars[0].prefetchable);
+        assert_int_equal(d->bars[1].index, 1);
+        assert_int_equal(d->bars[1].size, GIB(2));
+        assert_int_equal(d->bars[1].address, 0x380000000000);
+        assert_true(d->bars[1].wide && d->bars[1].prefetchable);
+        assert_int_equal(d->bars[2].index, 5);
+        assert_int_equal(d->bars[2].size, KIB(4));
+
+        assert_false(device_is_assignable(device_facts_find(&facts, "0000:00:01.0"))); /* a bridge */
+        d = device_facts_find(&facts, "10000:e1:00.0");
+        assert_int_equal(d->group, -1);
+        assert_null(d->driver);
+        assert_false(device_is_assignable(d));
+        d = device_facts_find(&facts, "0000:00:02.0");
+        assert_int_equal(d->n_bars, 0);
+        assert_int_equal(device_largest_bar(d), 0);
+        assert_null(device_facts_find(&facts, "0000:99:00.0"));
+        assert_null(device_facts_find(&facts, "much too long an address to be any"));
+        device_facts_done(&facts);
+}
+
+/* All in one file, and what else a function tells. */
+static void test_attributes(void **state)
+{
+        struct fixture *f = *state;
+        struct device_facts facts;
+        const struct device *d;
+
+        fixture_write(f, "proc/sys/kernel/osrelease", "6.12.0\n");
+        fixture_write(f, "lib/modules/6.12.0/modules.alias", "alias vfio_pci:v000010DEd00002330sv*sd*bc*sc*i* gpu_vfio_pci\n");
+        fixture_write(f, "vfioalign/answers", "hwdb 10DE:2330\tNVIDIA Corporation GH100 [H100 SXM5 80GB]\n");
+        fixture_write(f, PCI "0000:41:00.0/uevent",
+                      "DRIVER=gpu-vfio-pci\nPCI_CLASS=30200\nPCI_ID=10DE:2330\nPCI_SUBSYS_ID=10DE:16C1\n"
+                      "PCI_SLOT_NAME=0000:41:00.0\nMODALIAS=pci:v000010DEd00002330sv000010DEsd000016C1bc03sc02i00\n");
+        fixture_write(f, PCI "0000:41:00.0/vendor", "0x1111\n"); /* not asked */
+        fixture_write(f, PCI "0000:41:00.0/resource", RESOURCE_GPU);
+        fixture_write(f, PCI "0000:41:00.0/resource1_resize", "00000000000bffc0\n");
+        fixture_write(f, PCI "0000:41:00.0/driver_override", "vfio-pci\n");
+        fixture_write(f, PCI "0000:41:00.0/numa_node", "1\n");
+        fixture_write(f, PCI "0000:41:00.0/reset_method", "flr bus\n");
+        fixture_write(f, PCI "0000:41:00.0/boot_vga", "1\n");
+        fixture_write(f, PCI "0000:41:00.0/sriov_totalvfs", "20\n");
+        fixture_write(f, PCI "0000:41:00.1/uevent", "PCI_CLASS=20000\nPCI_ID=15B3:101E\nDRIVER=unheard_of\n");
+        fixture_link(f, PCI "0000:41:00.1/physfn", "../0000:41:00.0");
+        fixture_write(f, PCI "0000:41:00.1/vfio-dev/vfio0/dev", "511:0\n");
+        fixture_write(f, PCI "0000:41:00.1/driver_override", "(null)\n");
+        fixture_write(f, PCI "0000:42:00.0/uevent", "PCI_CLASS=10802\nPCI_ID=144D:A80A\nDRIVER=nvme\n");
+        fixture_link(f, PCI "0000:42:00.0/physfn", "../0000:99:00.0"); /* which is not there */
+        fixture_write(f, PCI "0000:42:00.0/numa_node", "-1\n");
+        fixture_write(f, PCI "0000:42:00.0/reset_method", "\n");
+
+        assert_ok(device_facts_read(&facts, &f->root));
+        assert_ok(device_names_read(&facts, &f->root));
+        assert_int_equal(facts.variants.value, FACT_YES);
+        d = device_facts_find(&facts, "0000:41:00.0");
+        assert_int_equal(d->vendor, 0x10de);
+        assert_int_equal(d->subsystem_vendor, 0x10de);
+        assert_int_equal(d->subsystem_device, 0x16c1);
+        assert_int_equal(d->class, 0x030200);
+        assert_string_equal(d->name, "NVIDIA Corporation GH100 [H100 SXM5 80GB]");
+        assert_string_equal(d->driver, "gpu-vfio-pci");
+        assert_string_equal(d->driver_override, "vfio-pci");
+        assert_string_equal(d->vfio_driver, "gpu_vfio_pci");
+        assert_true(d->driver_is_vfio);
+        assert_int_equal(d->numa_node, 1);
+        assert_string_equal(d->reset_method, "flr bus");
+        assert_true(d->boot_vga);
+        assert_int_equal(d->vfs_total, 20);
+        assert_int_equal(d->vfs_enabled, 1);
+        assert_string_equal(d->physical_function, "");
+        assert_int_equal(d->bars[1].sizes, 0xbffc0);
+        assert_int_equal(bar_largest_size(&d->bars[1]), GIB(512));
+        assert_int_equal(bar_largest_size(&d->bars[0]), 0);
+
+        d = device_facts_find(&facts, "0000:41:00.1");
+        assert_string_equal(d->physical_function, "0000:41:00.0");
+        assert_true(d->driver_is_vfio); /* by what it made of the device */
+        assert_null(d->driver_override);
+        assert_null(d->reset_method);
+        assert_null(d->name);
+        assert_string_equal(d->vfio_driver, "vfio-pci");
+        assert_int_equal(d->numa_node, 1); /* the same bus */
+
+        d = device_facts_find(&facts, "0000:42:00.0");
+        assert_false(d->driver_is_vfio);
+        assert_int_equal(d->numa_node, -1);
+        assert_string_equal(d->reset_method, "");
+        device_facts_done(&facts);
+
+        assert_ok(device_facts_read_lockless(&facts, &f->root));
+        assert_null(device_facts_find(&facts, "0000:41:00.0")->driver_override);
+        device_facts_done(&facts);
+}
+
+/* Read by nobody in particular, addresses are zero; the sizes still show. */
+static void test_resource(void **state)
+{
+        static const struct {
+                const char *resource;
+                size_t n_bars;
+                uint64_t largest;
+        } cases[] = {
+                {"", 0, 0},
+                {"junk\n", 0, 0},
+                {"0x0000000000000000 0x000000007fffffff 0x000000000014220c\n", 1, GIB(2)},
+                {"0x0000000000000000 0x000000007fffffff 0x000000000014220c", 1, GIB(2)},
+                {"0x0000000080000000 0x000000007fffffff 0x000000000014220c\n", 0, 0}, /* ends before it starts */
+                {"0x0000000000000000 0x000000007fffffff 0x000000000014220c\nxyz\n", 1, GIB(2)},
+                {RESOURCE_GPU RESOURCE_GPU, 3, GIB(2)},
+        };
+        struct fixture *f = *state;
+        struct device_facts facts;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                write_device(f, "0000:41:00.0", cases[i].resource, "0x030200\n");
+                assert_ok(device_facts_read(&facts, &f->root));
+                assert_int_equal(facts.n_devices, 1);
+                assert_int_equal(facts.devices[0].n_bars, cases[i].n_bars);
+                assert_int_equal(device_largest_bar(&facts.devices[0]), cases[i].largest);
+                device_facts_done(&facts);
+        }
+}
+
+static void test_missing(void **state)
+{
+        struct fixture *f = *state;
+        struct device_facts facts;
+
+        assert_ok(device_facts_read(&facts, &f->root));
+        assert_int_equal(facts.listed.value, FACT_UNKNOWN);
+        assert_null(device_facts_find(&facts, "0000:00:01.0"));
+        device_facts_done(&facts);
+
+        write_device(f, "0000:41:00.0", RESOURCE_GPU, "0x030200\n");
+        assert_ok(device_facts_read(&facts, &f->root));
+        device_facts_done(&facts);
+
+        fixture_link(f, PCI "0000:41:00.0/iommu_group", "../../../../kernel/iommu_groups/noiommu");
+        assert_ok(device_facts_read(&facts, &f->root));
+        assert_int_equal(facts.devices[0].group, -1);
+        device_facts_done(&facts);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_tree, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_attributes, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_resource, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts/emulator/elf-calls.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "facts/emulator/facts-emulator.h"
+#include "fixture.h"
+#include "test.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+/* The samples are built next to this test, from elf-sample.c. */
+#define SAMPLE(name) "elf-sample-" name
+
+static const char *sample_dir;
+
+static const char *sample(const char *name)
+{
+        static char path[4096];
+
+        snprintf(path, sizeof(path), "%s/%s", sample_dir, name);
+        return path;
+}
+
+static const struct {
+        const char *name;
+        size_t calls;
+        enum emulator_generation generation;
+        const char *why;
+} samples[] = {
+        {SAMPLE("plain"), 1, GENERATION_NONE, NULL},
+        {SAMPLE("plain-no-plt"), 1, GENERATION_NONE, NULL},
+        {SAMPLE("plain-gib"), 1, GENERATION_NONE, NULL},
+        {SAMPLE("area"), 2, GENERATION_PER_AREA, NULL},
+        {SAMPLE("area-no-plt"), 2, GENERATION_PER_AREA, NULL},
+        {SAMPLE("area-ibt"), 2, GENERATION_PER_AREA, NULL},
+        {SAMPLE("area-no-pie"), 2, GENERATION_PER_AREA, NULL},
+        {SAMPLE("area-stripped"), 2, GENERATION_PER_AREA, NULL},
+        {SAMPLE("region"), 2, GENERATION_PER_REGION, NULL},
+        {SAMPLE("hidden"), 0, GENERATION_UNKNOWN, "the binary exports no vfio_region_mmap()"},
+        {SAMPLE("static"), 0, GENERATION_UNKNOWN, "the binary exports no vfio_region_mmap()"},
+};
+
+static size_t count_calls(struct elf_image *image)
+{
+        const uint8_t *code;
+        uint64_t address;
+        size_t size;
+        int r = elf_image_function(image, "vfio_region_mmap", &code, &size, &address);
+
+        if (r < 0) {
+                assert_int_equal(r, -ENOENT);
+                return 0;
+        }
+        assert_int_equal(elf_image_count_calls(image, code, size, address, "munmap"), 0);
+        return elf_image_count_calls(image, code, size, address, "mmap") +
+               elf_image_count_calls(image, code, size, address, "mmap64");
+}
+
+static void test_calls(void **state)
+{
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
+                _cleanup_close_ int fd = open(sample(samples[i].name), O_RDONLY | O_CLOEXEC);
+                struct elf_image *image;
+
+                if (fd < 0)
+                        fail_msg("%s: %s", samples[i].name, strerror(errno));
+                assert_ok(elf_image_open(fd, &image));
+                if (count_calls(image) != samples[i].calls)
+                        fail_msg("%s: %zu calls", samples[i].name, count_calls(image));
+                assert_false(elf_image_has_text(image, "a text that no sample has"));
+                elf_image_close(image);
+        }
+}
+
+#define QEMU "usr/bin/qemu-system-x86_64"
+
+static void test_generations(void **state)
+{
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
+                struct emulator e;
+
+                fixture_copy(f, QEMU, sample(samples[i].name));
+                assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+                assert_string_equal(e.path, "/" QEMU);
+                if (e.generation != samples[i].generation)
+                        fail_msg("%s: %s", samples[i].name, emulator_generation_to_string(e.generation));
+                if (samples[i].why)
+                        assert_string_equal(e.why, samples[i].why);
+                else
+                        assert_int_equal(e.source, SOURCE_ELF);
+                emulator_done(&e);
+        }
+}
+
+/* Not an ELF file for this machine, or not one at all, or one that ends too early */
+static void test_junk(void **state)
+{
+        _cleanup_free_ char *bytes = NULL;
+        struct fixture *f = *state;
+        struct emulator e;
+        size_t size;
+
+        assert_int_equal(emulator_read(&e, &f->root, "/" QEMU), -ENOENT);
+        fixture_write(f, QEMU, "#!/bin/sh\nexec qemu-real \"$@\"\n");
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        assert_int_equal(e.generation, GENERATION_UNKNOWN);
+        assert_non_null(e.why);
+        emulator_done(&e);
+
+        assert_ok(read_file_at(AT_FDCWD, sample(SAMPLE("area")), FILE_MAX_SIZE, &bytes, &size));
+        for (size_t n = 0; n < size; n += n < 4096 ? 61 : 509) {
+                fixture_write_bytes(f, QEMU, bytes, n);
+                assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+                assert_int_equal(e.generation, GENERATION_UNKNOWN);
+                assert_non_null(e.why);
+                emulator_done(&e);
+        }
+        bytes[18] = 183; /* e_machine: aarch64 */
+        fixture_write_bytes(f, QEMU, bytes, size);
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        assert_int_equal(e.generation, GENERATION_UNKNOWN);
+        emulator_done(&e);
+}
+
+/* Every byte broken in turn, in what is read first: wrong answers are fine, crashes are not. */
+static void test_broken(void **state)
+{
+        _cleanup_free_ char *bytes = NULL;
+        struct fixture *f = *state;
+        struct emulator e;
+        size_t size;
+
+        assert_ok(read_file_at(AT_FDCWD, sample(SAMPLE("area-stripped")), FILE_MAX_SIZE, &bytes, &size));
+        for (size_t i = 0; i < size; i += i < 1024 || i + 2048 > size ? 1 : 7) {
+                char old = bytes[i];
+
+                bytes[i] = (char) ~old;
+                fixture_write_bytes(f, QEMU, bytes, size);
+                assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+                emulator_done(&e);
+                bytes[i] = old;
+        }
+}
+
+/* More damage, at random but always the same: to headers, tables and lengths most of all. RANDOM_ROUNDS in the
+ * environment for a longer try, best under a sanitizer. */
+static void test_random(void **state)
+{
+        static const char *const names[] = {SAMPLE("area"), SAMPLE("area-no-plt"), SAMPLE("region")};
+        static const unsigned char values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
+        const char *rounds = getenv("RANDOM_ROUNDS");
+        struct fixture *f = *state;
+
+        srandom(rounds ? (unsigned) atoi(rounds) : 1);
+        for (size_t n = 0; n < ELEMENTSOF(names); n++) {
+                _cleanup_free_ char *bytes = NULL, *broken = NULL;
+                size_t size;
+
+                assert_ok(read_file_at(AT_FDCWD, sample(names[n]), FILE_MAX_SIZE, &bytes, &size));
+                broken = malloc(size);
+                assert_non_null(broken);
+                for (long i = 0; i < (rounds ? atol(rounds) : 200); i++) {
+                        struct emulator e;
+
+                        memcpy(broken, bytes, size);
+                        for (long k = random() % 8; k >= 0; k--) {
+                                /* the file's header and its last 3 KiB, where the sections' headers are; or anywhere */
+                                size_t where = random() % 4 == 0 ? (size_t) random() % 64 :
+                                               random() % 2 ? size - 1 - (size_t) random() % 3072 :
+                                               (size_t) random() % size;
+
+                                broken[where] = (char) (random() % 2 ? values[random() % 5] : random());
+                        }
+                        fixture_write_bytes(f, QEMU, broken, random() % 8 ? size : (size_t) random() % size);
+                        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+                        emulator_done(&e);
+                }
+        }
+}
+
+/* Where the section starts that has the byte at `at` of the file */
+static size_t section_start(const char *bytes, size_t at)
+{
+        const Elf64_Ehdr *header = (const void *) bytes;
+        const Elf64_Shdr *sections = (const void *) (bytes + header->e_shoff);
+
+        for (size_t i = 1; i < header->e_shnum; i++)
+                if (at >= sections[i].sh_offset && at < sections[i].sh_offset + sections[i].sh_size)
+                        return sections[i].sh_offset;
+        fail_msg("no section");
+        return 0;
+}
+
+/* Read-only data are searched in pieces: the text is found on every edge. */
+static void test_pieces(void **state)
+{
+        static const char start[] = "the filler starts here", text[] = "overlapping sparse mmap regions detected";
+        _cleanup_free_ char *bytes = NULL;
+        struct fixture *f = *state;
+        struct emulator e;
+        size_t size, edge;
+        char *filler;
+
+        assert_ok(read_file_at(AT_FDCWD, sample(SAMPLE("big")), FILE_MAX_SIZE, &bytes, &size));
+        filler = memmem(bytes, size, start, sizeof(start));
+        assert_non_null(filler);
+        edge = section_start(bytes, (size_t) (filler - bytes)) + KIB(256);
+        fixture_copy(f, QEMU, sample(SAMPLE("big")));
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        assert_int_equal(e.generation, GENERATION_PER_AREA);
+        emulator_done(&e);
+        for (size_t at = edge - sizeof(text); at <= edge; at++) {
+                memcpy(bytes + at, text, sizeof(text) - 1);
+                fixture_write_bytes(f, QEMU, bytes, size);
+                memset(bytes + at, 0, sizeof(text) - 1);
+                assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+                assert_int_equal(e.generation, GENERATION_PER_REGION);
+                emulator_done(&e);
+        }
+}
+
+static void test_build_id(void **state)
+{
+        struct fixture *f = *state;
+        struct emulator e;
+
+        fixture_copy(f, QEMU, sample(SAMPLE("area")));
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        assert_string_equal(e.build_id, "0123456789abcdef");
+        emulator_done(&e);
+        fixture_copy(f, QEMU, sample(SAMPLE("plain")));
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        assert_null(e.build_id);
+        emulator_done(&e);
+}
+
+int main(int argc, char *argv[])
+{
+#define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_calls), FIXTURE_TEST(test_generations), FIXTURE_TEST(test_junk),
+                FIXTURE_TEST(test_broken),    FIXTURE_TEST(test_random),      FIXTURE_TEST(test_pieces),
+                FIXTURE_TEST(test_build_id),
+        };
+
+        if (argc != 2)
+                return 77;
+        sample_dir = argv[1];
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

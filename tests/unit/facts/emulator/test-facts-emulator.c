@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts/emulator/facts-emulator.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "facts/emulator/emulator-wrapper.h"
+#include "fixture.h"
+#include "test.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+static const char *sample_dir;
+
+static const char *sample(const char *name)
+{
+        static char path[4096];
+
+        snprintf(path, sizeof(path), "%s/elf-sample-%s", sample_dir, name);
+        return path;
+}
+
+#define QEMU "usr/bin/qemu-system-x86_64"
+
+/* A package manager gives files the time of their build. */
+static void keep_time(struct fixture *f, const struct stat *st)
+{
+        const struct timespec times[] = {st->st_mtim, st->st_mtim};
+
+        assert_int_equal(utimensat(f->root.fd, QEMU, times, 0), 0);
+}
+
+static void test_list(void **state)
+{
+        struct fixture *f = *state;
+        struct emulator_facts facts;
+        const struct emulator *e;
+
+        fixture_copy(f, QEMU, sample("plain"));
+        fixture_link(f, "usr/bin/kvm", "qemu-system-x86_64"); /* no second emulator */
+        fixture_copy(f, "usr/libexec/qemu-kvm", sample("area"));
+        fixture_link(f, "usr/bin/qemu-kvm", "/usr/libexec/qemu-kvm");
+        assert_ok(emulator_facts_read(&facts, &f->root));
+        assert_int_equal(facts.n_emulators, 2);
+        assert_true(facts.emulators[0].distribution && !facts.emulators[0].libvirt);
+
+        e = emulator_facts_get(&facts, &f->root, "/" QEMU);
+        assert_int_equal(e->generation, GENERATION_NONE);
+        assert_true(e->distribution && e->libvirt);
+        assert_ptr_equal(emulator_facts_get(&facts, &f->root, "/usr/bin/kvm"), e);
+        assert_string_equal(emulator_facts_get(&facts, &f->root, "/usr/bin/qemu-kvm")->path, "/usr/libexec/qemu-kvm");
+        assert_null(emulator_facts_get(&facts, &f->root, "/opt/qemu/none"));
+        fixture_copy(f, "opt/qemu/bin/qemu", sample("region"));
+        e = emulator_facts_get(&facts, &f->root, "/opt/qemu/bin/qemu");
+        assert_int_equal(e->generation, GENERATION_PER_REGION);
+        assert_true(e->libvirt && !e->distribution);
+        assert_int_equal(facts.n_emulators, 3);
+
+        /* Upgraded in between: the path has another binary. */
+        fixture_remove(f, QEMU);
+        fixture_copy(f, QEMU, sample("area"));
+        keep_time(f, &facts.emulators[0].stat);
+        e = emulator_facts_get(&facts, &f->root, "/" QEMU);
+        assert_int_equal(e->generation, GENERATION_PER_AREA);
+        assert_true(e->distribution);
+        /* Written over, later */
+        fixture_copy(f, QEMU, sample("region"));
+        assert_int_equal(emulator_facts_get(&facts, &f->root, "/" QEMU)->generation, GENERATION_PER_REGION);
+        fixture_remove(f, QEMU);
+        assert_null(emulator_facts_get(&facts, &f->root, "/" QEMU));
+        assert_int_equal(facts.n_emulators, 3);
+        emulator_facts_done(&facts);
+}
+
+static void test_wrapper_text(void **state)
+{
+        static const struct {
+                const char *text, *program;
+                int r;
+        } cases[] = {
+                {"#!/bin/sh\nexec /usr/bin/qemu \"$@\"\n", "/usr/bin/qemu", 0},
+                {"#! /bin/sh -e\n\n# why\n  exec \"/usr/bin/qemu\" -enable-kvm '-cpu' host \"$@\"", "/usr/bin/qemu", 0},
+                {"#!/usr/bin/env bash\nexec /opt/a_b-c+1/qemu \"$@\"  \n", "/opt/a_b-c+1/qemu", 0},
+                {"", NULL, -ENOEXEC},
+                {"#", NULL, -ENOEXEC},
+                {"\x7f" "ELF", NULL, -ENOEXEC},
+                {"exec /usr/bin/qemu \"$@\"\n", NULL, -ENOEXEC},
+                {"#!", NULL, -EINVAL},
+                {"#!/bin/sh", NULL, -EINVAL},
+                {"#!/bin/sh\n", NULL, -EINVAL},
+                {"#!/bin/sh -c true\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/usr/bin/python3\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/usr/bin/env LD_PRELOAD=x sh\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\n/usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/qemu\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/qemu $@\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/qemu '$@'\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/qemu \"$@\" -S\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/qemu \"$@\"; rm x\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/$X \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec \"/usr/bin/$X\" \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/qemu `id` \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/qemu \"$X\" \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec \"/usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec '/usr/bin/qemu", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/a\"b\" \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexport LD_PRELOAD=x\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nLD_PRELOAD=x exec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec env /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/qemu \"$@\"\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
+                {"#!/bin/sh\nexec /usr/bin/qemu \\\n \"$@\"\n", NULL, -EINVAL},
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *copy = NULL, *program = NULL;
+                size_t size = strlen(cases[i].text);
+                int r;
+
+                copy = malloc(size + !size); /* without a NUL, for what watches over memory */
+                memcpy(copy, cases[i].text, size);
+                r = emulator_wrapper_parse(copy, size, &program);
+                if (r != cases[i].r)
+                        fail_msg("%s: %d", cases[i].text, r);
+                if (r >= 0)
+                        assert_string_equal(program, cases[i].program);
+                else
+                        assert_null(program);
+        }
+}
+
+static void expect_unknown(struct fixture *f, const char *why)
+{
+        struct emulator e;
+
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        assert_int_equal(e.generation, GENERATION_UNKNOWN);
+        assert_int_equal(e.source, SOURCE_NONE);
+        assert_non_null(e.why);
+        assert_string_equal(e.why, why);
+        emulator_done(&e);
+}
+
+#define WRAPPER "#!/bin/sh\nexec /opt/qemu \"$@\"\n"
+
+static void test_wrapper(void **state)
+{
+        struct fixture *f = *state;
+        struct emulator_facts facts;
+        const struct emulator *e;
+
+        fixture_write(f, QEMU, WRAPPER);
+        expect_unknown(f, "the program that the wrapper script starts is not there");
+        fixture_write(f, "opt/qemu", WRAPPER);
+        expect_unknown(f, "a wrapper script that starts another one");
+        fixture_write(f, "opt/qemu", "text");
+        expect_unknown(f, "not a program (ELF file)");
+        fixture_copy(f, "opt/qemu", sample("hidden"));
+        expect_unknown(f, "the binary exports no vfio_region_mmap()");
+
+        fixture_copy(f, "opt/qemu", sample("area"));
+        assert_ok(emulator_facts_read(&facts, &f->root));
+        e = emulator_facts_get(&facts, &f->root, "/" QEMU);
+        assert_int_equal(e->generation, GENERATION_PER_AREA);
+        assert_null(e->why);
+        assert_string_equal(e->path, "/" QEMU);
+        assert_string_equal(e->target, "/opt/qemu");
+        /* An upgrade of the real program, which the wrapper's own times do not show */
+        fixture_remove(f, "opt/qemu");
+        fixture_copy(f, "opt/qemu", sample("region"));
+        assert_int_equal(emulator_facts_get(&facts, &f->root, "/" QEMU)->generation, GENERATION_PER_REGION);
+        emulator_facts_done(&facts);
+
+        fixture_write(f, QEMU, "#!/bin/sh\nx=/opt/qemu\nexec $x \"$@\"\n");
+        expect_unknown(f, "a script that does more than to start a program");
+        fixture_remove(f, QEMU);
+        fixture_write(f, QEMU "/file", "");
+        expect_unknown(f, "not a regular file");
+}
+
+/* A host without the binaries tells what they were. */
+static void test_recorded(void **state)
+{
+        struct fixture *f = *state;
+        struct emulator_facts facts;
+        const struct emulator *e;
+
+        fixture_write(f, "vfioalign/answers",
+                      "emulator /" QEMU "\tper-area elf 0123abcd \n"
+                      "emulator /usr/bin/kvm\tsame /" QEMU "\n"
+                      "emulator /usr/bin/qemu-kvm\twrapper /opt/qemu\n"
+                      "emulator /opt/qemu\tnone elf - \n"
+                      "emulator /usr/bin/qemu-system-aarch64\tunknown none ff "
+                      "the binary exports no vfio_region_mmap()\n"
+                      "emulator /usr/libexec/qemu-kvm\tper-galaxy elf zz\n");
+        assert_ok(emulator_facts_read(&facts, &f->root));
+        assert_int_equal(facts.n_emulators, 4);
+        e = emulator_facts_get(&facts, &f->root, "/usr/bin/kvm");
+        assert_string_equal(e->path, "/" QEMU);
+        assert_int_equal(e->generation, GENERATION_PER_AREA);
+        assert_int_equal(e->source, SOURCE_ELF);
+        assert_string_equal(e->build_id, "0123abcd");
+        assert_null(e->why);
+        e = emulator_facts_get(&facts, &f->root, "/usr/bin/qemu-kvm");
+        assert_int_equal(e->generation, GENERATION_NONE);
+        assert_string_equal(e->target, "/opt/qemu");
+        assert_null(e->build_id);
+        e = emulator_facts_get(&facts, &f->root, "/usr/bin/qemu-system-aarch64");
+        assert_int_equal(e->generation, GENERATION_UNKNOWN);
+        assert_string_equal(e->why, "the binary exports no vfio_region_mmap()");
+        e = emulator_facts_get(&facts, &f->root, "/usr/libexec/qemu-kvm");
+        assert_int_equal(e->generation, GENERATION_UNKNOWN);
+        assert_string_equal(e->why, "the recorded host does not tell");
+        assert_null(e->build_id);
+        assert_null(emulator_facts_get(&facts, &f->root, "/opt/other"));
+        assert_int_equal(facts.n_emulators, 4);
+        emulator_facts_done(&facts);
+}
+
+int main(int argc, char *argv[])
+{
+#define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+        const struct CMUnitTest tests[] = {
+                FIXTURE_TEST(test_list),
+                cmocka_unit_test(test_wrapper_text),
+                FIXTURE_TEST(test_wrapper),
+                FIXTURE_TEST(test_recorded),
+        };
+
+        if (argc != 2)
+                return 77;
+        sample_dir = argv[1];
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts/guest/facts-libvirt.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "audit/guest-cost.h"
+#include "fixture.h"
+#include "test.h"
+#include "util/macro.h"
+
+#define HOOK "stat " LIBVIRT_HOOK "\t"
+#define SITE_HOOK "stat " LIBVIRT_SITE_HOOK "\t"
+#define T(seconds) #seconds "000000\n"
+
+/* A daemon that started 50 seconds after the boot at 1000. */
+static void write_daemon(struct fixture *f)
+{
+        fixture_write(f, "proc/stat", "cpu  1 2 3\nbtime 1000\nprocesses 7\n");
+        fixture_write(f, "proc/1/comm", "systemd\n");
+        fixture_write(f, "proc/700/comm", "virtqemud\n");
+        fixture_write(f, "proc/700/stat", "700 (a) b) c) S 1 700 700 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 19 0 5000 99 88\n");
+        fixture_write(f, "proc/700/status", "Name:\tvirtqemud\nTHP_enabled:\t0\n");
+}
+
+/* Answers are read once: each look is at a host of its own. */
+static struct libvirt_facts look(struct fixture *f, const char *answers)
+{
+        struct libvirt_facts l;
+        struct root root;
+
+        fixture_write(f, ANSWERS_FILE, answers);
+        assert_ok(root_open(&root, f->dir));
+        assert_ok(libvirt_facts_read(&l, &root));
+        root_close(&root);
+        return l;
+}
+
+static void assert_hook(struct fixture *f, const char *answers, enum fact_value installed, enum fact_value seen)
+{
+        struct libvirt_facts l = look(f, answers);
+
+        if (l.hook_installed.value != installed || l.hook_seen.value != seen)
+                fail_msg("\"%s\": installed %s, seen %s (%s)", answers, fact_value_to_string(l.hook_installed.value),
+                         fact_value_to_string(l.hook_seen.value), l.hook_seen.why);
+        if (seen != FACT_YES)
+                assert_non_null(l.hook_seen.why);
+        libvirt_facts_done(&l);
+}
+
+static void test_hook(void **state)
+{
+        struct fixture *f = *state;
+
+        fixture_write(f, "proc/1/comm", "systemd\n");
+        assert_hook(f, "", FACT_NO, FACT_NO);
+        /* no daemon */
+        assert_hook(f, HOOK "100755 0 " T(900), FACT_YES, FACT_YES);
+        assert_hook(f, HOOK "100644 0 " T(900), FACT_NO, FACT_NO);
+        assert_hook(f, HOOK "40755 0 " T(900), FACT_NO, FACT_NO);
+        assert_hook(f, HOOK "100755 1000 " T(900), FACT_UNKNOWN, FACT_YES);
+        assert_hook(f, HOOK "100775 0 " T(900), FACT_UNKNOWN, FACT_YES);
+
+        write_daemon(f);
+        assert_hook(f, HOOK "100755 0 " T(1049), FACT_YES, FACT_YES);
+        assert_hook(f, HOOK "100755 0 " T(1051), FACT_YES, FACT_UNKNOWN);
+        assert_hook(f, HOOK "100644 0 " T(1049), FACT_NO, FACT_NO);
+        /* another hook was there */
+        assert_hook(f, HOOK "100755 0 " T(1051) SITE_HOOK "100700 1000 " T(1049), FACT_YES, FACT_YES);
+        assert_hook(f, HOOK "100755 0 " T(1051) SITE_HOOK "100700 0 " T(1051), FACT_YES, FACT_UNKNOWN);
+        assert_hook(f, HOOK "100755 0 " T(1051) SITE_HOOK "100644 0 " T(1049), FACT_YES, FACT_UNKNOWN);
+        fixture_write(f, "etc/libvirt/hooks/qemu.d/10-site", "");
+        fixture_write(f, LIBVIRT_HOOK, "");
+        assert_hook(f, HOOK "100755 0 " T(1051) "stat etc/libvirt/hooks/qemu.d/10-site\t100755 0 " T(1049), FACT_YES,
+                    FACT_YES);
+        /* there, and no more is known of it */
+        assert_hook(f, "", FACT_UNKNOWN, FACT_UNKNOWN);
+        /* when it started cannot be told */
+        fixture_write(f, "proc/700/stat", "700 (virtqemud) S 1\n");
+        assert_hook(f, HOOK "100755 0 " T(1049), FACT_YES, FACT_UNKNOWN);
+}
+
+static void test_daemon(void **state)
+{
+        struct fixture *f = *state;
+        struct libvirt_facts l = look(f, "");
+
+        assert_int_equal(l.running.value, FACT_UNKNOWN);
+        assert_int_equal(l.installed.value, FACT_NO);
+        assert_int_equal(l.thp.value, FACT_UNKNOWN);
+
+        fixture_write(f, "proc/1/comm", "systemd\n");
+        l = look(f, "");
+        assert_int_equal(l.running.value, FACT_NO);
+        fixture_write(f, "usr/sbin/libvirtd", "");
+        l = look(f, SITE_HOOK "100700 1000 " T(1049));
+        assert_int_equal(l.installed.value, FACT_YES);
+        assert_int_equal(l.site_hook.value, FACT_YES);
+
+        write_daemon(f);
+        l = look(f, "");
+        assert_int_equal(l.running.value, FACT_YES);
+        assert_int_equal(l.pid, 700);
+        assert_int_equal(l.start_usec, 1050 * USEC_PER_SEC);
+        assert_string_equal(l.unit, "virtqemud.service");
+        assert_int_equal(l.thp.value, FACT_NO);
+        assert_int_equal(l.site_hook.value, FACT_NO);
+
+        /* by its file; one that names another process is stale */
+        fixture_write(f, "proc/800/comm", "libvirtd\n");
+        fixture_write(f, "run/libvirtd.pid", "800\n");
+        fixture_write(f, "run/virtqemud.pid", "1\n");
+        l = look(f, "");
+        assert_int_equal(l.pid, 800);
+        assert_string_equal(l.unit, "libvirtd.service");
+        assert_int_equal(l.start_usec, 0);
+}
+
+/* Our library under all that the daemon starts */
+static void test_preload(void **state)
+{
+        static const char with[] = "A=1\0LD_PRELOAD=/a.so:/usr/lib/x/libvfioalign-preload.so\0B=2",
+                          without[] = "A=libvfioalign-preload.so\0LD_PRELOAD=/a.so";
+        static const struct emulator unaware = {.path = (char *) "/opt/qemu", .generation = GENERATION_NONE};
+        struct guest g = {.emulator = (char *) "/opt/qemu"};
+        struct host h = {.emulators = {.emulators = (struct emulator *) &unaware, .n_emulators = 1}};
+        struct fixture *f = *state;
+
+        fixture_write(f, "proc/1/comm", "systemd\n");
+        h.libvirt = look(f, "");
+        assert_int_equal(h.libvirt.preload.value, FACT_NO);
+        fixture_write(f, "etc/systemd/system/libvirtd.service.d/" LIBVIRT_PRELOAD_DROP_IN, "");
+        h.libvirt = look(f, ""); /* none runs: what it will have */
+        assert_int_equal(h.libvirt.preload.value, FACT_YES);
+
+        write_daemon(f);
+        h.libvirt = look(f, "");
+        assert_int_equal(h.libvirt.preload.value, FACT_UNKNOWN);
+        assert_false(guest_placer(&h, &g).preload);
+        fixture_write_bytes(f, "proc/700/environ", without, sizeof(without));
+        h.libvirt = look(f, "");
+        assert_int_equal(h.libvirt.preload.value, FACT_NO); /* until it is restarted */
+        assert_false(guest_placer(&h, &g).preload);
+
+        fixture_write_bytes(f, "proc/700/environ", with, sizeof(with));
+        libvirt_facts_refresh(&h.libvirt, &f->root);
+        assert_int_equal(h.libvirt.preload.value, FACT_YES);
+        assert_int_equal(h.libvirt.pid, 700);
+        assert_true(guest_placer(&h, &g).preload);
+        assert_int_equal(guest_placer(&h, &g).advises, FACT_YES);
+        g.preload = (char *) ""; /* the domain's own counts */
+        assert_false(guest_placer(&h, &g).preload);
+
+        h.libvirt = look(f, "libvirt-daemon-preload\tno\n");
+        assert_int_equal(h.libvirt.preload.value, FACT_NO);
+}
+
+#define DOMAIN(name, uuid, devices)                                                                             \
+        "<domain type='kvm'><name>" name "</name><uuid>" uuid "</uuid><devices>" devices "</devices></domain>"
+#define HOSTDEV(bus)                                                                                            \
+        "<hostdev type='pci'><source><address domain='0' bus='" bus "' slot='0' function='0'/></source></hostdev>"
+#define STATUS(attributes, domain) "<domstatus state='running' " attributes ">" domain "</domstatus>"
+
+static void test_guests(void **state)
+{
+        struct fixture *f = *state;
+        struct libvirt_facts l;
+
+        write_daemon(f);
+        fixture_write(f, "etc/libvirt/qemu/gpu.xml", "<!-- by libvirt -->\n" DOMAIN("gpu", "a-1", HOSTDEV("0x41")));
+        fixture_write(f, "etc/libvirt/qemu/plain.xml", DOMAIN("plain", "a-2", ""));
+        fixture_write(f, "etc/libvirt/qemu/notes.txt", "no XML");
+        fixture_link(f, "etc/libvirt/qemu/autostart/plain.xml", "/etc/libvirt/qemu/plain.xml");
+        fixture_write(f, "etc/libvirt/qemu/networks/pool.xml",
+                      "<network><name>pool</name><forward mode='hostdev' managed='yes'><pf dev='eth3'/></forward></network>");
+        fixture_write(f, "etc/libvirt/qemu/vf.xml",
+                      DOMAIN("vf", "a-3", "<interface type='network'><source network='pool'/></interface>"));
+        /* one that runs with what was plugged in, one that is not defined, one that ended unseen */
+        fixture_write(f, "run/libvirt/qemu/gpu.xml",
+                      STATUS("pid='4242'", DOMAIN("gpu", "a-1", HOSTDEV("0x41") HOSTDEV("0x42"))));
+        fixture_write(f, "run/libvirt/qemu/transient.xml", STATUS("", DOMAIN("transient", "a-4", "")));
+        fixture_write(f, "run/libvirt/qemu/transient.pid", "4243\n");
+        fixture_write(f, "run/libvirt/qemu/plain.xml", STATUS("pid='4244'", DOMAIN("plain", "a-2", "")));
+        fixture_write(f, "proc/4242/comm", "qemu-system-x86\n");
+        fixture_write(f, "proc/4243/comm", "qemu-system-x86\n");
+
+        l = look(f, "");
+        assert_int_equal(l.readable.value, FACT_YES);
+        assert_int_equal(l.n_guests, 4);
+        assert_string_equal(l.guests[0].xml.name, "gpu");
+        assert_true(l.guests[0].defined && l.guests[0].running && !l.guests[0].autostart);
+        assert_int_equal(l.guests[0].pid, 4242);
+        assert_int_equal(l.guests[0].xml.n_hostdevs, 2);
+        assert_string_equal(l.guests[1].xml.name, "plain");
+        assert_true(l.guests[1].defined && !l.guests[1].running && l.guests[1].autostart);
+        assert_string_equal(l.guests[2].xml.name, "transient");
+        assert_true(!l.guests[2].defined && l.guests[2].running);
+        assert_int_equal(l.guests[2].pid, 4243);
+        assert_string_equal(l.guests[3].xml.name, "vf");
+        assert_int_equal(l.guests[3].xml.n_hostdevs, 1);
+        assert_int_equal(l.guests[3].xml.hostdevs[0].kind, HOSTDEV_NETWORK);
+        assert_ptr_equal(libvirt_facts_find_pid(&l, 4243), &l.guests[2]);
+        assert_null(libvirt_facts_find_pid(&l, 0));
+        assert_null(libvirt_facts_find_pid(&l, 4244));
+        libvirt_facts_done(&l);
+
+        /* what is no domain is passed over, and said */
+        fixture_write(f, "etc/libvirt/qemu/half.xml", "<domain><name>half");
+        l = look(f, "");
+        assert_int_equal(l.readable.value, FACT_UNKNOWN);
+        assert_non_null(l.readable.why);
+        assert_int_equal(l.n_guests, 4);
+        libvirt_facts_done(&l);
+}
+
+static void test_missing(void **state)
+{
+        struct libvirt_facts l = look(*state, "");
+
+        assert_int_equal(l.n_guests, 0);
+        assert_int_equal(l.readable.value, FACT_YES);
+        libvirt_facts_done(&l);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_hook, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_daemon, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_preload, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_guests, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

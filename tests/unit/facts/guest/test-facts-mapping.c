@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "facts/guest/facts-mapping.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "fixture.h"
+#include "test.h"
+#include "util/macro.h"
+
+#define LINE_BAR2 "7f10c0000000-7f1140000000 rw-s 20000000000 00:13 1065                     anon_inode:[vfio-device]\n"
+
+static void test_parse(void **state)
+{
+        static const struct {
+                const char *line;
+                uint64_t start, size, offset;
+                int region;
+        } cases[] = {
+                {LINE_BAR2, 0x7f10c0000000, GIB(2), 0, 2},
+                {"7f10c0000000-7f10c0002000 rw-s 10000003000 00:13 1065 anon_inode:[vfio-device]", 0x7f10c0000000,
+                 KIB(8), 0x3000, 1},
+                /* A device file of its own, 6.6 */
+                {"7f1000000000-7f1080000000 rw-s 00000000000 00:05 733                        /dev/vfio/devices/vfio12\n",
+                 0x7f1000000000, GIB(2), 0, 0},
+                /* 6.1: the physical address stands for the offset */
+                {"7fa870c00000-7fa8f0c00000 rw-s 380000000000 00:0e 1058                      anon_inode:[vfio-device]\n",
+                 0x7fa870c00000, GIB(2), 0, 56},
+                {"7fa870c00000-7fa8f0c00000 rw-s 7f8000000000 00:0e 1058                      anon_inode:[vfio-device]\n",
+                 0x7fa870c00000, GIB(2), 0x7f8000000000, -1},
+        };
+        static const char *const others[] = {
+                "", "junk", "7f10c0000000-7f1140000000",
+                "7f10c0000000-7f1140000000 rw-p 00000000 00:00 0 ",
+                "7f10c0000000-7f1140000000 rw-p 00000000 00:00 0 [heap]",
+                "7f10c0000000-7f1140000000 rw-s 00000000 00:01 1028 /memfd:anon_inode:[vfio-device] (deleted)",
+                "7f10c0000000-7f10c0001000 rw-s 00000000 00:0e 1058 anon_inode:kvm-vcpu:0",
+                "7f10c0000000-7f10c0001000 rw-s 00000000 00:05 1058 /dev/vfio/vfio",
+                "7f1140000000-7f10c0000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]",
+                "7f1140000000-7f1140000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]",
+                "zz10c0000000-7f1140000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]",
+                "7f10c0000000-7f1140000000 rw-s 20000000000 00:13 anon_inode:[vfio-device]",
+        };
+        struct mapping m;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                assert_int_equal(mapping_parse(cases[i].line, &m), 1);
+                assert_int_equal(m.start, cases[i].start);
+                assert_int_equal(m.size, cases[i].size);
+                assert_int_equal(m.offset, cases[i].offset);
+                assert_int_equal(m.region, cases[i].region);
+        }
+        memset(&m, 0x55, sizeof(m));
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                assert_int_equal(mapping_parse(others[i], &m), 0);
+        assert_int_equal(m.pid, 0x55555555);
+}
+
+#define PCI "sys/bus/pci/devices/"
+#define NONE "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+
+/* Two functions with a BAR 2 of 2 GiB, one with 256 MiB. */
+static void write_devices(struct fixture *f)
+{
+        fixture_write(f, PCI "0000:00:05.0/resource",
+                      NONE NONE "0x0000380000000000 0x000038007fffffff 0x000000000014220c\n");
+        fixture_write(f, PCI "0000:00:06.0/resource",
+                      NONE NONE "0x0000380080000000 0x00003800ffffffff 0x000000000014220c\n");
+        fixture_write(f, PCI "0000:00:07.0/resource",
+                      NONE NONE "0x0000380100000000 0x000038010fffffff 0x000000000014220c\n");
+}
+
+static void read_all(struct fixture *f, struct mapping_facts *m)
+{
+        struct device_facts devices;
+
+        assert_ok(device_facts_read(&devices, &f->root));
+        assert_ok(mapping_facts_read(m, &f->root, &devices));
+        device_facts_done(&devices);
+}
+
+static void write_process(struct fixture *f, const char *maps, const void *cmdline, size_t size)
+{
+        fixture_write(f, "proc/4242/maps", maps);
+        fixture_write(f, "proc/4242/comm", "qemu-system-x86\n");
+        fixture_write_bytes(f, "proc/4242/cmdline", cmdline, size);
+}
+#define WRITE_PROCESS(f, maps, cmdline) write_process(f, maps, cmdline, sizeof(cmdline))
+
+static void assert_device(struct fixture *f, const char *bdf)
+{
+        struct mapping_facts m;
+
+        read_all(f, &m);
+        assert_int_equal(m.n_mappings, 1);
+        assert_string_equal(m.mappings[0].bdf, bdf);
+        mapping_facts_done(&m);
+}
+
+static void test_resolve(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+
+        write_devices(f);
+        WRITE_PROCESS(f, "555555554000-555555558000 r-xp 00000000 08:01 42 /usr/bin/qemu-system-x86_64\n" LINE_BAR2,
+                      "qemu\0-device\0vfio-pci,id=hostdev0,host=00:05.0,bus=pci.1");
+        fixture_write(f, "proc/1/maps", "7f10c0000000-7f1140000000 rw-p 00000000 00:00 0 [heap]\n");
+        fixture_write(f, "proc/self/maps", LINE_BAR2); /* a link to a process that is there already */
+        read_all(f, &m);
+        assert_int_equal(m.complete.value, FACT_YES);
+        assert_int_equal(m.n_mappings, 1);
+        assert_int_equal(m.mappings[0].pid, 4242);
+        assert_string_equal(m.mappings[0].command, "qemu-system-x86");
+        assert_string_equal(m.mappings[0].bdf, "0000:00:05.0");
+        mapping_facts_done(&m);
+
+        /* as libvirt writes it */
+        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0{\"driver\":\"vfio-pci\",\"host\":\"0000:00:06.0\",\"id\":\"hostdev0\"}");
+        assert_device(f, "0000:00:06.0");
+
+        /* Two that fit: no guess */
+        WRITE_PROCESS(f, LINE_BAR2,
+                      "qemu\0-device\0vfio-pci,host=0000:00:05.0\0-device\0vfio-pci,host=0000:00:06.0");
+        assert_device(f, "");
+        /* One fits, one is too small; named twice is still one */
+        WRITE_PROCESS(f, LINE_BAR2,
+                      "qemu\0-device\0vfio-pci,host=0000:00:05.0\0-device\0vfio-pci,host=0000:00:07.0\0"
+                      "-set\0vfio-pci,host=00:05.0");
+        assert_device(f, "0000:00:05.0");
+
+        /* A kernel that names the device, a VMM that does not */
+        WRITE_PROCESS(f, LINE_BAR2, "cloud-hypervisor\0--device\0path=/sys/bus/pci/devices/0000:00:06.0");
+        assert_device(f, "");
+        fixture_write(f, "proc/4242/fdinfo/1", "pos:\t0\nflags:\t02\n");
+        fixture_write(f, "proc/4242/fdinfo/31",
+                      "pos:\t0\nflags:\t02000002\nvfio-device-syspath: /sys/devices/pci0000:00/0000:00:06.0\n");
+        assert_device(f, "0000:00:06.0");
+
+        /* Told by address alone, where the kernel shows the physical one; also past one whole region number */
+        fixture_remove(f, "proc/4242/fdinfo");
+        WRITE_PROCESS(f, "7fa870c00000-7fa8f0c00000 rw-s 380080000000 00:0e 1058 anon_inode:[vfio-device]\n", "vmm");
+        read_all(f, &m);
+        assert_string_equal(m.mappings[0].bdf, "0000:00:06.0");
+        assert_int_equal(m.mappings[0].region, 2);
+        assert_int_equal(m.mappings[0].offset, 0);
+        mapping_facts_done(&m);
+
+        /* A BAR of 256 bytes, mapped as a page */
+        fixture_write(f, PCI "0000:00:09.0/resource", "0x00000000fe000000 0x00000000fe0000ff 0x0000000000040200\n");
+        WRITE_PROCESS(f, "7f6597f82000-7f6597f83000 rw-s 00000000 00:0e 1058 anon_inode:[vfio-device]\n",
+                      "qemu\0-device\0vfio-pci,host=0000:00:09.0");
+        assert_device(f, "0000:00:09.0");
+
+        /* Region 2 reads as 2 TiB, where another function's BAR lies: the region decides */
+        fixture_write(f, PCI "0000:00:08.0/resource", "0x0000020000000000 0x000002ffffffffff 0x000000000014220c\n");
+        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,host=0000:00:05.0");
+        assert_device(f, "0000:00:05.0");
+}
+
+static void test_hint(void **state)
+{
+        const bdf_t hint[] = {"0000:00:06.0"};
+        struct fixture *f = *state;
+        struct device_facts devices;
+        struct mapping_facts m = {};
+
+        write_devices(f);
+        WRITE_PROCESS(f, LINE_BAR2 LINE_BAR2, "vmm");
+        assert_ok(device_facts_read(&devices, &f->root));
+        assert_ok(mapping_facts_read_process(&m, &f->root, 4242, &devices, hint, 1));
+        assert_int_equal(m.n_mappings, 2);
+        assert_string_equal(m.mappings[0].bdf, "0000:00:06.0");
+        assert_string_equal(m.mappings[1].bdf, "0000:00:06.0");
+
+        assert_int_equal(mapping_facts_read_process(&m, &f->root, 4243, &devices, NULL, 0), -ESRCH);
+        assert_int_equal(m.n_mappings, 2);
+        mapping_facts_done(&m);
+        device_facts_done(&devices);
+}
+
+static void test_missing(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+
+        read_all(f, &m);
+        assert_int_equal(m.complete.value, FACT_UNKNOWN);
+        assert_int_equal(m.n_mappings, 0);
+        mapping_facts_done(&m);
+
+        /* Of a process that goes away while it is read, files are missing. */
+        fixture_write(f, "proc/4242/comm", "gone\n");
+        read_all(f, &m);
+        assert_int_equal(m.complete.value, FACT_YES);
+        assert_int_equal(m.n_mappings, 0);
+        mapping_facts_done(&m);
+        fixture_write(f, "proc/4242/maps", LINE_BAR2);
+        fixture_remove(f, "proc/4242/comm");
+        read_all(f, &m);
+        assert_int_equal(m.n_mappings, 1);
+        assert_null(m.mappings[0].command);
+        assert_string_equal(m.mappings[0].bdf, "");
+        mapping_facts_done(&m);
+}
+
+/* A process with 2 GiB of a BAR, and what /proc/PID/status says of it. */
+static void write_status(struct fixture *f, unsigned page_tables, unsigned anonymous, const char *more)
+{
+        char text[256];
+
+        snprintf(text, sizeof(text),
+                 "Name:\tqemu\nVmPTE:\t%8u kB\nRssAnon:\t%8u kB\nVmSwap:\t       0 kB\n%s", page_tables, anonymous, more);
+        fixture_write(f, "proc/4242/status", text);
+}
+
+static void assert_huge(struct fixture *f, enum fact_value expected)
+{
+        struct mapping_facts m;
+        struct root root = f->root;
+
+        assert_ok(root_open(&f->root, f->dir)); /* answers are read once */
+        read_all(f, &m);
+        if (m.processes[0].huge.value != expected)
+                fail_msg("%s (%s), %llu to %llu MiB", fact_value_to_string(m.processes[0].huge.value),
+                         m.processes[0].huge.why, (unsigned long long) m.processes[0].small_min >> 20,
+                         (unsigned long long) m.processes[0].small_max >> 20);
+        assert_non_null(m.processes[0].huge.why);
+        assert_true(m.processes[0].small_min <= m.processes[0].small_max);
+        assert_int_equal(m.mappings[0].huge.value, expected);
+        mapping_facts_done(&m);
+        root_close(&f->root);
+        f->root = root;
+}
+
+#define PAGES_4K "page-size\t4096\n"
+
+static void test_huge(void **state)
+{
+        struct fixture *f = *state;
+
+        write_devices(f);
+        /* 64 MiB of heap, 1 MiB of a library, a stack */
+        WRITE_PROCESS(f,
+                      "555500000000-555504000000 rw-p 00000000 00:00 0 [heap]\n" LINE_BAR2
+                      "7f2000000000-7f2000100000 r-xp 00000000 08:01 42 /usr/lib/libc.so.6\n"
+                      "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n", "qemu");
+        write_status(f, 4300, 60000, "HugetlbPages:\t       0 kB\nTHP_enabled:\t1\n");
+
+        /* 2 GiB of 4 KiB pages take 4 MiB of tables; of what the pages have, none told */
+        assert_huge(f, FACT_UNKNOWN);
+        fixture_write(f, ANSWERS_FILE, "page-size\t65536\n");
+        assert_huge(f, FACT_UNKNOWN);
+        fixture_write(f, ANSWERS_FILE, PAGES_4K);
+        assert_huge(f, FACT_NO);
+        write_status(f, 200, 60000, "");
+        assert_huge(f, FACT_YES);
+        /* half of it */
+        write_status(f, 2500, 60000, "");
+        assert_huge(f, FACT_NO);
+        write_status(f, 1500, 60000, "");
+        assert_huge(f, FACT_UNKNOWN);
+        write_status(f, 0, 60000, "");
+        assert_huge(f, FACT_UNKNOWN);
+
+        /* 16 GiB of memory: the tables may be its own, unless its pages are counted */
+        WRITE_PROCESS(f, "7e1000000000-7e1400000000 rw-p 00000000 00:00 0 \n" LINE_BAR2, "qemu");
+        write_status(f, 4300, 1000, "");
+        assert_huge(f, FACT_UNKNOWN);
+        write_status(f, 32900, 16777216, "");
+        assert_huge(f, FACT_UNKNOWN);
+        write_status(f, 37100, 16777216, "");
+        assert_huge(f, FACT_NO);
+        /* of hugetlbfs: it has none */
+        write_status(f, 4300, 1000, "HugetlbPages:\t16777216 kB\n");
+        assert_huge(f, FACT_NO);
+        write_status(f, 200, 1000, "HugetlbPages:\t16777216 kB\n");
+        assert_huge(f, FACT_YES);
+
+        /* 16 GiB of memory, all there, next to 16 GiB of BARs: the tables are the memory's */
+        WRITE_PROCESS(f,
+                      "7e1000000000-7e1400000000 rw-p 00000000 00:00 0 \n"
+                      "7f1000000000-7f1400000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]\n", "qemu");
+        write_status(f, 32900, 16777216, "");
+        assert_huge(f, FACT_YES);
+        write_status(f, 65800, 16777216, "");
+        assert_huge(f, FACT_NO);
+
+        /* what was counted on the host itself */
+        WRITE_PROCESS(f, LINE_BAR2, "qemu");
+        fixture_write(f, ANSWERS_FILE, PAGES_4K "page-tables-elsewhere 4242\t10\n");
+        write_status(f, 4300, 1000, "");
+        assert_huge(f, FACT_NO);
+        fixture_write(f, ANSWERS_FILE, PAGES_4K "page-tables-elsewhere 4242\tjunk\n");
+        assert_huge(f, FACT_UNKNOWN);
+
+        /* status that lacks something */
+        fixture_write(f, ANSWERS_FILE, PAGES_4K);
+        fixture_write(f, "proc/4242/status", "VmPTE:\t 4300 kB\n");
+        assert_huge(f, FACT_UNKNOWN);
+        fixture_remove(f, "proc/4242/status");
+        assert_huge(f, FACT_UNKNOWN);
+}
+
+static void test_process(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+        const struct mapping_process *p;
+
+        write_devices(f);
+        WRITE_PROCESS(f, LINE_BAR2 LINE_BAR2, "qemu");
+        fixture_link(f, "proc/4242/exe", "/usr/bin/qemu-system-x86_64 (deleted)");
+        write_status(f, 4300, 60000, "THP_enabled:\t0\n");
+        read_all(f, &m);
+        assert_int_equal(m.n_processes, 1);
+        p = mapping_facts_find_process(&m, 4242);
+        assert_non_null(p);
+        assert_null(mapping_facts_find_process(&m, 1));
+        assert_string_equal(p->command, "qemu-system-x86");
+        assert_string_equal(p->exe, "/usr/bin/qemu-system-x86_64");
+        assert_true(p->exe_deleted);
+        assert_int_equal(p->mapped, GIB(4));
+        assert_int_equal(p->page_tables, KIB(4300));
+        assert_int_equal(p->thp.value, FACT_NO);
+        mapping_facts_done(&m);
+
+        fixture_remove(f, "proc/4242/exe");
+        fixture_link(f, "proc/4242/exe", "/opt/qemu");
+        write_status(f, 4300, 60000, "");
+        read_all(f, &m);
+        assert_string_equal(m.processes[0].exe, "/opt/qemu");
+        assert_false(m.processes[0].exe_deleted);
+        assert_int_equal(m.processes[0].thp.value, FACT_UNKNOWN);
+        mapping_facts_done(&m);
+}
+
+static void test_holders(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+
+        fixture_write(f, "proc/10/comm", "sshd\n");
+        fixture_write(f, "proc/10/maps", "");
+        fixture_link(f, "proc/10/fd/0", "/dev/null");
+        fixture_link(f, "proc/10/fd/1", "/dev/vfio/devices/vfiox");
+        fixture_link(f, "proc/10/fd/2", "/dev/vfio/x");
+        fixture_write(f, "proc/9/comm", "dpdk\n");
+        fixture_write(f, "proc/9/maps", "");
+        fixture_link(f, "proc/9/fd/3", "/dev/vfio/vfio");
+        fixture_link(f, "proc/9/fd/4", "/dev/vfio/12");
+        fixture_link(f, "proc/9/fd/5", "/dev/vfio/12");
+        fixture_link(f, "proc/9/fd/6", "anon_inode:[vfio-device]");
+        fixture_link(f, "proc/9/fd/7", "anon_inode:[vfio-device]");
+        fixture_link(f, "proc/9/fd/8", "/dev/vfio/noiommu-3");
+        fixture_write(f, "proc/11/comm", "qemu\n");
+        fixture_write(f, "proc/11/maps", "");
+        fixture_link(f, "proc/11/fd/3", "/dev/iommu");
+        fixture_link(f, "proc/11/fd/4", "/dev/vfio/devices/vfio7");
+        /* as recorded */
+        fixture_write(f, "proc/12/maps", "");
+        fixture_write(f, ANSWERS_FILE, "vfio-descriptors 12\tgroup 5,device,container\nall-processes-seen\tno\n");
+
+        read_all(f, &m);
+        assert_int_equal(m.complete.value, FACT_UNKNOWN);
+        assert_int_equal(m.n_holders, 4);
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(m.holders[i].pid, 9);
+                assert_string_equal(m.holders[i].command, "dpdk");
+                assert_int_equal(m.holders[i].group + m.holders[!i].group, 15);
+                assert_int_equal(m.holders[i].cdev, -1);
+                assert_int_equal(m.holders[i].n_devices, 2);
+                assert_true(m.holders[i].container && !m.holders[i].iommufd);
+        }
+        assert_int_equal(m.holders[2].pid, 11);
+        assert_int_equal(m.holders[2].cdev, 7);
+        assert_int_equal(m.holders[2].group, -1);
+        assert_true(!m.holders[2].container && m.holders[2].iommufd);
+        assert_int_equal(m.holders[3].pid, 12);
+        assert_int_equal(m.holders[3].group, 5);
+        mapping_facts_done(&m);
+}
+
+/* A device that is named by where it is in sysfs. */
+static void test_sysfsdev(void **state)
+{
+        struct fixture *f = *state;
+
+        write_devices(f);
+        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:00:06.0");
+        assert_device(f, "0000:00:06.0");
+        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0{\"driver\":\"vfio-pci\",\"sysfsdev\":\"/sys/bus/pci/devices/0000:00:05.0/\"}");
+        assert_device(f, "0000:00:05.0");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_parse),
+                cmocka_unit_test_setup_teardown(test_resolve, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_hint, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_huge, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_process, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_holders, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_sysfsdev, fixture_setup, fixture_teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
