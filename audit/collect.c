@@ -33,7 +33,8 @@ static int collect_iommu(struct findings *f, const struct host *h)
         else if (i->remaps_interrupts.value != FACT_YES && i->allows_unsafe_interrupts.value == FACT_YES)
                 r = add_plain(f, FINDING_UNSAFE_INTERRUPTS);
         if (r >= 0 && i->huge_pmd.value == FACT_NO)
-                r = findings_add(f, FINDING_IOMMU_SMALL_PAGES, NULL, i->huge_pmd.why ? "%s" : NULL, i->huge_pmd.why);
+                r = findings_add(f, FINDING_IOMMU_SMALL_PAGES, NULL, i->huge_pmd.why ? "%s" : NULL,
+                                 i->huge_pmd.why);
         if (r >= 0 && i->kvm.value == FACT_YES && i->kvm_huge_pud.value == FACT_NO)
                 r = add_plain(f, FINDING_KVM_NO_GIGANTIC);
         return r;
@@ -70,9 +71,10 @@ static int collect_module(struct findings *f, const struct host *h)
         if (!module_would_help(h))
                 return 0;
         if (m->installed.value == FACT_NO)
-                return *m->other_release ? findings_add(f, FINDING_MODULE_NOT_INSTALLED, NULL,
-                                                        "it is there for another kernel: %s", m->other_release)
-                                         : add_plain(f, FINDING_MODULE_NOT_INSTALLED);
+                return *m->other_release
+                               ? findings_add(f, FINDING_MODULE_NOT_INSTALLED, NULL,
+                                              "it is there for another kernel: %s", m->other_release)
+                               : add_plain(f, FINDING_MODULE_NOT_INSTALLED);
         if (m->loadable.value == FACT_NO)
                 return findings_add(f, FINDING_MODULE_FORBIDDEN, NULL, "%s", m->loadable.why);
         return m->installed.value == FACT_YES ? add_plain(f, FINDING_MODULE_NOT_LOADED) : 0;
@@ -84,7 +86,8 @@ static int collect_placement(struct findings *f, const struct host *h)
         const struct kernel_facts *k = &h->kernel;
 
         if (kernel_aligns(h))
-                return findings_add(f, FINDING_KERNEL_ALIGNS, NULL, k->hook_function ? "by %s()" : NULL, k->hook_function);
+                return findings_add(f, FINDING_KERNEL_ALIGNS, NULL, k->hook_function ? "by %s()" : NULL,
+                                    k->hook_function);
         if (k->hook.value == FACT_YES && k->hook_module && !streq(k->hook_module, VFIO_ALIGN_MODULE))
                 return findings_add(f, FINDING_HOOK_FOREIGN, NULL, "%s() of the module %s",
                                     k->hook_function ?: "a function", k->hook_module);
@@ -145,8 +148,9 @@ static int collect_groups(struct findings *f, const struct host *h)
                             (g->members[k]->driver_is_vfio || guest_with(h, g->members[k])))
                                 wanted = g->members[k];
                 if (wanted)
-                        r = findings_add(f, FINDING_GROUP_NOT_VIABLE, wanted->bdf, "group %d: %s is bound to %s",
-                                         g->number, g->culprit->bdf, g->culprit->driver ?: "a driver");
+                        r = findings_add(f, FINDING_GROUP_NOT_VIABLE, wanted->bdf,
+                                         "group %d: %s is bound to %s", g->number, g->culprit->bdf,
+                                         g->culprit->driver ?: "a driver");
         }
         return r;
 }
@@ -170,7 +174,8 @@ static int collect_claims(struct findings *f, const struct host *h, const struct
         g = first ? guest_with(h, d) : NULL;
         for (size_t i = 0; g && i < g->xml.n_hostdevs; i++)
                 if (g->xml.hostdevs[i].managed && streq(g->xml.hostdevs[i].bdf, d->bdf))
-                        return findings_add(f, FINDING_DEVICE_CLAIMED, d->bdf, "%s (%s) and the guest %s (managed='yes')",
+                        return findings_add(f, FINDING_DEVICE_CLAIMED, d->bdf,
+                                            "%s (%s) and the guest %s (managed='yes')",
                                             claim_tool_to_string(first->tool), first->file, g->xml.name);
         return 0;
 }
@@ -191,8 +196,8 @@ static int collect_use(struct findings *f, const struct host *h, const struct de
         uses = device_uses_find(&h->uses, d->bdf, &n);
         for (size_t i = 0; i < n; i++)
                 if (is_use_of_host(&uses[i]))
-                        return findings_add(f, FINDING_DEVICE_IN_USE, d->bdf, "guest %s wants it; %s: %s", g->xml.name,
-                                            use_kind_to_string(uses[i].kind), uses[i].what);
+                        return findings_add(f, FINDING_DEVICE_IN_USE, d->bdf, "guest %s wants it; %s: %s",
+                                            g->xml.name, use_kind_to_string(uses[i].kind), uses[i].what);
         return 0;
 }
 
@@ -214,7 +219,8 @@ static int collect_devices(struct findings *f, const struct host *h)
 
                 if (d->driver && d->vfio_driver && is_driver(d->driver, "vfio-pci") &&
                     !is_driver(d->vfio_driver, "vfio-pci"))
-                        r = findings_add(f, FINDING_DEVICE_UNAIDED, d->bdf, "its driver is %s", d->vfio_driver);
+                        r = findings_add(f, FINDING_DEVICE_UNAIDED, d->bdf, "its driver is %s",
+                                         d->vfio_driver);
                 if (r >= 0 && h->claims.n_claims > 0)
                         r = collect_claims(f, h, d);
                 if (r >= 0 && h->libvirt.n_guests > 0)
@@ -229,7 +235,8 @@ static bool is_driver_of_host(const struct host *h, const char *driver)
                !(h->devices.drivers && vfio_drivers_has(h->devices.drivers, driver));
 }
 
-/* vfio-pci is told to take devices by their IDs only: a function with the same that the host keeps would go with them. */
+/* vfio-pci is told to take devices by their IDs only: a function with the same that the host keeps would go
+ * with them. */
 static const struct device *find_twin(const struct host *h, const struct bind_member *m)
 {
         for (size_t i = 0; i < h->devices.n_devices; i++) {
@@ -288,9 +295,11 @@ static int collect_late(struct findings *f, const struct host *h, const struct b
         if (!late)
                 return 0;
         if (twin)
-                return findings_add(f, FINDING_BIND_LATE, late->bdf,
-                                    "%s had it first; no line of modprobe.d(5) tells it from %s, which has the same ID and "
-                                    "stays with the host", late->before.driver, twin->bdf);
+                return findings_add(
+                        f, FINDING_BIND_LATE, late->bdf,
+                        "%s had it first; no line of modprobe.d(5) tells it from %s, which has the same ID and "
+                        "stays with the host",
+                        late->before.driver, twin->bdf);
         lines = format_lines(h, b);
         if (!lines)
                 return -ENOMEM;
@@ -307,7 +316,8 @@ static int collect_binds(struct findings *f, const struct host *h)
                 const struct bind_record *b = &h->binds.records[i];
 
                 if (b->state == BIND_STATE_QUARANTINED)
-                        r = findings_add(f, FINDING_BIND_QUARANTINED, b->members[0].bdf, b->reason ? "%s" : NULL, b->reason);
+                        r = findings_add(f, FINDING_BIND_QUARANTINED, b->members[0].bdf,
+                                         b->reason ? "%s" : NULL, b->reason);
                 else if (b->state == BIND_STATE_BOUND && streq(b->owner, "boot"))
                         r = collect_late(f, h, b);
         }
@@ -320,10 +330,11 @@ static int collect_evidence(struct findings *f, const struct host *h, const stru
         uint64_t foretold_size;
         const struct sighting *s = emulator_contradiction(h, e, &foretold_size);
 
-        return !s ? 0 :
-                findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path, "under a guest a BAR of %s got %s pages where %s were foretold",
-                             format_size(s->bar_size, size), format_size(s->page_size, page),
-                             format_size(foretold_size, foretold));
+        return !s ? 0
+                  : findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path,
+                                 "under a guest a BAR of %s got %s pages where %s were foretold",
+                                 format_size(s->bar_size, size), format_size(s->page_size, page),
+                                 format_size(foretold_size, foretold));
 }
 
 static int collect_emulators(struct findings *f, const struct host *h)
@@ -343,10 +354,11 @@ static int collect_emulators(struct findings *f, const struct host *h)
                                 return r;
                 }
                 if (e->replaced)
-                        r = findings_add(f, FINDING_EMULATOR_STALE, e->path, "%zu process%s of it", e->n_processes,
-                                         e->n_processes == 1 ? "" : "es");
+                        r = findings_add(f, FINDING_EMULATOR_STALE, e->path, "%zu process%s of it",
+                                         e->n_processes, e->n_processes == 1 ? "" : "es");
                 else if (e->generation == GENERATION_UNKNOWN)
-                        r = findings_add(f, FINDING_EMULATOR_UNKNOWN, e->path, "%s", e->why ?: "it could not be read");
+                        r = findings_add(f, FINDING_EMULATOR_UNKNOWN, e->path, "%s",
+                                         e->why ?: "it could not be read");
                 else if (e->generation == GENERATION_NONE && h->kernel.huge_pmd.value == FACT_YES &&
                          !module_works(&h->module) && !kernel_aligns(h))
                         r = findings_add(f, FINDING_EMULATOR_UNALIGNED, e->path, NULL);
@@ -354,7 +366,8 @@ static int collect_emulators(struct findings *f, const struct host *h)
         return r;
 }
 
-/* What to do first of what the type of a finding names. Two fixes that only help together are named together. */
+/* What to do first of what the type of a finding names. Two fixes that only help together are named
+ * together. */
 static unsigned choose_fixes(enum finding_id id, const struct help *help)
 {
         const unsigned both = FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP);
@@ -377,16 +390,19 @@ static int set_fixes(struct findings *f, const struct help *help, const char *gu
 
 static int collect_guest_pages(struct findings *f, const struct host *h, const struct libvirt_guest *g)
 {
-        struct guest_cost cost = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module, guest_placer(h, &g->xml), 0);
+        struct guest_cost cost = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module,
+                                            guest_placer(h, &g->xml), 0);
         format_t page, best, faults;
         struct help help;
         int r;
 
         if (g->running || cost.worst.page_size == 0 || cost.worst.page_size >= cost.best_page_size)
                 return 0;
-        r = findings_add(f, FINDING_GUEST_SMALL_PAGES, g->xml.name, "%s pages where %s are possible (%s%s): %s faults",
+        r = findings_add(f, FINDING_GUEST_SMALL_PAGES, g->xml.name,
+                         "%s pages where %s are possible (%s%s): %s faults",
                          format_size(cost.worst.page_size, page), format_size(cost.best_page_size, best),
-                         condition_to_string(cost.worst.limit), cost.worst.luck ? "; luck may give more" : "",
+                         condition_to_string(cost.worst.limit),
+                         cost.worst.luck ? "; luck may give more" : "",
                          cost.faults == COUNT_UNKNOWN ? "unknown" : format_count(cost.faults, faults));
         if (r < 0)
                 return r;
@@ -403,14 +419,18 @@ static int collect_guest(struct findings *f, const struct host *h, const struct 
                 const char *bdf = g->xml.hostdevs[i].bdf;
 
                 if (g->xml.hostdevs[i].kind == HOSTDEV_ARGUMENT)
-                        r = findings_add(f, FINDING_GUEST_RAW_DEVICE, g->xml.name, "%s", *bdf ? bdf : "not known which");
+                        r = findings_add(f, FINDING_GUEST_RAW_DEVICE, g->xml.name, "%s",
+                                         *bdf ? bdf : "not known which");
                 if (r >= 0 && g->xml.hostdevs[i].no_mmap)
-                        r = findings_add(f, FINDING_GUEST_TRAPS, g->xml.name, "%s", *bdf ? bdf : "not known which");
-                if (r >= 0 && *bdf && h->devices.listed.value == FACT_YES && !device_facts_find(&h->devices, bdf))
+                        r = findings_add(f, FINDING_GUEST_TRAPS, g->xml.name, "%s",
+                                         *bdf ? bdf : "not known which");
+                if (r >= 0 && *bdf && h->devices.listed.value == FACT_YES &&
+                    !device_facts_find(&h->devices, bdf))
                         r = findings_add(f, FINDING_GUEST_DEVICE_MISSING, g->xml.name, "%s", bdf);
         }
         if (r >= 0 && window.value == FACT_NO)
-                r = findings_add(f, FINDING_GUEST_WINDOW_SMALL, g->xml.name, window.why ? "%s" : NULL, window.why);
+                r = findings_add(f, FINDING_GUEST_WINDOW_SMALL, g->xml.name, window.why ? "%s" : NULL,
+                                 window.why);
         return r < 0 ? r : collect_guest_pages(f, h, g);
 }
 
@@ -421,7 +441,8 @@ static int collect_libvirt(struct findings *f, const struct host *h)
 
         if (l->installed.value == FACT_YES && l->hook_installed.value == FACT_NO)
                 r = add_plain(f, FINDING_HOOK_MISSING);
-        else if (l->hook_installed.value == FACT_YES && l->running.value == FACT_YES && l->hook_seen.value != FACT_YES)
+        else if (l->hook_installed.value == FACT_YES && l->running.value == FACT_YES &&
+                 l->hook_seen.value != FACT_YES)
                 r = findings_add(f, FINDING_HOOK_UNSEEN, NULL, "%s%s%s", l->hook_seen.why ?: "unknown",
                                  l->unit ? "; the unit is " : "", l->unit ?: "");
         if (r >= 0 && l->thp.value == FACT_NO)
@@ -445,8 +466,8 @@ static int collect_mapping(struct findings *f, const struct host *h, const struc
         if (v.page_size == 0 || v.page_size >= verdict_best_page(&h->kernel, m->size))
                 return 0;
         r = findings_add(f, FINDING_MAPPING_SMALL_PAGES, *m->bdf ? m->bdf : NULL,
-                         "region %d in process %d (%s): %s pages at %#" PRIx64, m->region, m->pid, m->command ?: "?",
-                         format_size(v.page_size, page), m->start);
+                         "region %d in process %d (%s): %s pages at %#" PRIx64, m->region, m->pid,
+                         m->command ?: "?", format_size(v.page_size, page), m->start);
         if (r < 0)
                 return r;
         help = g ? help_guest(h, &g->xml, NULL) : help_mapping(h, m);
@@ -461,8 +482,8 @@ static int collect_mappings(struct findings *f, const struct host *h)
                 const struct mapping_process *p = &h->mappings.processes[i];
 
                 if (p->thp.value == FACT_NO)
-                        r = findings_add(f, FINDING_THP_DISABLED_FOR_PROCESS, NULL, "process %d (%s)", p->pid,
-                                         p->command ?: "?");
+                        r = findings_add(f, FINDING_THP_DISABLED_FOR_PROCESS, NULL, "process %d (%s)",
+                                         p->pid, p->command ?: "?");
         }
         for (size_t i = 0; i < h->mappings.n_mappings && r >= 0; i++)
                 r = collect_mapping(f, h, &h->mappings.mappings[i]);
@@ -480,16 +501,16 @@ static int collect_unseen(struct findings *f, const struct host *h)
                 bool matters;
         } facts[] = {
                 /* what is not there, or does not matter, need not be seen */
-                {"the IOMMU", h->iommu.at_work, true},
-                {"large entries for VFIO", h->kernel.huge_pmd, h->kernel.vfio.value != FACT_NO},
-                {"where the kernel places mappings", h->kernel.places_pmd, !module_works(&h->module)},
-                {"how DMA is pinned", h->kernel.pin_by_leaf, true},
-                {"what THP means to VFIO", h->kernel.thp_exempt,
-                 h->kernel.thp != THP_ALWAYS && h->kernel.huge_pmd.value == FACT_YES},
-                {"whether the module is alive", h->module.alive, module_works(&h->module)},
-                {"what is handed over to VFIO", h->binds_readable, h->binds_readable.why != NULL},
-                {"libvirt's guests", h->libvirt.readable, h->libvirt.installed.value != FACT_NO},
-                {"what processes use devices", h->uses.processes, h->devices.n_devices > 0},
+                { "the IOMMU", h->iommu.at_work, true },
+                { "large entries for VFIO", h->kernel.huge_pmd, h->kernel.vfio.value != FACT_NO },
+                { "where the kernel places mappings", h->kernel.places_pmd, !module_works(&h->module) },
+                { "how DMA is pinned", h->kernel.pin_by_leaf, true },
+                { "what THP means to VFIO", h->kernel.thp_exempt,
+                  h->kernel.thp != THP_ALWAYS && h->kernel.huge_pmd.value == FACT_YES },
+                { "whether the module is alive", h->module.alive, module_works(&h->module) },
+                { "what is handed over to VFIO", h->binds_readable, h->binds_readable.why != NULL },
+                { "libvirt's guests", h->libvirt.readable, h->libvirt.installed.value != FACT_NO },
+                { "what processes use devices", h->uses.processes, h->devices.n_devices > 0 },
         };
         _cleanup_free_ char *text = NULL;
 
@@ -499,7 +520,8 @@ static int collect_unseen(struct findings *f, const struct host *h)
                 if (!facts[i].matters || facts[i].fact.value != FACT_UNKNOWN)
                         continue;
                 if (asprintf(&longer, "%s%s%s%s%s%s", text ?: "", text ? "; " : "", facts[i].name,
-                             facts[i].fact.why ? " (" : "", facts[i].fact.why ?: "", facts[i].fact.why ? ")" : "") < 0)
+                             facts[i].fact.why ? " (" : "", facts[i].fact.why ?: "",
+                             facts[i].fact.why ? ")" : "") < 0)
                         return -ENOMEM;
                 free(text);
                 text = longer;
@@ -526,12 +548,12 @@ static void judge_by_help(struct findings *f, const struct host *h)
 int findings_collect(struct findings *f, const struct host *h)
 {
         int (*const parts[])(struct findings *, const struct host *) = {
-                collect_iommu, collect_kernel, collect_groups, collect_devices, collect_binds,
+                collect_iommu,     collect_kernel,  collect_groups,   collect_devices, collect_binds,
                 collect_emulators, collect_libvirt, collect_mappings, collect_unseen,
         };
         int r = 0;
 
-        *f = (struct findings) {};
+        *f = (struct findings){};
         for (size_t i = 0; i < ELEMENTSOF(parts) && r >= 0; i++)
                 r = parts[i](f, h);
         if (r < 0) {

@@ -53,8 +53,8 @@ struct fact emulator_has_text(const struct root *root, const struct emulator *e,
         return has;
 }
 
-/* Every QEMU has the name of each of its machine types in it, with "-machine" behind (include/hw/boards.h). Names that stand
- * for the newest ("q35") are everywhere. */
+/* Every QEMU has the name of each of its machine types in it, with "-machine" behind (include/hw/boards.h).
+ * Names that stand for the newest ("q35") are everywhere. */
 bool emulator_knows_machine(const struct root *root, const struct emulator *e, const struct guest *g)
 {
         _cleanup_free_ char *text = NULL;
@@ -79,5 +79,6 @@ static bool is_for_arch(const struct emulator *e, const char *arch)
 
 bool emulator_fits_guest(const struct root *root, const struct emulator *e, const struct guest *g)
 {
-        return !e->container && !e->replaced && is_for_arch(e, g->arch) && emulator_knows_machine(root, e, g);
+        return !e->container && !e->replaced && is_for_arch(e, g->arch) &&
+               emulator_knows_machine(root, e, g);
 }

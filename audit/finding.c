@@ -10,12 +10,14 @@
 #include "util/macro.h"
 #include "util/shell.h"
 
+/* clang-format off */
 static const char *const severity_table[_SEVERITY_MAX] = {
         [SEVERITY_INFO] = "info",
         [SEVERITY_NOTICE] = "notice",
         [SEVERITY_WARNING] = "warning",
         [SEVERITY_ERROR] = "error",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(severity, enum severity);
 
 static const char *const finding_table[_FINDING_MAX] = {
@@ -593,8 +595,10 @@ char *finding_type_remedy(const struct finding_type *type)
         if (type->fixes == 0)
                 return strdup(type->remedy);
         names = fix_names(type->fixes);
-        if (!names || asprintf(&text, strchr(names, ',') ? "The first that helps of the fixes %s; else: %s" :
-                               "The fix %s, where it helps; else: %s", names, type->remedy) < 0)
+        if (!names || asprintf(&text,
+                               strchr(names, ',') ? "The first that helps of the fixes %s; else: %s"
+                                                  : "The fix %s, where it helps; else: %s",
+                               names, type->remedy) < 0)
                 return NULL;
         return text;
 }
@@ -657,7 +661,7 @@ void findings_done(struct findings *f)
                 free(f->findings[i].detail);
         }
         free(f->findings);
-        *f = (struct findings) {};
+        *f = (struct findings){};
 }
 
 enum severity findings_severity(const struct findings *f)

@@ -75,12 +75,13 @@ DECLARE_STRING_TABLE(finding, enum finding_id);
 /* One row of the one table: everything that shows a finding (text, JSON, journal) takes it from here. */
 struct finding_type {
         enum severity severity;
-        const char *text;       /* one line */
-        const char *explanation; /* whole sentences: what it is, and what it costs; the manual has them too */
-        unsigned fixes;         /* FIX_BIT(): the way out is the first of these that helps here ... */
-        const char *remedy;     /* ... and this where none does */
-        /* FIX_BIT(): what the host lacks by it. The finding is information where that would help nobody who is
-         * here. */
+        const char *text; /* one line */
+        const char
+                *explanation; /* whole sentences: what it is, and what it costs; the manual has them too */
+        unsigned fixes;       /* FIX_BIT(): the way out is the first of these that helps here ... */
+        const char *remedy;   /* ... and this where none does */
+        /* FIX_BIT(): what the host lacks by it. The finding is information where that would help nobody who
+         * is here. */
         unsigned lacks;
         const char *message_id; /* MESSAGE_ID in the journal, 32 hex digits */
 };
@@ -95,8 +96,8 @@ struct finding {
         unsigned fixes; /* FIX_BIT(): what to do first here; 0: its type's remedy says what else there is */
         char *guest;    /* whose domain such a fix would edit; NULL: it is the host's */
         enum severity severity; /* of its type, or less where it does no harm on this host */
-        char *subject; /* a PCI address, an emulator, a process; NULL: the host */
-        char *detail;  /* what is particular to this host; NULL: the type's text says all */
+        char *subject;          /* a PCI address, an emulator, a process; NULL: the host */
+        char *detail;           /* what is particular to this host; NULL: the type's text says all */
 };
 
 struct findings {

@@ -19,7 +19,8 @@ struct placer guest_placer(const struct host *h, const struct guest *g)
         struct placer placer = placer_emulator(guest_emulator(h, g));
 
         /* The domain's own variable takes the place of the daemon's. */
-        placer.preload = g->preload ? strstr(g->preload, PRELOAD_NAME) != NULL : h->libvirt.preload.value == FACT_YES;
+        placer.preload = g->preload ? strstr(g->preload, PRELOAD_NAME) != NULL
+                                    : h->libvirt.preload.value == FACT_YES;
         if (placer.preload)
                 placer.advises = FACT_YES;
         return placer;
@@ -30,8 +31,8 @@ static void add_count(uint64_t *sum, uint64_t n)
         *sum = *sum == COUNT_UNKNOWN || n == COUNT_UNKNOWN ? COUNT_UNKNOWN : *sum + n;
 }
 
-static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const struct verdict *v, uint64_t size,
-                    uint64_t from, const char *bdf)
+static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const struct verdict *v,
+                    uint64_t size, uint64_t from, const char *bdf)
 {
         uint64_t by = verdict_shortfall(k, v, size), most = c->best_page_size / (c->worst.page_size ?: 1);
 
@@ -46,8 +47,9 @@ static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const st
         memcpy(c->bdf, bdf, sizeof(bdf_t));
 }
 
-struct guest_cost guest_cost(const struct device_facts *devices, const struct guest *g, const struct kernel_facts *k,
-                             const struct module_facts *m, struct placer placer, uint64_t from)
+struct guest_cost guest_cost(const struct device_facts *devices, const struct guest *g,
+                             const struct kernel_facts *k, const struct module_facts *m,
+                             struct placer placer, uint64_t from)
 {
         struct guest_cost c = {};
 
@@ -68,7 +70,8 @@ struct guest_cost guest_cost(const struct device_facts *devices, const struct gu
                                 c.faults = c.pin_steps = COUNT_UNKNOWN;
                                 continue;
                         }
-                        const struct area whole = {.region_size = d->bars[b].size, .size = d->bars[b].size};
+                        const struct area whole = { .region_size = d->bars[b].size,
+                                                    .size = d->bars[b].size };
                         struct verdict v = verdict_area(k, m, placer, &whole);
 
                         add_bar(&c, k, &v, d->bars[b].size, from, d->bdf);
@@ -105,10 +108,12 @@ struct guest_cost host_cost(const struct host *h)
 
         for (size_t i = 0; i < h->libvirt.n_guests; i++) {
                 const struct libvirt_guest *g = &h->libvirt.guests[i];
-                struct guest_cost c = g->running && g->pid > 0 ? process_cost(h, g->pid) : (struct guest_cost) {};
+                struct guest_cost c = g->running && g->pid > 0 ? process_cost(h, g->pid)
+                                                               : (struct guest_cost){};
 
                 if (c.n_bars == 0)
-                        c = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module, guest_placer(h, &g->xml), 0);
+                        c = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module,
+                                       guest_placer(h, &g->xml), 0);
                 add_count(&sum.faults, c.faults);
                 add_count(&sum.pin_steps, c.pin_steps);
                 sum.n_bars += c.n_bars;

@@ -19,7 +19,8 @@ static bool has_bar(const struct host *h, const struct guest *g, uint64_t size)
 
 static int compare(const void *a, const void *b)
 {
-        const struct sighting *x = *(const struct sighting *const *) a, *y = *(const struct sighting *const *) b;
+        const struct sighting *x = *(const struct sighting *const *) a,
+                              *y = *(const struct sighting *const *) b;
 
         if (x->bar_size != y->bar_size)
                 return x->bar_size > y->bar_size ? -1 : 1;
@@ -33,7 +34,8 @@ size_t guest_evidence(const struct host *h, const struct guest *g, const struct 
         struct evidence_key key;
         size_t n = 0;
 
-        if (!evidence_key_make(&key, &h->kernel, &h->module, guest_emulator(h, g), guest_placer(h, g).preload))
+        if (!evidence_key_make(&key, &h->kernel, &h->module, guest_emulator(h, g),
+                               guest_placer(h, g).preload))
                 return 0;
         for (size_t i = 0; i < h->evidence.n_sightings; i++) {
                 const struct sighting *s = &h->evidence.sightings[i];
@@ -46,7 +48,8 @@ size_t guest_evidence(const struct host *h, const struct guest *g, const struct 
         return n;
 }
 
-void guest_evidence_text(const struct host *h, const struct guest *g, uint64_t bar_size, char *ret, size_t size)
+void guest_evidence_text(const struct host *h, const struct guest *g, uint64_t bar_size, char *ret,
+                         size_t size)
 {
         const struct sighting *seen[EVIDENCE_MAX];
         size_t n = guest_evidence(h, g, seen), length = 0;
@@ -56,10 +59,10 @@ void guest_evidence_text(const struct host *h, const struct guest *g, uint64_t b
                 format_t count, page;
 
                 if (seen[i]->bar_size == bar_size)
-                        length += (size_t) snprintf(ret + length, size - length, "%s%s time%s: %s",
-                                                    length ? ", " : "seen here ", format_count(seen[i]->count, count),
-                                                    seen[i]->count == 1 ? "" : "s",
-                                                    format_size(seen[i]->page_size, page));
+                        length += (size_t) snprintf(
+                                ret + length, size - length, "%s%s time%s: %s", length ? ", " : "seen here ",
+                                format_count(seen[i]->count, count), seen[i]->count == 1 ? "" : "s",
+                                format_size(seen[i]->page_size, page));
         }
 }
 
@@ -75,11 +78,12 @@ static bool is_latest(const struct evidence *e, const struct sighting *s)
         return true;
 }
 
-const struct sighting *emulator_contradiction(const struct host *h, const struct emulator *e, uint64_t *ret_foretold)
+const struct sighting *emulator_contradiction(const struct host *h, const struct emulator *e,
+                                              uint64_t *ret_foretold)
 {
         for (size_t i = 0; i < h->evidence.n_sightings; i++) {
                 const struct sighting *s = &h->evidence.sightings[i];
-                const struct area whole = {.region_size = s->bar_size, .size = s->bar_size};
+                const struct area whole = { .region_size = s->bar_size, .size = s->bar_size };
                 struct placer placer = placer_emulator(e);
                 struct evidence_key now;
                 struct verdict v;

@@ -3,11 +3,12 @@
 #include "util/macro.h"
 
 /* Where firmware puts 64-bit BARs:
- * - SeaBIOS (src/fw/pciinit.c) makes the window as large as its BARs: right above the memory, or since 1.17 at the end
- *   of the guest's addresses.
- * - OVMF (OvmfPkg/Library/PlatformInitLib/MemDetect.c) has one of 32 GiB or X-PciMmio64Mb above the memory, aligned to
- *   its size rounded down to a power of two. Since its release of November 2022 it is an eighth of the guest's
- *   addresses where that is more and their width is told credibly, which is then at most 46 or 47 bits.
+ * - SeaBIOS (src/fw/pciinit.c) makes the window as large as its BARs: right above the memory, or since 1.17
+ * at the end of the guest's addresses.
+ * - OVMF (OvmfPkg/Library/PlatformInitLib/MemDetect.c) has one of 32 GiB or X-PciMmio64Mb above the memory,
+ * aligned to its size rounded down to a power of two. Since its release of November 2022 it is an eighth of
+ * the guest's addresses where that is more and their width is told credibly, which is then at most 46 or 47
+ * bits.
  */
 #define EFI_WINDOW_DEFAULT GIB(32)
 #define EFI_DYNAMIC_BITS_MAX 46
@@ -43,7 +44,7 @@ static uint64_t power_of_two_below(uint64_t v)
 
 static struct fact answer(bool yes, const char *why)
 {
-        return (struct fact) {.value = yes ? FACT_YES : FACT_NO, .source = SOURCE_XML, .why = why};
+        return (struct fact){ .value = yes ? FACT_YES : FACT_NO, .source = SOURCE_XML, .why = why };
 }
 
 static struct fact efi_fits(const struct guest *g, uint64_t sum, uint64_t largest, unsigned bits)
@@ -56,12 +57,16 @@ static struct fact efi_fits(const struct guest *g, uint64_t sum, uint64_t larges
         if (fits && reachable(g, window, power_of_two_below(window), bits ?: PHYS_BITS_MIN))
                 return answer(true, "X-PciMmio64Mb makes room for it");
         if (bits && sum > UINT64_C(1) << (bits - 3) && sum > window)
-                return answer(false, "OVMF takes at most an eighth of the guest's addresses, or what X-PciMmio64Mb says");
+                return answer(
+                        false,
+                        "OVMF takes at most an eighth of the guest's addresses, or what X-PciMmio64Mb says");
         if (fits)
-                return fact_unknown("the window that X-PciMmio64Mb asks for may be beyond the guest's addresses");
+                return fact_unknown(
+                        "the window that X-PciMmio64Mb asks for may be beyond the guest's addresses");
         if (!bits)
-                return fact_unknown("OVMF has 32 GiB for it or more, by the width of the guest's addresses, which the "
-                                    "XML does not say");
+                return fact_unknown(
+                        "OVMF has 32 GiB for it or more, by the width of the guest's addresses, which the "
+                        "XML does not say");
         if (sum + OTHERS <= UINT64_C(1) << ((bits < EFI_DYNAMIC_BITS_MAX ? bits : EFI_DYNAMIC_BITS_MAX) - 3))
                 return fact_unknown("OVMF since November 2022 makes room for it, an older one does not");
         return fact_unknown("whether OVMF makes room for it depends on its release");
@@ -76,8 +81,8 @@ static struct fact bios_fits(const struct guest *g, uint64_t sum, uint64_t large
                 return answer(true, "SeaBIOS makes the window as large as its BARs");
         if (bits && g->memory + sum > UINT64_C(1) << bits)
                 return answer(false, "the guest's addresses end before its memory and its BARs do");
-        return fact_unknown(bits ? "memory and BARs nearly fill the guest's addresses" :
-                                   "the XML does not say how wide the guest's addresses are");
+        return fact_unknown(bits ? "memory and BARs nearly fill the guest's addresses"
+                                 : "the XML does not say how wide the guest's addresses are");
 }
 
 struct fact guest_window_fits(const struct guest *g, uint64_t sum, uint64_t largest, unsigned host_phys_bits)

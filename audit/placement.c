@@ -18,7 +18,9 @@ static uint64_t lowest_bit(uint64_t n)
 
 static uint64_t power_above(uint64_t n)
 {
-        return n <= 1 ? 1 : n > UINT64_C(1) << 63 ? UINT64_C(1) << 63 : UINT64_C(1) << (64 - __builtin_clzll(n - 1));
+        return n <= 1                  ? 1
+               : n > UINT64_C(1) << 63 ? UINT64_C(1) << 63
+                                       : UINT64_C(1) << (64 - __builtin_clzll(n - 1));
 }
 
 uint64_t emulator_placement(enum emulator_generation g, uint64_t region_size, uint64_t area_offset,
@@ -28,7 +30,8 @@ uint64_t emulator_placement(enum emulator_generation g, uint64_t region_size, ui
 
         switch (g) {
         case GENERATION_PER_AREA:
-                /* The address is a multiple of that, whatever the offset: they agree as far as the offset is one. */
+                /* The address is a multiple of that, whatever the offset: they agree as far as the offset is
+                 * one. */
                 align = min_u64(min_u64(lowest_bit(area_size), EMULATOR_ALIGN_MAX), lowest_bit(area_offset));
                 break;
         case GENERATION_PER_REGION:

@@ -15,10 +15,10 @@ enum condition {
         CONDITION_NONE,       /* nothing: the largest page there is */
         CONDITION_BAR_SIZE,   /* a larger page does not fit into the BAR */
         CONDITION_HUGE_FAULT, /* the kernel has no huge entries (of that size) for VFIO */
-        CONDITION_THP,        /* this kernel's huge entries follow transparent_hugepage/enabled, or the process has
-                               * switched them off for itself */
-        CONDITION_PLACEMENT,  /* nobody aligns the address */
-        CONDITION_UNKNOWN,    /* a fact that decides could not be seen */
+        CONDITION_THP, /* this kernel's huge entries follow transparent_hugepage/enabled, or the process has
+                        * switched them off for itself */
+        CONDITION_PLACEMENT, /* nobody aligns the address */
+        CONDITION_UNKNOWN,   /* a fact that decides could not be seen */
         _CONDITION_MAX,
         _CONDITION_INVALID = -EINVAL,
 };
@@ -32,8 +32,8 @@ struct verdict {
         enum condition limit;
 };
 
-/* The part of a BAR that is mapped: all of it, unless the driver says otherwise (sparse areas, quirks). Bytes, all
- * multiples of the base page. */
+/* The part of a BAR that is mapped: all of it, unless the driver says otherwise (sparse areas, quirks).
+ * Bytes, all multiples of the base page. */
 struct area {
         uint64_t region_size, offset, size;
 };
@@ -41,13 +41,14 @@ struct area {
 /* Who asks for the mapping, and how. */
 struct placer {
         enum emulator_generation generation; /* NONE: lets the kernel choose the address */
-        enum fact_value advises; /* it gives MADV_HUGEPAGE for the mapping, which THP=madvise asks for. QEMU does, as for
-                                  * any memory that it hands to a guest (ram_block_add; measured with 7.2 on 6.12) */
+        enum fact_value advises; /* it gives MADV_HUGEPAGE for the mapping, which THP=madvise asks for. QEMU
+                                  * does, as for any memory that it hands to a guest (ram_block_add; measured
+                                  * with 7.2 on 6.12) */
         bool preload;            /* libvfioalign-preload.so is between it and the kernel */
 };
 
 /* A program that does nothing in particular: mmap(NULL). */
-#define PLACER_PROGRAM ((struct placer) {.generation = GENERATION_NONE, .advises = FACT_NO})
+#define PLACER_PROGRAM ((struct placer){ .generation = GENERATION_NONE, .advises = FACT_NO })
 
 /* e: NULL where it is not known. Whose generation is known is a QEMU. */
 struct placer placer_emulator(const struct emulator *e);
@@ -56,18 +57,18 @@ struct placer placer_emulator(const struct emulator *e);
 struct verdict verdict_area(const struct kernel_facts *k, const struct module_facts *m, struct placer placer,
                             const struct area *area);
 
-/* The kernel's facts as they hold for one process. thp: no where the process may have no huge pages. The result
- * owns nothing. */
+/* The kernel's facts as they hold for one process. thp: no where the process may have no huge pages. The
+ * result owns nothing. */
 struct kernel_facts kernel_facts_of_process(const struct kernel_facts *k, struct fact thp);
 
-/* What a mapping that exists can have where it is. No luck in it: the address is known. thp: of its process; no
- * where the process may have no huge pages. placer: who made it; only what it advises counts. */
+/* What a mapping that exists can have where it is. No luck in it: the address is known. thp: of its process;
+ * no where the process may have no huge pages. placer: who made it; only what it advises counts. */
 struct verdict verdict_mapping(const struct kernel_facts *k, struct fact thp, struct placer placer,
                                const struct mapping *mapping);
 
 /* The largest page a BAR of that size can have on any kernel of this page size. */
 uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size);
 
-/* By which factor the verdict on `size` bytes falls short of the best page: 1 where it does not; what is unknown
- * counts as the worst. */
+/* By which factor the verdict on `size` bytes falls short of the best page: 1 where it does not; what is
+ * unknown counts as the worst. */
 uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v, uint64_t size);

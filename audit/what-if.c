@@ -8,7 +8,8 @@
 
 #define MODULE_AND_THP (FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP))
 
-/* The facts that decide what a BAR gets, as copies that a fix can change. What they point to is the host's. */
+/* The facts that decide what a BAR gets, as copies that a fix can change. What they point to is the host's.
+ */
 struct what_if {
         struct kernel_facts kernel;
         struct module_facts module;
@@ -18,7 +19,7 @@ struct what_if {
 
 static struct what_if what_if_now(const struct host *h, struct placer placer)
 {
-        return (struct what_if) {.kernel = h->kernel, .module = h->module, .placer = placer};
+        return (struct what_if){ .kernel = h->kernel, .module = h->module, .placer = placer };
 }
 
 static bool assume_module(struct what_if *w)
@@ -56,8 +57,8 @@ static bool assume_thp(struct what_if *w)
         return true;
 }
 
-/* How each fix changes the facts. False where it cannot be applied, or is in force already. A fix without a row
- * changes no page size. */
+/* How each fix changes the facts. False where it cannot be applied, or is in force already. A fix without a
+ * row changes no page size. */
 static bool (*const fix_assume[_FIX_ID_MAX])(struct what_if *w) = {
         [FIX_MODULE] = assume_module,
         [FIX_EMULATOR] = assume_emulator,
@@ -84,7 +85,8 @@ struct subject {
 /* Whether `then` gives more than `now`, by what is sure. */
 typedef bool (*gains_t)(const struct what_if *now, const struct what_if *then, const struct subject *s);
 
-static bool verdict_gains(const struct kernel_facts *k, const struct verdict *now, const struct verdict *then)
+static bool verdict_gains(const struct kernel_facts *k, const struct verdict *now,
+                          const struct verdict *then)
 {
         /* Where the next limit cannot be seen, it is still sure that this one goes. */
         if (then->limit == CONDITION_UNKNOWN)
@@ -110,10 +112,10 @@ static bool area_gains(const struct what_if *now, const struct what_if *then, co
 static bool device_gains(const struct what_if *now, const struct what_if *then, const struct device *d)
 {
         for (size_t i = 0; i < d->n_bars; i++) {
-                const struct area whole = {.region_size = d->bars[i].size, .size = d->bars[i].size};
+                const struct area whole = { .region_size = d->bars[i].size, .size = d->bars[i].size };
 
                 /* Nothing is known of a region that the driver shows instead of the BAR. */
-                if (!d->bars[i].replaced && area_gains(now, then, &(struct subject) {.area = &whole}))
+                if (!d->bars[i].replaced && area_gains(now, then, &(struct subject){ .area = &whole }))
                         return true;
         }
         return false;
@@ -166,7 +168,7 @@ static bool guest_gains(const struct what_if *now, const struct what_if *then, c
 
 static struct help help_of(const struct what_if *now, gains_t gains, const struct subject *s)
 {
-        struct help help = {.emulator = now->emulator};
+        struct help help = { .emulator = now->emulator };
         struct what_if then;
 
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
@@ -206,7 +208,7 @@ struct help help_area(const struct host *h, struct placer placer, const struct a
         assert(area);
 
         now = what_if_now(h, placer);
-        return help_of(&now, area_gains, &(struct subject) {.host = h, .area = area});
+        return help_of(&now, area_gains, &(struct subject){ .host = h, .area = area });
 }
 
 static const struct emulator *find_better_emulator(const struct what_if *now, const struct subject *s)
@@ -230,7 +232,7 @@ static const struct emulator *find_better_emulator(const struct what_if *now, co
 
 struct help help_guest(const struct host *h, const struct guest *g, const struct emulator *emulator)
 {
-        struct subject s = {.host = h, .guest = g};
+        struct subject s = { .host = h, .guest = g };
         struct what_if now;
 
         assert(h);
@@ -253,14 +255,16 @@ static uint64_t mapping_region_size(const struct host *h, const struct mapping *
 
 struct help help_mapping(const struct host *h, const struct mapping *m)
 {
-        struct subject s = {.host = h};
+        struct subject s = { .host = h };
         struct area area;
         struct what_if now;
 
         assert(h);
         assert(m);
 
-        area = (struct area) {.region_size = mapping_region_size(h, m), .offset = m->offset, .size = m->size};
+        area = (struct area){ .region_size = mapping_region_size(h, m),
+                              .offset = m->offset,
+                              .size = m->size };
         s.area = &area;
         s.process = mapping_facts_find_process(&h->mappings, m->pid);
         now = what_if_now(h, process_placer(h, m->pid));
@@ -315,7 +319,7 @@ static void help_add_placer(struct help *sum, const struct host *h, struct place
 {
         struct what_if now = what_if_now(h, placer);
 
-        help_add(sum, help_of(&now, any_device_gains, &(struct subject) {.host = h}));
+        help_add(sum, help_of(&now, any_device_gains, &(struct subject){ .host = h }));
 }
 
 struct help help_host(const struct host *h)
@@ -358,8 +362,8 @@ bool what_if_area(const struct host *h, struct placer placer, const struct area 
         return true;
 }
 
-bool what_if_guest(const struct host *h, const struct guest *g, unsigned fixes, const struct emulator *emulator,
-                   struct guest_cost *ret)
+bool what_if_guest(const struct host *h, const struct guest *g, unsigned fixes,
+                   const struct emulator *emulator, struct guest_cost *ret)
 {
         struct what_if w;
 

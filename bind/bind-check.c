@@ -76,7 +76,8 @@ static int check_claims(const struct host *h, const struct device *d, struct fin
 
 static int check_unseen(const struct host *h, const struct device *d, struct findings *ret)
 {
-        const struct fact *const facts[] = {&h->uses.block, &h->uses.network, &h->uses.processes, &h->libvirt.readable};
+        const struct fact *const facts[] = { &h->uses.block, &h->uses.network, &h->uses.processes,
+                                             &h->libvirt.readable };
 
         for (size_t i = 0; i < ELEMENTSOF(facts); i++)
                 if (facts[i]->value == FACT_UNKNOWN)

@@ -18,7 +18,7 @@ DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
  * -device vfio-pci. */
 static bool mentions_devices(const struct root *root, const char *directory)
 {
-        static const char *const words[] = {"hostdev", "vfio", "<interface type='network'", NULL};
+        static const char *const words[] = { "hostdev", "vfio", "<interface type='network'", NULL };
         _cleanup_(names_done) struct names names = {};
 
         if (list_dir_at(root->fd, directory, &names) < 0)
@@ -39,7 +39,7 @@ static bool mentions_devices(const struct root *root, const char *directory)
 static int run(const struct root *root, char **ret)
 {
         const char *program = secure_getenv("VFIOALIGN_GUESTS") ?: GUESTS_PROGRAM;
-        char *const argv[] = {(char *) program, root->live ? NULL : root->path, NULL};
+        char *const argv[] = { (char *) program, root->live ? NULL : root->path, NULL };
         _cleanup_close_ int reading = -EBADF;
         posix_spawn_file_actions_t actions;
         int out[2], status, r;
@@ -122,7 +122,7 @@ static void guests_done(struct libvirt_facts *l)
                 free(l->guests[i].xml.hostdevs);
         }
         free(l->guests);
-        *l = (struct libvirt_facts) {};
+        *l = (struct libvirt_facts){};
 }
 
 static int read_guests(struct host *h)

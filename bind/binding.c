@@ -159,12 +159,12 @@ static const struct {
         const char *name;
         size_t offset, size;
 } settings[] = {
-        {"power/control", offsetof(struct binding_settings, control),
-         sizeof(((struct binding_settings *) 0)->control)},
-        {"d3cold_allowed", offsetof(struct binding_settings, d3cold_allowed),
-         sizeof(((struct binding_settings *) 0)->d3cold_allowed)},
-        {"sriov_drivers_autoprobe", offsetof(struct binding_settings, sriov_drivers_autoprobe),
-         sizeof(((struct binding_settings *) 0)->sriov_drivers_autoprobe)},
+        { "power/control", offsetof(struct binding_settings, control),
+          sizeof(((struct binding_settings *) 0)->control) },
+        { "d3cold_allowed", offsetof(struct binding_settings, d3cold_allowed),
+          sizeof(((struct binding_settings *) 0)->d3cold_allowed) },
+        { "sriov_drivers_autoprobe", offsetof(struct binding_settings, sriov_drivers_autoprobe),
+          sizeof(((struct binding_settings *) 0)->sriov_drivers_autoprobe) },
 };
 
 int binding_settings_read(const struct root *root, const char *bdf, struct binding_settings *ret)

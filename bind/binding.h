@@ -6,8 +6,8 @@
 #include "facts/bind-record.h"
 
 /* One function and its driver, by what the kernel offers in sysfs: driver_override, drivers/NAME/unbind and
- * drivers_probe (Documentation/ABI/testing/sysfs-bus-pci). All of it takes the device's lock, which a driver that hangs
- * never gives back: only a process that may hang calls this. */
+ * drivers_probe (Documentation/ABI/testing/sysfs-bus-pci). All of it takes the device's lock, which a driver
+ * that hangs never gives back: only a process that may hang calls this. */
 
 /* Stops a change between two writes. */
 struct binding_writer {
@@ -20,16 +20,18 @@ struct binding_writer {
 /* -ENODEV where the function is gone, -ENAMETOOLONG, or another negative errno. */
 int binding_read(const struct root *root, const char *bdf, struct binding *ret);
 
-/* Brings the function where it shall be, from wherever it stands, and reads back that it is there. Writes only what has
- * to change: where nothing has, nothing. Returns 0; -ECANCELED where it was stopped; -ENODEV where the function is gone;
- * -ENOTUNIQ where the kernel took every write and bound another driver or none; or the errno of a write. */
+/* Brings the function where it shall be, from wherever it stands, and reads back that it is there. Writes
+ * only what has to change: where nothing has, nothing. Returns 0; -ECANCELED where it was stopped; -ENODEV
+ * where the function is gone; -ENOTUNIQ where the kernel took every write and bound another driver or none;
+ * or the errno of a write. */
 int binding_bring(struct binding_writer *w, const char *bdf, const struct binding *to);
 
 /* The settings as they read now; and back to what they were, as far as a driver has changed them. */
 int binding_settings_read(const struct root *root, const char *bdf, struct binding_settings *ret);
 int binding_settings_bring(struct binding_writer *w, const char *bdf, const struct binding_settings *to);
 
-/* The first bytes of its config space are not all ones: it answers. -EHOSTDOWN where they are, -ENODEV where it is gone. */
+/* The first bytes of its config space are not all ones: it answers. -EHOSTDOWN where they are, -ENODEV where
+ * it is gone. */
 int binding_reachable(const struct root *root, const char *bdf);
 
 /* Its PCIe serial number; empty where it shows none. Returns 0 or a negative errno. */

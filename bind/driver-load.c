@@ -14,7 +14,7 @@ void driver_load(const struct root *root, const char *driver)
 {
         char unit[sizeof("modprobe@.service") + BINDING_NAME_MAX],
                 path[sizeof("sys/bus/pci/drivers/") + NAME_MAX];
-        char *const argv[] = {(char *) "systemctl", (char *) "start", unit, NULL};
+        char *const argv[] = { (char *) "systemctl", (char *) "start", unit, NULL };
         posix_spawn_file_actions_t actions;
         pid_t pid;
 

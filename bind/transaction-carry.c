@@ -102,7 +102,7 @@ static int quarantine(struct transaction *t, const struct bind_member *m, int er
 /* Back to where all was before this transaction: `after` is that side. */
 static int roll_back(struct transaction *t, const struct bind_member *failed, int error, bool after)
 {
-        struct binding_writer w = {.root = t->root};
+        struct binding_writer w = { .root = t->root };
         const struct bind_member *m = NULL;
         char text[160];
         int r, k;
@@ -123,10 +123,12 @@ static int roll_back(struct transaction *t, const struct bind_member *failed, in
 /* The way there: record, write, verify, commit. */
 int transaction_carry_out(struct transaction *t, bool after)
 {
-        struct binding_writer w = {
-                .root = t->root, .stop = t->order->stop, .deadline_usec = t->order->deadline_usec};
+        struct binding_writer w = { .root = t->root,
+                                    .stop = t->order->stop,
+                                    .deadline_usec = t->order->deadline_usec };
         struct bind_record *record = &t->result->record;
-        const enum bind_state was = record->state; /* BIND_STATE_BINDING: it has just been planned, and is on no record yet */
+        const enum bind_state was =
+                record->state; /* BIND_STATE_BINDING: it has just been planned, and is on no record yet */
         _cleanup_free_ char *reason = record->reason ? strdup(record->reason) : NULL;
         const struct bind_member *failed = NULL;
         int r, error;
@@ -135,7 +137,8 @@ int transaction_carry_out(struct transaction *t, bool after)
                 return -ENOMEM;
         r = journal_write(t->root, record, after ? BIND_STATE_BINDING : BIND_STATE_RETURNING, NULL);
         if (r < 0) {
-                /* It may be there all the same, where only its directory could not be synced: what is refused is not done later. */
+                /* It may be there all the same, where only its directory could not be synced: what is
+                 * refused is not done later. */
                 (void) (was == BIND_STATE_BINDING ? journal_remove(t->root, record)
                                                   : journal_write(t->root, record, was, reason));
                 return transaction_refuse_journal(t, r);
@@ -158,7 +161,7 @@ int transaction_settle(struct transaction *t)
 {
         struct bind_record *record = &t->result->record;
         const struct bind_member *failed = NULL;
-        struct binding_writer w = {.root = t->root};
+        struct binding_writer w = { .root = t->root };
         size_t here = 0, there = 0;
         int r;
 
@@ -169,9 +172,10 @@ int transaction_settle(struct transaction *t)
                 if (!is_same_function(t, m) || binding_read(t->root, m->bdf, &now) < 0)
                         continue;
                 here++;
-                /* Of what is bound, only that VFIO has it counts: an override that others cleared, or another VFIO
-                 * driver of their choice, takes nothing away. */
-                there += record->state == BIND_STATE_BOUND ? is_with_vfio(t, m, &now) : binding_equal(&now, &m->after);
+                /* Of what is bound, only that VFIO has it counts: an override that others cleared, or
+                 * another VFIO driver of their choice, takes nothing away. */
+                there += record->state == BIND_STATE_BOUND ? is_with_vfio(t, m, &now)
+                                                           : binding_equal(&now, &m->after);
         }
         if (here == 0) {
                 r = journal_remove(t->root, record);

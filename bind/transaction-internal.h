@@ -34,6 +34,7 @@ bool transaction_is_refused(const struct transaction *t);
 int transaction_carry_out(struct transaction *t, bool after);
 int transaction_settle(struct transaction *t);
 
-/* It is in the hands of VFIO, if by another of its drivers than ours: still to be given back by its record. */
+/* It is in the hands of VFIO, if by another of its drivers than ours: still to be given back by its record.
+ */
 bool is_with_vfio(const struct transaction *t, const struct bind_member *m, const struct binding *now);
 bool is_same_function(const struct transaction *t, const struct bind_member *m);

@@ -6,20 +6,28 @@
 #include "util/file.h"
 #include "util/macro.h"
 
+/* clang-format off */
 static const char *const bind_operation_table[_BIND_OPERATION_MAX] = {
         [BIND_BIND] = "bind",
         [BIND_UNBIND] = "unbind",
         [BIND_SETTLE] = "settle",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(bind_operation, enum bind_operation);
 
+/* clang-format off */
 static const char *const bind_outcome_table[_BIND_OUTCOME_MAX] = {
-        [BIND_UNCHANGED] = "unchanged", [BIND_PLANNED] = "planned",
-        [BIND_BOUND] = "bound",         [BIND_RETURNED] = "returned",
-        [BIND_GONE] = "gone",           [BIND_REFUSED] = "refused",
-        [BIND_FAILED] = "failed",       [BIND_QUARANTINED] = "quarantined",
+        [BIND_UNCHANGED] = "unchanged",
+        [BIND_PLANNED] = "planned",
+        [BIND_BOUND] = "bound",
+        [BIND_RETURNED] = "returned",
+        [BIND_GONE] = "gone",
+        [BIND_REFUSED] = "refused",
+        [BIND_FAILED] = "failed",
+        [BIND_QUARANTINED] = "quarantined",
         [BIND_STUCK] = "stuck",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(bind_outcome, enum bind_outcome);
 
 int transaction_finish(struct transaction *t, enum bind_outcome outcome)
@@ -104,7 +112,8 @@ static int bind_anew(struct transaction *t)
         return check_and_carry_out(t, true);
 }
 
-/* A function of the group that is not in its record, and bound to a driver of the host: VFIO gives none of them out. */
+/* A function of the group that is not in its record, and bound to a driver of the host: VFIO gives none of
+ * them out. */
 static const struct device *find_latecomer(const struct transaction *t)
 {
         const struct bind_record *record = &t->result->record;
@@ -143,9 +152,10 @@ static int bind_again(struct transaction *t)
         if (there == record->n_members) {
                 const struct device *late = find_latecomer(t);
 
-                return late ? transaction_refuse(t, FINDING_BIND_BUSY, late->bdf,
-                                                 "it has come to the group since that was bound; unbind it first") :
-                              take_over(t);
+                return late ? transaction_refuse(
+                                      t, FINDING_BIND_BUSY, late->bdf,
+                                      "it has come to the group since that was bound; unbind it first")
+                            : take_over(t);
         }
         if (held > 0)
                 return transaction_refuse(
@@ -192,7 +202,8 @@ static int unbind_group(struct transaction *t)
 }
 
 /* The record that has the function, or another one of its group. */
-static const struct bind_record *find_record(const struct transaction *t, const struct bind_records *records, const char *bdf)
+static const struct bind_record *find_record(const struct transaction *t, const struct bind_records *records,
+                                             const char *bdf)
 {
         const struct bind_record *found = bind_records_find(records, bdf);
 
@@ -312,7 +323,7 @@ int transaction_run(const struct host *h, const char *bdf, const struct bind_ord
                     struct bind_result *ret)
 {
         struct bind_result result = {};
-        struct transaction t = {.host = h, .root = h->root, .order = order, .result = &result};
+        struct transaction t = { .host = h, .root = h->root, .order = order, .result = &result };
         _cleanup_close_ int lock = -EBADF;
         bdf_t key;
         int r;

@@ -15,6 +15,7 @@ struct worker_order {
         char *driver, *owner;
 };
 
-/* On a text that is no order returns -EBADMSG, and *ret_why (static) says what is wrong. Else 0 or -ENOMEM. */
+/* On a text that is no order returns -EBADMSG, and *ret_why (static) says what is wrong. Else 0 or -ENOMEM.
+ */
 int worker_order_parse(struct worker_order *o, const char *text, const char **ret_why);
 void worker_order_done(struct worker_order *o);

@@ -22,7 +22,7 @@ static int order_fd(const char *order)
 
 static int spawn(const char *program, int in, int out, pid_t *ret)
 {
-        char *const argv[] = {(char *) program, NULL};
+        char *const argv[] = { (char *) program, NULL };
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none;

@@ -33,7 +33,7 @@ enum phase {
 /* What a process is told to do next. */
 struct command {
         uint64_t started_usec, deadline_usec; /* CLOCK_BOOTTIME */
-        bool settles; /* what a process before it left that had to be killed */
+        bool settles;                         /* what a process before it left that had to be killed */
         bdf_t bdf;
 };
 
@@ -71,7 +71,7 @@ static void stop(int signal)
 /* Without SA_RESTART: the wait for a lock ends. */
 static void catch_signals(void)
 {
-        const struct sigaction caught = {.sa_handler = stop}, ignored = {.sa_handler = SIG_IGN};
+        const struct sigaction caught = { .sa_handler = stop }, ignored = { .sa_handler = SIG_IGN };
 
         sigaction(SIGTERM, &caught, NULL);
         sigaction(SIGINT, &ignored, NULL);
@@ -147,7 +147,7 @@ static int start_process(struct worker *w)
                 return -errno;
         }
         fflush(w->out);
-        *p = (struct process){.pid = fork(), .in = in[1], .out = out[0], .next_usec = UINT64_MAX};
+        *p = (struct process){ .pid = fork(), .in = in[1], .out = out[0], .next_usec = UINT64_MAX };
         if (p->pid == 0) {
                 close(in[1]);
                 close(out[0]);
@@ -197,7 +197,7 @@ static int command(struct worker *w, struct process *p, const char *bdf, bool se
 static int print_result(struct worker *w, const char *bdf, enum bind_outcome outcome, enum finding_id id,
                         const char *detail, const struct process *stuck, char *stack)
 {
-        struct bind_result result = {.outcome = outcome, .pid = stuck ? stuck->pid : 0, .stack = stack};
+        struct bind_result result = { .outcome = outcome, .pid = stuck ? stuck->pid : 0, .stack = stack };
         const struct device *d = device_facts_find(&w->host.devices, bdf);
         _cleanup_(bind_records_done) struct bind_records records = {};
         const struct bind_record *record;
@@ -368,7 +368,7 @@ static int wait_for_results(struct worker *w)
         int r = 0, timeout = poll_timeout(w, now);
 
         for (size_t i = 0; i < w->n_processes; i++)
-                fds[i] = (struct pollfd){.fd = w->processes[i].out, .events = POLLIN};
+                fds[i] = (struct pollfd){ .fd = w->processes[i].out, .events = POLLIN };
         if (poll(fds, w->n_processes, timeout) < 0) {
                 if (errno != EINTR)
                         return -errno;
@@ -535,7 +535,7 @@ static int read_order(FILE *in, struct worker_order *ret, const char **why)
 int worker_run(const struct root *root, FILE *in, FILE *out)
 {
         struct worker_order order;
-        struct worker w = {.root = root, .order = &order, .out = out};
+        struct worker w = { .root = root, .order = &order, .out = out };
         const char *why = NULL;
         char message[200];
         int r;

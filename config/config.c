@@ -19,30 +19,34 @@
 /* inih's buffer as Debian builds it; a longer line would be cut in two without a word. */
 #define LINE_LENGTH_MAX 198
 
+/* clang-format off */
 static const char *const policy_table[_POLICY_MAX] = {
         [POLICY_OFF] = "off",
         [POLICY_SUGGEST] = "suggest",
         [POLICY_AUTO] = "auto",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(policy, enum policy);
 
+/* clang-format off */
 static const char *const on_unreachable_table[_ON_UNREACHABLE_MAX] = {
         [ON_UNREACHABLE_ALLOW] = "allow",
         [ON_UNREACHABLE_REFUSE] = "refuse",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(on_unreachable, enum on_unreachable);
 
 struct parser {
         struct config config;
         const char *file;
-        const char *next; /* what is left to read */
-        unsigned line;    /* of the line handed out last */
-        int error;        /* the first fatal one */
-        char section[LINE_LENGTH_MAX + 1];   /* whole: inih cuts it at 49 bytes */
-        struct device_section *device;       /* where it is a [Device NAME]: the last of `config` */
-        unsigned seen;                       /* the keys of that */
-        size_t n_before;                     /* the device sections of the files before */
-        struct guest_section *guest;         /* where it is a [Guest NAME], as well */
+        const char *next;                  /* what is left to read */
+        unsigned line;                     /* of the line handed out last */
+        int error;                         /* the first fatal one */
+        char section[LINE_LENGTH_MAX + 1]; /* whole: inih cuts it at 49 bytes */
+        struct device_section *device;     /* where it is a [Device NAME]: the last of `config` */
+        unsigned seen;                     /* the keys of that */
+        size_t n_before;                   /* the device sections of the files before */
+        struct guest_section *guest;       /* where it is a [Guest NAME], as well */
         size_t n_guests_before;
         config_problem_t problem;
         void *userdata;
@@ -158,17 +162,17 @@ static const struct {
         int (*parse)(struct config *c, const char *value);
         const char *wanted;
 } keys[] = {
-        {"Fix", "Module", parse_module, "auto, suggest or off"},
-        {"Fix", "Emulator", parse_emulator, "suggest or off"},
-        {"Fix", "Preload", parse_preload, "suggest or off"},
-        {"Fix", "Thp", parse_thp, "auto, suggest or off"},
-        {"Fix", "Iommufd", parse_iommufd, "suggest or off"},
-        {"Fix", "NoMmap", parse_no_mmap, "suggest or off"},
-        {"Guest", "OnUnaligned", parse_guest_on_unaligned, ON_UNALIGNED_WANTED},
-        {"Guest", "MinBarSize", parse_guest_min_bar_size, SIZE_WANTED},
-        {"Guest", "HookDeadlineSec", parse_hook_deadline, "seconds from 0.1 to 60"},
-        {"Guest", "OnUnreachable", parse_on_unreachable, "allow or refuse"},
-        {"Bind", "DeadlineSec", parse_bind_deadline, "seconds from 1 to 600"},
+        { "Fix", "Module", parse_module, "auto, suggest or off" },
+        { "Fix", "Emulator", parse_emulator, "suggest or off" },
+        { "Fix", "Preload", parse_preload, "suggest or off" },
+        { "Fix", "Thp", parse_thp, "auto, suggest or off" },
+        { "Fix", "Iommufd", parse_iommufd, "suggest or off" },
+        { "Fix", "NoMmap", parse_no_mmap, "suggest or off" },
+        { "Guest", "OnUnaligned", parse_guest_on_unaligned, ON_UNALIGNED_WANTED },
+        { "Guest", "MinBarSize", parse_guest_min_bar_size, SIZE_WANTED },
+        { "Guest", "HookDeadlineSec", parse_hook_deadline, "seconds from 0.1 to 60" },
+        { "Guest", "OnUnreachable", parse_on_unreachable, "allow or refuse" },
+        { "Bind", "DeadlineSec", parse_bind_deadline, "seconds from 1 to 600" },
 };
 
 static void end_section(struct parser *p)
@@ -181,7 +185,8 @@ static void end_section(struct parser *p)
                 report_at(p, p->device->line, true, text);
         }
         if (p->guest && !p->guest->has) {
-                snprintf(text, sizeof(text), "[%s] says nothing: wanted OnUnaligned= or MinBarSize=", p->section);
+                snprintf(text, sizeof(text),
+                         "[%s] says nothing: wanted OnUnaligned= or MinBarSize=", p->section);
                 report_at(p, p->guest->line, true, text);
         }
         p->device = NULL;
@@ -195,7 +200,8 @@ static void begin_device(struct parser *p, const char *name)
         struct config *c = &p->config;
 
         if (!*name) {
-                report(p, true, "[%s]: wanted a name, of letters, digits, '.', '_', ':' and '-'", p->section);
+                report(p, true, "[%s]: wanted a name, of letters, digits, '.', '_', ':' and '-'",
+                       p->section);
                 return;
         }
         for (size_t i = p->n_before; i < c->n_devices; i++)
@@ -284,9 +290,9 @@ static int handle(void *userdata, const char *section, const char *key, const ch
         return 1;
 }
 
-/* inih's reader, in the manner of fgets(). inih hands no line numbers to its handler and calls it before it asks
- * for the next line, so that the count here is the handler's line. Leading white space is taken off: to inih it would
- * make a line the continuation of the value before. */
+/* inih's reader, in the manner of fgets(). inih hands no line numbers to its handler and calls it before it
+ * asks for the next line, so that the count here is the handler's line. Leading white space is taken off: to
+ * inih it would make a line the continuation of the value before. */
 static char *next_line(char *buffer, int size, void *userdata)
 {
         struct parser *p = userdata;
@@ -346,7 +352,8 @@ static int is_conf(const struct dirent *entry)
 {
         size_t n = strlen(entry->d_name);
 
-        return entry->d_name[0] != '.' && n > strlen(".conf") && streq(entry->d_name + n - strlen(".conf"), ".conf");
+        return entry->d_name[0] != '.' && n > strlen(".conf") &&
+               streq(entry->d_name + n - strlen(".conf"), ".conf");
 }
 
 static void parse_drop_ins(struct parser *p, const struct root *root)
@@ -384,7 +391,7 @@ struct config config_default(void)
 
 int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata)
 {
-        struct parser p = {.config = config_default(), .problem = problem, .userdata = userdata};
+        struct parser p = { .config = config_default(), .problem = problem, .userdata = userdata };
 
         parse_file(&p, root, CONFIG_FILE);
         parse_drop_ins(&p, root);

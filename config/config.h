@@ -54,18 +54,18 @@ enum bind_policy {
 };
 DECLARE_STRING_TABLE(bind_policy, enum bind_policy);
 
-/* A section [Device NAME]: which functions it is about (all of what is given has to match, and something has to be given),
- * and what to do with them. */
+/* A section [Device NAME]: which functions it is about (all of what is given has to match, and something has
+ * to be given), and what to do with them. */
 struct device_section {
         char *name;
-        char *file;             /* where it stands, and at which line */
+        char *file; /* where it stands, and at which line */
         unsigned line;
-        bdf_t address;          /* Address=, in the kernel's spelling; empty: any */
-        uint32_t vendor, device; /* ID=10de:2330, ID=10de:*; UINT32_MAX: any */
+        bdf_t address;              /* Address=, in the kernel's spelling; empty: any */
+        uint32_t vendor, device;    /* ID=10de:2330, ID=10de:*; UINT32_MAX: any */
         uint32_t class, class_mask; /* Class=0300, Class=030200: the leading digits; mask 0: any */
-        char *driver;           /* Driver=: the host's driver that it has now; NULL: any */
+        char *driver;               /* Driver=: the host's driver that it has now; NULL: any */
         enum bind_policy bind;
-        char *vfio_driver;      /* VfioDriver=; NULL: auto, the best one for each function */
+        char *vfio_driver; /* VfioDriver=; NULL: auto, the best one for each function */
 };
 
 /* A section [Guest NAME]: what it says of guests whose names match (fnmatch(3)) goes before [Guest]. */
@@ -78,29 +78,31 @@ struct guest_section {
 
 struct config {
         enum policy fixes[_FIX_ID_MAX]; /* [Fix]: a key for each */
-        struct guest_policy guest;    /* [Guest] OnUnaligned=, MinBarSize= */
-        struct guest_section *guests; /* in the order of the files */
+        struct guest_policy guest;      /* [Guest] OnUnaligned=, MinBarSize= */
+        struct guest_section *guests;   /* in the order of the files */
         size_t n_guests;
-        uint64_t hook_deadline_usec;  /* [Guest] HookDeadlineSec= */
-        enum on_unreachable on_unreachable;     /* [Guest] OnUnreachable= */
-        uint64_t bind_deadline_usec;  /* [Bind] DeadlineSec=: for one IOMMU group */
-        struct device_section *devices; /* in the order of the files */
+        uint64_t hook_deadline_usec;        /* [Guest] HookDeadlineSec= */
+        enum on_unreachable on_unreachable; /* [Guest] OnUnreachable= */
+        uint64_t bind_deadline_usec;        /* [Bind] DeadlineSec=: for one IOMMU group */
+        struct device_section *devices;     /* in the order of the files */
         size_t n_devices;
 };
 
-/* Told of each thing wrong: the file, its line (0: the file as a whole), what it is, and whether it was ignored
- * (an unknown key) or makes the configuration unusable. */
-typedef void (*config_problem_t)(const char *file, unsigned line, bool fatal, const char *what, void *userdata);
+/* Told of each thing wrong: the file, its line (0: the file as a whole), what it is, and whether it was
+ * ignored (an unknown key) or makes the configuration unusable. */
+typedef void (*config_problem_t)(const char *file, unsigned line, bool fatal, const char *what,
+                                 void *userdata);
 
-/* The defaults, then etc/vfioalignd.conf, then etc/vfioalignd.conf.d/ (files ending in .conf, by name), below
- * root. A missing file is fine. On a bad value or an unreadable file returns a negative errno, after all
- * problems have been reported, and leaves *ret alone, which it never releases. problem: NULL: nobody is told. */
+/* The defaults, then etc/vfioalignd.conf, then etc/vfioalignd.conf.d/ (files ending in .conf, by name),
+ * below root. A missing file is fine. On a bad value or an unreadable file returns a negative errno, after
+ * all problems have been reported, and leaves *ret alone, which it never releases. problem: NULL: nobody is
+ * told. */
 int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata);
 
 void config_done(struct config *c);
 
-/* The section for a function: the last that matches, so that a drop-in overrides the file; NULL. driver: the one it is
- * bound to, or that it had before we took it; NULL: none. */
+/* The section for a function: the last that matches, so that a drop-in overrides the file; NULL. driver: the
+ * one it is bound to, or that it had before we took it; NULL: none. */
 const struct device_section *config_find_device(const struct config *c, const char *address, uint16_t vendor,
                                                 uint16_t device, uint32_t class, const char *driver);
 

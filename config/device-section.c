@@ -6,11 +6,13 @@
 #include "util/file.h"
 #include "util/macro.h"
 
+/* clang-format off */
 static const char *const bind_policy_table[_BIND_POLICY_MAX] = {
         [BIND_NEVER] = "never",
         [BIND_GUEST] = "guest",
         [BIND_BOOT] = "boot",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(bind_policy, enum bind_policy);
 
 static int parse_hex(const char *s, size_t digits, uint32_t *ret)
@@ -91,12 +93,12 @@ static const struct {
         const char *wanted;
         bool matches; /* says which functions it is about */
 } keys[] = {
-        {"Address", parse_address, "a PCI address, like 0000:41:00.0", true},
-        {"ID", parse_id, "vendor and device in four hex digits each, like 10de:2330, or 10de:*", true},
-        {"Class", parse_class, "2, 4 or 6 hex digits, like 0302", true},
-        {"Driver", parse_driver, DRIVER_WANTED, true},
-        {"Bind", parse_bind, "boot, guest or never", false},
-        {"VfioDriver", parse_vfio_driver, "auto, or " DRIVER_WANTED, false},
+        { "Address", parse_address, "a PCI address, like 0000:41:00.0", true },
+        { "ID", parse_id, "vendor and device in four hex digits each, like 10de:2330, or 10de:*", true },
+        { "Class", parse_class, "2, 4 or 6 hex digits, like 0302", true },
+        { "Driver", parse_driver, DRIVER_WANTED, true },
+        { "Bind", parse_bind, "boot, guest or never", false },
+        { "VfioDriver", parse_vfio_driver, "auto, or " DRIVER_WANTED, false },
 };
 
 const char *device_section_name(const char *section)
@@ -114,8 +116,12 @@ const char *device_section_name(const char *section)
 
 int device_section_init(struct device_section *d, const char *name, const char *file, unsigned line)
 {
-        *d = (struct device_section) {
-                .name = strdup(name), .file = strdup(file), .line = line, .vendor = UINT32_MAX, .device = UINT32_MAX,
+        *d = (struct device_section){
+                .name = strdup(name),
+                .file = strdup(file),
+                .line = line,
+                .vendor = UINT32_MAX,
+                .device = UINT32_MAX,
         };
         if (d->name && d->file)
                 return 0;
@@ -161,15 +167,16 @@ void device_section_done(struct device_section *d)
         free(d->file);
         free(d->driver);
         free(d->vfio_driver);
-        *d = (struct device_section) {};
+        *d = (struct device_section){};
 }
 
 static bool matches(const struct device_section *d, const char *address, uint16_t vendor, uint16_t device,
                     uint32_t class, const char *driver)
 {
         return (!*d->address || streq(d->address, address)) &&
-               (d->vendor == UINT32_MAX || d->vendor == vendor) && (d->device == UINT32_MAX || d->device == device) &&
-               (class & d->class_mask) == d->class && (!d->driver || (driver && streq(d->driver, driver)));
+               (d->vendor == UINT32_MAX || d->vendor == vendor) &&
+               (d->device == UINT32_MAX || d->device == device) && (class & d->class_mask) == d->class &&
+               (!d->driver || (driver && streq(d->driver, driver)));
 }
 
 const struct device_section *config_find_device(const struct config *c, const char *address, uint16_t vendor,

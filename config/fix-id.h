@@ -20,4 +20,5 @@ DECLARE_STRING_TABLE(fix_id, enum fix_id);
 #define FIX_BIT(id) (1U << (id))
 
 /* The fixes that can be an edit of one persistent domain (vfioalignctl guest). */
-#define FIXES_OF_GUEST (FIX_BIT(FIX_EMULATOR) | FIX_BIT(FIX_PRELOAD) | FIX_BIT(FIX_IOMMUFD) | FIX_BIT(FIX_NO_MMAP))
+#define FIXES_OF_GUEST \
+        (FIX_BIT(FIX_EMULATOR) | FIX_BIT(FIX_PRELOAD) | FIX_BIT(FIX_IOMMUFD) | FIX_BIT(FIX_NO_MMAP))

@@ -6,11 +6,13 @@
 #include "util/file.h"
 #include "util/macro.h"
 
+/* clang-format off */
 static const char *const on_unaligned_table[_ON_UNALIGNED_MAX] = {
         [ON_UNALIGNED_ALLOW] = "allow",
         [ON_UNALIGNED_WARN] = "warn",
         [ON_UNALIGNED_REFUSE] = "refuse",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(on_unaligned, enum on_unaligned);
 
 int parse_on_unaligned(const char *value, enum on_unaligned *ret)
@@ -58,8 +60,8 @@ static const struct {
         int (*parse)(struct guest_section *g, const char *value);
         const char *wanted;
 } keys[] = {
-        {"OnUnaligned", parse_section_on_unaligned, ON_UNALIGNED_WANTED},
-        {"MinBarSize", parse_section_min_bar_size, SIZE_WANTED},
+        { "OnUnaligned", parse_section_on_unaligned, ON_UNALIGNED_WANTED },
+        { "MinBarSize", parse_section_min_bar_size, SIZE_WANTED },
 };
 
 enum {
@@ -79,7 +81,7 @@ const char *guest_section_name(const char *section)
 
 int guest_section_init(struct guest_section *g, const char *name, unsigned line)
 {
-        *g = (struct guest_section) {.name = strdup(name), .line = line};
+        *g = (struct guest_section){ .name = strdup(name), .line = line };
         return g->name ? 0 : -ENOMEM;
 }
 
@@ -100,7 +102,7 @@ int guest_section_set(struct guest_section *g, const char *key, const char *valu
 void guest_section_done(struct guest_section *g)
 {
         free(g->name);
-        *g = (struct guest_section) {};
+        *g = (struct guest_section){};
 }
 
 struct guest_policy config_guest_policy(const struct config *c, const char *guest)

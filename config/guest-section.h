@@ -3,14 +3,15 @@
 
 #include "config.h"
 
-/* The pattern in "Guest PATTERN": a pointer into it; NULL where it is another kind of section, [Guest] among them. */
+/* The pattern in "Guest PATTERN": a pointer into it; NULL where it is another kind of section, [Guest] among
+ * them. */
 const char *guest_section_name(const char *section);
 
 /* Matches as its name says, and says nothing. Returns 0 or -ENOMEM, with nothing to release then. */
 int guest_section_init(struct guest_section *g, const char *name, unsigned line);
 
-/* Sets one key. Returns 0; -ENOENT for a key that there is not; -EEXIST for one that it has already; or -EINVAL for a bad
- * value, with what was wanted in *ret_wanted. */
+/* Sets one key. Returns 0; -ENOENT for a key that there is not; -EEXIST for one that it has already; or
+ * -EINVAL for a bad value, with what was wanted in *ret_wanted. */
 int guest_section_set(struct guest_section *g, const char *key, const char *value, const char **ret_wanted);
 
 void guest_section_done(struct guest_section *g);

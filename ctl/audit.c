@@ -13,7 +13,7 @@ static int print_text(const struct snapshot *s, enum report_table table, const c
         int r;
 
         devices_open(&devices, &s->host);
-        r = !head ? -ENOMEM
+        r = !head                        ? -ENOMEM
             : table == _REPORT_TABLE_MAX ? report_print_audit(head, &devices, stdout)
                                          : report_print_table(table, head, &devices, columns, stdout);
         devices_close(&devices);
@@ -40,7 +40,8 @@ static int view(int argc, char *argv[], enum report_table table, unsigned option
                 if (r == -EINVAL) {
                         _cleanup_free_ char *known = report_columns(table);
 
-                        fprintf(stderr, "vfioalignctl: --output %s: the columns are %s\n", o.output, known ?: "?");
+                        fprintf(stderr, "vfioalignctl: --output %s: the columns are %s\n", o.output,
+                                known ?: "?");
                         snapshot_done(&s);
                         return CTL_USAGE;
                 }

@@ -17,15 +17,15 @@ static const struct {
         bool good;
         const char *text;
 } outcomes[] = {
-        {"unchanged", true, "unchanged"},
-        {"planned", true, "planned"},
-        {"bound", true, "bound"},
-        {"returned", true, "returned"},
-        {"gone", true, "gone, all of its functions have left the host"},
-        {"refused", false, "refused, nothing was written"},
-        {"failed", false, "failed, all of its functions are where they were before"},
-        {"quarantined", false, "quarantined"},
-        {"stuck", false, "stuck, a task hangs in the kernel with it"},
+        { "unchanged", true, "unchanged" },
+        { "planned", true, "planned" },
+        { "bound", true, "bound" },
+        { "returned", true, "returned" },
+        { "gone", true, "gone, all of its functions have left the host" },
+        { "refused", false, "refused, nothing was written" },
+        { "failed", false, "failed, all of its functions are where they were before" },
+        { "quarantined", false, "quarantined" },
+        { "stuck", false, "stuck, a task hangs in the kernel with it" },
 };
 
 json_object *bind_report_new(const char *operation, bool dry_run)
@@ -58,7 +58,8 @@ static bool is_array_of_objects(json_object *array)
 bool bind_group_is_valid(json_object *group)
 {
         return json_object_is_type(json_get(group, "outcome"), json_type_string) &&
-               is_array_of_objects(json_get(group, "devices")) && is_array_of_objects(json_get(group, "findings"));
+               is_array_of_objects(json_get(group, "devices")) &&
+               is_array_of_objects(json_get(group, "findings"));
 }
 
 static bool is(json_object *group, const char *outcome)
@@ -98,7 +99,7 @@ static void defuse(char *s)
                 size_t n = mbrtowc(&c, s, MB_CUR_MAX, &state);
 
                 if (n == (size_t) -1 || n == (size_t) -2) {
-                        state = (mbstate_t) {};
+                        state = (mbstate_t){};
                         c = L'\0';
                         n = 1;
                 }
@@ -144,7 +145,7 @@ static void print_writes(const char *bdf, json_object *from, json_object *to)
                 }
                 if (changes && old && last == 0)
                         put(stdout, "    writes %s to " DRIVERS "%s/unbind", bdf, old);
-                if (changes && new && last == 0)
+                if (changes && new &&last == 0)
                         put(stdout, "    writes %s to /sys/bus/pci/drivers_probe", bdf);
         }
 }
@@ -194,7 +195,8 @@ static void print_stack(json_object *group)
         const char *stack = json_get_text(group, "stack"), *pid = json_get_text(group, "pid");
 
         if (pid)
-                put(stderr, "  Process %s hangs in the kernel%s", pid, stack ? ":" : "; its stack cannot be read");
+                put(stderr, "  Process %s hangs in the kernel%s", pid,
+                    stack ? ":" : "; its stack cannot be read");
         while (stack && *stack) {
                 int n = (int) strcspn(stack, "\n");
 
@@ -206,7 +208,8 @@ static void print_stack(json_object *group)
 
 static void print_group(json_object *group, bool returning)
 {
-        const char *number = json_get_text(group, "group") ?: "?", *outcome = json_get_text(group, "outcome") ?: "?";
+        const char *number = json_get_text(group, "group") ?: "?",
+                   *outcome = json_get_text(group, "outcome") ?: "?";
         uint64_t n = json_length(json_get(group, "devices")), writes = json_get_number(group, "writes");
         const char *text = outcome;
 
@@ -216,8 +219,8 @@ static void print_group(json_object *group, bool returning)
         if (!bind_group_is_good(group))
                 put(stderr, "vfioalignctl: group %s: %s", number, text);
         else if (is(group, "bound") || is(group, "returned"))
-                put(stdout, "group %s: %s (%ju function%s, %ju write%s, %.2f s)", number, text, (uintmax_t) n,
-                    n == 1 ? "" : "s", (uintmax_t) writes, writes == 1 ? "" : "s",
+                put(stdout, "group %s: %s (%ju function%s, %ju write%s, %.2f s)", number, text,
+                    (uintmax_t) n, n == 1 ? "" : "s", (uintmax_t) writes, writes == 1 ? "" : "s",
                     json_object_get_double(json_get(group, "seconds")));
         else if (is(group, "planned"))
                 put(stdout, "group %s: would be %s, nothing was written", number,

@@ -18,7 +18,8 @@ struct bind_request {
         int error; /* of printing */
 };
 
-/* Has it carried out, and hands on each group by bind_take_group(). Returns 0 or a negative errno, with the reason logged. */
+/* Has it carried out, and hands on each group by bind_take_group(). Returns 0 or a negative errno, with the
+ * reason logged. */
 typedef int (*bind_carrier_t)(struct bind_request *q, const struct root *root);
 int bind_by_worker(struct bind_request *q, const struct root *root); /* as root alone */
 int bind_by_daemon(struct bind_request *q, const struct root *root); /* the daemon asks polkit */

@@ -13,7 +13,8 @@
 #include "util/log.h"
 #include "util/macro.h"
 
-/* A worker tells of a group after the time that this may take and WORKER_GRACE_USEC at most: for one that does not. */
+/* A worker tells of a group after the time that this may take and WORKER_GRACE_USEC at most: for one that
+ * does not. */
 #define SLACK_USEC (5 * USEC_PER_SEC)
 
 /* What it tells of a group is some hundred bytes for each function; it cuts off at 8 MiB. */
@@ -28,7 +29,7 @@ struct follower {
         bool skip; /* the line is too long */
         bool done, failed;
         unsigned groups;
-        uint64_t timeout_usec; /* for each group */
+        uint64_t timeout_usec;          /* for each group */
         uint64_t start_usec, last_usec; /* CLOCK_BOOTTIME: since it began, and since its last line */
         void (*on_group)(json_object *group, void *userdata);
         void *userdata;
@@ -36,18 +37,18 @@ struct follower {
 
 volatile sig_atomic_t bind_worker_stopped_by;
 
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 
 static void stop(int signal)
 {
         bind_worker_stopped_by = signal;
 }
 
-/* They get through in ppoll() only. The first lets the worker roll back, the second ends us at once: then it goes on by
- * itself. What was ignored (nohup) stays so. */
+/* They get through in ppoll() only. The first lets the worker roll back, the second ends us at once: then it
+ * goes on by itself. What was ignored (nohup) stays so. */
 static void catch_signals(sigset_t *ret_while_waiting)
 {
-        const struct sigaction action = {.sa_handler = stop, .sa_flags = (int) SA_RESETHAND};
+        const struct sigaction action = { .sa_handler = stop, .sa_flags = (int) SA_RESETHAND };
         struct sigaction old;
         sigset_t mask;
 
@@ -108,9 +109,11 @@ static void take_line(struct follower *f)
         else {
                 f->failed = true;
                 if (streq(type, "error"))
-                        log_error(0, "%s", json_get_text(o, "message") ?: "The worker does not name its error");
+                        log_error(0, "%s",
+                                  json_get_text(o, "message") ?: "The worker does not name its error");
                 else
-                        log_error(0, "%s wrote a line that is none of a worker's; what it was about is unknown",
+                        log_error(0,
+                                  "%s wrote a line that is none of a worker's; what it was about is unknown",
                                   f->program);
         }
         json_object_put(o);
@@ -171,7 +174,8 @@ static int report_end(struct follower *f)
         char how[64] = "";
 
         if (waitid(P_PIDFD, (id_t) f->pidfd, &info, WEXITED | WNOHANG) >= 0 && info.si_pid > 0)
-                snprintf(how, sizeof(how), info.si_code == CLD_EXITED ? ", with exit status %d" : ", by signal %d",
+                snprintf(how, sizeof(how),
+                         info.si_code == CLD_EXITED ? ", with exit status %d" : ", by signal %d",
                          info.si_status);
         return log_error(-EPIPE, "%s ended before it was through%s", f->program, how);
 }
@@ -182,8 +186,8 @@ static int follow(struct follower *f, const sigset_t *while_waiting)
 
         for (;;) {
                 struct pollfd fds[] = {
-                        {.fd = closed ? -1 : f->out, .events = POLLIN},
-                        {.fd = f->pidfd, .events = POLLIN},
+                        { .fd = closed ? -1 : f->out, .events = POLLIN },
+                        { .fd = f->pidfd, .events = POLLIN },
                 };
                 uint64_t now = clock_usec(CLOCK_BOOTTIME), wait;
                 uint64_t end = f->last_usec + f->timeout_usec + WORKER_GRACE_USEC + SLACK_USEC;
@@ -194,7 +198,7 @@ static int follow(struct follower *f, const sigset_t *while_waiting)
                         return log_error(-ETIMEDOUT, "%s does not end, and is left to itself", f->program);
                 show_waiting(f, now);
                 wait = end - now < USEC_PER_SEC ? end - now : USEC_PER_SEC;
-                timeout = (struct timespec) {
+                timeout = (struct timespec){
                         .tv_sec = (time_t) (wait / USEC_PER_SEC),
                         .tv_nsec = (long) (wait % USEC_PER_SEC * 1000),
                 };
@@ -207,8 +211,8 @@ static int follow(struct follower *f, const sigset_t *while_waiting)
                         told = true;
                 }
 
-                /* All that it wrote is there once it has ended; the end of its output may never come, where a process
-                 * of its own that hangs holds that open. */
+                /* All that it wrote is there once it has ended; the end of its output may never come, where
+                 * a process of its own that hangs holds that open. */
                 r = closed ? 0 : take_output(f);
                 if (r < 0)
                         return log_error(r, "Failed to read what %s writes: %m", f->program);

@@ -39,7 +39,8 @@ static int parse_addresses(struct bind_request *q, char *words[])
                 size_t k = 0;
 
                 if (bdf_parse(words[i], q->addresses[q->n]) < 0) {
-                        fprintf(stderr, "vfioalignctl: '%s' is no PCI address, like 0000:41:00.0\n", words[i]);
+                        fprintf(stderr, "vfioalignctl: '%s' is no PCI address, like 0000:41:00.0\n",
+                                words[i]);
                         return -CTL_USAGE;
                 }
                 while (!streq(q->addresses[k], q->addresses[q->n]))
@@ -90,8 +91,9 @@ uint64_t bind_time_limit(const struct root *root)
 int bind_by_worker(struct bind_request *q, const struct root *root)
 {
         uint64_t timeout_usec = bind_time_limit(root);
-        _cleanup_free_ char *order = worker_order_format(q->operation, q->devices, q->n, q->driver, "operator",
-                                                         q->options.dry_run, q->options.force, timeout_usec, 0);
+        _cleanup_free_ char *order = worker_order_format(q->operation, q->devices, q->n, q->driver,
+                                                         "operator", q->options.dry_run, q->options.force,
+                                                         timeout_usec, 0);
         const char *off = switched_off(root);
 
         /* Giving back is no work of ours that the switch could stop. */
@@ -99,7 +101,8 @@ int bind_by_worker(struct bind_request *q, const struct root *root)
                 return log_error(-EPERM, "Switched off by %s", off);
         if (!order)
                 return log_error(-ENOMEM, "Failed to write the order: %m");
-        return bind_worker_run(bind_operation_to_string(q->operation), order, timeout_usec, bind_take_group, q);
+        return bind_worker_run(bind_operation_to_string(q->operation), order, timeout_usec, bind_take_group,
+                               q);
 }
 
 static bool was_told(json_object *groups, const char *bdf)
@@ -129,7 +132,7 @@ static bool is_good(const struct bind_request *q)
 
 static int carry_out(struct bind_request *q, bind_carrier_t carrier)
 {
-        _cleanup_(root_close) struct root root = {.fd = -EBADF};
+        _cleanup_(root_close) struct root root = { .fd = -EBADF };
         int r;
 
         r = root_open(&root, NULL);
@@ -147,11 +150,11 @@ static int carry_out(struct bind_request *q, bind_carrier_t carrier)
 
 int verb_bind_by(int argc, char *argv[], bind_carrier_t carrier)
 {
-        _cleanup_(request_done) struct bind_request q = {.operation = bind_operation_from_string(argv[0])};
+        _cleanup_(request_done) struct bind_request q = { .operation = bind_operation_from_string(argv[0]) };
         int word, r;
 
-        word = options_parse(argc, argv, OPTION_JSON | OPTION_DRY_RUN | OPTION_DRIVER | OPTION_FORCE, 1, INT_MAX,
-                             &q.options);
+        word = options_parse(argc, argv, OPTION_JSON | OPTION_DRY_RUN | OPTION_DRIVER | OPTION_FORCE, 1,
+                             INT_MAX, &q.options);
         if (word < 0)
                 return -word;
         r = parse_driver(&q);

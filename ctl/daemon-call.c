@@ -17,7 +17,8 @@ int daemon_call_new(sd_bus **ret_bus, const char *method, sd_bus_message **ret_c
         int r = sd_bus_open_system(&bus);
 
         if (r < 0)
-                return log_error(r, "Only root can do it alone, and there is no system bus to ask vfioalignd on: %m");
+                return log_error(
+                        r, "Only root can do it alone, and there is no system bus to ask vfioalignd on: %m");
         r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH, BUS_INTERFACE, method);
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(call, false);
@@ -34,8 +35,9 @@ static int log_bus_error(int r, const sd_bus_error *error)
 {
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
             sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN))
-                return log_error(r, "Only root can do it alone, and vfioalignd is not running: run it as root, or "
-                                    "systemctl start vfioalignd");
+                return log_error(
+                        r, "Only root can do it alone, and vfioalignd is not running: run it as root, or "
+                           "systemctl start vfioalignd");
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
             sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
                 return log_error(r, "You may not: %s", error->message ?: strerror(-r));

@@ -3,8 +3,8 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "host-archive.h"
 #include "ctl.h"
+#include "host-archive.h"
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
@@ -18,7 +18,8 @@ static int write_all(int fd, const char *name, const struct record_entry *entrie
         return r < 0 ? log_error(r, "Failed to write %s: %s: %m", name, why) : 0;
 }
 
-/* Unless forced, does not replace what somebody has put there meanwhile: not every file system has both ways. */
+/* Unless forced, does not replace what somebody has put there meanwhile: not every file system has both
+ * ways. */
 static int put_in_place(const char *temporary, const char *name, bool force)
 {
         int r = renameat2(AT_FDCWD, temporary, AT_FDCWD, name, force ? 0 : RENAME_NOREPLACE);
@@ -42,8 +43,9 @@ static int write_file(const char *name, bool force, const struct record_entry *e
         if (r >= 0 && fsync(fd) < 0)
                 r = log_error(-errno, "Failed to write %s: %m", name);
         if (r >= 0 && put_in_place(temporary, name, force) < 0)
-                r = errno == EEXIST ? log_error(-EEXIST, "%s is there already; give another name, or --force", name)
-                                    : log_error(-errno, "Failed to write %s: %m", name);
+                r = errno == EEXIST
+                            ? log_error(-EEXIST, "%s is there already; give another name, or --force", name)
+                            : log_error(-errno, "Failed to write %s: %m", name);
         (void) unlink(temporary); /* where it still is */
         return r;
 }
@@ -63,13 +65,16 @@ static int dump(const char *name, const struct options *o)
                         log_error(r, "Failed to record the host: %m");
         }
         if (r >= 0)
-                r = streq(name, "-") ? write_all(STDOUT_FILENO, name, entries, n) : write_file(name, o->force, entries, n);
+                r = streq(name, "-") ? write_all(STDOUT_FILENO, name, entries, n)
+                                     : write_file(name, o->force, entries, n);
         if (r >= 0 && !streq(name, "-"))
-                fprintf(stderr, "%s: %zu files of this host. Kernel addresses are in it; secrets of guests are left out.\n",
+                fprintf(stderr,
+                        "%s: %zu files of this host. Kernel addresses are in it; secrets of guests are left out.\n",
                         name, n);
         for (size_t i = 0; r >= 0 && i < s.findings.n_findings; i++)
                 if (s.findings.findings[i].id == FINDING_FACTS_UNSEEN)
-                        fprintf(stderr, "Not in it, since it could not be seen: %s.\n", s.findings.findings[i].detail);
+                        fprintf(stderr, "Not in it, since it could not be seen: %s.\n",
+                                s.findings.findings[i].detail);
         record_free(record);
         snapshot_done(&s);
         return r < 0 ? CTL_FAILED : CTL_OK;

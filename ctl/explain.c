@@ -32,7 +32,8 @@ static int parse_bytes(const char *s, size_t n, uint64_t *ret)
 }
 
 /* BAR:OFFSET+LENGTH, in the BAR of the device, and in whole pages. */
-static int parse_area(const char *s, const struct snapshot *snapshot, const struct device *d, struct area *ret)
+static int parse_area(const char *s, const struct snapshot *snapshot, const struct device *d,
+                      struct area *ret)
 {
         uint64_t page = snapshot->host.kernel.page_size, index;
         size_t colon = strcspn(s, ":"), plus = strcspn(s, "+");
@@ -47,8 +48,8 @@ static int parse_area(const char *s, const struct snapshot *snapshot, const stru
         for (size_t i = 0; i < d->n_bars; i++)
                 if (d->bars[i].index == index)
                         a.region_size = d->bars[i].size;
-        if (a.region_size == 0 || a.offset % page || a.size % page || a.size == 0 || a.offset >= a.region_size ||
-            a.size > a.region_size - a.offset) {
+        if (a.region_size == 0 || a.offset % page || a.size % page || a.size == 0 ||
+            a.offset >= a.region_size || a.size > a.region_size - a.offset) {
                 fprintf(stderr, "vfioalignctl: --area %s: no whole pages of a BAR of %s\n", s, d->bdf);
                 return -EINVAL;
         }
@@ -56,7 +57,8 @@ static int parse_area(const char *s, const struct snapshot *snapshot, const stru
         return 0;
 }
 
-static void print(json_object *o, bool json, json_object *head, void (*explain)(json_object *, json_object *, FILE *))
+static void print(json_object *o, bool json, json_object *head,
+                  void (*explain)(json_object *, json_object *, FILE *))
 {
         if (json)
                 report_print_json(o, stdout);
@@ -64,7 +66,8 @@ static void print(json_object *o, bool json, json_object *head, void (*explain)(
                 explain(head, o, stdout);
 }
 
-static int explain_device(const struct snapshot *s, json_object *head, const struct device *d, const struct options *o)
+static int explain_device(const struct snapshot *s, json_object *head, const struct device *d,
+                          const struct options *o)
 {
         struct devices devices;
         json_object *device;
@@ -118,7 +121,11 @@ static void say_decision(const struct snapshot *s, const struct guest *g)
 
         (void) config_read(&c, &s->root, NULL, NULL);
         d = decision_make(&s->host, &c, g);
-        printf("\nA start now would be %s: %s.\n", !d.allowed ? "refused" : d.warn ? "allowed, with a warning" : "allowed", d.text);
+        printf("\nA start now would be %s: %s.\n",
+               !d.allowed ? "refused"
+               : d.warn   ? "allowed, with a warning"
+                          : "allowed",
+               d.text);
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 _cleanup_free_ char *command = NULL;
                 const struct fix *fix = fix_get(id);
@@ -127,8 +134,8 @@ static void say_decision(const struct snapshot *s, const struct guest *g)
                         continue;
                 command = fix_command(FIX_BIT(id), g->name);
                 if (command)
-                        printf("  %s: %s. Its price: %s.\n    -> %s\n", fix_id_to_string(id), fix->does, fix->price,
-                               command);
+                        printf("  %s: %s. Its price: %s.\n    -> %s\n", fix_id_to_string(id), fix->does,
+                               fix->price, command);
         }
         config_done(&c);
 }
@@ -157,8 +164,12 @@ static int explain(const struct snapshot *s, json_object *head, const char *what
                                 say_decision(s, &s->host.libvirt.guests[k].xml);
                 return CTL_OK;
         }
-        fprintf(stderr, "vfioalignctl: '%s' is no finding, no PCI address and no guest with VFIO devices of this host%s\n", what,
-                s->host.libvirt.readable.value == FACT_UNKNOWN ? " (guests could not be read: run this as root)" : "");
+        fprintf(stderr,
+                "vfioalignctl: '%s' is no finding, no PCI address and no guest with VFIO devices of this host%s\n",
+                what,
+                s->host.libvirt.readable.value == FACT_UNKNOWN
+                        ? " (guests could not be read: run this as root)"
+                        : "");
         return CTL_FAILED;
 }
 

@@ -20,7 +20,7 @@ DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 /* The daemon gives up before. */
 #define DAEMON_USEC (7 * 60 * USEC_PER_SEC)
 
-static const char *const operations[] = {"list", "plan", "apply", "revert"};
+static const char *const operations[] = { "list", "plan", "apply", "revert" };
 
 struct fix_request {
         const char *operation;
@@ -57,19 +57,21 @@ static json_object *new_fix(const struct fix_request *q, const struct fix *fix, 
 
         json_object_object_add(o, "id", json_object_new_string(fix_id_to_string(fix->id)));
         json_object_object_add(o, "of", json_object_new_string(fix_of(fix)));
-        json_object_object_add(o, "state", fix->state ? json_object_new_string(fix_state_to_string(fix->state(h))) : NULL);
+        json_object_object_add(
+                o, "state", fix->state ? json_object_new_string(fix_state_to_string(fix->state(h))) : NULL);
         json_object_object_add(o, "helps", json_object_new_boolean(helps & FIX_BIT(fix->id)));
-        json_object_object_add(o, "policy", json_object_new_string(policy_to_string(q->config.fixes[fix->id])));
+        json_object_object_add(o, "policy",
+                               json_object_new_string(policy_to_string(q->config.fixes[fix->id])));
         json_object_object_add(o, "does", json_object_new_string(fix->does));
         json_object_object_add(o, "price", json_object_new_string(fix->price));
         return o;
 }
 
-#define CELL(member)                                                                    \
-        static const char *cell_##member(json_object *row, cell_t buffer)               \
-        {                                                                               \
-                (void) buffer;                                                          \
-                return json_get_text(row, #member);                                     \
+#define CELL(member) \
+        static const char *cell_##member(json_object *row, cell_t buffer) \
+        { \
+                (void) buffer; \
+                return json_get_text(row, #member); \
         }
 CELL(id)
 CELL(of)
@@ -85,13 +87,13 @@ static const char *cell_helps(json_object *row, cell_t buffer)
 }
 
 static const struct column columns[] = {
-        {"FIX", 0, false, cell_id},
-        {"OF", 0, false, cell_of},
-        {"STATE", 0, false, cell_state},
-        {"HELPS", 0, false, cell_helps},
-        {"POLICY", 0, false, cell_policy},
-        {"DOES", SCOLS_FL_WRAP, false, cell_does},
-        {"PRICE", SCOLS_FL_WRAP, true, cell_price},
+        { "FIX", 0, false, cell_id },
+        { "OF", 0, false, cell_of },
+        { "STATE", 0, false, cell_state },
+        { "HELPS", 0, false, cell_helps },
+        { "POLICY", 0, false, cell_policy },
+        { "DOES", SCOLS_FL_WRAP, false, cell_does },
+        { "PRICE", SCOLS_FL_WRAP, true, cell_price },
 };
 
 static int list(struct fix_request *q)
@@ -219,7 +221,8 @@ static int act(struct fix_request *q)
         unsigned fixes;
         int r = 0;
 
-        json_object_object_add(q->report, "operation", json_object_new_string(is_revert(q) ? "revert" : "apply"));
+        json_object_object_add(q->report, "operation",
+                               json_object_new_string(is_revert(q) ? "revert" : "apply"));
         json_object_object_add(q->report, "dry_run", json_object_new_boolean(dry_run));
         json_object_object_add(q->report, "fixes", json_object_new_array());
         if (is_revert(q) && !q->fix)
@@ -327,10 +330,12 @@ static int parse_words(struct fix_request *q, char *words[])
 
 int verb_fix(int argc, char *argv[])
 {
-        _cleanup_(request_done) struct fix_request q = {.config = config_default(), .snapshot = {.root.fd = -EBADF}};
+        _cleanup_(request_done) struct fix_request q = { .config = config_default(),
+                                                         .snapshot = { .root.fd = -EBADF } };
         int word, r;
 
-        word = options_parse(argc, argv, OPTION_JSON | OPTION_OUTPUT | OPTION_ROOT | OPTION_DRY_RUN, 0, 2, &q.options);
+        word = options_parse(argc, argv, OPTION_JSON | OPTION_OUTPUT | OPTION_ROOT | OPTION_DRY_RUN, 0, 2,
+                             &q.options);
         if (word < 0)
                 return -word;
         r = parse_words(&q, argv + word);

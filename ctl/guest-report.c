@@ -26,12 +26,12 @@ static const char *outcome_text(const char *outcome)
         static const struct {
                 const char *outcome, *text;
         } texts[] = {
-                {"planned", "would be changed like this; nothing has been changed"},
-                {"applied", "applied"},
-                {"reverted", "reverted"},
-                {"unchanged", "nothing to do"},
-                {"refused", "refused"},
-                {"failed", "failed"},
+                { "planned", "would be changed like this; nothing has been changed" },
+                { "applied", "applied" },
+                { "reverted", "reverted" },
+                { "unchanged", "nothing to do" },
+                { "refused", "refused" },
+                { "failed", "failed" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
@@ -44,8 +44,11 @@ static void print_fix(json_object *fix, FILE *out)
 {
         const char *state = json_get_text(fix, "state"), *refusal = json_get_text(fix, "refusal");
 
-        fprintf(out, "  %s%s: %s\n", json_get_text(fix, "id"), streq(state, "absent") ? "" : streq(state, "applied") ? " (applied)" :
-                " (applied, and changed by somebody else since)", json_get_text(fix, "does"));
+        fprintf(out, "  %s%s: %s\n", json_get_text(fix, "id"),
+                streq(state, "absent")    ? ""
+                : streq(state, "applied") ? " (applied)"
+                                          : " (applied, and changed by somebody else since)",
+                json_get_text(fix, "does"));
         if (refusal)
                 fprintf(out, "      not here: %s\n", refusal);
         else
@@ -69,8 +72,8 @@ int guest_report_print(json_object *report, bool all)
         bool bad = streq(outcome, "refused") || streq(outcome, "failed");
         FILE *out = bad ? stderr : stdout;
 
-        fprintf(out, "%s%s%s: %s%s%s\n", json_get_text(report, "guest"), fix ? ", " : "", fix ?: "", outcome_text(outcome),
-                reason ? ": " : "", reason ?: "");
+        fprintf(out, "%s%s%s: %s%s%s\n", json_get_text(report, "guest"), fix ? ", " : "", fix ?: "",
+                outcome_text(outcome), reason ? ": " : "", reason ?: "");
         if (diff && (bad || streq(outcome, "planned")))
                 fputs(diff, out);
         for (size_t i = 0; i < json_length(notes); i++)

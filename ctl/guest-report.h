@@ -10,5 +10,6 @@
 /* The caller puts it. */
 json_object *guest_report_new(const char *action, const char *guest);
 
-/* To stdout, or to stderr where it did not go well. all: with the other fixes that there are. Returns 0 or a negative errno. */
+/* To stdout, or to stderr where it did not go well. all: with the other fixes that there are. Returns 0 or a
+ * negative errno. */
 int guest_report_print(json_object *report, bool all);

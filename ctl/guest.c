@@ -40,8 +40,10 @@ static int end(struct request *q, const char *outcome, const char *reason)
 static int end_error(struct request *q, const char *what, int r)
 {
         _cleanup_free_ char *reason = NULL;
-        const char *why = r == -EBADMSG ? "it has a part that is there twice, or that cannot be understood" :
-                r == -EFBIG ? "it is too large" : r == -ENODEV ? "a device is not in it" : strerror(-r);
+        const char *why = r == -EBADMSG  ? "it has a part that is there twice, or that cannot be understood"
+                          : r == -EFBIG  ? "it is too large"
+                          : r == -ENODEV ? "a device is not in it"
+                                         : strerror(-r);
 
         if (asprintf(&reason, "%s: %s", what, why) < 0)
                 reason = NULL;
@@ -56,14 +58,17 @@ static void note(struct request *q, const char *text)
 static void note_start(struct request *q)
 {
         if (q->domain.running)
-                note(q, "the guest runs, and sees nothing of it until it is shut down and started again; a reboot from inside is "
-                        "no such start");
+                note(q,
+                     "the guest runs, and sees nothing of it until it is shut down and started again; a reboot from inside is "
+                     "no such start");
         if (q->domain.managed_save)
-                note(q, "the guest has a managed save, which holds the domain as it was: its next start restores that, and only the "
-                        "one after it is a start of the edited domain (virsh managedsave-remove gives the saved state up)");
+                note(q,
+                     "the guest has a managed save, which holds the domain as it was: its next start restores that, and only the "
+                     "one after it is a start of the edited domain (virsh managedsave-remove gives the saved state up)");
 }
 
-static int add_diff(struct request *q, const char *old_name, const char *old, const char *new_name, const char *new)
+static int add_diff(struct request *q, const char *old_name, const char *old, const char *new_name,
+                    const char *new)
 {
         _cleanup_free_ char *diff = NULL;
         int r;
@@ -83,14 +88,17 @@ static int refuse_changed(struct request *q, const char *shown, const char *fix)
 
         if (domain_edit_revert(shown, strlen(shown), fix, &left) == -ESTALE)
                 (void) add_diff(q, "as vfioalign left it", left, "as it is", shown);
-        return end(q, "refused", "somebody else has changed since what this fix had changed. Bring it to either side of the "
-                                 "difference (virsh edit), and run this again");
+        return end(
+                q, "refused",
+                "somebody else has changed since what this fix had changed. Bring it to either side of the "
+                "difference (virsh edit), and run this again");
 }
 
 static int plan(const struct domain_fix *fix, const struct domain_subject *s, struct domain_changes *changes,
                 struct fix_plan *p)
 {
-        return s->guest->n_hostdevs == 0 ? fix_plan_refuse(p, "the guest has no VFIO device") : fix->plan(s, changes, p);
+        return s->guest->n_hostdevs == 0 ? fix_plan_refuse(p, "the guest has no VFIO device")
+                                         : fix->plan(s, changes, p);
 }
 
 /* All fixes, with what speaks against each. */
@@ -106,12 +114,16 @@ static int list_fixes(struct request *q, const struct domain_subject *s, const c
 
                 if (state >= 0 && r >= 0) {
                         json_object_object_add(o, "id", json_object_new_string(id_of(fix)));
-                        json_object_object_add(o, "state", json_object_new_string(domain_edit_state_to_string(state)));
+                        json_object_object_add(o, "state",
+                                               json_object_new_string(domain_edit_state_to_string(state)));
                         json_object_object_add(o, "does", json_object_new_string(fix_get(fix->id)->does));
                         json_object_object_add(o, "price", json_object_new_string(fix_get(fix->id)->price));
-                        json_object_object_add(o, "refusal", p.refusal && state == DOMAIN_EDIT_NONE ?
-                                               json_object_new_string(p.refusal) : NULL);
-                        json_object_object_add(o, "helps", json_object_new_boolean(domain_fix_helps(fix, s)));
+                        json_object_object_add(o, "refusal",
+                                               p.refusal && state == DOMAIN_EDIT_NONE
+                                                       ? json_object_new_string(p.refusal)
+                                                       : NULL);
+                        json_object_object_add(o, "helps",
+                                               json_object_new_boolean(domain_fix_helps(fix, s)));
                 }
                 json_object_array_add(json_get(q->report, "fixes"), o);
                 if (state < 0 || r < 0)
@@ -140,7 +152,8 @@ static bool agreed(const struct request *q)
 
         if (!q->fix->consent || q->dry_run || q->options.yes)
                 return true;
-        fprintf(stderr, "%s %s.\nIts price: %s.\n", id_of(q->fix), fix_get(q->fix->id)->does, fix_get(q->fix->id)->price);
+        fprintf(stderr, "%s %s.\nIts price: %s.\n", id_of(q->fix), fix_get(q->fix->id)->does,
+                fix_get(q->fix->id)->price);
         if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
                 fprintf(stderr, "There is no terminal to ask on; give --yes.\n");
                 return false;
@@ -152,7 +165,8 @@ static bool agreed(const struct request *q)
         return streq(answer, id_of(q->fix));
 }
 
-/* edit: of a domain with secrets, or of one that libvirt shows without. 1, 0 or negative, as domain_edit_apply(). */
+/* edit: of a domain with secrets, or of one that libvirt shows without. 1, 0 or negative, as
+ * domain_edit_apply(). */
 static int edit(const struct request *q, const char *xml, const struct domain_changes *changes, char **ret)
 {
         if (q->action == FIX_REVERT)
@@ -171,8 +185,10 @@ static int carry_out(struct request *q, const char *shown, const struct domain_c
         if (r < 0)
                 return end_error(q, "the guest's XML could not be edited", r);
         if (r == 0)
-                return end(q, "unchanged", q->action == FIX_REVERT ? "no edit of vfioalign's is in it" : "it is so already");
-        (void) add_diff(q, "as it is", shown, q->action == FIX_REVERT ? "reverted" : id_of(q->fix), shown_new);
+                return end(q, "unchanged",
+                           q->action == FIX_REVERT ? "no edit of vfioalign's is in it" : "it is so already");
+        (void) add_diff(q, "as it is", shown, q->action == FIX_REVERT ? "reverted" : id_of(q->fix),
+                        shown_new);
         note_start(q);
         if (q->dry_run)
                 return end(q, "planned", NULL);
@@ -202,17 +218,21 @@ static int apply(struct request *q, const struct domain_subject *s, const char *
         if (!named) {
                 q->fix = choose(q);
                 if (!q->fix)
-                        return domain_falls_short(s) ? end(q, "refused", "no fix of the guest itself can be applied here, or "
-                                                                         "is fit to be chosen unasked") :
-                                                       end(q, "unchanged", "none of its BARs is known to fall short");
+                        return domain_falls_short(s)
+                                       ? end(q, "refused",
+                                             "no fix of the guest itself can be applied here, or "
+                                             "is fit to be chosen unasked")
+                                       : end(q, "unchanged", "none of its BARs is known to fall short");
         }
         set(q, "fix", id_of(q->fix));
         switch (domain_edit_state(shown, strlen(shown), id_of(q->fix))) {
         case DOMAIN_EDIT_APPLIED:
                 return end(q, "unchanged", "it is applied already");
         case DOMAIN_EDIT_UNDONE:
-                return end(q, "refused", "it was applied, and somebody else has undone some or all of it: run vfioalignctl guest "
-                                         "revert first");
+                return end(
+                        q, "refused",
+                        "it was applied, and somebody else has undone some or all of it: run vfioalignctl guest "
+                        "revert first");
         case DOMAIN_EDIT_CHANGED:
                 return refuse_changed(q, shown, id_of(q->fix));
         }
@@ -249,15 +269,17 @@ static int apply_on_host(struct request *q, const char *shown)
                 guest_done(&g);
                 return end_error(q, "the guest's XML cannot be understood", r);
         }
-        subject = (struct domain_subject) {
-                .host = &s.host, .guest = &g, .libvirt_version = q->domain.libvirt_version,
+        subject = (struct domain_subject){
+                .host = &s.host,
+                .guest = &g,
+                .libvirt_version = q->domain.libvirt_version,
         };
         if (g.emulator)
                 (void) emulator_facts_get(&s.host.emulators, &s.root, g.emulator);
         if (q->options.emulator)
                 subject.emulator = emulator_facts_get(&s.host.emulators, &s.root, q->options.emulator);
-        code = q->options.emulator && !subject.emulator ? end(q, "refused", "there is no such emulator") :
-                                                          apply(q, &subject, shown);
+        code = q->options.emulator && !subject.emulator ? end(q, "refused", "there is no such emulator")
+                                                        : apply(q, &subject, shown);
         guest_done(&g);
         snapshot_done(&s);
         return code;
@@ -266,7 +288,7 @@ static int apply_on_host(struct request *q, const char *shown)
 static int run(struct request *q)
 {
         _cleanup_free_ char *shown = NULL, *why = NULL;
-        _cleanup_(root_close) struct root root = {.fd = -EBADF};
+        _cleanup_(root_close) struct root root = { .fd = -EBADF };
         const char *off;
         int r;
 
@@ -293,8 +315,9 @@ static int run(struct request *q)
 
 static int parse(struct request *q, int argc, char *argv[])
 {
-        int word = options_parse(argc, argv, OPTION_JSON | OPTION_DRY_RUN | OPTION_YES | OPTION_CONNECT | OPTION_EMULATOR, 2, 3,
-                                 &q->options);
+        int word = options_parse(
+                argc, argv, OPTION_JSON | OPTION_DRY_RUN | OPTION_YES | OPTION_CONNECT | OPTION_EMULATOR, 2,
+                3, &q->options);
 
         if (word < 0)
                 return word;
@@ -305,7 +328,8 @@ static int parse(struct request *q, int argc, char *argv[])
                 return -CTL_USAGE;
         }
         if (q->options.emulator && *q->options.emulator != '/') {
-                fprintf(stderr, "vfioalignctl: --emulator %s: wanted an absolute path\n", q->options.emulator);
+                fprintf(stderr, "vfioalignctl: --emulator %s: wanted an absolute path\n",
+                        q->options.emulator);
                 return -CTL_USAGE;
         }
         q->name = argv[word + 1];

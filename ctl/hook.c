@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A program of its own: it runs several times in each guest's start, and loads libsystemd and nothing else. */
+/* A program of its own: it runs several times in each guest's start, and loads libsystemd and nothing else.
+ */
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -16,9 +17,9 @@
 #include "util/log.h"
 #include "util/switch.h"
 
-/* libvirt waits for its hook without a bound and acts on its exit: in `prepare` a failure stops the start, in
- * `reconnect` it kills a guest that runs. So only `prepare` waits for the daemon and can refuse; everything else
- * is told to the daemon, if it is there, and ends well whatever happens. */
+/* libvirt waits for its hook without a bound and acts on its exit: in `prepare` a failure stops the start,
+ * in `reconnect` it kills a guest that runs. So only `prepare` waits for the daemon and can refuse;
+ * everything else is told to the daemon, if it is there, and ends well whatever happens. */
 enum phase {
         PHASE_OTHER, /* nothing of ours */
         PHASE_PREPARE,
@@ -51,7 +52,8 @@ static bool must_refuse(void)
 }
 
 /* libvirt shows the last line of a failed hook to whoever started the guest. */
-#define REFUSAL "vfioalign: vfioalignd gave no answer in time, and OnUnreachable=refuse is set in vfioalignd.conf\n"
+#define REFUSAL \
+        "vfioalign: vfioalignd gave no answer in time, and OnUnreachable=refuse is set in vfioalignd.conf\n"
 
 static void on_alarm(int signal)
 {
@@ -65,16 +67,17 @@ static void on_alarm(int signal)
 static void arm(uint64_t usec)
 {
         const struct itimerval timer = {
-                .it_value = {.tv_sec = (time_t) (usec / USEC_PER_SEC), .tv_usec = (suseconds_t) (usec % USEC_PER_SEC)},
+                .it_value = { .tv_sec = (time_t) (usec / USEC_PER_SEC),
+                              .tv_usec = (suseconds_t) (usec % USEC_PER_SEC) },
         };
-        const struct sigaction action = {.sa_handler = on_alarm};
+        const struct sigaction action = { .sa_handler = on_alarm };
 
         sigaction(SIGALRM, &action, NULL);
         setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-/* CLOCK_BOOTTIME when this process began: loading a program can take long on a busy host, and counts. It is field
- * 22 of /proc/self/stat; the fields stand behind the command's name in parentheses. */
+/* CLOCK_BOOTTIME when this process began: loading a program can take long on a busy host, and counts. It is
+ * field 22 of /proc/self/stat; the fields stand behind the command's name in parentheses. */
 static uint64_t process_start(void)
 {
         _cleanup_free_ char *stat = NULL;
@@ -82,7 +85,8 @@ static uint64_t process_start(void)
         const char *rest;
 
         if (read_line_at(AT_FDCWD, "/proc/self/stat", &stat) < 0 || !(rest = strrchr(stat, ')')) ||
-            sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+            sscanf(rest,
+                   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
                    &ticks) != 1)
                 return clock_usec(CLOCK_BOOTTIME);
         return ticks * USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
@@ -98,11 +102,11 @@ static int unreachable(const char *why)
         return CTL_OK;
 }
 
-/* Whether the network hands out functions of a device. False where there is none of that name; true where that cannot
- * be told: the daemon, which reads the XML for good, shall say. */
+/* Whether the network hands out functions of a device. False where there is none of that name; true where
+ * that cannot be told: the daemon, which reads the XML for good, shall say. */
 static bool is_pool(const struct root *root, const char *name, size_t length)
 {
-        static const char *const directories[] = {"etc/libvirt/qemu/networks", "run/libvirt/network"};
+        static const char *const directories[] = { "etc/libvirt/qemu/networks", "run/libvirt/network" };
         char path[PATH_MAX];
 
         if (length > NAME_MAX || memchr(name, '&', length)) /* an escaped character */
@@ -119,7 +123,8 @@ static bool is_pool(const struct root *root, const char *name, size_t length)
         return false;
 }
 
-/* An interface of a network can be a function of a pool, which is in the network's XML and not in the guest's. */
+/* An interface of a network can be a function of a pool, which is in the network's XML and not in the
+ * guest's. */
 static bool has_pool(const struct root *root)
 {
         for (const char *p = hook.xml; (p = strstr(p, " network='"));) {
@@ -133,8 +138,8 @@ static bool has_pool(const struct root *root)
         return false;
 }
 
-/* Most guests have no device that goes through VFIO; theirs is no business of ours, whatever the daemon's state.
- * libvirt, which writes the XML, quotes attributes with apostrophes. */
+/* Most guests have no device that goes through VFIO; theirs is no business of ours, whatever the daemon's
+ * state. libvirt, which writes the XML, quotes attributes with apostrophes. */
 static bool mentions_vfio(const struct root *root)
 {
         return strstr(hook.xml, "hostdev") || strstr(hook.xml, "vfio") || strstr(hook.xml, "type='nvme'") ||
@@ -181,7 +186,8 @@ static int prepare(sd_bus *bus, uint64_t deadline_usec)
         if (r >= 0)
                 r = sd_bus_message_append(call, "sht", hook.guest, fd, deadline_usec);
         if (r >= 0)
-                r = deadline_usec <= now ? -ETIMEDOUT : sd_bus_call(bus, call, deadline_usec - now, &error, &reply);
+                r = deadline_usec <= now ? -ETIMEDOUT
+                                         : sd_bus_call(bus, call, deadline_usec - now, &error, &reply);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "bs", &allowed, &message);
         if (r < 0) {
@@ -223,7 +229,7 @@ static int tell(sd_bus *bus)
 static int run(char *argv[])
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        _cleanup_(root_close) struct root root = {.fd = -EBADF};
+        _cleanup_(root_close) struct root root = { .fd = -EBADF };
         uint64_t deadline, now;
         int r;
 
@@ -238,7 +244,8 @@ static int run(char *argv[])
                 return CTL_OK;
         /* A problem of the file is the daemon's to report; here the defaults must do. */
         (void) config_read(&hook.config, &root, NULL, NULL);
-        /* The deadline holds for the guest's start as a whole: a tenth is for the shell before us and for leaving. */
+        /* The deadline holds for the guest's start as a whole: a tenth is for the shell before us and for
+         * leaving. */
         deadline = process_start() + hook.config.hook_deadline_usec / 10 * 9;
         now = clock_usec(CLOCK_BOOTTIME);
         arm(deadline > now ? deadline - now : 1);
@@ -253,14 +260,16 @@ static int run(char *argv[])
         r = sd_bus_open_system(&bus);
         if (r < 0)
                 return unreachable("the system bus cannot be reached");
-        return hook.phase == PHASE_PREPARE ? prepare(bus, deadline - hook.config.hook_deadline_usec / 10) : tell(bus);
+        return hook.phase == PHASE_PREPARE ? prepare(bus, deadline - hook.config.hook_deadline_usec / 10)
+                                           : tell(bus);
 }
 
 /* vfioalignctl hook GUEST OPERATION SUB-OPERATION EXTRA */
 int main(int argc, char *argv[])
 {
         if (argc != 6) {
-                fprintf(stderr, "vfioalignctl: hook is called by libvirt as: hook GUEST OPERATION SUB-OPERATION EXTRA\n");
+                fprintf(stderr,
+                        "vfioalignctl: hook is called by libvirt as: hook GUEST OPERATION SUB-OPERATION EXTRA\n");
                 return CTL_USAGE;
         }
         return run(argv + 2);

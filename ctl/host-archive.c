@@ -44,7 +44,9 @@ static int write_entry(struct archive *a, const struct record_entry *e)
         archive_entry_set_pathname(entry, e->path);
         archive_entry_set_mtime(entry, 0, 0);
         archive_entry_set_perm(entry, e->kind == FILE_CONTENT ? 0644 : 0755);
-        archive_entry_set_filetype(entry, e->kind == FILE_LINK ? AE_IFLNK : e->kind == FILE_DIRECTORY ? AE_IFDIR : AE_IFREG);
+        archive_entry_set_filetype(entry, e->kind == FILE_LINK        ? AE_IFLNK
+                                          : e->kind == FILE_DIRECTORY ? AE_IFDIR
+                                                                      : AE_IFREG);
         if (e->kind == FILE_LINK)
                 archive_entry_set_symlink(entry, e->data);
         archive_entry_set_size(entry, e->kind == FILE_CONTENT ? (la_int64_t) e->size : 0);
@@ -55,7 +57,8 @@ static int write_entry(struct archive *a, const struct record_entry *e)
         return ARCHIVE_OK;
 }
 
-int archive_pack(int fd, const char *name, const struct record_entry *entries, size_t n, const char **ret_why)
+int archive_pack(int fd, const char *name, const struct record_entry *entries, size_t n,
+                 const char **ret_why)
 {
         _cleanup_(archive_freep) struct archive *a = archive_write_new();
 
@@ -157,11 +160,12 @@ int archive_unpack(const char *path, char **ret_dir, const char **ret_why)
                 return -ENOMEM;
         archive_read_support_format_tar(from);
         archive_read_support_filter_all(from);
-        archive_write_disk_set_options(to, ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
-                                                   ARCHIVE_EXTRACT_PERM);
+        archive_write_disk_set_options(to, ARCHIVE_EXTRACT_SECURE_NODOTDOT |
+                                                   ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_PERM);
         *ret_why = "it is no tar archive";
         if (archive_read_open_filename(from, path, 65536) != ARCHIVE_OK)
-                return archive_errno(from) == ENOENT || archive_errno(from) == EACCES ? -archive_errno(from) : -EBADMSG;
+                return archive_errno(from) == ENOENT || archive_errno(from) == EACCES ? -archive_errno(from)
+                                                                                      : -EBADMSG;
         *ret_why = "no directory can be made for its files";
         if (!mkdtemp(dir))
                 return -errno;
@@ -170,7 +174,8 @@ int archive_unpack(const char *path, char **ret_dir, const char **ret_why)
         if (r >= 0 && archive_write_close(to) != ARCHIVE_OK)
                 r = -EIO;
         if (r < 0) {
-                *ret_why = r == -EFBIG ? "it is too large for a recorded host" : "the archive is damaged, or no recorded host";
+                *ret_why = r == -EFBIG ? "it is too large for a recorded host"
+                                       : "the archive is damaged, or no recorded host";
                 archive_remove(dir);
                 return r;
         }

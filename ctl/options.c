@@ -11,18 +11,18 @@ static const struct {
         enum option_flags flag;
         struct option option;
 } known[] = {
-        {OPTION_JSON, {"json", no_argument, NULL, 'j'}},
-        {OPTION_ROOT, {"root", required_argument, NULL, 'r'}},
-        {OPTION_FAIL_ON, {"fail-on", required_argument, NULL, 'f'}},
-        {OPTION_OUTPUT, {"output", required_argument, NULL, 'o'}},
-        {OPTION_DEEP, {"deep", no_argument, NULL, 'd'}},
-        {OPTION_AREA, {"area", required_argument, NULL, 'a'}},
-        {OPTION_FORCE, {"force", no_argument, NULL, 'F'}},
-        {OPTION_YES, {"yes", no_argument, NULL, 'y'}},
-        {OPTION_DRY_RUN, {"dry-run", no_argument, NULL, 'n'}},
-        {OPTION_DRIVER, {"driver", required_argument, NULL, 'D'}},
-        {OPTION_CONNECT, {"connect", required_argument, NULL, 'c'}},
-        {OPTION_EMULATOR, {"emulator", required_argument, NULL, 'e'}},
+        { OPTION_JSON, { "json", no_argument, NULL, 'j' } },
+        { OPTION_ROOT, { "root", required_argument, NULL, 'r' } },
+        { OPTION_FAIL_ON, { "fail-on", required_argument, NULL, 'f' } },
+        { OPTION_OUTPUT, { "output", required_argument, NULL, 'o' } },
+        { OPTION_DEEP, { "deep", no_argument, NULL, 'd' } },
+        { OPTION_AREA, { "area", required_argument, NULL, 'a' } },
+        { OPTION_FORCE, { "force", no_argument, NULL, 'F' } },
+        { OPTION_YES, { "yes", no_argument, NULL, 'y' } },
+        { OPTION_DRY_RUN, { "dry-run", no_argument, NULL, 'n' } },
+        { OPTION_DRIVER, { "driver", required_argument, NULL, 'D' } },
+        { OPTION_CONNECT, { "connect", required_argument, NULL, 'c' } },
+        { OPTION_EMULATOR, { "emulator", required_argument, NULL, 'e' } },
 };
 
 static int apply(struct options *o, int c)
@@ -38,7 +38,8 @@ static int apply(struct options *o, int c)
                 o->fail_on = severity_from_string(optarg);
                 if (o->fail_on >= 0)
                         return 0;
-                fprintf(stderr, "vfioalignctl: --fail-on %s: wanted info, notice, warning or error\n", optarg);
+                fprintf(stderr, "vfioalignctl: --fail-on %s: wanted info, notice, warning or error\n",
+                        optarg);
                 return -CTL_USAGE;
         case 'o':
                 o->output = optarg;
@@ -72,10 +73,11 @@ static int apply(struct options *o, int c)
         }
 }
 
-int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words, struct options *ret)
+int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words,
+                  struct options *ret)
 {
         struct option options[ELEMENTSOF(known) + 1] = {};
-        struct options o = {.fail_on = _SEVERITY_MAX};
+        struct options o = { .fail_on = _SEVERITY_MAX };
         char letters[8] = "";
         size_t n = 0;
         int c, r;
@@ -94,7 +96,8 @@ int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int 
                         return r;
         }
         if (argc - optind > max_words) {
-                fprintf(stderr, "vfioalignctl: %s takes no argument '%s'\n", argv[0], argv[optind + max_words]);
+                fprintf(stderr, "vfioalignctl: %s takes no argument '%s'\n", argv[0],
+                        argv[optind + max_words]);
                 return -CTL_USAGE;
         }
         if (argc - optind < min_words) {
@@ -109,6 +112,7 @@ void warn_of_config(const char *file, unsigned line, bool fatal, const char *wha
 {
         (void) userdata;
         if (fatal)
-                log_warning(0, line ? "/%s:%u: %s; going by the defaults" : "/%s:%.0u %s; going by the defaults", file,
-                            line, what);
+                log_warning(
+                        0, line ? "/%s:%u: %s; going by the defaults" : "/%s:%.0u %s; going by the defaults",
+                        file, line, what);
 }

@@ -32,9 +32,10 @@ struct options {
         enum severity fail_on; /* _SEVERITY_MAX: none reaches it */
 };
 
-/* Parses those that the verb takes (argv[0]), says what is wrong with the others, and with more or fewer words than
- * it takes. Returns the index of the first word, or the negative of an exit code. */
-int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words, struct options *ret);
+/* Parses those that the verb takes (argv[0]), says what is wrong with the others, and with more or fewer
+ * words than it takes. Returns the index of the first word, or the negative of an exit code. */
+int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words,
+                  struct options *ret);
 
 /* For config_read(), by whoever goes on with the defaults. */
 void warn_of_config(const char *file, unsigned line, bool fatal, const char *what, void *userdata);

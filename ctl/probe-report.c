@@ -41,8 +41,8 @@ static json_object *new_area(const struct bar_probe *p, const struct probe_area 
         add_count(o, "fault_size", a->fault_size);
         add_string(o, "no_faults_because",
                    a->fault_size > 0 ? NULL
-                   : p->cdev         ? "the device has a character device only, and iommufd maps no BAR for DMA"
-                                     : strerror(-a->error));
+                   : p->cdev ? "the device has a character device only, and iommufd maps no BAR for DMA"
+                             : strerror(-a->error));
         json_object_object_add(o, "predicted", report_verdict(&a->predicted));
         add_count(o, "expected_faults", a->expected_faults);
         for (size_t i = 0; i < PROBE_TIMES; i++)
@@ -115,11 +115,11 @@ static const char *cell_seconds(json_object *row, cell_t buffer)
 }
 
 static const struct column columns[] = {
-        {"ADDRESS", SCOLS_FL_RIGHT, false, cell_address},
-        {"ALLOWS", SCOLS_FL_RIGHT, false, cell_alignment},
-        {"PAGE", SCOLS_FL_RIGHT, false, cell_page},
-        {"FAULTS", SCOLS_FL_RIGHT, false, cell_faults},
-        {"SECONDS", SCOLS_FL_RIGHT, false, cell_seconds},
+        { "ADDRESS", SCOLS_FL_RIGHT, false, cell_address },
+        { "ALLOWS", SCOLS_FL_RIGHT, false, cell_alignment },
+        { "PAGE", SCOLS_FL_RIGHT, false, cell_page },
+        { "FAULTS", SCOLS_FL_RIGHT, false, cell_faults },
+        { "SECONDS", SCOLS_FL_RIGHT, false, cell_seconds },
 };
 
 static void print_prediction(json_object *area, FILE *out)
@@ -132,13 +132,16 @@ static void print_prediction(json_object *area, FILE *out)
         if (json_get_number(v, "page_size") == COUNT_UNKNOWN)
                 fprintf(out, "Predicted: unknown, see vfioalignctl audit\n");
         else
-                fprintf(out, "Predicted: %s pages%s, %s fault%s\n", cell_size(json_get_number(v, "page_size"), page),
-                        json_get_flag(v, "luck") ? " (or larger by luck)" : "", cell_count(json_get_number(v, "faults"), count),
+                fprintf(out, "Predicted: %s pages%s, %s fault%s\n",
+                        cell_size(json_get_number(v, "page_size"), page),
+                        json_get_flag(v, "luck") ? " (or larger by luck)" : "",
+                        cell_count(json_get_number(v, "faults"), count),
                         json_get_number(v, "faults") == 1 ? "" : "s");
         if (because)
                 fprintf(out, "Faults were not measured: %s\n", because);
         else if (fault_size < size)
-                fprintf(out, "Faults were measured in the first %s only; predicted there: %s\n", cell_size(fault_size, text),
+                fprintf(out, "Faults were measured in the first %s only; predicted there: %s\n",
+                        cell_size(fault_size, text),
                         cell_count(json_get_number(area, "expected_faults"), count));
 }
 
@@ -149,7 +152,8 @@ static int print_area(json_object *bar, json_object *area, FILE *out)
         cell_t size, start;
         int r;
 
-        fprintf(out, "\nBAR %s, %s", json_get_text(bar, "index"), cell_size(json_get_number(bar, "size"), size));
+        fprintf(out, "\nBAR %s, %s", json_get_text(bar, "index"),
+                cell_size(json_get_number(bar, "size"), size));
         if (json_get_number(area, "size") != json_get_number(bar, "size"))
                 fprintf(out, ", the %s at %s", cell_size(json_get_number(area, "size"), size),
                         cell_size(json_get_number(area, "offset"), start));
@@ -162,7 +166,8 @@ static int print_area(json_object *bar, json_object *area, FILE *out)
         r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
         json_object_put(rows);
         if (streq(agrees, "no"))
-                fprintf(out, "The prediction is wrong here: please report it, with the output of vfioalignctl dump.\n");
+                fprintf(out,
+                        "The prediction is wrong here: please report it, with the output of vfioalignctl dump.\n");
         else if (streq(agrees, "yes"))
                 fprintf(out, "As predicted.\n");
         return r;
@@ -175,8 +180,9 @@ int probe_report_print(json_object *report, FILE *out)
         cell_t size;
         int r = 0;
 
-        fprintf(out, "%s%s%s, bound to %s, on Linux %s; each address is the kernel's choice\n", json_get_text(report, "device"),
-                name ? " " : "", name ?: "", json_get_text(report, "driver"), json_get_text(report, "kernel") ?: "unknown");
+        fprintf(out, "%s%s%s, bound to %s, on Linux %s; each address is the kernel's choice\n",
+                json_get_text(report, "device"), name ? " " : "", name ?: "",
+                json_get_text(report, "driver"), json_get_text(report, "kernel") ?: "unknown");
         for (size_t i = 0; i < json_length(bars) && r >= 0; i++) {
                 json_object *bar = json_object_array_get_idx(bars, i), *areas = json_get(bar, "areas");
 

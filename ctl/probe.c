@@ -17,12 +17,12 @@ static void stop(int signal)
         stopped_by = signal;
 }
 
-/* The first signal ends the probe in order; the second, at once: then the kernel closes the device. What was ignored
- * (nohup) stays so. */
+/* The first signal ends the probe in order; the second, at once: then the kernel closes the device. What was
+ * ignored (nohup) stays so. */
 static void catch_signals(void)
 {
-        static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-        const struct sigaction action = {.sa_handler = stop, .sa_flags = (int) SA_RESETHAND};
+        static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+        const struct sigaction action = { .sa_handler = stop, .sa_flags = (int) SA_RESETHAND };
         struct sigaction old;
 
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
@@ -37,15 +37,15 @@ static void show_progress(const char *text)
                 fprintf(stderr, "\r%s\033[K", text ?: "");
 }
 
-static bool step(const struct device *d, const struct probe_bar *bar, const struct probe_area *area, unsigned done,
-                 void *userdata)
+static bool step(const struct device *d, const struct probe_bar *bar, const struct probe_area *area,
+                 unsigned done, void *userdata)
 {
         format_t size;
         char line[128];
 
         (void) userdata;
-        snprintf(line, sizeof(line), "%s: BAR %u, %s: map %u of %u", d->bdf, bar->index, format_size(area->size, size),
-                 done + 1, PROBE_TIMES);
+        snprintf(line, sizeof(line), "%s: BAR %u, %s: map %u of %u", d->bdf, bar->index,
+                 format_size(area->size, size), done + 1, PROBE_TIMES);
         show_progress(line);
         return stopped_by == 0;
 }
@@ -73,7 +73,9 @@ static bool agreed(const struct host *h, const char *bdf, bool yes)
         if (r != PROBE_FREE || yes)
                 return yes && (r == PROBE_FREE || r == PROBE_DEFINED);
         if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-                fprintf(stderr, "vfioalignctl: %s would be reset, and there is no terminal to ask on; give --yes\n", bdf);
+                fprintf(stderr,
+                        "vfioalignctl: %s would be reset, and there is no terminal to ask on; give --yes\n",
+                        bdf);
                 return false;
         }
         return ask(bdf);
@@ -108,7 +110,8 @@ static int probe(const struct host *h, const char *bdf, bool json)
         if (r == -EINTR)
                 log_error(0, "Stopped; %s is closed again", bdf);
         else if (r == -EBUSY)
-                log_error(0, "Failed to %s: somebody opened %s or its IOMMU group meanwhile", p.failed ?: "probe", bdf);
+                log_error(0, "Failed to %s: somebody opened %s or its IOMMU group meanwhile",
+                          p.failed ?: "probe", bdf);
         else if (r < 0)
                 log_error(r, "Failed to probe %s: could not %s: %m", bdf, p.failed ?: "go on");
         else

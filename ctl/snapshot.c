@@ -40,7 +40,9 @@ static int open_root(struct snapshot *s, const char *path)
         if (path && stat(path, &st) >= 0 && S_ISREG(st.st_mode)) {
                 r = archive_unpack(path, &s->unpacked, &why);
                 if (r < 0)
-                        return log_error(r, r == -EBADMSG || r == -EFBIG ? "Failed to open %s: %s" : "Failed to open %s: %s: %m",
+                        return log_error(r,
+                                         r == -EBADMSG || r == -EFBIG ? "Failed to open %s: %s"
+                                                                      : "Failed to open %s: %s: %m",
                                          path, why);
                 path = s->unpacked;
         }
@@ -63,7 +65,7 @@ int snapshot_read(struct snapshot *s, const struct options *o)
 {
         int r;
 
-        *s = (struct snapshot) {.root.fd = -EBADF};
+        *s = (struct snapshot){ .root.fd = -EBADF };
         r = open_root(s, o->root);
         return r < 0 ? r : read_host(s, o);
 }
@@ -72,7 +74,7 @@ int snapshot_record(struct snapshot *s, const struct options *o, struct record *
 {
         int r;
 
-        *s = (struct snapshot) {.root.fd = -EBADF};
+        *s = (struct snapshot){ .root.fd = -EBADF };
         r = open_root(s, o->root);
         if (r < 0)
                 return r;

@@ -15,10 +15,11 @@ struct snapshot {
         struct findings findings;
 };
 
-/* Reads the host that the options name; --deep tries its emulators. Says what is wrong; returns 0 or a negative errno.
- * Released by snapshot_done(), also after an error. */
+/* Reads the host that the options name; --deep tries its emulators. Says what is wrong; returns 0 or a
+ * negative errno. Released by snapshot_done(), also after an error. */
 int snapshot_read(struct snapshot *s, const struct options *o);
 
-/* The same while all that is read is recorded. *ret_record is the caller's to end and to free, also after an error. */
+/* The same while all that is read is recorded. *ret_record is the caller's to end and to free, also after an
+ * error. */
 int snapshot_record(struct snapshot *s, const struct options *o, struct record **ret_record);
 void snapshot_done(struct snapshot *s);

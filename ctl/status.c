@@ -51,7 +51,7 @@ static int get_report(json_object **ret)
 
 int verb_status(int argc, char *argv[])
 {
-        static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {}};
+        static const struct option options[] = { { "json", no_argument, NULL, 'j' }, {} };
         _cleanup_(json_object_putp) json_object *report = NULL;
         bool json = false;
         int c;

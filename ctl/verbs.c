@@ -9,18 +9,12 @@ static const struct {
         const char *name;
         int (*run)(int argc, char *argv[]);
 } verbs[] = {
-        {"audit", verb_audit},
-        {"devices", verb_devices},
-        {"guests", verb_guests},
-        {"emulators", verb_emulators},
-        {"mappings", verb_mappings},
-        {"explain", verb_explain},
-        {"probe", verb_probe},
-        {"bind", verb_bind},
-        {"unbind", verb_bind},
-        {"fix", verb_fix},
-        {"dump", verb_dump},
-        {"status", verb_status},
+        { "audit", verb_audit },       { "devices", verb_devices },
+        { "guests", verb_guests },     { "emulators", verb_emulators },
+        { "mappings", verb_mappings }, { "explain", verb_explain },
+        { "probe", verb_probe },       { "bind", verb_bind },
+        { "unbind", verb_bind },       { "fix", verb_fix },
+        { "dump", verb_dump },         { "status", verb_status },
 };
 
 int main(int argc, char *argv[])

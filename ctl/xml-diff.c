@@ -47,9 +47,10 @@ static int spawn(char *const argv[], const int fds[3], pid_t *ret)
 int xml_diff(const char *old_name, const char *old, const char *new_name, const char *new, char **ret)
 {
         _cleanup_close_ int before = memory_file(old), after = memory_file(new), out = memory_file("");
-        const int fds[] = {before, after, out};
+        const int fds[] = { before, after, out };
         char *const argv[] = {
-                (char *) "diff", (char *) "-u", (char *) "--label", (char *) old_name, (char *) "--label", (char *) new_name,
+                (char *) "diff",        (char *) "-u",          (char *) "--label",
+                (char *) old_name,      (char *) "--label",     (char *) new_name,
                 (char *) "/dev/fd/100", (char *) "/dev/fd/101", NULL,
         };
         size_t size;

@@ -19,7 +19,7 @@
 /* The worker keeps its time by itself. Past what that can be at most (see start()), it is ended. */
 #define KILL_AFTER_USEC (3 * USEC_PER_SEC)  /* from SIGTERM on */
 #define LEAVE_AFTER_USEC (2 * USEC_PER_SEC) /* from SIGKILL on */
-#define STOP_USEC (20 * USEC_PER_SEC)       /* the daemon's own end waits for so long; TimeoutStopSec= is longer */
+#define STOP_USEC (20 * USEC_PER_SEC) /* the daemon's own end waits so long; TimeoutStopSec= is longer */
 
 #define SETTLE_BATCHES 16 /* of groups that go side by side, of which a settle names none */
 
@@ -52,7 +52,7 @@ struct bind_job {
         char *line; /* what has come of the next line */
         size_t line_size, output_size;
         json_object *groups;
-        bool through; /* its last line has come */
+        bool through;     /* its last line has come */
         char failed[256]; /* empty: not */
 };
 
@@ -103,7 +103,8 @@ static void conclude(struct bind_job *job)
         for (size_t i = 0; i < json_object_array_length(job->groups); i++)
                 bind_outcome_log(json_object_array_get_idx(job->groups, i), job->owner, job->order.dry_run);
         if (failed)
-                log_struct(LOG_ERR, MESSAGE_WORKER_FAILED, NULL, "vfioalign-worker (%s): %s", job->owner, failed);
+                log_struct(LOG_ERR, MESSAGE_WORKER_FAILED, NULL, "vfioalign-worker (%s): %s", job->owner,
+                           failed);
         job->done(job->groups, failed, job->userdata);
 }
 
@@ -147,7 +148,8 @@ static void take_line(struct bind_job *job)
         else if (streq(word, "done"))
                 job->through = true;
         else if (streq(word, "error"))
-                fail(job, "%s", json_object_get_string(json_object_object_get(o, "message")) ?: "it does not say why");
+                fail(job, "%s",
+                     json_object_get_string(json_object_object_get(o, "message")) ?: "it does not say why");
         else {
                 fail(job, "it says what is no answer");
                 send_signal(job, SIGTERM);
@@ -260,7 +262,8 @@ static int on_backstop(sd_event_source *source, uint64_t usec, void *userdata)
                 arm(job, now + LEAVE_AFTER_USEC);
                 return 0;
         }
-        log_error(0, "vfioalign-worker (%s) hangs in the kernel and cannot be killed, it is left behind", job->owner);
+        log_error(0, "vfioalign-worker (%s) hangs in the kernel and cannot be killed, it is left behind",
+                  job->owner);
         job->output = sd_event_source_disable_unref(job->output);
         conclude(job);
         job->state = JOB_LEFT;
@@ -299,10 +302,12 @@ static int start(struct bind_job *job)
         _cleanup_free_ const char **devices = calloc(job->n_devices ?: 1, sizeof(*devices));
         _cleanup_free_ char *text = NULL;
         const char *program = secure_getenv("VFIOALIGN_WORKER") ?: WORKER_PROGRAM;
-        size_t batches = o->operation == BIND_SETTLE ? SETTLE_BATCHES :
-                (job->n_devices + WORKER_GROUPS_AT_ONCE - 1) / WORKER_GROUPS_AT_ONCE;
+        size_t batches = o->operation == BIND_SETTLE
+                                 ? SETTLE_BATCHES
+                                 : (job->n_devices + WORKER_GROUPS_AT_ONCE - 1) / WORKER_GROUPS_AT_ONCE;
         uint64_t now = clock_usec(CLOCK_BOOTTIME), timeout = m->config.bind_deadline_usec;
-        uint64_t end = o->deadline_usec ? o->deadline_usec + m->grace_usec : now + batches * (timeout + m->grace_usec);
+        uint64_t end = o->deadline_usec ? o->deadline_usec + m->grace_usec
+                                        : now + batches * (timeout + m->grace_usec);
         int pidfd, out, r;
 
         if (o->deadline_usec && o->deadline_usec <= now) {
@@ -313,12 +318,12 @@ static int start(struct bind_job *job)
                 return -ENOMEM;
         for (size_t i = 0; i < job->n_devices; i++)
                 devices[i] = job->devices[i];
-        text = worker_order_format(o->operation, devices, job->n_devices, job->driver, job->owner, o->dry_run, o->force,
-                                   timeout, o->deadline_usec);
+        text = worker_order_format(o->operation, devices, job->n_devices, job->driver, job->owner,
+                                   o->dry_run, o->force, timeout, o->deadline_usec);
         if (!text)
                 return -ENOMEM;
-        log_debug("vfioalign-worker (%s) begins: %s, %zu functions", job->owner, bind_operation_to_string(o->operation),
-                  job->n_devices);
+        log_debug("vfioalign-worker (%s) begins: %s, %zu functions", job->owner,
+                  bind_operation_to_string(o->operation), job->n_devices);
         r = sd_event_add_time(m->event, &job->backstop, CLOCK_BOOTTIME, end, 0, on_backstop, job);
         if (r >= 0)
                 r = worker_spawn(program, text, &pidfd, &out);

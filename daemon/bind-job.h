@@ -22,10 +22,12 @@ typedef void (*bind_job_done_t)(json_object *groups, const char *failed, void *u
 int bind_job_new(struct manager *m, const struct bind_order *order, const bdf_t *devices, size_t n_devices,
                  bind_job_done_t done, void *userdata);
 
-/* What waits is told that it failed, what runs is asked to roll back; then, or after a while, the event loop ends. */
+/* What waits is told that it failed, what runs is asked to roll back; then, or after a while, the event loop
+ * ends. */
 void bind_jobs_stop(struct manager *m);
 
-/* Forgets all, and the event loop ends: each is told that it failed. A worker that still runs is left to itself. */
+/* Forgets all, and the event loop ends: each is told that it failed. A worker that still runs is left to
+ * itself. */
 void bind_jobs_close(struct manager *m);
 
 /* bind-outcome.c: one group of the array above. */

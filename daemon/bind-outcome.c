@@ -11,15 +11,15 @@ static const struct {
         const char *message_id; /* NULL: nothing has happened */
         const char *text;
 } outcomes[_BIND_OUTCOME_MAX] = {
-        [BIND_UNCHANGED] = {LOG_DEBUG, NULL, "was so already"},
-        [BIND_PLANNED] = {LOG_DEBUG, NULL, "planned"},
-        [BIND_BOUND] = {LOG_INFO, MESSAGE_GROUP_BOUND, "handed to VFIO"},
-        [BIND_RETURNED] = {LOG_INFO, MESSAGE_GROUP_RETURNED, "given back"},
-        [BIND_GONE] = {LOG_NOTICE, MESSAGE_GROUP_GONE, "has left the host"},
-        [BIND_REFUSED] = {LOG_WARNING, MESSAGE_GROUP_REFUSED, "refused"},
-        [BIND_FAILED] = {LOG_ERR, MESSAGE_GROUP_FAILED, "failed, and is where it was"},
-        [BIND_QUARANTINED] = {LOG_ERR, MESSAGE_GROUP_QUARANTINED, "neither here nor there"},
-        [BIND_STUCK] = {LOG_ERR, MESSAGE_GROUP_STUCK, "hangs in the kernel"},
+        [BIND_UNCHANGED] = { LOG_DEBUG, NULL, "was so already" },
+        [BIND_PLANNED] = { LOG_DEBUG, NULL, "planned" },
+        [BIND_BOUND] = { LOG_INFO, MESSAGE_GROUP_BOUND, "handed to VFIO" },
+        [BIND_RETURNED] = { LOG_INFO, MESSAGE_GROUP_RETURNED, "given back" },
+        [BIND_GONE] = { LOG_NOTICE, MESSAGE_GROUP_GONE, "has left the host" },
+        [BIND_REFUSED] = { LOG_WARNING, MESSAGE_GROUP_REFUSED, "refused" },
+        [BIND_FAILED] = { LOG_ERR, MESSAGE_GROUP_FAILED, "failed, and is where it was" },
+        [BIND_QUARANTINED] = { LOG_ERR, MESSAGE_GROUP_QUARANTINED, "neither here nor there" },
+        [BIND_STUCK] = { LOG_ERR, MESSAGE_GROUP_STUCK, "hangs in the kernel" },
 };
 
 static const char *get_string(json_object *o, const char *key)
@@ -53,16 +53,18 @@ bool bind_outcome_is_valid(json_object *group)
         devices = json_object_object_get(group, "devices");
         findings = json_object_object_get(group, "findings");
         return json_object_is_type(json_object_object_get(group, "group"), json_type_int) &&
-               json_object_is_type(devices, json_type_array) && json_object_is_type(findings, json_type_array) &&
-               bind_outcome_of(group) >= 0 && all_have_string(devices, "address") && all_have_string(findings, "id");
+               json_object_is_type(devices, json_type_array) &&
+               json_object_is_type(findings, json_type_array) && bind_outcome_of(group) >= 0 &&
+               all_have_string(devices, "address") && all_have_string(findings, "id");
 }
 
 enum bind_outcome bind_outcome_of(json_object *group)
 {
         json_object *outcome = json_object_object_get(group, "outcome");
 
-        return json_object_is_type(outcome, json_type_string) ?
-                bind_outcome_from_string(json_object_get_string(outcome)) : _BIND_OUTCOME_INVALID;
+        return json_object_is_type(outcome, json_type_string)
+                       ? bind_outcome_from_string(json_object_get_string(outcome))
+                       : _BIND_OUTCOME_INVALID;
 }
 
 bool bind_outcome_is_bound(json_object *group)
@@ -97,16 +99,18 @@ void bind_outcome_describe(json_object *group, char *text, size_t size)
         else
                 fputs("A function without an IOMMU group", out);
         for (size_t i = 0; i < length(devices) && i < DEVICES_TOLD; i++)
-                fprintf(out, "%s%s", i ? ", " : " (", get_string(json_object_array_get_idx(devices, i), "address"));
-        fprintf(out, "%s%s: %s", length(devices) > DEVICES_TOLD ? ", ..." : "", length(devices) > 0 ? ")" : "",
-                outcomes[bind_outcome_of(group)].text);
+                fprintf(out, "%s%s", i ? ", " : " (",
+                        get_string(json_object_array_get_idx(devices, i), "address"));
+        fprintf(out, "%s%s: %s", length(devices) > DEVICES_TOLD ? ", ..." : "",
+                length(devices) > 0 ? ")" : "", outcomes[bind_outcome_of(group)].text);
         for (size_t i = 0; i < length(findings) && i < FINDINGS_TOLD; i++) {
                 json_object *f = json_object_array_get_idx(findings, i);
                 const char *subject = get_string(f, "subject"), *detail = get_string(f, "detail");
 
                 fprintf(out, "%s%s", i ? "; " : ": ", get_string(f, "text") ?: get_string(f, "id"));
                 if (subject || detail)
-                        fprintf(out, " (%s%s%s)", subject ?: "", subject && detail ? ": " : "", detail ?: "");
+                        fprintf(out, " (%s%s%s)", subject ?: "", subject && detail ? ": " : "",
+                                detail ?: "");
         }
         (void) fclose(out);
         text[size - 1] = '\0';
@@ -118,7 +122,8 @@ void bind_outcome_log(json_object *group, const char *owner, bool dry_run)
         json_object *devices = json_object_object_get(group, "devices");
         json_object *findings = json_object_object_get(group, "findings");
         char text[800], field[3][256], device[DEVICES_TOLD][64], finding[FINDINGS_TOLD][64];
-        const char *fields[ELEMENTSOF(field) + DEVICES_TOLD + FINDINGS_TOLD + 1] = {field[0], field[1], field[2]};
+        const char *fields[ELEMENTSOF(field) + DEVICES_TOLD + FINDINGS_TOLD + 1] = { field[0], field[1],
+                                                                                     field[2] };
         size_t n = ELEMENTSOF(field);
 
         snprintf(field[0], sizeof(field[0]), "VFIOALIGN_GROUP=%d",
@@ -137,6 +142,6 @@ void bind_outcome_log(json_object *group, const char *owner, bool dry_run)
         }
 
         bind_outcome_describe(group, text, sizeof(text));
-        log_struct(dry_run ? LOG_DEBUG : outcomes[outcome].priority, dry_run ? NULL : outcomes[outcome].message_id,
-                   fields, "%s [%s]", text, owner);
+        log_struct(dry_run ? LOG_DEBUG : outcomes[outcome].priority,
+                   dry_run ? NULL : outcomes[outcome].message_id, fields, "%s [%s]", text, owner);
 }

@@ -26,7 +26,8 @@ struct libvirt_thread {
         /* The thread's own */
         virConnectPtr connection;
         int callbacks[3];
-        virDomainPtr *domains; /* to be looked at; taken down by callbacks, which had better not call libvirt */
+        virDomainPtr
+                *domains; /* to be looked at; taken down by callbacks, which had better not call libvirt */
         size_t n_domains;
         bool guest_ended, lost;
 };
@@ -51,7 +52,7 @@ static void tell(struct libvirt_thread *t, enum libvirt_event event, char *name,
         else
                 slot = array_append(t->news, t->n_news);
         if (slot)
-                *slot = (struct libvirt_news) {event, TAKE_PTR(name), TAKE_PTR(text)};
+                *slot = (struct libvirt_news){ event, TAKE_PTR(name), TAKE_PTR(text) };
         pthread_mutex_unlock(&t->mutex);
         free(name);
         free(text);
@@ -104,7 +105,8 @@ static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event
         return 0;
 }
 
-/* Sent when the emulator has answered device_add, or has let go of the device: its maps are as they will be. */
+/* Sent when the emulator has answered device_add, or has let go of the device: its maps are as they will be.
+ */
 static void on_device(virConnectPtr connection, virDomainPtr domain, const char *alias, void *userdata)
 {
         (void) connection, (void) alias;
@@ -187,7 +189,8 @@ static bool watch_events(struct libvirt_thread *t)
         bool ok = virConnectRegisterCloseCallback(t->connection, on_close, t, NULL) >= 0;
 
         for (size_t i = 0; i < ELEMENTSOF(watched); i++) {
-                t->callbacks[i] = virConnectDomainEventRegisterAny(t->connection, NULL, watched[i], handlers[i], t, NULL);
+                t->callbacks[i] = virConnectDomainEventRegisterAny(t->connection, NULL, watched[i],
+                                                                   handlers[i], t, NULL);
                 ok = ok && t->callbacks[i] >= 0;
         }
         return ok;
@@ -357,7 +360,7 @@ void libvirt_news_done(struct libvirt_news *news)
 {
         free(news->name);
         free(news->text);
-        *news = (struct libvirt_news) {};
+        *news = (struct libvirt_news){};
 }
 
 struct libvirt_thread *libvirt_thread_free(struct libvirt_thread *t)

@@ -3,9 +3,10 @@
 
 #include <stdbool.h>
 
-/* Any call into libvirt can block without bound: one thread makes them all, and shares nothing with the event loop but
- * what is here. Its connection is read-only, and there only while a guest runs, when libvirt's daemon would not end for
- * idleness anyway. It sets no keepalive: the daemon is behind a UNIX socket, whose end is seen at once. */
+/* Any call into libvirt can block without bound: one thread makes them all, and shares nothing with the
+ * event loop but what is here. Its connection is read-only, and there only while a guest runs, when
+ * libvirt's daemon would not end for idleness anyway. It sets no keepalive: the daemon is behind a UNIX
+ * socket, whose end is seen at once. */
 struct libvirt_thread;
 
 enum libvirt_event {
@@ -27,7 +28,8 @@ int libvirt_thread_new(struct libvirt_thread **ret);
 /* Asks for a connection; nothing happens where there is one. Never waits. -ENOMEM */
 int libvirt_thread_connect(struct libvirt_thread *t, const char *uri);
 
-/* Becomes readable with news. Of a guest only the latest is kept. False: no more; else release with libvirt_news_done(). */
+/* Becomes readable with news. Of a guest only the latest is kept. False: no more; else release with
+ * libvirt_news_done(). */
 int libvirt_thread_fd(const struct libvirt_thread *t);
 bool libvirt_thread_take(struct libvirt_thread *t, struct libvirt_news *ret);
 void libvirt_news_done(struct libvirt_news *news);

@@ -35,7 +35,8 @@ DEFINE_TRIVIAL_CLEANUP(struct bind_call *, bind_call_free)
 static void reply_error(struct bind_call *c, int error)
 {
         if (error == -EBUSY) {
-                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many calls wait");
+                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Too many calls wait");
                 return;
         }
         (void) sd_bus_reply_method_errnof(c->message, error, "Failed to %s: %m",
@@ -47,7 +48,8 @@ static void reply_report(struct bind_call *c, json_object *groups)
         json_object *report = json_object_new_object();
 
         json_object_object_add(report, "schema_version", json_object_new_int(1));
-        json_object_object_add(report, "operation", json_object_new_string(bind_operation_to_string(c->operation)));
+        json_object_object_add(report, "operation",
+                               json_object_new_string(bind_operation_to_string(c->operation)));
         json_object_object_add(report, "dry_run", json_object_new_boolean(c->flags & FLAG_DRY_RUN));
         json_object_object_add(report, "groups", json_object_get(groups));
         (void) sd_bus_reply_method_return(
@@ -105,12 +107,14 @@ static int read_devices(struct bind_call *c, sd_bus_error *error)
                 bdf_t *slot;
 
                 if (c->n_devices == DEVICES_MAX)
-                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "More than %d devices", DEVICES_MAX);
+                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "More than %d devices",
+                                                 DEVICES_MAX);
                 slot = array_append(c->devices, c->n_devices);
                 if (!slot)
                         return -ENOMEM;
                 if (bdf_parse(address, *slot) < 0)
-                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not a PCI address: '%s'", address);
+                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not a PCI address: '%s'",
+                                                 address);
         }
         if (r < 0)
                 return r;
@@ -131,14 +135,16 @@ static int read_call(struct bind_call *c, sd_bus_error *error)
         if (streq(c->driver, "") || streq(c->driver, "auto"))
                 c->driver = NULL;
         else if (!driver_name_is_valid(c->driver))
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not the name of a driver: '%s'", c->driver);
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not the name of a driver: '%s'",
+                                         c->driver);
         if (c->flags & ~(uint64_t) (FLAG_DRY_RUN | FLAG_FORCE))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown flags: 0x%llx",
                                          (unsigned long long) c->flags);
         return 0;
 }
 
-static int take_call(struct manager *m, enum bind_operation operation, sd_bus_message *message, sd_bus_error *error)
+static int take_call(struct manager *m, enum bind_operation operation, sd_bus_message *message,
+                     sd_bus_error *error)
 {
         _cleanup_(bind_call_freep) struct bind_call *c = calloc(1, sizeof(*c));
         const char *off = switched_off(&m->root);

@@ -6,8 +6,8 @@
 #include "util/log.h"
 #include "util/switch.h"
 
-/* A function that is not tried again: with each audit it would be, for ever, what is refused and what an operator took
- * back. Forgotten when the function appears anew. */
+/* A function that is not tried again: with each audit it would be, for ever, what is refused and what an
+ * operator took back. Forgotten when the function appears anew. */
 struct boot_attempt {
         bdf_t bdf;
         bool bound;    /* seen with VFIO */
@@ -31,8 +31,9 @@ static struct boot_attempt *add_attempt(struct manager *m, const char *bdf)
         return a;
 }
 
-static void forget(struct manager *m, bool (*which)(const struct manager *m, const struct boot_attempt *a,
-                                                    const char *bdf), const char *bdf)
+static void forget(struct manager *m,
+                   bool (*which)(const struct manager *m, const struct boot_attempt *a, const char *bdf),
+                   const char *bdf)
 {
         for (size_t i = 0; i < m->n_boot_attempts;)
                 if (which(m, &m->boot_attempts[i], bdf))
@@ -75,7 +76,8 @@ void manager_boot_reset(struct manager *m)
         free(TAKE_PTR(m->boot_attempts));
 }
 
-const struct device_section *manager_find_section(const struct manager *m, const struct device *d, const char *driver)
+const struct device_section *manager_find_section(const struct manager *m, const struct device *d,
+                                                  const char *driver)
 {
         return config_find_device(&m->config, d->bdf, d->vendor, d->device, d->class, driver);
 }
@@ -86,7 +88,8 @@ const struct device *manager_group_forbids(const struct manager *m, const struct
         const struct iommu_group *g = iommu_facts_find_group(&m->host.iommu, d->group);
 
         for (size_t i = 0; g && i < g->n_members; i++) {
-                const struct device_section *s = manager_find_section(m, g->members[i], g->members[i]->driver);
+                const struct device_section *s = manager_find_section(m, g->members[i],
+                                                                      g->members[i]->driver);
 
                 if (s && s->bind == BIND_NEVER && !device_is_bridge(g->members[i]))
                         return g->members[i];
@@ -178,10 +181,11 @@ static void on_gone_settled(json_object *groups, const char *failed, void *userd
         (void) groups, (void) failed, (void) userdata;
 }
 
-/* A device that was pulled leaves a record of which nothing is left; the one that comes next shall not find it. */
+/* A device that was pulled leaves a record of which nothing is left; the one that comes next shall not find
+ * it. */
 static void settle_gone(struct manager *m)
 {
-        const struct bind_order order = {.operation = BIND_SETTLE, .owner = "settle"};
+        const struct bind_order order = { .operation = BIND_SETTLE, .owner = "settle" };
         bool gone = false;
         int r;
 
@@ -290,7 +294,7 @@ static void on_settled(json_object *groups, const char *failed, void *userdata)
 
 void manager_bind_start(struct manager *m)
 {
-        const struct bind_order order = {.operation = BIND_SETTLE, .owner = "settle"};
+        const struct bind_order order = { .operation = BIND_SETTLE, .owner = "settle" };
         struct names names = {};
         bool any = list_dir_at(m->root.fd, BIND_RECORDS, &names) >= 0 && names.n > 0;
         int r;

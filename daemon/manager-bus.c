@@ -17,7 +17,8 @@ static int method_get_report(sd_bus_message *message, void *userdata, sd_bus_err
                 return -ENOMEM;
         r = sd_bus_reply_method_return(
                 message, "s",
-                json_object_to_json_string_ext(report, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+                json_object_to_json_string_ext(report,
+                                               JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         json_object_put(report);
         return r;
 }
@@ -31,7 +32,8 @@ static int method_audit(sd_bus_message *message, void *userdata, sd_bus_error *e
         return r < 0 ? r : sd_bus_reply_method_return(message, "t", m->generation);
 }
 
-/* Reads a domain XML from a memfd that nobody can change or shorten any more: it cannot block, nor shift under us. */
+/* Reads a domain XML from a memfd that nobody can change or shorten any more: it cannot block, nor shift
+ * under us. */
 static int read_xml(int fd, char **ret, size_t *ret_size)
 {
         int seals = fcntl(fd, F_GET_SEALS);
@@ -56,7 +58,8 @@ static int method_prepare_guest(sd_bus_message *message, void *userdata, sd_bus_
                 return r;
         r = read_xml(fd, &xml, &size);
         if (r < 0)
-                return sd_bus_error_set_errnof(error, r, "The domain XML must be a sealed memfd of at most 4 MiB");
+                return sd_bus_error_set_errnof(error, r,
+                                               "The domain XML must be a sealed memfd of at most 4 MiB");
         return manager_prepare_guest(userdata, message, xml, size, deadline);
 }
 
@@ -72,10 +75,12 @@ static int method_guest_started(sd_bus_message *message, void *userdata, sd_bus_
                 return r;
         r = read_xml(fd, &xml, &size);
         if (r < 0)
-                return sd_bus_error_set_errnof(error, r, "The domain XML must be a sealed memfd of at most 4 MiB");
+                return sd_bus_error_set_errnof(error, r,
+                                               "The domain XML must be a sealed memfd of at most 4 MiB");
         r = guest_parse(&guest, xml, size);
         if (r == -EBADMSG || r == -EFBIG)
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "not a domain XML: %s", strerror(-r));
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "not a domain XML: %s",
+                                         strerror(-r));
         if (r < 0)
                 return r;
         manager_guest_started(userdata, &guest);
@@ -117,9 +122,10 @@ static int property_version(sd_bus *bus, const char *path, const char *interface
         return sd_bus_message_append(reply, "s", PROJECT_VERSION);
 }
 
-/* What writes is left without SD_BUS_VTABLE_UNPRIVILEGED: sd-bus then turns away everybody but root. It asks the bus
- * who the sender is, which fails for a hook that has left, as it may after GuestStarted and GuestReleased: there
- * the bus's own policy (systemd/org.vfioalign1.conf) lets nobody but root through. Described for callers in systemd/org.vfioalign1.xml. */
+/* What writes is left without SD_BUS_VTABLE_UNPRIVILEGED: sd-bus then turns away everybody but root. It asks
+ * the bus who the sender is, which fails for a hook that has left, as it may after GuestStarted and
+ * GuestReleased: there the bus's own policy (systemd/org.vfioalign1.conf) lets nobody but root through.
+ * Described for callers in systemd/org.vfioalign1.xml. */
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("GetReport", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", report), method_get_report,
@@ -167,12 +173,13 @@ int manager_bus_connect(struct manager *m)
                 return log_error(r, "Failed to publish %s: %m", BUS_PATH);
         r = sd_bus_request_name(m->bus, BUS_NAME, 0);
         if (r < 0)
-                return log_error(r, "Failed to take the bus name %s (is another vfioalignd running?): %m", BUS_NAME);
+                return log_error(r, "Failed to take the bus name %s (is another vfioalignd running?): %m",
+                                 BUS_NAME);
         return 0;
 }
 
 void manager_bus_changed(struct manager *m)
 {
-        (void) sd_bus_emit_properties_changed(m->bus, BUS_PATH, BUS_INTERFACE, "Health", "Generation", "LastAuditUSec",
-                                              NULL);
+        (void) sd_bus_emit_properties_changed(m->bus, BUS_PATH, BUS_INTERFACE, "Health", "Generation",
+                                              "LastAuditUSec", NULL);
 }

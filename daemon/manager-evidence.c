@@ -13,8 +13,8 @@
 
 #define JOIN_SECONDS 1
 
-/* A disk can take its time, above all for an fsync: a thread writes, and shares this with the event loop, which has it
- * back when done_fd says so. */
+/* A disk can take its time, above all for an fsync: a thread writes, and shares this with the event loop,
+ * which has it back when done_fd says so. */
 struct evidence_write {
         pthread_t thread;
         int root_fd, done_fd;
@@ -60,8 +60,10 @@ static int start_write(struct evidence_store *s)
         w->text = evidence_format(&s->evidence);
         w->root_fd = fcntl(s->manager->root.fd, F_DUPFD_CLOEXEC, 3);
         w->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        r = !w->text ? -ENOMEM : w->root_fd < 0 || w->done_fd < 0 ? -errno :
-                sd_event_add_io(s->manager->event, &s->done, w->done_fd, EPOLLIN, on_written, s);
+        r = !w->text ? -ENOMEM
+            : w->root_fd < 0 || w->done_fd < 0
+                    ? -errno
+                    : sd_event_add_io(s->manager->event, &s->done, w->done_fd, EPOLLIN, on_written, s);
         if (r >= 0)
                 r = -pthread_create(&w->thread, NULL, write_thread, w);
         if (r < 0) {
@@ -131,7 +133,9 @@ void manager_evidence_note(struct manager *m, const struct guest *guest, const s
 {
         const struct device *d = device_facts_find(&m->host.devices, mapping->bdf);
         struct sighting seen = {
-                .bar_size = mapping->size, .page_size = page_size, .time_usec = clock_usec(CLOCK_REALTIME),
+                .bar_size = mapping->size,
+                .page_size = page_size,
+                .time_usec = clock_usec(CLOCK_REALTIME),
         };
         struct evidence_store *s;
         bool whole = false;

@@ -45,7 +45,8 @@ DEFINE_TRIVIAL_CLEANUP(struct fix_call *, fix_call_free)
 static bool is_report(const char *text)
 {
         json_object *o = json_tokener_parse(text), *fixes;
-        bool is = json_object_object_get_ex(o, "fixes", &fixes) && json_object_is_type(fixes, json_type_array);
+        bool is = json_object_object_get_ex(o, "fixes", &fixes) &&
+                  json_object_is_type(fixes, json_type_array);
 
         json_object_put(o);
         return is;
@@ -68,11 +69,12 @@ static void on_done(int error, void *userdata)
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
                                                   UNIT " does not end: see systemctl status " UNIT);
         else if (error < 0)
-                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED, "systemd did not run " UNIT ": %s",
-                                                  strerror(-error));
+                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
+                                                  "systemd did not run " UNIT ": %s", strerror(-error));
         /* A report with a name in it that is no UTF-8 cannot be sent. */
-        else if (lseek(c->report, 0, SEEK_SET) < 0 || read_fd(c->report, REPORT_MAX_SIZE, &report, NULL) < 0 ||
-                 !is_report(report) || sd_bus_reply_method_return(c->message, "s", report) < 0)
+        else if (lseek(c->report, 0, SEEK_SET) < 0 ||
+                 read_fd(c->report, REPORT_MAX_SIZE, &report, NULL) < 0 || !is_report(report) ||
+                 sd_bus_reply_method_return(c->message, "s", report) < 0)
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
                                                   UNIT " ended without a report: see journalctl -u " UNIT);
 }
@@ -86,7 +88,7 @@ static int append_argument(sd_bus_message *call, const char *name, const char *t
 static int append_unit(sd_bus_message *call, const struct fix_call *c)
 {
         const char *program = secure_getenv("VFIOALIGN_CTL") ?: CTL_PROGRAM;
-        const char *argv[8] = {program, "fix", "--json"};
+        const char *argv[8] = { program, "fix", "--json" };
         size_t n = 3;
         int r;
 
@@ -105,15 +107,16 @@ static int append_unit(sd_bus_message *call, const struct fix_call *c)
                 r = append_argument(call, "Type", "s", "oneshot");
         if (r >= 0)
                 r = append_argument(call, "CollectMode", "s", "inactive-or-failed");
-        /* What it and its children say goes to the journal: by itself it would go where the report does, also with the default
-         * output (systemd.exec(5), StandardError=). */
+        /* What it and its children say goes to the journal: by itself it would go where the report does,
+         * also with the default output (systemd.exec(5), StandardError=). */
         if (r >= 0)
                 r = append_argument(call, "StandardOutput", "s", "null");
         if (r >= 0)
                 r = append_argument(call, "StandardError", "s", "journal");
         if (r >= 0)
-                r = sd_bus_message_append(call, "(sv)(sv)(sv)", "StandardOutputFileDescriptor", "h", c->report,
-                                          "TimeoutStartUSec", "t", UNIT_USEC, "TimeoutStopUSec", "t", UNIT_STOP_USEC);
+                r = sd_bus_message_append(call, "(sv)(sv)(sv)", "StandardOutputFileDescriptor", "h",
+                                          c->report, "TimeoutStartUSec", "t", UNIT_USEC, "TimeoutStopUSec",
+                                          "t", UNIT_STOP_USEC);
         if (r >= 0)
                 r = sd_bus_message_open_container(call, 'r', "sv");
         if (r >= 0)
@@ -163,13 +166,14 @@ static void on_authorized(const sd_bus_error *denied, void *userdata)
                 return;
         }
         if (c->manager->fix_call) {
-                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_LIMITS_EXCEEDED, "Another fix is under way");
+                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Another fix is under way");
                 return;
         }
         r = start_unit(c);
         if (r < 0) {
-                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED, "Failed to start " UNIT ": %s",
-                                                  strerror(-r));
+                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
+                                                  "Failed to start " UNIT ": %s", strerror(-r));
                 return;
         }
         c->manager->fix_call = c;
@@ -185,7 +189,8 @@ static int read_call(struct fix_call *c, sd_bus_error *error)
                 return r;
         id = *c->fix ? fix_id_from_string(c->fix) : FIX_MODULE;
         if (id < 0 || !fix_get(id)->run)
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not a fix of the host: '%s'", c->fix);
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not a fix of the host: '%s'",
+                                         c->fix);
         if (c->flags & ~(uint64_t) FLAG_DRY_RUN)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown flags: 0x%llx",
                                          (unsigned long long) c->flags);
@@ -199,7 +204,7 @@ static int take_call(struct manager *m, enum fix_action action, sd_bus_message *
 
         if (!c)
                 return -ENOMEM;
-        *c = (struct fix_call) {
+        *c = (struct fix_call){
                 .manager = m,
                 .message = sd_bus_message_ref(message),
                 .action = action,
@@ -231,5 +236,6 @@ void manager_fix_close(struct manager *m)
         _cleanup_(fix_call_freep) struct fix_call *c = m->fix_call;
 
         if (c)
-                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED, "vfioalignd ends; " UNIT " goes on");
+                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
+                                                  "vfioalignd ends; " UNIT " goes on");
 }

@@ -7,8 +7,8 @@
 #include "util/log.h"
 #include "util/switch.h"
 
-/* A guest whose devices we hand over, from its first start to their return. What is asked for while a worker is at it
- * waits: the last wish counts, and libvirt asks in order. */
+/* A guest whose devices we hand over, from its first start to their return. What is asked for while a worker
+ * is at it waits: the last wish counts, and libvirt asks in order. */
 struct guest_binding {
         struct manager *manager;
         struct guest_binding *next;
@@ -80,8 +80,10 @@ static bool is_vfio_now(const struct manager *m, const struct device *d, char **
         return vfio_drivers_has(m->host.devices.drivers, *ret_driver);
 }
 
-/* The functions that nobody but us will hand over, and that the configuration lets us. Returns 0 or -ENOMEM. */
-static int find_targets(struct guest_binding *b, const struct guest *guest, struct bind_target **ret, size_t *ret_n)
+/* The functions that nobody but us will hand over, and that the configuration lets us. Returns 0 or -ENOMEM.
+ */
+static int find_targets(struct guest_binding *b, const struct guest *guest, struct bind_target **ret,
+                        size_t *ret_n)
 {
         struct manager *m = b->manager;
         _cleanup_free_ struct bind_target *targets = NULL;
@@ -89,7 +91,8 @@ static int find_targets(struct guest_binding *b, const struct guest *guest, stru
 
         for (size_t i = 0; i < guest->n_hostdevs; i++) {
                 const struct hostdev *h = &guest->hostdevs[i];
-                const struct device *d = *h->bdf ? device_facts_find(&m->host.devices, h->bdf) : NULL, *sibling;
+                const struct device *d = *h->bdf ? device_facts_find(&m->host.devices, h->bdf) : NULL,
+                                    *sibling;
                 const struct device_section *s;
                 _cleanup_free_ char *driver = NULL;
                 struct bind_target *t;
@@ -125,7 +128,8 @@ static void on_bound(json_object *groups, const char *failed, void *userdata)
 
         for (size_t i = 0; i < json_object_array_length(groups) && !*b->problem; i++)
                 if (!bind_outcome_is_bound(json_object_array_get_idx(groups, i)))
-                        bind_outcome_describe(json_object_array_get_idx(groups, i), b->problem, sizeof(b->problem));
+                        bind_outcome_describe(json_object_array_get_idx(groups, i), b->problem,
+                                              sizeof(b->problem));
         if (failed && !*b->problem)
                 snprintf(b->problem, sizeof(b->problem), "its devices were not handed to VFIO: %s", failed);
         b->jobs--;
@@ -154,7 +158,8 @@ static int start_binding(struct guest_binding *b)
         *b->problem = '\0'; /* of a start before this one */
         r = find_targets(b, b->wanted, &targets, &n);
         if (r >= 0 && n > 0 && b->manager->audit_timer) {
-                /* Uevents came since the last audit, and a sibling may have a driver by now that Bind=never is for. */
+                /* Uevents came since the last audit, and a sibling may have a driver by now that Bind=never
+                 * is for. */
                 (void) manager_audit(b->manager);
                 free(TAKE_PTR(targets));
                 r = find_targets(b, b->wanted, &targets, &n);
@@ -198,7 +203,7 @@ static int find_returns(const struct guest_binding *b, bdf_t **ret, size_t *ret_
 
 static void start_return(struct guest_binding *b, const bdf_t *devices, size_t n)
 {
-        const struct bind_order order = {.operation = BIND_UNBIND, .owner = b->owner};
+        const struct bind_order order = { .operation = BIND_UNBIND, .owner = b->owner };
         int r = bind_job_new(b->manager, &order, devices, n, on_returned, b);
 
         if (r < 0)
@@ -236,8 +241,8 @@ static void go_on(struct guest_binding *b)
                 start_return(b, devices, n);
 }
 
-int manager_guest_bind(struct manager *m, const struct guest *guest, uint64_t deadline_usec, guest_bind_done_t done,
-                       void *userdata, char *ret_problem, size_t size)
+int manager_guest_bind(struct manager *m, const struct guest *guest, uint64_t deadline_usec,
+                       guest_bind_done_t done, void *userdata, char *ret_problem, size_t size)
 {
         struct guest_binding *b = binding_get(m, guest->name);
         int r;

@@ -7,11 +7,11 @@
 #include "fix/decision.h"
 #include "manager.h"
 #include "messages.h"
-#include "util/format.h"
 #include "report/report.h"
 #include "util/array.h"
 #include "util/clock.h"
 #include "util/file.h"
+#include "util/format.h"
 #include "util/log.h"
 #include "util/switch.h"
 
@@ -58,16 +58,18 @@ static int reply(struct request *q, const char *late)
         struct manager *m = q->manager;
         struct decision d = decision_make(&m->host, &m->config, &q->guest);
         char name[256], text[sizeof(q->problem) + sizeof(d.text) + 128];
-        const char *fields[] = {name, NULL};
+        const char *fields[] = { name, NULL };
         int r;
 
-        snprintf(text, sizeof(text), "%s%s%s%s%s", q->problem, *q->problem ? "; " : "", late ?: "", late ? "; " : "", d.text);
+        snprintf(text, sizeof(text), "%s%s%s%s%s", q->problem, *q->problem ? "; " : "", late ?: "",
+                 late ? "; " : "", d.text);
         snprintf(name, sizeof(name), "VFIOALIGN_GUEST=%s", q->guest.name);
         if (d.allowed)
-                log_struct(d.warn ? LOG_WARNING : LOG_INFO, MESSAGE_GUEST_PREPARED, fields, "Guest '%s' may start: %s",
-                           q->guest.name, text);
+                log_struct(d.warn ? LOG_WARNING : LOG_INFO, MESSAGE_GUEST_PREPARED, fields,
+                           "Guest '%s' may start: %s", q->guest.name, text);
         else
-                log_struct(LOG_WARNING, MESSAGE_GUEST_REFUSED, fields, "Guest '%s' may not start: %s", q->guest.name, text);
+                log_struct(LOG_WARNING, MESSAGE_GUEST_REFUSED, fields, "Guest '%s' may not start: %s",
+                           q->guest.name, text);
         r = sd_bus_reply_method_return(q->message, "bs", d.allowed, text);
         if (r < 0)
                 log_warning(r, "Failed to answer the hook of guest '%s': %m", q->guest.name);
@@ -129,7 +131,8 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
         struct request *q = userdata;
 
         (void) source, (void) usec;
-        return reply(q, q->binding ? "its devices were not handed to VFIO in time" : "the module was not loaded in time");
+        return reply(q, q->binding ? "its devices were not handed to VFIO in time"
+                                   : "the module was not loaded in time");
 }
 
 static void drop_older(struct manager *m, const char *name)
@@ -146,7 +149,8 @@ static void drop_older(struct manager *m, const char *name)
         }
 }
 
-/* A guest can autostart before the first audit, and its device can have come in a burst of uevents that goes on. */
+/* A guest can autostart before the first audit, and its device can have come in a burst of uevents that goes
+ * on. */
 static bool is_behind(const struct manager *m, const struct guest *g)
 {
         for (size_t i = 0; m->audit_timer && i < g->n_hostdevs; i++)
@@ -164,7 +168,8 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
 
         /* Its hook has answered libvirt without us already: nothing may be done for it any more. */
         if (deadline_usec <= clock_usec(CLOCK_BOOTTIME))
-                return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_TIMEOUT, "the deadline of this call has passed");
+                return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_TIMEOUT,
+                                                  "the deadline of this call has passed");
         if (off)
                 return sd_bus_reply_method_return(message, "bs", true, off);
 
@@ -174,7 +179,8 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
         q->manager = m;
         r = guest_parse(&q->guest, xml, size);
         if (r == -EBADMSG || r == -EFBIG)
-                return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_INVALID_ARGS, "not a domain XML: %s", strerror(-r));
+                return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_INVALID_ARGS, "not a domain XML: %s",
+                                                  strerror(-r));
         if (r < 0)
                 return r;
         r = guest_read_networks(&q->guest, &m->root);
@@ -189,7 +195,8 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
         if (r >= 0)
                 r = sd_bus_track_add_sender(q->sender, message);
         if (r >= 0)
-                r = sd_event_add_time(m->event, &q->deadline, CLOCK_BOOTTIME, deadline_usec, 0, on_deadline, q);
+                r = sd_event_add_time(m->event, &q->deadline, CLOCK_BOOTTIME, deadline_usec, 0, on_deadline,
+                                      q);
         if (r < 0)
                 return r;
         q->next = m->requests;
@@ -197,9 +204,11 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
 
         if (is_behind(m, &q->guest))
                 (void) manager_audit(m);
-        r = manager_guest_bind(m, &q->guest, deadline_usec - ANSWER_USEC, on_bound, q, q->problem, sizeof(q->problem));
+        r = manager_guest_bind(m, &q->guest, deadline_usec - ANSWER_USEC, on_bound, q, q->problem,
+                               sizeof(q->problem));
         if (r < 0)
-                snprintf(q->problem, sizeof(q->problem), "its devices were not handed to VFIO: %s", strerror(-r));
+                snprintf(q->problem, sizeof(q->problem), "its devices were not handed to VFIO: %s",
+                         strerror(-r));
         q->binding = r > 0;
         return request_step(TAKE_PTR(q));
 }
@@ -235,7 +244,7 @@ static void guest_ended(struct manager *m, const char *name)
 {
         ssize_t i = find_guest(m, name);
         char field[256];
-        const char *fields[] = {field, NULL};
+        const char *fields[] = { field, NULL };
 
         if (i < 0)
                 return;
@@ -297,15 +306,16 @@ static bool was_mapped(const struct running_guest *before, json_object *mapping)
         json_object *address = json_object_object_get(mapping, "address");
 
         for (size_t i = 0; before && i < json_object_array_length(before->mappings); i++)
-                if (json_object_equal(json_object_object_get(json_object_array_get_idx(before->mappings, i), "address"),
+                if (json_object_equal(json_object_object_get(json_object_array_get_idx(before->mappings, i),
+                                                             "address"),
                                       address))
                         return true;
         return false;
 }
 
 /* What it can have where it is, unless the process's page tables say that it has less. */
-static uint64_t seen_page_size(const struct kernel_facts *k, const struct mapping_process *p, const struct verdict *v,
-                               const struct mapping *mapping)
+static uint64_t seen_page_size(const struct kernel_facts *k, const struct mapping_process *p,
+                               const struct verdict *v, const struct mapping *mapping)
 {
         bool small = p && p->huge.value == FACT_NO && p->small_min > p->mapped - mapping->size;
 
@@ -313,7 +323,8 @@ static uint64_t seen_page_size(const struct kernel_facts *k, const struct mappin
 }
 
 /* What the guest's process really maps: the mapping that falls furthest short stands for the guest. */
-static int read_mappings(struct running_guest *g, const struct guest *guest, const struct running_guest *before)
+static int read_mappings(struct running_guest *g, const struct guest *guest,
+                         const struct running_guest *before)
 {
         struct manager *m = g->manager;
         struct mapping_facts facts = {};
@@ -335,7 +346,8 @@ static int read_mappings(struct running_guest *g, const struct guest *guest, con
         placer = process_placer(&m->host, g->pid);
         for (size_t i = 0; i < facts.n_mappings; i++) {
                 const struct mapping *mapping = &facts.mappings[i];
-                struct verdict v = verdict_mapping(&m->host.kernel, p ? p->thp : fact_unknown(NULL), placer, mapping);
+                struct verdict v = verdict_mapping(&m->host.kernel, p ? p->thp : fact_unknown(NULL), placer,
+                                                   mapping);
                 uint64_t by = verdict_shortfall(&m->host.kernel, &v, mapping->size);
                 json_object *o = report_mapping(&m->host.kernel, &facts, placer, mapping);
 
@@ -358,19 +370,23 @@ static void log_guest(const struct running_guest *g)
 {
         bool short_of = g->verdict.page_size < g->best_page_size;
         char name[256], page_size[64];
-        const char *fields[] = {name, page_size, NULL};
+        const char *fields[] = { name, page_size, NULL };
         format_t page, best;
 
         snprintf(name, sizeof(name), "VFIOALIGN_GUEST=%s", g->name);
-        snprintf(page_size, sizeof(page_size), "VFIOALIGN_PAGE_SIZE=%llu", (unsigned long long) g->verdict.page_size);
+        snprintf(page_size, sizeof(page_size), "VFIOALIGN_PAGE_SIZE=%llu",
+                 (unsigned long long) g->verdict.page_size);
         if (json_object_array_length(g->mappings) == 0)
-                log_struct(LOG_INFO, MESSAGE_GUEST_VERIFIED, fields, "Guest '%s' (pid %d) maps no BAR", g->name, g->pid);
+                log_struct(LOG_INFO, MESSAGE_GUEST_VERIFIED, fields, "Guest '%s' (pid %d) maps no BAR",
+                           g->name, g->pid);
         else if (!short_of)
-                log_struct(LOG_INFO, MESSAGE_GUEST_VERIFIED, fields, "Guest '%s' (pid %d) has its BARs on %s pages",
-                           g->name, g->pid, format_size(g->verdict.page_size, page));
+                log_struct(LOG_INFO, MESSAGE_GUEST_VERIFIED, fields,
+                           "Guest '%s' (pid %d) has its BARs on %s pages", g->name, g->pid,
+                           format_size(g->verdict.page_size, page));
         else
                 log_struct(LOG_WARNING, MESSAGE_GUEST_VERIFIED, fields,
-                           "Guest '%s' (pid %d) has a BAR on %s pages where %s are possible (%s)", g->name, g->pid,
+                           "Guest '%s' (pid %d) has a BAR on %s pages where %s are possible (%s)", g->name,
+                           g->pid,
                            g->verdict.page_size ? format_size(g->verdict.page_size, page) : "unknown",
                            format_size(g->best_page_size, best), condition_to_string(g->verdict.limit));
 }
@@ -405,7 +421,8 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
                 r = watch_exit(g);
         if (r >= 0) {
                 host_refresh(&m->host);
-                r = read_mappings(g, guest, known >= 0 && m->guests[known]->pid == g->pid ? m->guests[known] : NULL);
+                r = read_mappings(g, guest,
+                                  known >= 0 && m->guests[known]->pid == g->pid ? m->guests[known] : NULL);
         }
         if (r < 0) {
                 log_warning(r, "Failed to see what guest '%s' got: %m", g->name);

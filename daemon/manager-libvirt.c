@@ -8,19 +8,21 @@
 #include "util/file.h"
 #include "util/log.h"
 
-/* libvirt tells of what no hook does: guests that run already, devices that are plugged and unplugged, restores and
- * migrations. When to ask it is decided here, by files: where its daemon writes its pid, and where the guests' are
- * (facts/guest/facts-libvirt.h). Connecting to its socket would start a daemon that does not run. */
+/* libvirt tells of what no hook does: guests that run already, devices that are plugged and unplugged,
+ * restores and migrations. When to ask it is decided here, by files: where its daemon writes its pid, and
+ * where the guests' are (facts/guest/facts-libvirt.h). Connecting to its socket would start a daemon that
+ * does not run. */
 
 #define GUESTS_DIR "run/libvirt/qemu"
 
-/* Longer than the daemon takes to end after it has closed its connections: meanwhile its socket would start it anew. */
+/* Longer than the daemon takes to end after it has closed its connections: meanwhile its socket would start
+ * it anew. */
 #define BACKOFF_MIN_USEC (5 * USEC_PER_SEC)
 #define BACKOFF_MAX_USEC (300 * USEC_PER_SEC)
 
 struct libvirt_watch {
         struct manager *manager;
-        const char *uri_override; /* for tests */
+        const char *uri_override;      /* for tests */
         struct libvirt_thread *thread; /* NULL before libvirt's daemon was seen for the first time */
         sd_event_source *news;
         sd_event_source *daemons, *guests; /* inotify; guests: NULL before its directory is there */
@@ -32,8 +34,8 @@ struct libvirt_watch {
 static const struct {
         const char *command, *socket, *mode;
 } daemons[] = {
-        {"libvirtd", "libvirt-sock-ro", "legacy"},
-        {"virtqemud", "virtqemud-sock-ro", "direct"},
+        { "libvirtd", "libvirt-sock-ro", "legacy" },
+        { "virtqemud", "virtqemud-sock-ro", "direct" },
 };
 
 static bool daemon_runs(const struct root *root, const char *name)
@@ -49,7 +51,8 @@ static bool daemon_runs(const struct root *root, const char *name)
         return read_line_at(root->fd, path, &comm) >= 0 && streq(comm, name);
 }
 
-/* Of the daemon that runs, by its own socket: libvirt's choice of one could start the other. False: none does. */
+/* Of the daemon that runs, by its own socket: libvirt's choice of one could start the other. False: none
+ * does. */
 static bool find_uri(const struct libvirt_watch *w, char *ret, size_t size)
 {
         const struct root *root = &w->manager->root;
@@ -60,8 +63,8 @@ static bool find_uri(const struct libvirt_watch *w, char *ret, size_t size)
         }
         for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
                 if (daemon_runs(root, daemons[i].command)) {
-                        snprintf(ret, size, "qemu+unix:///system?mode=%s&socket=%s/run/libvirt/%s", daemons[i].mode,
-                                 root->live ? "" : root->path, daemons[i].socket);
+                        snprintf(ret, size, "qemu+unix:///system?mode=%s&socket=%s/run/libvirt/%s",
+                                 daemons[i].mode, root->live ? "" : root->path, daemons[i].socket);
                         return true;
                 }
         return false;
@@ -78,7 +81,8 @@ static int start_thread(struct libvirt_watch *w)
         r = libvirt_thread_new(&w->thread);
         if (r < 0)
                 return r;
-        return sd_event_add_io(w->manager->event, &w->news, libvirt_thread_fd(w->thread), EPOLLIN, on_news, w);
+        return sd_event_add_io(w->manager->event, &w->news, libvirt_thread_fd(w->thread), EPOLLIN, on_news,
+                               w);
 }
 
 static void connect_if_running(struct libvirt_watch *w)
@@ -112,7 +116,8 @@ static void retry_later(struct libvirt_watch *w)
 
         if (w->retry)
                 return;
-        r = sd_event_add_time_relative(w->manager->event, &w->retry, CLOCK_MONOTONIC, w->backoff_usec, 0, on_retry, w);
+        r = sd_event_add_time_relative(w->manager->event, &w->retry, CLOCK_MONOTONIC, w->backoff_usec, 0,
+                                       on_retry, w);
         if (r < 0)
                 log_warning(r, "Failed to schedule another try to reach libvirt: %m");
         w->backoff_usec *= 2;
@@ -152,7 +157,8 @@ static int add_watch(struct libvirt_watch *w, sd_event_source **source, const ch
 /* True where guests that start have been watched for from now on only. */
 static bool watch_guests(struct libvirt_watch *w)
 {
-        return !w->guests && add_watch(w, &w->guests, GUESTS_DIR, IN_CREATE | IN_MOVED_TO, on_guests_changed) >= 0;
+        return !w->guests &&
+               add_watch(w, &w->guests, GUESTS_DIR, IN_CREATE | IN_MOVED_TO, on_guests_changed) >= 0;
 }
 
 static void see_guest(struct manager *m, const char *xml)
@@ -181,9 +187,10 @@ static void handle(struct libvirt_watch *w, const struct libvirt_news *news)
                 break;
         case LIBVIRT_FAILED:
                 /* The first time its daemon may be on its way up, or down. */
-                log_full(w->backoff_usec == 2 * BACKOFF_MIN_USEC ? LOG_WARNING : LOG_DEBUG, 0,
-                         "Failed to %s; guests without our hook, and devices that are plugged, go unseen until it works",
-                         news->text ?: "ask libvirt");
+                log_full(
+                        w->backoff_usec == 2 * BACKOFF_MIN_USEC ? LOG_WARNING : LOG_DEBUG, 0,
+                        "Failed to %s; guests without our hook, and devices that are plugged, go unseen until it works",
+                        news->text ?: "ask libvirt");
                 retry_later(w);
                 break;
         case LIBVIRT_LOST:
@@ -225,7 +232,7 @@ int manager_libvirt_watch(struct manager *m)
 
         if (!w)
                 return -ENOMEM;
-        *w = (struct libvirt_watch) {
+        *w = (struct libvirt_watch){
                 .manager = m,
                 .uri_override = secure_getenv("VFIOALIGN_LIBVIRT_URI"),
                 .backoff_usec = BACKOFF_MIN_USEC,

@@ -3,8 +3,8 @@
 #include <systemd/sd-daemon.h>
 
 #include "manager.h"
-#include "util/format.h"
 #include "util/clock.h"
+#include "util/format.h"
 #include "util/switch.h"
 
 void manager_notify_ready(struct manager *m)

@@ -72,13 +72,15 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 1;
 }
 
-static int new_question(sd_bus *bus, const char *sender, const char *action, bool interactive, sd_bus_message **ret)
+static int new_question(sd_bus *bus, const char *sender, const char *action, bool interactive,
+                        sd_bus_message **ret)
 {
         int r = sd_bus_message_new_method_call(bus, ret, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
                                                "CheckAuthorization");
 
         if (r >= 0)
-                r = sd_bus_message_append(*ret, "(sa{sv})s", "system-bus-name", 1, "name", "s", sender, action);
+                r = sd_bus_message_append(*ret, "(sa{sv})s", "system-bus-name", 1, "name", "s", sender,
+                                          action);
         if (r >= 0)
                 r = sd_bus_message_append(*ret, "a{ss}us", 0, interactive ? POLKIT_INTERACTION : 0U, "");
         return r;
@@ -93,8 +95,8 @@ static bool is_root(sd_bus_message *message)
                sd_bus_creds_get_euid(creds, &uid) >= 0 && uid == 0;
 }
 
-int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done, void *userdata,
-                      sd_bus_error *error)
+int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done,
+                      void *userdata, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *question = NULL;
         _cleanup_(authorization_freep) struct authorization *a = NULL;
@@ -109,7 +111,8 @@ int manager_authorize(struct manager *m, sd_bus_message *message, const char *ac
         for (a = m->authorizations; a; a = a->next)
                 pending++;
         if (pending >= PENDING_MAX)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many callers wait for polkit");
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many callers wait for polkit");
         a = calloc(1, sizeof(*a));
         if (!a)
                 return -ENOMEM;
@@ -129,7 +132,8 @@ int manager_authorize(struct manager *m, sd_bus_message *message, const char *ac
 
 void manager_authorizations_close(struct manager *m)
 {
-        static const sd_bus_error denied = SD_BUS_ERROR_MAKE_CONST(SD_BUS_ERROR_ACCESS_DENIED, "vfioalignd ends");
+        static const sd_bus_error denied = SD_BUS_ERROR_MAKE_CONST(SD_BUS_ERROR_ACCESS_DENIED,
+                                                                   "vfioalignd ends");
 
         while (m->authorizations) {
                 struct authorization *a = m->authorizations;

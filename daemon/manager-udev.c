@@ -4,7 +4,8 @@
 #include "manager.h"
 #include "util/log.h"
 
-/* A host with a thousand functions sends as many events at once; needs CAP_NET_ADMIN, and is fine without. */
+/* A host with a thousand functions sends as many events at once; needs CAP_NET_ADMIN, and is fine without.
+ */
 #define RECEIVE_BUFFER_SIZE (16 << 20)
 
 static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -20,7 +21,8 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *us
                 /* What a new device or kernel module changes may let the module load after all. */
                 m->module_load_failed = false;
                 /* Not where somebody only plays it again (udevadm trigger). */
-                if (streq(udev_device_get_action(d) ?: "", "add") && !udev_device_get_property_value(d, "SYNTH_UUID"))
+                if (streq(udev_device_get_action(d) ?: "", "add") &&
+                    !udev_device_get_property_value(d, "SYNTH_UUID"))
                         manager_boot_device_added(m, udev_device_get_sysname(d));
                 udev_device_unref(d);
         } else if (errno == ENOBUFS) {
@@ -51,8 +53,8 @@ int manager_udev_watch(struct manager *m)
         if (r >= 0)
                 r = udev_monitor_enable_receiving(m->udev_monitor);
         if (r >= 0)
-                r = sd_event_add_io(m->event, &m->udev_source, udev_monitor_get_fd(m->udev_monitor), EPOLLIN, on_uevent,
-                                    m);
+                r = sd_event_add_io(m->event, &m->udev_source, udev_monitor_get_fd(m->udev_monitor), EPOLLIN,
+                                    on_uevent, m);
         return r;
 }
 

@@ -14,8 +14,9 @@
 #include "util/log.h"
 #include "util/switch.h"
 
-/* A burst of uevents (a card with many functions, drivers that bind one after another) becomes one audit, once it is over:
- * an audit in its midst would be out of date at once, and would take its time from those who bind. */
+/* A burst of uevents (a card with many functions, drivers that bind one after another) becomes one audit,
+ * once it is over: an audit in its midst would be out of date at once, and would take its time from those
+ * who bind. */
 #define AUDIT_DELAY_USEC (250 * USEC_PER_MSEC)
 #define AUDIT_DELAY_MAX_USEC (10 * USEC_PER_SEC)
 
@@ -91,14 +92,17 @@ static uint64_t grace(void)
         return text && parse_u64(text, 10, &msec) >= 0 ? msec * USEC_PER_MSEC : GRACE_USEC;
 }
 
-/* The preload library in a guest's process, which AppArmor confines, sees the file, and not the kernel's command line. */
+/* The preload library in a guest's process, which AppArmor confines, sees the file, and not the kernel's
+ * command line. */
 static void spread_switch(const struct root *root)
 {
         const char *off = switched_off(root);
-        int r = off && !exists_at(root->fd, SWITCH_FILE) ? write_file_at(root->fd, SWITCH_FILE, "", 0, 0644) : 0;
+        int r = off && !exists_at(root->fd, SWITCH_FILE) ? write_file_at(root->fd, SWITCH_FILE, "", 0, 0644)
+                                                         : 0;
 
         if (r < 0)
-                log_warning(r, "Failed to create /" SWITCH_FILE ", confined guests may not know of %s: %m", off);
+                log_warning(r, "Failed to create /" SWITCH_FILE ", confined guests may not know of %s: %m",
+                            off);
 }
 
 int manager_new(struct manager **ret)
@@ -176,15 +180,17 @@ int manager_start(struct manager *m)
 {
         int r;
 
-        /* Ready as soon as the name is held: libvirt is ordered behind this, and a guest that starts meanwhile
-         * is served in turn. */
+        /* Ready as soon as the name is held: libvirt is ordered behind this, and a guest that starts
+         * meanwhile is served in turn. */
         manager_notify_ready(m);
         manager_bind_start(m);
 
         /* The monitor first, so that what appears during the audit is not missed. */
         r = manager_udev_watch(m);
         if (r < 0)
-                log_warning(r, "Failed to watch udev, devices that appear later are seen at the next audit only: %m");
+                log_warning(
+                        r,
+                        "Failed to watch udev, devices that appear later are seen at the next audit only: %m");
         r = sd_event_add_defer(m->event, NULL, on_first_audit, m);
         return r < 0 ? log_error(r, "Failed to schedule the first audit: %m") : 0;
 }
@@ -201,13 +207,13 @@ static void log_findings(const struct manager *m)
                         [SEVERITY_ERROR] = LOG_ERR,
                 };
                 char id[128], subject[512];
-                const char *fields[] = {id, f->subject ? subject : NULL, NULL};
+                const char *fields[] = { id, f->subject ? subject : NULL, NULL };
 
                 snprintf(id, sizeof(id), "VFIOALIGN_FINDING=%s", finding_to_string(f->id));
                 snprintf(subject, sizeof(subject), "VFIOALIGN_SUBJECT=%s", f->subject ?: "");
-                log_struct(priorities[f->severity], type->message_id, fields, "%s%s%s%s%s%s", f->subject ?: "",
-                           f->subject ? ": " : "", type->text, f->detail ? " (" : "", f->detail ?: "",
-                           f->detail ? ")" : "");
+                log_struct(priorities[f->severity], type->message_id, fields, "%s%s%s%s%s%s",
+                           f->subject ?: "", f->subject ? ": " : "", type->text, f->detail ? " (" : "",
+                           f->detail ?: "", f->detail ? ")" : "");
         }
 }
 
@@ -232,7 +238,8 @@ int manager_audit(struct manager *m)
         bool changed;
         int r;
 
-        m->audit_timer = sd_event_source_disable_unref(m->audit_timer); /* what it would look for is seen now */
+        m->audit_timer = sd_event_source_disable_unref(
+                m->audit_timer); /* what it would look for is seen now */
         r = host_read_again(&host, &m->root, &m->host);
         if (r < 0)
                 return log_error(r, "Failed to audit the host, what was known stays: %m");
@@ -250,8 +257,8 @@ int manager_audit(struct manager *m)
         m->generation++;
 
         m->findings_due = m->findings_due || changed;
-        /* While the module loads the findings wait, because another audit follows and what the load mends need not
-         * be logged. */
+        /* While the module loads the findings wait, because another audit follows and what the load mends
+         * need not be logged. */
         if (!manager_apply_fix(m, NULL) && m->findings_due) {
                 log_findings(m);
                 m->findings_due = false;
@@ -281,8 +288,9 @@ void manager_audit_soon(struct manager *m)
         due = now + AUDIT_DELAY_USEC;
         if (due > m->audit_asked_usec + AUDIT_DELAY_MAX_USEC)
                 due = m->audit_asked_usec + AUDIT_DELAY_MAX_USEC;
-        r = m->audit_timer ? sd_event_source_set_time(m->audit_timer, due) :
-                             sd_event_add_time(m->event, &m->audit_timer, CLOCK_MONOTONIC, due, 0, on_audit_timer, m);
+        r = m->audit_timer ? sd_event_source_set_time(m->audit_timer, due)
+                           : sd_event_add_time(m->event, &m->audit_timer, CLOCK_MONOTONIC, due, 0,
+                                               on_audit_timer, m);
         if (r < 0)
                 log_warning(r, "Failed to schedule an audit: %m");
 }
@@ -299,7 +307,8 @@ static void on_module_load_done(int error, void *userdata)
         if (works)
                 log_info("Loaded the module " VFIO_ALIGN_MODULE ": VFIO mappings are aligned from now on");
         else if (m->host.module.loaded.value == FACT_YES)
-                log_warning(0, "The module " VFIO_ALIGN_MODULE " is loaded, and its hook is not in place: see vfioalignctl audit");
+                log_warning(0, "The module " VFIO_ALIGN_MODULE
+                               " is loaded, and its hook is not in place: see vfioalignctl audit");
         else if (error < 0)
                 log_warning(error, "Failed to load the module " VFIO_ALIGN_MODULE ": %m");
         else
@@ -318,8 +327,9 @@ static int start_modprobe(struct manager *m)
         /* Restart, not start: newer systemd keeps the unit active, though the module may be gone since. */
         if (r >= 0)
                 r = sd_bus_message_append(call, "ss", unit, "replace");
-        return r < 0 ? r : systemd_job_start(m->bus, call, unit, MODULE_LOAD_TIMEOUT_USEC, on_module_load_done, m,
-                                             &m->module_load);
+        return r < 0 ? r
+                     : systemd_job_start(m->bus, call, unit, MODULE_LOAD_TIMEOUT_USEC, on_module_load_done,
+                                         m, &m->module_load);
 }
 
 static bool load_module(struct manager *m)
@@ -351,8 +361,9 @@ static void set_thp(struct manager *m)
         if (r < 0)
                 log_warning(r, "Failed to set transparent_hugepage: %m");
         else if (plan.n_steps > 0)
-                log_info("Set transparent_hugepage to \"always\", as Thp=auto says; until the next boot, or: "
-                         "vfioalignctl fix revert thp");
+                log_info(
+                        "Set transparent_hugepage to \"always\", as Thp=auto says; until the next boot, or: "
+                        "vfioalignctl fix revert thp");
         m->thp_failed = r < 0;
         host_refresh(&m->host);
 }

@@ -19,19 +19,19 @@ struct running_guest {
         struct manager *manager;
         char *name;
         pid_t pid;
-        sd_event_source *exit;    /* of its process: the end needs no hook */
-        struct verdict verdict;   /* of the mapping that falls furthest short */
-        uint64_t best_page_size;  /* of that mapping */
+        sd_event_source *exit;   /* of its process: the end needs no hook */
+        struct verdict verdict;  /* of the mapping that falls furthest short */
+        uint64_t best_page_size; /* of that mapping */
         json_object *mappings;
 };
 
-struct request; /* manager-guest.c: a PrepareGuest that has no answer yet */
-struct libvirt_watch; /* manager-libvirt.c: what libvirt tells of guests */
-struct boot_attempt; /* manager-bind.c: a function with Bind=boot that is not tried again */
+struct request;        /* manager-guest.c: a PrepareGuest that has no answer yet */
+struct libvirt_watch;  /* manager-libvirt.c: what libvirt tells of guests */
+struct boot_attempt;   /* manager-bind.c: a function with Bind=boot that is not tried again */
 struct evidence_store; /* manager-evidence.c: what guests got, on its way to the disk */
-struct guest_binding; /* manager-guest-bind.c: a guest whose devices we hand over */
-struct authorization; /* manager-polkit.c: a question that polkit has not answered yet */
-struct fix_call; /* manager-fix-bus.c: an ApplyFix or RevertFix that is under way */
+struct guest_binding;  /* manager-guest-bind.c: a guest whose devices we hand over */
+struct authorization;  /* manager-polkit.c: a question that polkit has not answered yet */
+struct fix_call;       /* manager-fix-bus.c: an ApplyFix or RevertFix that is under way */
 
 struct manager {
         struct root root;
@@ -54,24 +54,25 @@ struct manager {
         bool thp_failed;                 /* the same */
 
         sd_event_source *audit_timer;
-        uint64_t audit_asked_usec;       /* by the first of those that this one will serve, CLOCK_MONOTONIC */
+        uint64_t audit_asked_usec; /* by the first of those that this one will serve, CLOCK_MONOTONIC */
         struct udev_monitor *udev_monitor;
         sd_event_source *udev_source;
         struct libvirt_watch *libvirt;
         struct evidence_store *evidence; /* NULL before the first guest */
-        char *status; /* as last told to systemd */
+        char *status;                    /* as last told to systemd */
 
-        bool stopping; /* nothing new is begun */
+        bool stopping;              /* nothing new is begun */
         struct bind_job *bind_jobs; /* list, in the order in which they were asked for */
         sd_event_source *bind_jobs_start;
         bool settled; /* what a killed daemon or worker left has been brought to one state */
         struct boot_attempt *boot_attempts;
         size_t n_boot_attempts;
         struct guest_binding *guest_bindings; /* list */
-        uint64_t grace_usec; /* for so long after its time the process of a guest may come, or a worker end */
+        uint64_t
+                grace_usec; /* for so long after its time the process of a guest may come, or a worker end */
         sd_event_source *reconcile_timer;
         struct authorization *authorizations; /* list */
-        struct fix_call *fix_call; /* at most one under way */
+        struct fix_call *fix_call;            /* at most one under way */
 };
 
 /* Connects to the bus and takes the name; everything else starts with manager_start(). */
@@ -87,9 +88,9 @@ int manager_audit(struct manager *m);
 /* The same soon, once for a burst of causes. */
 void manager_audit_soon(struct manager *m);
 
-/* Applies the fix of the host that the configuration lets us apply unasked, that helps and that nothing forbids. g: a guest
- * that is about to start; NULL: everybody whom help_host() considers. True where something is now under way: the requests are resumed
- * when it is through. */
+/* Applies the fix of the host that the configuration lets us apply unasked, that helps and that nothing
+ * forbids. g: a guest that is about to start; NULL: everybody whom help_host() considers. True where
+ * something is now under way: the requests are resumed when it is through. */
 bool manager_apply_fix(struct manager *m, const struct guest *g);
 
 /* The snapshot as a document; the caller puts it. */
@@ -122,13 +123,14 @@ void manager_boot_reset(struct manager *m);
 void manager_reconcile_soon(struct manager *m);
 
 /* driver: as for config_find_device(). */
-const struct device_section *manager_find_section(const struct manager *m, const struct device *d, const char *driver);
+const struct device_section *manager_find_section(const struct manager *m, const struct device *d,
+                                                  const char *driver);
 
 /* The member of its IOMMU group that has Bind=never, or NULL. */
 const struct device *manager_group_forbids(const struct manager *m, const struct device *d);
 
-/* Makes one job for each driver, and sorts the targets for it. Returns their number, or a negative errno where there is
- * none. */
+/* Makes one job for each driver, and sorts the targets for it. Returns their number, or a negative errno
+ * where there is none. */
 int manager_bind_targets(struct manager *m, struct bind_target *targets, size_t n, const char *owner,
                          uint64_t deadline_usec, bind_job_done_t done, void *userdata);
 
@@ -151,8 +153,8 @@ typedef void (*guest_bind_done_t)(const char *problem, void *userdata);
  * does not do it. guest: has to live until `done` or manager_guest_bind_abandon(). deadline_usec:
  * CLOCK_BOOTTIME. Returns 1 where `done` will be called; 0 where there is nothing to do, with a problem or
  * an empty string in ret_problem; or a negative errno. */
-int manager_guest_bind(struct manager *m, const struct guest *guest, uint64_t deadline_usec, guest_bind_done_t done,
-                       void *userdata, char *ret_problem, size_t size);
+int manager_guest_bind(struct manager *m, const struct guest *guest, uint64_t deadline_usec,
+                       guest_bind_done_t done, void *userdata, char *ret_problem, size_t size);
 
 /* Nobody waits any more. What is handed over all the same goes back unless the guest runs a while later. */
 void manager_guest_bind_abandon(struct manager *m, const char *name);
@@ -196,8 +198,8 @@ void manager_notify_status(struct manager *m);
 typedef void (*authorized_t)(const sd_bus_error *denied, void *userdata);
 
 /* May the sender do that: root always, others where polkit says so. Never waits: where polkit has to be
- * asked, `done` is called later. Returns 0; or a negative errno without a call of done, with *error set where
- * there is more to say. */
+ * asked, `done` is called later. Returns 0; or a negative errno without a call of done, with *error set
+ * where there is more to say. */
 int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done,
                       void *userdata, sd_bus_error *error);
 void manager_authorizations_close(struct manager *m);

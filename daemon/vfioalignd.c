@@ -16,10 +16,10 @@ DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
 static int parse_argv(int argc, char *argv[], bool *record)
 {
         static const struct option options[] = {
-                {"help", no_argument, NULL, 'h'},
-                {"version", no_argument, NULL, 'V'},
-                {"debug", no_argument, NULL, 'd'},
-                {"record-kernel", no_argument, NULL, 'r'},
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, 'V' },
+                { "debug", no_argument, NULL, 'd' },
+                { "record-kernel", no_argument, NULL, 'r' },
                 {},
         };
         int c;
@@ -53,9 +53,9 @@ static int parse_argv(int argc, char *argv[], bool *record)
 /* What the service's sandbox hides of the kernel, and does not change before the next boot. */
 static int record_kernel(void)
 {
-        static const char *const wanted[] = {KERNEL_LIVE_SYMBOLS, NULL};
+        static const char *const wanted[] = { KERNEL_LIVE_SYMBOLS, NULL };
         _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
-        _cleanup_(root_close) struct root root = {.fd = -EBADF};
+        _cleanup_(root_close) struct root root = { .fd = -EBADF };
         struct fact exempt;
         const char *text;
         int r = root_open(&root, secure_getenv("VFIOALIGN_ROOT"));

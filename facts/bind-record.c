@@ -15,19 +15,21 @@
 #define OWNER_MAX 1024
 #define REASON_MAX 65536
 
+/* clang-format off */
 static const char *const bind_state_table[_BIND_STATE_MAX] = {
         [BIND_STATE_BINDING] = "binding",
         [BIND_STATE_BOUND] = "bound",
         [BIND_STATE_RETURNING] = "returning",
         [BIND_STATE_QUARANTINED] = "quarantined",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(bind_state, enum bind_state);
 
 DEFINE_TRIVIAL_CLEANUP(json_tokener *, json_tokener_free)
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 
-/* A string, or null for an empty one. NULL where it is anything else, too long, or has control characters, which no name
- * and no attribute has. */
+/* A string, or null for an empty one. NULL where it is anything else, too long, or has control characters,
+ * which no name and no attribute has. */
 static const char *get_text(json_object *o, const char *key, size_t size)
 {
         json_object *value;
@@ -97,7 +99,8 @@ static bool read_settings(json_object *o, struct binding_settings *ret)
 {
         json_object *value;
 
-        return json_object_object_get_ex(o, "settings", &value) && json_object_is_type(value, json_type_object) &&
+        return json_object_object_get_ex(o, "settings", &value) &&
+               json_object_is_type(value, json_type_object) &&
                read_name(value, "control", ret->control, sizeof(ret->control)) &&
                read_name(value, "d3cold_allowed", ret->d3cold_allowed, sizeof(ret->d3cold_allowed)) &&
                read_name(value, "sriov_drivers_autoprobe", ret->sriov_drivers_autoprobe,
@@ -115,8 +118,9 @@ static bool read_member(json_object *o, struct bind_member *ret)
                read_id(o, "vendor", &ret->vendor) && read_id(o, "device", &ret->device) &&
                read_id(o, "subsystem_vendor", &ret->subsystem_vendor) &&
                read_id(o, "subsystem_device", &ret->subsystem_device) &&
-               read_name(o, "serial", ret->serial, sizeof(ret->serial)) && read_binding(o, "before", &ret->before) &&
-               read_binding(o, "after", &ret->after) && read_settings(o, &ret->settings);
+               read_name(o, "serial", ret->serial, sizeof(ret->serial)) &&
+               read_binding(o, "before", &ret->before) && read_binding(o, "after", &ret->after) &&
+               read_settings(o, &ret->settings);
 }
 
 static int read_members(struct bind_record *r, json_object *o)
@@ -146,7 +150,8 @@ static int parse_record(struct bind_record *r, json_object *o)
         const char *owner, *reason;
         int64_t time, group;
 
-        if (!json_object_is_type(o, json_type_object) || !read_name(o, "boot_id", r->boot_id, sizeof(r->boot_id)) ||
+        if (!json_object_is_type(o, json_type_object) ||
+            !read_name(o, "boot_id", r->boot_id, sizeof(r->boot_id)) ||
             !read_name(o, "state", state, sizeof(state)) || !read_number(o, "time_usec", INT64_MAX, &time) ||
             !read_number(o, "group", INT_MAX, &group))
                 return -EBADMSG;
@@ -224,7 +229,8 @@ static bool put_binding(json_object *o, const char *key, const struct binding *b
 {
         json_object *value = json_object_new_object();
 
-        return put(o, key, value) && put_text(value, "driver", b->driver) && put_text(value, "override", b->override);
+        return put(o, key, value) && put_text(value, "driver", b->driver) &&
+               put_text(value, "override", b->override);
 }
 
 static bool put_member(json_object *list, const struct bind_member *m)
@@ -236,8 +242,9 @@ static bool put_member(json_object *list, const struct bind_member *m)
                 json_object_put(settings);
                 return false;
         }
-        return put(o, "settings", settings) && put_text(o, "address", m->bdf) && put_number(o, "vendor", m->vendor) &&
-               put_number(o, "device", m->device) && put_number(o, "subsystem_vendor", m->subsystem_vendor) &&
+        return put(o, "settings", settings) && put_text(o, "address", m->bdf) &&
+               put_number(o, "vendor", m->vendor) && put_number(o, "device", m->device) &&
+               put_number(o, "subsystem_vendor", m->subsystem_vendor) &&
                put_number(o, "subsystem_device", m->subsystem_device) && put_text(o, "serial", m->serial) &&
                put_binding(o, "before", &m->before) && put_binding(o, "after", &m->after) &&
                put_text(settings, "control", m->settings.control) &&
@@ -272,7 +279,9 @@ char *bind_record_format(const struct bind_record *r)
              put_number(o, "time_usec", r->time_usec) && put_number(o, "group", (uint64_t) r->group);
         for (size_t i = 0; i < r->n_members && ok; i++)
                 ok = put_member(members, &r->members[i]);
-        text = ok ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
+        text = ok ? json_object_to_json_string_ext(o,
+                                                   JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+                  : NULL;
         return text ? strdup(text) : NULL;
 }
 
@@ -281,7 +290,7 @@ void bind_record_done(struct bind_record *r)
         free(r->owner);
         free(r->reason);
         free(r->members);
-        *r = (struct bind_record) {};
+        *r = (struct bind_record){};
 }
 
 static int add_record(struct bind_records *b, const struct root *root, const char *name, const char *boot_id)
@@ -308,7 +317,7 @@ int bind_records_read(struct bind_records *b, const struct root *root, char **re
         _cleanup_free_ char *boot_id = NULL, *bad = NULL;
         int r = 0;
 
-        *b = (struct bind_records) {};
+        *b = (struct bind_records){};
         if (list_dir_at(root->fd, BIND_RECORDS, &names) >= 0 && names.n > 0)
                 (void) read_line_at(root->fd, "proc/sys/kernel/random/boot_id", &boot_id);
         for (size_t i = 0; i < names.n && r != -ENOMEM; i++) {
@@ -337,7 +346,7 @@ void bind_records_done(struct bind_records *b)
         for (size_t i = 0; i < b->n_records; i++)
                 bind_record_done(&b->records[i]);
         free(b->records);
-        *b = (struct bind_records) {};
+        *b = (struct bind_records){};
 }
 
 const struct bind_record *bind_records_find(const struct bind_records *b, const char *bdf)

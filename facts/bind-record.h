@@ -4,9 +4,9 @@
 #include "facts/device/facts-device.h"
 #include "util/string-table.h"
 
-/* What vfioalign keeps of each IOMMU group that it has handed over or is handing over, one JSON file for each, named
- * after the group's first function. Only a transaction (bind/) writes them; everybody may read. They live in /run, as a
- * binding ends with the boot. */
+/* What vfioalign keeps of each IOMMU group that it has handed over or is handing over, one JSON file for
+ * each, named after the group's first function. Only a transaction (bind/) writes them; everybody may read.
+ * They live in /run, as a binding ends with the boot. */
 #define BIND_RECORDS "run/vfioalign/bind"
 
 /* No driver of the kernel has a name as long; the kernel takes up to a page for an override. */
@@ -18,10 +18,10 @@ struct binding {
         char override[BINDING_NAME_MAX]; /* driver_override */
 };
 
-/* What a driver changes on its way and nobody gives back: attributes of the function, as they read before. Empty: it has no
- * such attribute. */
+/* What a driver changes on its way and nobody gives back: attributes of the function, as they read before.
+ * Empty: it has no such attribute. */
 struct binding_settings {
-        char control[8];                 /* power/control: "on" or "auto" */
+        char control[8]; /* power/control: "on" or "auto" */
         char d3cold_allowed[4];
         char sriov_drivers_autoprobe[4];
 };
@@ -37,10 +37,11 @@ struct bind_member {
 };
 
 enum bind_state {
-        BIND_STATE_BINDING,     /* on the way from before to after */
+        BIND_STATE_BINDING, /* on the way from before to after */
         BIND_STATE_BOUND,
         BIND_STATE_RETURNING,   /* on the way back */
-        BIND_STATE_QUARANTINED, /* neither could be reached, or a task hangs in the kernel: `reason` says it */
+        BIND_STATE_QUARANTINED, /* neither could be reached, or a task hangs in the kernel: `reason` says it
+                                 */
         _BIND_STATE_MAX,
         _BIND_STATE_INVALID = -EINVAL,
 };
@@ -62,15 +63,16 @@ struct bind_records {
         size_t n_records;
 };
 
-/* Those of this boot; a file that is none is left out, and told of by *ret_bad (its name, the caller's to free; or NULL;
- * ret_bad may be NULL). Returns 0 or -ENOMEM. */
+/* Those of this boot; a file that is none is left out, and told of by *ret_bad (its name, the caller's to
+ * free; or NULL; ret_bad may be NULL). Returns 0 or -ENOMEM. */
 int bind_records_read(struct bind_records *b, const struct root *root, char **ret_bad);
 void bind_records_done(struct bind_records *b);
 
 /* The record that has the function, or NULL. */
 const struct bind_record *bind_records_find(const struct bind_records *b, const char *bdf);
 
-/* One record: read from its file, and as text for it (the caller's to free). -ENOENT; -EBADMSG where it is none. */
+/* One record: read from its file, and as text for it (the caller's to free). -ENOENT; -EBADMSG where it is
+ * none. */
 int bind_record_read(struct bind_record *r, const struct root *root, const char *first_bdf);
 char *bind_record_format(const struct bind_record *r);
 void bind_record_done(struct bind_record *r);

@@ -10,12 +10,14 @@
 #define DRIVERCTL_DIR "etc/driverctl.d"
 #define MDEVCTL_DIR "etc/mdevctl.d"
 
+/* clang-format off */
 static const char *const claim_tool_table[_CLAIM_TOOL_MAX] = {
         [CLAIM_DRIVERCTL] = "driverctl",
         [CLAIM_CMDLINE] = "kernel-cmdline",
         [CLAIM_MODPROBE] = "modprobe.d",
         [CLAIM_MDEVCTL] = "mdevctl",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(claim_tool, enum claim_tool);
 
 /* Where something that is there cannot be read, a claim may be missed. */
@@ -36,7 +38,7 @@ static struct claim *add_claim(struct claims *c, enum claim_tool tool, const cha
                 return NULL;
         claim = array_append(c->claims, c->n_claims);
         if (claim)
-                *claim = (struct claim) {
+                *claim = (struct claim){
                         .tool = tool,
                         .driver = TAKE_PTR(d),
                         .file = TAKE_PTR(path),
@@ -74,7 +76,8 @@ static int read_driverctl(struct claims *c, const struct root *root)
         return 0;
 }
 
-static int read_mdevctl_parent(struct claims *c, const struct root *root, const char *parent, const bdf_t bdf)
+static int read_mdevctl_parent(struct claims *c, const struct root *root, const char *parent,
+                               const bdf_t bdf)
 {
         _cleanup_(names_done) struct names names = {};
         _cleanup_free_ char *dir = NULL;
@@ -116,7 +119,7 @@ static int read_mdevctl(struct claims *c, const struct root *root)
 /* "10de:2330", "8086:1521::::": parts left out, or empty, are any. */
 static int parse_id(const char *s, size_t n, struct pci_id_match *ret)
 {
-        uint32_t parts[] = {0, 0, UINT32_MAX, UINT32_MAX, 0, 0};
+        uint32_t parts[] = { 0, 0, UINT32_MAX, UINT32_MAX, 0, 0 };
         const char *end = s + n;
 
         for (size_t i = 0; i < ELEMENTSOF(parts) && s <= end; i++) {
@@ -141,7 +144,7 @@ static int parse_id(const char *s, size_t n, struct pci_id_match *ret)
                 }
                 s++;
         }
-        *ret = (struct pci_id_match) {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]};
+        *ret = (struct pci_id_match){ parts[0], parts[1], parts[2], parts[3], parts[4], parts[5] };
         return 0;
 }
 
@@ -220,10 +223,13 @@ static int read_modprobe(struct claims *c, const struct root *root)
 int claims_read(struct claims *c, const struct root *root)
 {
         static int (*const readers[])(struct claims *, const struct root *) = {
-                read_driverctl, read_cmdline, read_modprobe, read_mdevctl,
+                read_driverctl,
+                read_cmdline,
+                read_modprobe,
+                read_mdevctl,
         };
 
-        *c = (struct claims) {.complete = fact_is(true, SOURCE_NONE)};
+        *c = (struct claims){ .complete = fact_is(true, SOURCE_NONE) };
         for (size_t i = 0; i < ELEMENTSOF(readers); i++)
                 if (readers[i](c, root) < 0) {
                         claims_done(c);
@@ -239,7 +245,7 @@ void claims_done(struct claims *c)
                 free(c->claims[i].file);
         }
         free(c->claims);
-        *c = (struct claims) {};
+        *c = (struct claims){};
 }
 
 static bool id_matches(uint32_t wanted, uint32_t id)

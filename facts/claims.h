@@ -14,19 +14,19 @@ enum claim_tool {
 };
 DECLARE_STRING_TABLE(claim_tool, enum claim_tool);
 
-/* vendor:device[:subvendor[:subdevice[:class[:class_mask]]]] of vfio-pci; what is left out is UINT32_MAX, any;
- * class and mask 0 (drivers/vfio/pci/vfio_pci.c, vfio_pci_fill_ids). */
+/* vendor:device[:subvendor[:subdevice[:class[:class_mask]]]] of vfio-pci; what is left out is UINT32_MAX,
+ * any; class and mask 0 (drivers/vfio/pci/vfio_pci.c, vfio_pci_fill_ids). */
 struct pci_id_match {
         uint32_t vendor, device, subsystem_vendor, subsystem_device, class, class_mask;
 };
 
 struct claim {
         enum claim_tool tool;
-        bdf_t bdf;              /* the function; empty where `ids` tells */
+        bdf_t bdf; /* the function; empty where `ids` tells */
         struct pci_id_match ids;
-        char *driver;           /* the driver it wants; NULL: its own (mdevctl), or none at all (driverctl "none") */
-        char *file;             /* absolute path: where it says so */
-        unsigned line;          /* in it, from 1; 0: the file as a whole */
+        char *driver;  /* the driver it wants; NULL: its own (mdevctl), or none at all (driverctl "none") */
+        char *file;    /* absolute path: where it says so */
+        unsigned line; /* in it, from 1; 0: the file as a whole */
 };
 
 struct claims {

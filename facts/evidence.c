@@ -20,16 +20,18 @@ bool evidence_key_make(struct evidence_key *key, const struct kernel_facts *k, c
 {
         const struct stat *st = e && e->target ? &e->target_stat : e ? &e->stat : NULL;
 
-        *key = (struct evidence_key) {.module = module_works(m), .preload = preload, .thp = k->thp};
+        *key = (struct evidence_key){ .module = module_works(m), .preload = preload, .thp = k->thp };
         if (!e || !k->release || strlen(k->release) >= sizeof(key->release) ||
-            (e->build_id && strlen(e->build_id) >= sizeof(key->emulator)) || (!e->build_id && st->st_ino == 0))
+            (e->build_id && strlen(e->build_id) >= sizeof(key->emulator)) ||
+            (!e->build_id && st->st_ino == 0))
                 return false;
         strcpy(key->release, k->release);
         if (e->build_id)
                 strcpy(key->emulator, e->build_id);
         else
-                snprintf(key->emulator, sizeof(key->emulator), "%" PRIx64 ":%" PRIu64 ":%" PRIu64 ":%" PRIi64,
-                         (uint64_t) st->st_dev, (uint64_t) st->st_ino, (uint64_t) st->st_size, (int64_t) st->st_mtime);
+                snprintf(key->emulator, sizeof(key->emulator),
+                         "%" PRIx64 ":%" PRIu64 ":%" PRIu64 ":%" PRIi64, (uint64_t) st->st_dev,
+                         (uint64_t) st->st_ino, (uint64_t) st->st_size, (int64_t) st->st_mtime);
         return true;
 }
 
@@ -123,7 +125,7 @@ int evidence_read(struct evidence *e, const struct root *root)
         size_t size;
         int r;
 
-        *e = (struct evidence) {};
+        *e = (struct evidence){};
         if (!tokener)
                 return -ENOMEM;
         r = read_file_at(root->fd, EVIDENCE_FILE, EVIDENCE_MAX_SIZE, &text, &size);
@@ -140,7 +142,7 @@ int evidence_read(struct evidence *e, const struct root *root)
 void evidence_done(struct evidence *e)
 {
         free(e->sightings);
-        *e = (struct evidence) {};
+        *e = (struct evidence){};
 }
 
 /* json-c gives NULL for what finds no memory, and takes it as null. */
@@ -182,7 +184,8 @@ char *evidence_format(const struct evidence *e)
         for (size_t i = 0; i < e->n_sightings; i++)
                 if (!put_sighting(list, &e->sightings[i]))
                         return NULL;
-        return asprintf(&text, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) < 0 ? NULL : text;
+        return asprintf(&text, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) < 0 ? NULL
+                                                                                                      : text;
 }
 
 static struct sighting *find(const struct evidence *e, const struct sighting *s)
@@ -212,7 +215,8 @@ int evidence_add(struct evidence *e, const struct sighting *seen, bool again)
         if (s && again)
                 return 0;
         if (!s)
-                s = e->n_sightings < EVIDENCE_MAX ? array_append(e->sightings, e->n_sightings) : find_oldest(e);
+                s = e->n_sightings < EVIDENCE_MAX ? array_append(e->sightings, e->n_sightings)
+                                                  : find_oldest(e);
         if (!s)
                 return -ENOMEM;
         *s = *seen;

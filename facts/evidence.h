@@ -5,8 +5,8 @@
 #include "facts/kernel/facts-kernel.h"
 #include "facts/kernel/facts-module.h"
 
-/* What guests of this host really got, as vfioalignd has seen it: knowledge, where a verdict only foretells. No guest is
- * named. */
+/* What guests of this host really got, as vfioalignd has seen it: knowledge, where a verdict only foretells.
+ * No guest is named. */
 #define EVIDENCE_FILE "var/lib/vfioalign/evidence.json"
 
 /* The oldest go. */
@@ -39,14 +39,14 @@ struct evidence {
         size_t n_sightings;
 };
 
-/* Returns 0; -ENOENT where there is none yet, -EBADMSG where the file is damaged, the negative errno of open or read, or
- * -ENOMEM: e is then empty. */
+/* Returns 0; -ENOENT where there is none yet, -EBADMSG where the file is damaged, the negative errno of open
+ * or read, or -ENOMEM: e is then empty. */
 int evidence_read(struct evidence *e, const struct root *root);
 void evidence_done(struct evidence *e);
 
 /* As the file has it; the caller's to free. NULL: no memory */
 char *evidence_format(const struct evidence *e);
 
-/* One mapping more. seen->count is not read. again: it may have been counted before, and is only where nothing like it
- * is known. Returns 1 where that changed something, 0, or -ENOMEM. */
+/* One mapping more. seen->count is not read. again: it may have been counted before, and is only where
+ * nothing like it is known. Returns 1 where that changed something, 0, or -ENOMEM. */
 int evidence_add(struct evidence *e, const struct sighting *seen, bool again);

@@ -5,7 +5,8 @@
 #include "util/file.h"
 #include "util/macro.h"
 
-/* Apart from host.c, so that a program that only hands devices over needs none of the libraries that the other facts take. */
+/* Apart from host.c, so that a program that only hands devices over needs none of the libraries that the
+ * other facts take. */
 
 #define DEVICES "sys/bus/pci/devices/"
 
@@ -14,7 +15,8 @@ int host_read_binds(struct host *h)
         _cleanup_free_ char *bad = NULL;
         int r = bind_records_read(&h->binds, h->root, &bad);
 
-        h->binds_readable = bad ? fact_unknown("a file in /" BIND_RECORDS " is damaged") : fact_is(true, SOURCE_FILE);
+        h->binds_readable = bad ? fact_unknown("a file in /" BIND_RECORDS " is damaged")
+                                : fact_is(true, SOURCE_FILE);
         return r;
 }
 
@@ -104,7 +106,7 @@ int host_read_devices(struct host *h, const struct root *root, const bdf_t wante
         _cleanup_(names_done) struct names names = {};
         int r;
 
-        *h = (struct host) {.root = root};
+        *h = (struct host){ .root = root };
         r = host_read_binds(h);
         if (r >= 0)
                 r = list_functions(&names, h, wanted, n);

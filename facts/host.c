@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "facts/device/device-name.h"
 #include "host.h"
+#include "facts/device/device-name.h"
 
 #include "util/clock.h"
 #include "util/file.h"
@@ -41,13 +41,15 @@ static int read_host(struct host *h, const struct root *root, const struct host 
 {
         int r;
 
-        *h = (struct host) {.root = root, .time_usec = read_time(root)};
+        *h = (struct host){ .root = root, .time_usec = read_time(root) };
 
-        r = before ? kernel_facts_read_again(&h->kernel, root, &before->kernel) : kernel_facts_read(&h->kernel, root);
+        r = before ? kernel_facts_read_again(&h->kernel, root, &before->kernel)
+                   : kernel_facts_read(&h->kernel, root);
         if (r >= 0)
                 module_facts_read(&h->module, root, &h->kernel);
         if (r >= 0)
-                r = before ? device_facts_read_lockless(&h->devices, root) : device_facts_read(&h->devices, root);
+                r = before ? device_facts_read_lockless(&h->devices, root)
+                           : device_facts_read(&h->devices, root);
         if (r >= 0)
                 r = device_names_read(&h->devices, root);
         if (r >= 0)

@@ -26,22 +26,22 @@ struct host {
         struct libvirt_facts libvirt;
         struct device_uses uses;
         struct claims claims;
-        struct bind_records binds;    /* what is handed over, as vfioalign has it */
+        struct bind_records binds; /* what is handed over, as vfioalign has it */
         struct fact binds_readable;
-        struct evidence evidence;     /* empty where it cannot be read */
+        struct evidence evidence; /* empty where it cannot be read */
 };
 
 /* Reads everything. What cannot be seen is unknown, so that the only error is -ENOMEM. */
 int host_read(struct host *h, const struct root *root);
 
-/* The same for a daemon that has read it `before` (zeroed the first time): without what the kernel shows only while no
- * bind or unbind goes on (driver_override), as it must not wait for one that hangs, and of the kernel only what can have
- * changed. */
+/* The same for a daemon that has read it `before` (zeroed the first time): without what the kernel shows
+ * only while no bind or unbind goes on (driver_override), as it must not wait for one that hangs, and of the
+ * kernel only what can have changed. */
 int host_read_again(struct host *h, const struct root *root, const struct host *before);
 
-/* Only what concerns handing these n functions over (0: all that have a record): devices (as device_facts_read_bindings()),
- * groups, uses, claims, records. Devices are those functions, what their records name, whole IOMMU groups of both, and all
- * VFs of these; uses are theirs. The rest is unknown. */
+/* Only what concerns handing these n functions over (0: all that have a record): devices (as
+ * device_facts_read_bindings()), groups, uses, claims, records. Devices are those functions, what their
+ * records name, whole IOMMU groups of both, and all VFs of these; uses are theirs. The rest is unknown. */
 int host_read_devices(struct host *h, const struct root *root, const bdf_t wanted[], size_t n);
 void host_devices_done(struct host *h);
 

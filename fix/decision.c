@@ -37,17 +37,19 @@ static void describe(const struct guest_cost *cost, char *text, size_t size)
                 snprintf(text, size, "%s gets %s pages", cost->bdf, format_size(v->page_size, page));
         else
                 snprintf(text, size, "%s gets %s pages%s where %s are possible (%s)", cost->bdf,
-                         v->page_size ? format_size(v->page_size, page) : "unknown", v->luck ? " or more by luck" : "",
-                         format_size(cost->best_page_size, best), condition_to_string(v->limit));
+                         v->page_size ? format_size(v->page_size, page) : "unknown",
+                         v->luck ? " or more by luck" : "", format_size(cost->best_page_size, best),
+                         condition_to_string(v->limit));
 }
 
 struct decision decision_make(const struct host *h, const struct config *c, const struct guest *g)
 {
         struct guest_policy policy = decision_policy(c, g);
         struct placer placer = guest_placer(h, g);
-        struct guest_cost counted = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, policy.min_bar_size),
+        struct guest_cost counted = guest_cost(&h->devices, g, &h->kernel, &h->module, placer,
+                                               policy.min_bar_size),
                           all = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, 0);
-        struct decision d = {.allowed = true};
+        struct decision d = { .allowed = true };
         unsigned fixes;
         _cleanup_free_ char *command = NULL;
         char cost[256], seen[128];

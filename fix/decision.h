@@ -3,13 +3,13 @@
 
 #include "fix.h"
 
-/* What becomes of the start of a guest, by the facts as they are and by policy. Host fixes that the configuration lets
- * us apply have been applied before, or could not be. */
+/* What becomes of the start of a guest, by the facts as they are and by policy. Host fixes that the
+ * configuration lets us apply have been applied before, or could not be. */
 struct decision {
         bool allowed;
-        bool unaligned;   /* a BAR that counts gets smaller pages than it could, or does not for luck only */
-        bool warn;        /* and that is worth a warning */
-        char text[2048];  /* "0000:41:00.0 gets 1 GiB pages", or what limits it and what would help */
+        bool unaligned;  /* a BAR that counts gets smaller pages than it could, or does not for luck only */
+        bool warn;       /* and that is worth a warning */
+        char text[2048]; /* "0000:41:00.0 gets 1 GiB pages", or what limits it and what would help */
 };
 
 /* Of the configuration and of the domain's own <metadata>, which goes before. */

@@ -4,12 +4,14 @@
 #include "domain-mark.h"
 #include "util/array.h"
 
+/* clang-format off */
 static const char *const domain_edit_state_table[_DOMAIN_EDIT_STATE_MAX] = {
         [DOMAIN_EDIT_NONE] = "absent",
         [DOMAIN_EDIT_APPLIED] = "applied",
         [DOMAIN_EDIT_UNDONE] = "undone",
         [DOMAIN_EDIT_CHANGED] = "changed",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(domain_edit_state, enum domain_edit_state)
 
 int domain_changes_add(struct domain_changes *c, enum domain_place place, const char *key, const char *value)
@@ -31,7 +33,7 @@ void domain_changes_done(struct domain_changes *c)
                 free(c->changes[i].value);
         }
         free(c->changes);
-        *c = (struct domain_changes) {};
+        *c = (struct domain_changes){};
 }
 
 static bool same(const char *a, const char *b)
@@ -94,7 +96,8 @@ int domain_edit_state(const char *xml, size_t size, const char *fix)
 }
 
 /* Adds to edits what it takes to undo it. */
-static int change(struct domain_text *t, const char *fix, const struct domain_change *c, struct domain_edits *edits)
+static int change(struct domain_text *t, const char *fix, const struct domain_change *c,
+                  struct domain_edits *edits)
 {
         _cleanup_free_ char *value = NULL, *text = NULL, *escaped = domain_text_escape(c->value);
         struct domain_edit *e;
@@ -113,10 +116,12 @@ static int change(struct domain_text *t, const char *fix, const struct domain_ch
         e->fix = strdup(fix);
         e->key = strdup(c->key);
         e->after = strdup(c->value);
-        return e->fix && e->key && e->after ? domain_place_set(t, c->place, c->key, escaped, &e->made) : -ENOMEM;
+        return e->fix && e->key && e->after ? domain_place_set(t, c->place, c->key, escaped, &e->made)
+                                            : -ENOMEM;
 }
 
-int domain_edit_apply(const char *xml, size_t size, const char *fix, const struct domain_changes *changes, char **ret)
+int domain_edit_apply(const char *xml, size_t size, const char *fix, const struct domain_changes *changes,
+                      char **ret)
 {
         _cleanup_(domain_text_done) struct domain_text t = {};
         _cleanup_(domain_edits_done) struct domain_edits edits = {};
@@ -141,8 +146,8 @@ static int undo(struct domain_text *t, const struct domain_edit *e)
 
         if (r != IN_PLACE)
                 return r < 0 ? r : 0;
-        return e->before ? domain_place_set(t, e->place, e->key, e->before, &made) :
-                           domain_place_unset(t, e->place, e->key, e->made);
+        return e->before ? domain_place_set(t, e->place, e->key, e->before, &made)
+                         : domain_place_unset(t, e->place, e->key, e->made);
 }
 
 /* The domain as we left it, in those places. */

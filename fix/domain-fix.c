@@ -33,27 +33,35 @@ const struct emulator *domain_fix_emulator(const struct domain_subject *s)
         return NULL;
 }
 
-static int plan_emulator(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan)
+static int plan_emulator(const struct domain_subject *s, struct domain_changes *changes,
+                         struct fix_plan *plan)
 {
         const struct emulator *now = guest_emulator(s->host, s->guest), *e = domain_fix_emulator(s);
 
         if (!s->emulator && emulator_aligns(now))
                 return fix_plan_refuse(plan, "its emulator %s aligns by itself", now->path);
         if (!e)
-                return fix_plan_refuse(plan, "no other QEMU of this host aligns and knows the machine type %s: install QEMU 9.2 "
-                                             "or newer (Debian 12 has one in bookworm-backports), or name one with "
-                                             "--emulator PATH", s->guest->machine ?: "of the guest");
+                return fix_plan_refuse(
+                        plan,
+                        "no other QEMU of this host aligns and knows the machine type %s: install QEMU 9.2 "
+                        "or newer (Debian 12 has one in bookworm-backports), or name one with "
+                        "--emulator PATH",
+                        s->guest->machine ?: "of the guest");
         if (!emulator_aligns(e))
                 return fix_plan_refuse(plan, "%s %s", e->path, e->generation == GENERATION_NONE ?
                                        "leaves the address to the kernel as well: QEMU aligns since 9.2" :
                                        e->why ?: "cannot be told to align");
         if (!emulator_knows_machine(s->host->root, e, s->guest))
-                return fix_plan_refuse(plan, "%s does not know the machine type %s of the guest: choose a QEMU that does, or "
-                                             "change the machine type first", e->path, s->guest->machine);
+                return fix_plan_refuse(
+                        plan,
+                        "%s does not know the machine type %s of the guest: choose a QEMU that does, or "
+                        "change the machine type first",
+                        e->path, s->guest->machine);
         return domain_changes_add(changes, PLACE_EMULATOR, "", e->path);
 }
 
-static int plan_preload(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan)
+static int plan_preload(const struct domain_subject *s, struct domain_changes *changes,
+                        struct fix_plan *plan)
 {
         const struct emulator *e = guest_emulator(s->host, s->guest);
         const char *now = s->guest->preload;
@@ -64,7 +72,8 @@ static int plan_preload(const struct domain_subject *s, struct domain_changes *c
         if (emulator_aligns(e))
                 return fix_plan_refuse(plan, "its emulator %s aligns by itself", e->path);
         if (!exists_at(s->host->root->fd, PRELOAD_LIBRARY + 1))
-                return fix_plan_refuse(plan, "%s is not there: QEMU would start without it", PRELOAD_LIBRARY);
+                return fix_plan_refuse(plan, "%s is not there: QEMU would start without it",
+                                       PRELOAD_LIBRARY);
         if (asprintf(&value, "%s%s%s", now ?: "", now && *now ? ":" : "", PRELOAD_LIBRARY) < 0)
                 return -ENOMEM;
         return domain_changes_add(changes, PLACE_PRELOAD, "", value);
@@ -85,7 +94,8 @@ static int note_others(const struct domain_subject *s, struct fix_plan *plan)
                 int r = 0;
 
                 if (h->kind == HOSTDEV_NETWORK)
-                        r = fix_plan_note(plan, "the function that the network %s gives it stays as it is", h->network);
+                        r = fix_plan_note(plan, "the function that the network %s gives it stays as it is",
+                                          h->network);
                 else if (h->kind == HOSTDEV_ARGUMENT)
                         r = fix_plan_note(plan, "the device in <qemu:commandline> stays as it is");
                 if (r < 0)
@@ -97,36 +107,47 @@ static int note_others(const struct domain_subject *s, struct fix_plan *plan)
 /* Whether VFIO devices have files of their own, which libvirt opens for iommufd (CONFIG_VFIO_DEVICE_CDEV) */
 static struct fact has_device_files(const struct root *root)
 {
-        static const char *const symbols[] = {" vfio_device_fops_cdev_open", NULL}, *const vfio[] = {" vfio_device_fops", NULL};
+        static const char *const symbols[] = { " vfio_device_fops_cdev_open", NULL }, *const vfio[] = {
+                " vfio_device_fops", NULL
+        };
         _cleanup_free_ char *file = NULL, *any = NULL;
 
         if (grep_file_at(root->fd, "proc/kallsyms", vfio, &any) < 0 || !*any)
                 return fact_unknown("it cannot be seen while vfio is not loaded: modprobe vfio-pci first");
-        return fact_is(grep_file_at(root->fd, "proc/kallsyms", symbols, &file) >= 0 && *file, SOURCE_KALLSYMS);
+        return fact_is(grep_file_at(root->fd, "proc/kallsyms", symbols, &file) >= 0 && *file,
+                       SOURCE_KALLSYMS);
 }
 
-static int plan_iommufd(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan)
+static int plan_iommufd(const struct domain_subject *s, struct domain_changes *changes,
+                        struct fix_plan *plan)
 {
         const struct root *root = s->host->root;
         struct fact qemu = emulator_has_text(root, guest_emulator(s->host, s->guest), "iommufd"), files;
 
         if (s->libvirt_version < LIBVIRT_IOMMUFD)
-                return fix_plan_refuse(plan, s->libvirt_version ? "libvirt %lu.%lu cannot ask for it, 12.1 can" :
-                                       "the version of libvirt is unknown", s->libvirt_version / 1000000,
-                                       s->libvirt_version / 1000 % 1000);
+                return fix_plan_refuse(plan,
+                                       s->libvirt_version ? "libvirt %lu.%lu cannot ask for it, 12.1 can"
+                                                          : "the version of libvirt is unknown",
+                                       s->libvirt_version / 1000000, s->libvirt_version / 1000 % 1000);
         if (qemu.value != FACT_YES)
-                return fix_plan_refuse(plan, "%s", qemu.value == FACT_NO ? "its emulator has no iommufd: QEMU has it since 9.0" :
-                                       "whether its emulator has iommufd is unknown: its binary cannot be read");
+                return fix_plan_refuse(
+                        plan, "%s",
+                        qemu.value == FACT_NO
+                                ? "its emulator has no iommufd: QEMU has it since 9.0"
+                                : "whether its emulator has iommufd is unknown: its binary cannot be read");
         if (!exists_at(root->fd, "dev/iommu"))
                 return fix_plan_refuse(plan, "this kernel has no iommufd: there is no /dev/iommu");
         files = has_device_files(root);
         if (files.value != FACT_YES)
-                return fix_plan_refuse(plan, "%s", files.why ?: "this kernel gives VFIO devices no files of their own "
-                                                                "(CONFIG_VFIO_DEVICE_CDEV)");
+                return fix_plan_refuse(plan, "%s",
+                                       files.why
+                                               ?: "this kernel gives VFIO devices no files of their own "
+                                                  "(CONFIG_VFIO_DEVICE_CDEV)");
         for (size_t i = 0; i < s->guest->n_hostdevs; i++) {
                 const char *key = device_key(&s->guest->hostdevs[i]);
-                int r = key && !s->guest->hostdevs[i].iommufd && s->guest->hostdevs[i].kind != HOSTDEV_MDEV ?
-                        domain_changes_add(changes, PLACE_IOMMUFD, key, "yes") : 0;
+                int r = key && !s->guest->hostdevs[i].iommufd && s->guest->hostdevs[i].kind != HOSTDEV_MDEV
+                                ? domain_changes_add(changes, PLACE_IOMMUFD, key, "yes")
+                                : 0;
 
                 if (r < 0)
                         return r;
@@ -142,15 +163,17 @@ static bool alias_is_taken(const struct guest *g, const char *alias)
         return false;
 }
 
-static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan)
+static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *changes,
+                        struct fix_plan *plan)
 {
         const struct guest *g = s->guest;
         unsigned number = 0;
 
         if (s->libvirt_version < LIBVIRT_OVERRIDE)
-                return fix_plan_refuse(plan, s->libvirt_version ? "libvirt %lu.%lu has no <qemu:override>, 8.2 has" :
-                                       "the version of libvirt is unknown", s->libvirt_version / 1000000,
-                                       s->libvirt_version / 1000 % 1000);
+                return fix_plan_refuse(plan,
+                                       s->libvirt_version ? "libvirt %lu.%lu has no <qemu:override>, 8.2 has"
+                                                          : "the version of libvirt is unknown",
+                                       s->libvirt_version / 1000000, s->libvirt_version / 1000 % 1000);
         for (size_t i = 0; i < g->n_hostdevs; i++) {
                 const struct hostdev *h = &g->hostdevs[i];
                 const char *key = device_key(h), *alias = h->alias;
@@ -159,7 +182,8 @@ static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *c
 
                 if (!key || h->no_mmap)
                         continue;
-                /* libvirt keeps the names of its own for itself: those that begin with ua- are its users'. */
+                /* libvirt keeps the names of its own for itself: those that begin with ua- are its users'.
+                 */
                 if (!alias || !startswith(alias, "ua-")) {
                         do
                                 snprintf(ours, sizeof(ours), "ua-vfioalign-%u", number++);
@@ -176,10 +200,10 @@ static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *c
 }
 
 const struct domain_fix domain_fixes[DOMAIN_FIXES_MAX] = {
-        {.id = FIX_EMULATOR, .plan = plan_emulator},
-        {.id = FIX_PRELOAD, .plan = plan_preload},
-        {.id = FIX_IOMMUFD, .plan = plan_iommufd},
-        {.id = FIX_NO_MMAP, .plan = plan_no_mmap, .consent = true},
+        { .id = FIX_EMULATOR, .plan = plan_emulator },
+        { .id = FIX_PRELOAD, .plan = plan_preload },
+        { .id = FIX_IOMMUFD, .plan = plan_iommufd },
+        { .id = FIX_NO_MMAP, .plan = plan_no_mmap, .consent = true },
 };
 
 const struct domain_fix *domain_fix_find(const char *id)

@@ -11,17 +11,18 @@
 /* What one of them is asked for. */
 struct domain_subject {
         const struct host *host;
-        const struct guest *guest;        /* by the domain's persistent XML, with its pools of functions */
-        unsigned long libvirt_version;    /* of the daemon: major * 1,000,000 + minor * 1,000 + release; 0: unknown */
-        const struct emulator *emulator;  /* that the operator names, or NULL */
+        const struct guest *guest; /* by the domain's persistent XML, with its pools of functions */
+        unsigned long
+                libvirt_version; /* of the daemon: major * 1,000,000 + minor * 1,000 + release; 0: unknown */
+        const struct emulator *emulator; /* that the operator names, or NULL */
 };
 
 struct domain_fix {
         enum fix_id id; /* what it does, and its price, is in the table of all fixes: fix_get() */
-        bool consent; /* a last resort: only by name, and with a yes to just that */
+        bool consent;   /* a last resort: only by name, and with a yes to just that */
 
-        /* Adds to changes what it takes, or to the plan why it must not be; and what else is to know, as a note. No change
-         * and no refusal: it is so already. Returns 0 or -ENOMEM. */
+        /* Adds to changes what it takes, or to the plan why it must not be; and what else is to know, as a
+         * note. No change and no refusal: it is so already. Returns 0 or -ENOMEM. */
         int (*plan)(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan);
 };
 

@@ -36,15 +36,18 @@ static int open_domain(struct domain *d, const char *uri, const char *name, bool
         d->connection = writable ? virConnectOpen(uri) : virConnectOpenReadOnly(uri);
         if (!d->connection)
                 return failed(ret_why, "Failed to connect to libvirt");
-        d->domain = virDomainLookupByName(d->connection, name) ?: virDomainLookupByUUIDString(d->connection, name);
+        d->domain = virDomainLookupByName(d->connection, name)
+                            ?: virDomainLookupByUUIDString(d->connection, name);
         if (!d->domain) {
                 if (asprintf(ret_why, "libvirt has no guest '%s'", name) < 0)
                         *ret_why = NULL;
                 return -ENOENT;
         }
         if (virDomainIsPersistent(d->domain) == 0)
-                return refuse(ret_why, -EXDEV, "This guest is transient: libvirt keeps nothing of it that could be edited. Edit "
-                                               "the XML that it is made of where that is kept");
+                return refuse(
+                        ret_why, -EXDEV,
+                        "This guest is transient: libvirt keeps nothing of it that could be edited. Edit "
+                        "the XML that it is made of where that is kept");
         if (virConnectGetLibVersion(d->connection, &d->libvirt_version) < 0)
                 d->libvirt_version = 0;
         d->running = virDomainIsActive(d->domain) > 0;
@@ -56,7 +59,7 @@ int domain_open(struct domain *d, const char *uri, const char *name, bool writab
 {
         int r;
 
-        *d = (struct domain) {};
+        *d = (struct domain){};
         virSetErrorFunc(NULL, say_nothing);
         r = open_domain(d, uri, name, writable, ret_why);
         if (r < 0)
@@ -70,12 +73,13 @@ void domain_close(struct domain *d)
                 virDomainFree(d->domain);
         if (d->connection)
                 virConnectClose(d->connection);
-        *d = (struct domain) {};
+        *d = (struct domain){};
 }
 
 int domain_read(const struct domain *d, bool secrets, char **ret, char **ret_why)
 {
-        char *xml = virDomainGetXMLDesc(d->domain, VIR_DOMAIN_XML_INACTIVE | (secrets ? VIR_DOMAIN_XML_SECURE : 0));
+        char *xml = virDomainGetXMLDesc(d->domain,
+                                        VIR_DOMAIN_XML_INACTIVE | (secrets ? VIR_DOMAIN_XML_SECURE : 0));
 
         if (!xml)
                 return failed(ret_why, "Failed to read the guest's XML");
@@ -85,7 +89,8 @@ int domain_read(const struct domain *d, bool secrets, char **ret, char **ret_why
 
 static int define(const struct domain *d, const char *xml)
 {
-        _cleanup_(virDomainFreep) virDomainPtr defined = virDomainDefineXMLFlags(d->connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
+        _cleanup_(virDomainFreep) virDomainPtr defined = virDomainDefineXMLFlags(d->connection, xml,
+                                                                                 VIR_DOMAIN_DEFINE_VALIDATE);
 
         return defined ? 0 : -EIO;
 }
@@ -101,7 +106,8 @@ static int put_back(const struct domain *d, const char *old, const char *wrong, 
         } else {
                 r = domain_read(d, true, &now, &why);
                 if (r >= 0 && !streq(now, old))
-                        why = strdup("the old guest is defined again, as far as libvirt leaves it as it was");
+                        why = strdup(
+                                "the old guest is defined again, as far as libvirt leaves it as it was");
                 else if (r >= 0)
                         why = strdup("the old guest is defined again");
         }
@@ -144,8 +150,8 @@ static const char *what_is_wrong(const char *old, const char *now, enum fix_acti
         return is_same(back, old) ? NULL : "libvirt has changed other parts of it on this occasion";
 }
 
-int domain_define(const struct domain *d, const char *old, const char *new, enum fix_action action, const char *fix,
-                  char **ret_why)
+int domain_define(const struct domain *d, const char *old, const char *new, enum fix_action action,
+                  const char *fix, char **ret_why)
 {
         _cleanup_free_ char *before = NULL, *after = NULL;
         const char *wrong;
@@ -155,7 +161,8 @@ int domain_define(const struct domain *d, const char *old, const char *new, enum
         if (r < 0)
                 return r;
         if (!streq(before, old))
-                return refuse(ret_why, -EAGAIN, "Somebody else has changed the guest in the meantime: try again");
+                return refuse(ret_why, -EAGAIN,
+                              "Somebody else has changed the guest in the meantime: try again");
         if (define(d, new) < 0)
                 return failed(ret_why, "libvirt does not take the edited guest, which is as before");
         r = domain_read(d, true, &after, ret_why);

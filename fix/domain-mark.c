@@ -16,7 +16,7 @@ static void edit_done(struct domain_edit *e)
         free(e->key);
         free(e->before);
         free(e->after);
-        *e = (struct domain_edit) {};
+        *e = (struct domain_edit){};
 }
 
 void domain_edits_done(struct domain_edits *edits)
@@ -24,7 +24,7 @@ void domain_edits_done(struct domain_edits *edits)
         for (size_t i = 0; i < edits->n; i++)
                 edit_done(&edits->edits[i]);
         free(edits->edits);
-        *edits = (struct domain_edits) {};
+        *edits = (struct domain_edits){};
 }
 
 static bool is_ours(const xmlNode *node, const char *name)
@@ -39,7 +39,7 @@ static xmlNode *metadata_of(const struct domain_text *t)
 
 static xmlNode *marks_of(const struct domain_text *t)
 {
-        xml_foreach(node, metadata_of(t))
+        xml_foreach (node, metadata_of(t))
                 if (is_ours(node, "edits"))
                         return node;
         return NULL;
@@ -61,9 +61,10 @@ static int read_edit(struct domain_edits *edits, xmlNode *node, const char *fix)
         e->key = xml_attribute(node, "key");
         e->before = xml_attribute(node, "before");
         e->after = xml_attribute(node, "after");
-        if (xmlHasProp(node, (const xmlChar *) "made") && xml_attribute_u64(node, "made", MADE_MAX, &elements) < 0)
+        if (xmlHasProp(node, (const xmlChar *) "made") &&
+            xml_attribute_u64(node, "made", MADE_MAX, &elements) < 0)
                 return -EBADMSG;
-        e->made = (struct place_made) {
+        e->made = (struct place_made){
                 .elements = (unsigned) elements,
                 .opened = xml_attribute_is(node, "opened", "yes"),
         };
@@ -74,7 +75,7 @@ int domain_edits_read(struct domain_edits *edits, const struct domain_text *t)
 {
         struct domain_edits all = {};
 
-        xml_foreach(node, marks_of(t)) {
+        xml_foreach (node, marks_of(t)) {
                 _cleanup_free_ char *fix = xml_attribute(node, "id");
                 int r = is_ours(node, "fix") && fix ? 0 : -EBADMSG;
 
@@ -101,7 +102,8 @@ static int write_attribute(FILE *file, const char *name, const char *value)
 }
 
 /* As libvirt writes metadata: by libxml2, two columns a level. */
-static int write_fix(FILE *file, const char *prefix, const char *fix, const struct domain_edits *edits, int indent)
+static int write_fix(FILE *file, const char *prefix, const char *fix, const struct domain_edits *edits,
+                     int indent)
 {
         int r;
 
@@ -111,7 +113,8 @@ static int write_fix(FILE *file, const char *prefix, const char *fix, const stru
         for (size_t i = 0; i < edits->n && r >= 0; i++) {
                 const struct domain_edit *e = &edits->edits[i];
 
-                fprintf(file, "\n%*s<%sedit place=\"%s\"", indent + 2, "", prefix, domain_place_to_string(e->place));
+                fprintf(file, "\n%*s<%sedit place=\"%s\"", indent + 2, "", prefix,
+                        domain_place_to_string(e->place));
                 r = write_attribute(file, "key", e->key);
                 if (r >= 0 && e->before)
                         r = write_attribute(file, "before", e->before);
@@ -128,10 +131,10 @@ static int write_fix(FILE *file, const char *prefix, const char *fix, const stru
 /* Behind those with which libvirt begins a domain. */
 static const xmlNode *before_metadata(const struct domain_text *t)
 {
-        static const char *const names[] = {"name", "uuid", "genid", "hwuuid", "title", "description"};
+        static const char *const names[] = { "name", "uuid", "genid", "hwuuid", "title", "description" };
         const xmlNode *last = NULL;
 
-        xml_foreach(node, domain_text_root(t))
+        xml_foreach (node, domain_text_root(t))
                 for (size_t i = 0; i < ELEMENTSOF(names); i++)
                         if (xml_is(node, names[i]))
                                 last = node;
@@ -143,8 +146,10 @@ static bool is_closed(const struct domain_text *t, const xmlNode *element)
         return domain_text_span(t, element)->inner == domain_text_span(t, element)->end;
 }
 
-/* What is not there of <metadata> and our element in it, around the marks. The attribute `metadata` says what was. */
-static int write_marks(FILE *file, const struct domain_text *t, const char *fix, const struct domain_edits *edits)
+/* What is not there of <metadata> and our element in it, around the marks. The attribute `metadata` says
+ * what was. */
+static int write_marks(FILE *file, const struct domain_text *t, const char *fix,
+                       const struct domain_edits *edits)
 {
         const xmlNode *metadata = metadata_of(t), *marks = marks_of(t);
         int indent = domain_text_indent(t, domain_text_root(t)) + 2, r;
@@ -162,7 +167,9 @@ static int write_marks(FILE *file, const struct domain_text *t, const char *fix,
         else
                 indent = domain_text_indent(t, metadata);
         fprintf(file, "\n%*s<" ROOT_NAME " xmlns:vfioalign=\"%s\"%s>", indent + 2, "", DOMAIN_EDIT_NAMESPACE,
-                !metadata ? " metadata=\"new\"" : is_closed(t, metadata) ? " metadata=\"empty\"" : "");
+                !metadata                ? " metadata=\"new\""
+                : is_closed(t, metadata) ? " metadata=\"empty\""
+                                         : "");
         r = write_fix(file, "vfioalign:", fix, edits, indent + 4);
         fprintf(file, "\n%*s</" ROOT_NAME ">", indent + 2, "");
         if (!metadata)
@@ -192,7 +199,7 @@ int domain_edits_mark(struct domain_text *t, const char *fix, const struct domai
 /* The first of that fix, or with NULL of any. */
 static xmlNode *mark_of(const struct domain_text *t, const char *fix)
 {
-        xml_foreach(node, marks_of(t))
+        xml_foreach (node, marks_of(t))
                 if (!fix || xml_attribute_is(node, "id", fix))
                         return node;
         return NULL;
@@ -201,7 +208,8 @@ static xmlNode *mark_of(const struct domain_text *t, const char *fix)
 int domain_edits_unmark(struct domain_text *t, const char *fix)
 {
         xmlNode *marks = marks_of(t);
-        bool is_new = xml_attribute_is(marks, "metadata", "new"), was_empty = xml_attribute_is(marks, "metadata", "empty");
+        bool is_new = xml_attribute_is(marks, "metadata", "new"),
+             was_empty = xml_attribute_is(marks, "metadata", "empty");
         int r = 0;
 
         for (xmlNode *mark; r >= 0 && (mark = mark_of(t, fix));)
@@ -212,5 +220,7 @@ int domain_edits_unmark(struct domain_text *t, const char *fix)
         r = domain_text_remove(t, marks);
         if (r < 0 || !domain_text_is_empty(t, metadata_of(t)))
                 return r;
-        return is_new ? domain_text_remove(t, metadata_of(t)) : was_empty ? domain_text_close(t, metadata_of(t)) : 0;
+        return is_new      ? domain_text_remove(t, metadata_of(t))
+               : was_empty ? domain_text_close(t, metadata_of(t))
+                           : 0;
 }

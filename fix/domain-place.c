@@ -17,10 +17,10 @@ static const struct way {
         bool of_device; /* begins at the device KEY, not at the domain */
         bool of_qemu;   /* in libvirt's namespace for QEMU */
         struct step steps[STEPS_MAX];
-        const char *attribute; /* of the last, with the value; NULL: its content */
-        const char *more;      /* an attribute that it is made with, or that libvirt gives it */
+        const char *attribute;  /* of the last, with the value; NULL: its content */
+        const char *more;       /* an attribute that it is made with, or that libvirt gives it */
         const char *more_value; /* NULL: it is not made with it */
-        const char *behind;    /* where it is made, as libvirt does */
+        const char *behind;     /* where it is made, as libvirt does */
 } ways[_DOMAIN_PLACE_MAX] = {
         [PLACE_EMULATOR] = {.steps = {{"devices"}, {"emulator"}}},
         [PLACE_PRELOAD] = {
@@ -39,6 +39,7 @@ static const struct way {
         },
 };
 
+/* clang-format off */
 static const char *const domain_place_table[_DOMAIN_PLACE_MAX] = {
         [PLACE_EMULATOR] = "emulator",
         [PLACE_PRELOAD] = "preload",
@@ -46,6 +47,7 @@ static const char *const domain_place_table[_DOMAIN_PLACE_MAX] = {
         [PLACE_IOMMUFD] = "iommufd",
         [PLACE_NO_MMAP] = "no-mmap",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(domain_place, enum domain_place)
 
 struct found {
@@ -71,12 +73,13 @@ static bool is_device(xmlNode *node, const char *key)
 
         if (!xml_is(node, "hostdev") && !xml_is(node, "interface"))
                 return false;
-        return xml_attribute_is(address, "uuid", key) || (xml_pci_address(address, bdf) >= 0 && streq(bdf, key));
+        return xml_attribute_is(address, "uuid", key) ||
+               (xml_pci_address(address, bdf) >= 0 && streq(bdf, key));
 }
 
 static xmlNode *find_device(const struct domain_text *t, const char *key)
 {
-        xml_foreach(node, xml_child(domain_text_root(t), "devices"))
+        xml_foreach (node, xml_child(domain_text_root(t), "devices"))
                 if (is_device(node, key))
                         return node;
         return NULL;
@@ -85,7 +88,8 @@ static xmlNode *find_device(const struct domain_text *t, const char *key)
 static bool is_step(xmlNode *node, const struct way *way, const struct step *step, const char *key)
 {
         if (!xml_is(node, step->name) ||
-            (way->of_qemu ? !node->ns || !streq((const char *) node->ns->href, QEMU_NAMESPACE) : node->ns != NULL))
+            (way->of_qemu ? !node->ns || !streq((const char *) node->ns->href, QEMU_NAMESPACE)
+                          : node->ns != NULL))
                 return false;
         return !step->attribute || xml_attribute_is(node, step->attribute, step->value ?: key);
 }
@@ -101,7 +105,7 @@ static bool is_text(const xmlNode *element)
 
 static int find(const struct domain_text *t, const struct way *way, const char *key, struct found *ret)
 {
-        struct found f = {.element = way->of_device ? find_device(t, key) : domain_text_root(t)};
+        struct found f = { .element = way->of_device ? find_device(t, key) : domain_text_root(t) };
         unsigned n = n_steps(way);
 
         if (!f.element)
@@ -109,7 +113,7 @@ static int find(const struct domain_text *t, const struct way *way, const char *
         for (; f.depth < n; f.depth++) {
                 xmlNode *next = NULL;
 
-                xml_foreach(node, f.element) {
+                xml_foreach (node, f.element) {
                         if (!is_step(node, way, &way->steps[f.depth], key))
                                 continue;
                         if (next)
@@ -144,8 +148,10 @@ int domain_place_get(const struct domain_text *t, enum domain_place place, const
         if (r < 0)
                 return r;
         if (f.exists) {
-                _cleanup_xml_ xmlChar *content = way->attribute ?
-                        xmlGetNoNsProp(f.element, (const xmlChar *) way->attribute) : xmlNodeGetContent(f.element);
+                _cleanup_xml_ xmlChar *content = way->attribute
+                                                         ? xmlGetNoNsProp(f.element,
+                                                                          (const xmlChar *) way->attribute)
+                                                         : xmlNodeGetContent(f.element);
 
                 value = content ? strdup((const char *) content) : NULL;
                 text = strndup(t->xml + f.span.inner, f.span.inner_end - f.span.inner);
@@ -162,8 +168,10 @@ static int prefix_for(const struct domain_text *t, const struct way *way, const 
                       bool *ret_declare)
 {
         xmlNode *root = domain_text_root(t);
-        const xmlNs *ns = f->depth > 0 ? f->element->ns :
-                way->of_qemu ? xmlSearchNsByHref(root->doc, root, (const xmlChar *) QEMU_NAMESPACE) : NULL;
+        const xmlNs *ns = f->depth > 0 ? f->element->ns
+                          : way->of_qemu
+                                  ? xmlSearchNsByHref(root->doc, root, (const xmlChar *) QEMU_NAMESPACE)
+                                  : NULL;
 
         *ret_declare = way->of_qemu && !ns;
         if (*ret_declare)
@@ -176,8 +184,8 @@ static int prefix_for(const struct domain_text *t, const struct way *way, const 
 }
 
 /* The element of step i, with those below it, on lines of their own. */
-static void write_element(FILE *file, const struct way *way, unsigned i, const char *prefix, bool declare, int indent,
-                          const char *key, const char *text)
+static void write_element(FILE *file, const struct way *way, unsigned i, const char *prefix, bool declare,
+                          int indent, const char *key, const char *text)
 {
         const struct step *step = &way->steps[i];
         bool last = i + 1 == n_steps(way);
@@ -200,8 +208,8 @@ static void write_element(FILE *file, const struct way *way, unsigned i, const c
         }
 }
 
-static int make(struct domain_text *t, const struct way *way, const struct found *f, const char *key, const char *text,
-                struct place_made *ret_made)
+static int make(struct domain_text *t, const struct way *way, const struct found *f, const char *key,
+                const char *text, struct place_made *ret_made)
 {
         _cleanup_free_ char *prefix = NULL, *elements = NULL, *escaped = domain_text_escape(key);
         const xmlNode *behind = way->behind ? xml_child(f->element, way->behind) : NULL;
@@ -218,12 +226,13 @@ static int make(struct domain_text *t, const struct way *way, const struct found
         file = open_memstream(&elements, &size);
         if (!file)
                 return -ENOMEM;
-        write_element(file, way, f->depth, prefix, declare, domain_text_indent(t, f->element) + 2, escaped, text);
+        write_element(file, way, f->depth, prefix, declare, domain_text_indent(t, f->element) + 2, escaped,
+                      text);
         if (fclose(file) != 0)
                 return -ENOMEM;
         r = domain_text_insert(t, f->element, behind, elements, &opened);
         if (r >= 0)
-                *ret_made = (struct place_made) {.elements = n_steps(way) - f->depth, .opened = opened};
+                *ret_made = (struct place_made){ .elements = n_steps(way) - f->depth, .opened = opened };
         return r;
 }
 
@@ -263,13 +272,15 @@ static bool is_as_made(const struct domain_text *t, const struct way *way, const
         for (const xmlAttr *a = way->attribute ? element->properties : NULL; a; a = a->next) {
                 const char *name = (const char *) a->name;
 
-                if (!streq(name, way->attribute) && !(own && streq(name, own)) && !(way->more && streq(name, way->more)))
+                if (!streq(name, way->attribute) && !(own && streq(name, own)) &&
+                    !(way->more && streq(name, way->more)))
                         return false;
         }
         return !way->attribute || domain_text_is_empty(t, element);
 }
 
-int domain_place_unset(struct domain_text *t, enum domain_place place, const char *key, struct place_made made)
+int domain_place_unset(struct domain_text *t, enum domain_place place, const char *key,
+                       struct place_made made)
 {
         const struct way *way = &ways[place];
         struct found f;

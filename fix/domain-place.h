@@ -22,9 +22,9 @@ struct place_made {
         bool opened;       /* the one that they were put into was <a/> */
 };
 
-/* key: a PCI address or the UUID of an mdev, an alias, or "". What is set and what it was is text between quotes: escaped.
- * Each returns 0; -ENODEV where the device is not in the domain; -EBADMSG where the place is there twice, or holds what
- * is no text; -EFBIG; or -ENOMEM. */
+/* key: a PCI address or the UUID of an mdev, an alias, or "". What is set and what it was is text between
+ * quotes: escaped. Each returns 0; -ENODEV where the device is not in the domain; -EBADMSG where the place
+ * is there twice, or holds what is no text; -EFBIG; or -ENOMEM. */
 
 /* *ret_value and *ret_text (as it stands there) are the caller's to free; NULL where nothing is there. */
 int domain_place_get(const struct domain_text *t, enum domain_place place, const char *key, char **ret_value,
@@ -33,4 +33,5 @@ int domain_place_set(struct domain_text *t, enum domain_place place, const char 
                      struct place_made *ret_made);
 
 /* Takes out a value that was set, and what was made around it, as far as nothing else is in that by now. */
-int domain_place_unset(struct domain_text *t, enum domain_place place, const char *key, struct place_made made);
+int domain_place_unset(struct domain_text *t, enum domain_place place, const char *key,
+                       struct place_made made);

@@ -2,8 +2,8 @@
 #include "domain-text.h"
 
 #include <errno.h>
-#include <libxml/SAX2.h>
 #include <libxml/parserInternals.h>
+#include <libxml/SAX2.h>
 #include <stdint.h>
 
 #include "facts/guest/facts-guest.h"
@@ -42,15 +42,17 @@ static bool tag_start(const struct domain_text *t, size_t at, size_t *ret)
 }
 
 /* Called behind the attributes, before ">" or "/>". */
-static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri, int n_namespaces,
-                     const xmlChar **namespaces, int n_attributes, int n_defaulted, const xmlChar **attributes)
+static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
+                     int n_namespaces, const xmlChar **namespaces, int n_attributes, int n_defaulted,
+                     const xmlChar **attributes)
 {
         xmlParserCtxtPtr p = context;
         struct domain_text *t = p->_private;
         struct text_span span = {}, *slot;
         size_t at;
 
-        xmlSAX2StartElementNs(context, name, prefix, uri, n_namespaces, namespaces, n_attributes, n_defaulted, attributes);
+        xmlSAX2StartElementNs(context, name, prefix, uri, n_namespaces, namespaces, n_attributes,
+                              n_defaulted, attributes);
         if (!p->node || p->node->_private || !position(p, t, &at) || !tag_start(t, at, &span.start)) {
                 xmlStopParser(p);
                 return;
@@ -71,14 +73,17 @@ static void on_end(void *context, const xmlChar *name, const xmlChar *prefix, co
 {
         xmlParserCtxtPtr p = context;
         struct domain_text *t = p->_private;
-        struct text_span *span = p->node && p->node->_private ? t->spans + (uintptr_t) p->node->_private - 1 : NULL;
+        struct text_span *span = p->node && p->node->_private ? t->spans + (uintptr_t) p->node->_private - 1
+                                                              : NULL;
 
-        if (!span || !position(p, t, &span->end) || span->end < span->inner || t->xml[span->end - 1] != '>') {
+        if (!span || !position(p, t, &span->end) || span->end < span->inner ||
+            t->xml[span->end - 1] != '>') {
                 xmlStopParser(p);
                 return;
         }
         span->inner_end = span->end;
-        if (span->end > span->inner && (!tag_start(t, span->end, &span->inner_end) || span->inner_end < span->inner))
+        if (span->end > span->inner &&
+            (!tag_start(t, span->end, &span->inner_end) || span->inner_end < span->inner))
                 xmlStopParser(p);
         xmlSAX2EndElementNs(context, name, prefix, uri);
 }
@@ -107,7 +112,7 @@ int domain_text_parse(struct domain_text *t, const char *xml, size_t size)
 {
         int r;
 
-        *t = (struct domain_text) {};
+        *t = (struct domain_text){};
         if (size > GUEST_XML_MAX)
                 return -EFBIG;
         if (memchr(xml, '\0', size))
@@ -128,7 +133,7 @@ void domain_text_done(struct domain_text *t)
                 xmlFreeDoc(t->doc);
         free(t->spans);
         free(t->xml);
-        *t = (struct domain_text) {};
+        *t = (struct domain_text){};
 }
 
 xmlNode *domain_text_root(const struct domain_text *t)
@@ -180,8 +185,8 @@ size_t domain_text_name_size(const struct domain_text *t, const xmlNode *element
         return strcspn(t->xml + domain_text_span(t, element)->start + 1, WHITE "/>");
 }
 
-int domain_text_insert(struct domain_text *t, const xmlNode *element, const xmlNode *behind, const char *text,
-                       bool *ret_opened)
+int domain_text_insert(struct domain_text *t, const xmlNode *element, const xmlNode *behind,
+                       const char *text, bool *ret_opened)
 {
         const struct text_span s = *domain_text_span(t, element);
         bool opened = s.inner == s.end;
@@ -257,15 +262,15 @@ char *domain_text_escape(const char *value)
                 char c;
                 const char *by;
         } escapes[] = {
-                {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&apos;"},
-                {'\t', "&#9;"}, {'\n', "&#10;"}, {'\r', "&#13;"},
+                { '&', "&amp;" },   { '<', "&lt;" },  { '>', "&gt;" },   { '"', "&quot;" },
+                { '\'', "&apos;" }, { '\t', "&#9;" }, { '\n', "&#10;" }, { '\r', "&#13;" },
         };
         char *text = malloc(strlen(value) * strlen("&quot;") + 1), *end = text;
 
         if (!text)
                 return NULL;
         for (; *value; value++) {
-                char plain[] = {*value, '\0'};
+                char plain[] = { *value, '\0' };
                 const char *by = plain;
 
                 for (size_t i = 0; i < ELEMENTSOF(escapes); i++)

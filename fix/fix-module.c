@@ -27,7 +27,8 @@ enum fix_state fix_module_state(const struct host *h)
 
 static int run_modprobe(const char *option, struct fix_plan *plan)
 {
-        const char *argv[] = {"modprobe", option ?: VFIO_ALIGN_MODULE, option ? VFIO_ALIGN_MODULE : NULL, NULL};
+        const char *argv[] = { "modprobe", option ?: VFIO_ALIGN_MODULE, option ? VFIO_ALIGN_MODULE : NULL,
+                               NULL };
         int status, r;
         pid_t pid;
 
@@ -52,14 +53,17 @@ static int find_obstacle(const struct host *h, struct fix_plan *plan)
         if (off)
                 return fix_plan_refuse(plan, "vfioalign is switched off by %s", off);
         if (h->kernel.huge_pmd.value == FACT_NO)
-                return fix_plan_refuse(plan, "this kernel has no huge entries for VFIO (Linux 6.12 and later have): "
-                                             "there is nothing to align for");
+                return fix_plan_refuse(
+                        plan, "this kernel has no huge entries for VFIO (Linux 6.12 and later have): "
+                              "there is nothing to align for");
         if (m->installed.value == FACT_NO)
-                return fix_plan_refuse(plan, "the module is not installed for the running kernel%s%s: install the "
-                                             "package vfioalign-dkms and the kernel's headers",
+                return fix_plan_refuse(plan,
+                                       "the module is not installed for the running kernel%s%s: install the "
+                                       "package vfioalign-dkms and the kernel's headers",
                                        *m->other_release ? ", only for " : "", m->other_release);
         if (m->loadable.value == FACT_NO)
-                return fix_plan_refuse(plan, "it must not be loaded: %s", m->loadable.why ?: "the host forbids it");
+                return fix_plan_refuse(plan, "it must not be loaded: %s",
+                                       m->loadable.why ?: "the host forbids it");
         return 0;
 }
 
@@ -71,7 +75,8 @@ static int verify(const struct host *h, struct fix_plan *plan)
         module_facts_read(&m, h->root, &h->kernel);
         if (m.enabled.value == FACT_YES && m.alive.value != FACT_NO)
                 return 0;
-        (void) fix_plan_refuse(plan, "the module is loaded, and its hook is not in place: journalctl -k may say why");
+        (void) fix_plan_refuse(
+                plan, "the module is loaded, and its hook is not in place: journalctl -k may say why");
         return -EIO;
 }
 
@@ -109,8 +114,9 @@ static int revert(const struct host *h, bool dry_run, struct fix_plan *plan)
                 return fix_plan_note(plan, "the module is not loaded");
         r = fix_plan_step(plan, "modprobe -r " VFIO_ALIGN_MODULE);
         if (r >= 0)
-                r = fix_plan_note(plan, "vfioalignd does not load it again before the next boot; to keep it away: "
-                                        "Module=off in vfioalignd.conf(5). Guests that run keep their mappings");
+                r = fix_plan_note(plan,
+                                  "vfioalignd does not load it again before the next boot; to keep it away: "
+                                  "Module=off in vfioalignd.conf(5). Guests that run keep their mappings");
         if (r < 0 || dry_run)
                 return r;
         r = fix_hold_off(h->root, FIX_MODULE);

@@ -5,12 +5,14 @@
 
 #include "util/array.h"
 
+/* clang-format off */
 static const char *const fix_state_table[_FIX_STATE_MAX] = {
         [FIX_UNKNOWN] = "unknown",
         [FIX_ABSENT] = "absent",
         [FIX_PARTIAL] = "partial",
         [FIX_APPLIED] = "applied",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(fix_state, enum fix_state);
 
 void fix_plan_done(struct fix_plan *p)
@@ -20,7 +22,7 @@ void fix_plan_done(struct fix_plan *p)
         free(p->steps);
         free(p->refusal);
         free(p->note);
-        *p = (struct fix_plan) {};
+        *p = (struct fix_plan){};
 }
 
 int fix_plan_step(struct fix_plan *p, const char *format, ...)

@@ -8,9 +8,9 @@
 
 /* What a fix is on a host, by looking at the host: nothing is remembered elsewhere. */
 enum fix_state {
-        FIX_UNKNOWN,  /* cannot be seen */
-        FIX_ABSENT,   /* not in force, and nothing is left of it */
-        FIX_PARTIAL,  /* begun and cut off, or something is still due (a restart): the note says what */
+        FIX_UNKNOWN, /* cannot be seen */
+        FIX_ABSENT,  /* not in force, and nothing is left of it */
+        FIX_PARTIAL, /* begun and cut off, or something is still due (a restart): the note says what */
         FIX_APPLIED,
         _FIX_STATE_MAX,
         _FIX_STATE_INVALID = -EINVAL,
@@ -26,7 +26,8 @@ enum fix_action {
 struct fix_plan {
         char **steps; /* in order, one line each: "write /etc/...: ..."; none: nothing to do */
         size_t n_steps;
-        char *refusal; /* why it must not be done here, and the way out; nothing has been changed then. Or NULL */
+        char *refusal; /* why it must not be done here, and the way out; nothing has been changed then. Or
+                          NULL */
         char *note;    /* what is left to the operator ("restart libvirtd: ..."), or NULL */
 };
 

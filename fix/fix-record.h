@@ -10,8 +10,8 @@
 /* path: of a file in FIX_RECORDS, which is made where it is not there yet. Returns 0 or a negative errno. */
 int fix_record_write(const struct root *root, const char *path, const char *text);
 
-/* An operator has taken a fix of the host back: nobody applies it unasked before the next boot, or before an operator applies
- * it again. The latter two return 0 or a negative errno. */
+/* An operator has taken a fix of the host back: nobody applies it unasked before the next boot, or before an
+ * operator applies it again. The latter two return 0 or a negative errno. */
 bool fix_is_held_off(const struct root *root, enum fix_id id);
 int fix_hold_off(const struct root *root, enum fix_id id);
 int fix_end_hold(const struct root *root, enum fix_id id);

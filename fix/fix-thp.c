@@ -47,20 +47,23 @@ static int apply(const struct host *h, bool dry_run, struct fix_plan *plan)
         if (now == THP_ALWAYS)
                 return fix_plan_note(plan, "/" SETTING " is \"always\" already");
         if (now == THP_UNKNOWN)
-                return fix_plan_refuse(plan, "/" SETTING " cannot be read: this kernel has no transparent huge pages, "
+                return fix_plan_refuse(plan, "/" SETTING
+                                             " cannot be read: this kernel has no transparent huge pages, "
                                              "or they may not be seen");
         if (h->kernel.thp_exempt.value == FACT_YES)
                 return fix_plan_note(plan, "this kernel's huge entries for VFIO do not depend on /" SETTING);
         r = fix_plan_step(plan, "echo always >/" SETTING " (it is \"%s\")", thp_mode_to_string(now));
         if (r >= 0)
-                r = fix_plan_note(plan, "holds until the next boot; to keep it: transparent_hugepage=always on the "
-                                        "kernel command line");
+                r = fix_plan_note(
+                        plan, "holds until the next boot; to keep it: transparent_hugepage=always on the "
+                              "kernel command line");
         if (r < 0 || dry_run)
                 return r;
         r = fix_end_hold(h->root, FIX_THP);
         if (r < 0)
                 return r;
-        /* The record first: cut off between the two, it says what to go back to. Of a second try the first value counts. */
+        /* The record first: cut off between the two, it says what to go back to. Of a second try the first
+         * value counts. */
         if (before(h->root) == THP_UNKNOWN)
                 r = write_record(h->root, now);
         return r < 0 ? r : write_attribute_at(h->root->fd, SETTING, "always");
@@ -79,8 +82,10 @@ static int revert(const struct host *h, bool dry_run, struct fix_plan *plan)
                 r = fix_plan_note(plan, "/" SETTING " is \"%s\", which is not ours: left as it is",
                                   thp_mode_to_string(now) ?: "unknown");
         if (r >= 0)
-                r = fix_plan_note(plan, "vfioalignd does not set it again before the next boot; to keep it so: Thp=off in "
-                                        "vfioalignd.conf(5)");
+                r = fix_plan_note(
+                        plan,
+                        "vfioalignd does not set it again before the next boot; to keep it so: Thp=off in "
+                        "vfioalignd.conf(5)");
         if (r < 0 || dry_run)
                 return r;
         r = fix_hold_off(h->root, FIX_THP);

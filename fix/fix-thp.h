@@ -4,7 +4,7 @@
 #include "facts/host.h"
 #include "fix-plan.h"
 
-/* transparent_hugepage/enabled=always, where the kernel's huge entries for VFIO follow it. What it was before is kept in
- * /run, since the setting does not outlive a boot either. */
+/* transparent_hugepage/enabled=always, where the kernel's huge entries for VFIO follow it. What it was
+ * before is kept in /run, since the setting does not outlive a boot either. */
 enum fix_state fix_thp_state(const struct host *h);
 int fix_thp(const struct host *h, enum fix_action action, bool dry_run, struct fix_plan *plan);

@@ -57,7 +57,8 @@ const struct fix *fix_get(enum fix_id id)
         return &fixes[id];
 }
 
-unsigned fixes_choose(const struct host *h, const struct guest *g, const struct config *c, enum policy at_least)
+unsigned fixes_choose(const struct host *h, const struct guest *g, const struct config *c,
+                      enum policy at_least)
 {
         struct help help;
         unsigned allowed = 0;

@@ -19,8 +19,8 @@ struct trial {
 
 static int run(const char *program, const char *preload, struct trial *t)
 {
-        const char *argv[] = {"sh", "-c", SCRIPT, "sh", program, preload, NULL};
-        const char *env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/nonexistent", NULL};
+        const char *argv[] = { "sh", "-c", SCRIPT, "sh", program, preload, NULL };
+        const char *env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/nonexistent", NULL };
         const char *status = NULL;
         size_t size = 0;
         int r;
@@ -69,20 +69,30 @@ int preload_trial(const struct root *root, const char *program, const char *othe
         if (with.end == RUN_EXITED && with.status == 0) {
                 const char *said = complaint(&with, library);
 
-                return said ? fix_plan_refuse(plan, "the library cannot be loaded into %s: \"%s\"; reinstall the package "
-                                                    "vfioalignd", program, said) : 0;
+                return said ? fix_plan_refuse(
+                                      plan,
+                                      "the library cannot be loaded into %s: \"%s\"; reinstall the package "
+                                      "vfioalignd",
+                                      program, said)
+                            : 0;
         }
         /* What does not run anyway is not stopped by the library. */
         r = run(path, none, &without);
         if (r < 0)
                 return r;
         if (without.end == with.end && without.status == with.status)
-                return fix_plan_note(plan, "%s could not be tried: it does not run by itself either", program);
+                return fix_plan_note(plan, "%s could not be tried: it does not run by itself either",
+                                     program);
         if (with.end == RUN_EXITED && asprintf(&line, "ends with status %d", with.status) < 0) {
                 line = NULL;
                 return -ENOMEM;
         }
-        return fix_plan_refuse(plan, "\"%s --version\" %s under the library, and not without it; reinstall the package "
-                                     "vfioalignd, and if that does not help, use another fix",
-                               program, line ?: with.end == RUN_LATE ? "does not end" : "does not start");
+        return fix_plan_refuse(
+                plan,
+                "\"%s --version\" %s under the library, and not without it; reinstall the package "
+                "vfioalignd, and if that does not help, use another fix",
+                program,
+                line
+                        ?: with.end == RUN_LATE ? "does not end"
+                                                : "does not start");
 }

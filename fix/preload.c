@@ -20,13 +20,13 @@
 /* What goes between double quotes into a unit without another meaning (systemd.syntax(7)) */
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.,+:~@= -"
 
-#define CONTENT                                                                                                   \
+#define CONTENT \
         "# Written by vfioalign. \"vfioalignctl fix revert preload\" takes it away, unless it has been edited.\n" \
-        "# It was: " VARIABLE "=%s\n"                                                                             \
-        "[Service]\n"                                                                                             \
+        "# It was: " VARIABLE "=%s\n" \
+        "[Service]\n" \
         "Environment=\"" VARIABLE "=%s\"\n"
 
-static const char *const daemons[] = {"libvirtd", "virtqemud"};
+static const char *const daemons[] = { "libvirtd", "virtqemud" };
 
 enum drop_in {
         DROP_IN_NONE,
@@ -40,7 +40,7 @@ struct target {
         const char *daemon;
         char unit[32];
         char directory[64], path[128]; /* of the drop-in */
-        struct unit_variable others; /* all but the drop-in */
+        struct unit_variable others;   /* all but the drop-in */
         enum drop_in drop_in;
         char *text;     /* of the drop-in, or NULL */
         bool left_over; /* of a write that was cut off */
@@ -54,7 +54,7 @@ static void target_done(struct target *t)
         free(t->text);
         free(t->value);
         free(t->wanted);
-        *t = (struct target) {};
+        *t = (struct target){};
 }
 
 static bool has_library(const char *value)
@@ -139,7 +139,7 @@ static int target_read(struct target *t, const struct root *root, const char *da
 {
         int r;
 
-        *t = (struct target) {.daemon = daemon};
+        *t = (struct target){ .daemon = daemon };
         snprintf(t->unit, sizeof(t->unit), "%s.service", daemon);
         snprintf(t->directory, sizeof(t->directory), UNITS "/%s.d", t->unit);
         snprintf(t->path, sizeof(t->path), "%s/" LIBVIRT_PRELOAD_DROP_IN, t->directory);
@@ -175,7 +175,8 @@ enum fix_state fix_preload_state(const struct host *h)
                 n_installed += t.others.installed;
                 n_in_force += t.others.installed && in_force;
                 n_left += t.drop_in != DROP_IN_NONE || t.left_over;
-                n_open += t.drop_in == DROP_IN_EDITED || t.left_over || (t.drop_in != DROP_IN_NONE && !in_force);
+                n_open += t.drop_in == DROP_IN_EDITED || t.left_over ||
+                          (t.drop_in != DROP_IN_NONE && !in_force);
                 unreadable = t.drop_in == DROP_IN_UNREADABLE;
                 target_done(&t);
                 if (unreadable)
@@ -183,7 +184,8 @@ enum fix_state fix_preload_state(const struct host *h)
         }
         if (n_in_force == 0 && n_left == 0)
                 return restart_due(h, false) ? FIX_PARTIAL : FIX_ABSENT;
-        if (n_in_force < n_installed || n_installed == 0 || n_open > 0 || !exists_at(h->root->fd, PRELOAD_LIBRARY + 1))
+        if (n_in_force < n_installed || n_installed == 0 || n_open > 0 ||
+            !exists_at(h->root->fd, PRELOAD_LIBRARY + 1))
                 return FIX_PARTIAL;
         if (h->libvirt.running.value == FACT_NO)
                 return FIX_APPLIED;
@@ -218,13 +220,17 @@ static int check_running(const struct host *h, const struct target *t, struct fi
 {
         _cleanup_free_ char *running = NULL;
 
-        if (!h->libvirt.unit || !streq(h->libvirt.unit, t->unit) || read_running(h, &running) < 0 || !running)
+        if (!h->libvirt.unit || !streq(h->libvirt.unit, t->unit) || read_running(h, &running) < 0 ||
+            !running)
                 return 0;
-        for (char *save = NULL, *word = strtok_r(running, " :", &save); word; word = strtok_r(NULL, " :", &save))
+        for (char *save = NULL, *word = strtok_r(running, " :", &save); word;
+             word = strtok_r(NULL, " :", &save))
                 if (!streq(word, PRELOAD_LIBRARY) && (!t->others.value || !strstr(t->others.value, word)))
-                        return fix_plan_refuse(plan, "the %s that runs has %s in its " VARIABLE ", which no file of %s "
-                                                     "sets: restart it first, or set that in a drop-in", t->daemon, word,
-                                               t->unit);
+                        return fix_plan_refuse(plan,
+                                               "the %s that runs has %s in its " VARIABLE
+                                               ", which no file of %s "
+                                               "sets: restart it first, or set that in a drop-in",
+                                               t->daemon, word, t->unit);
         return 0;
 }
 
@@ -233,13 +239,17 @@ static int check_target(const struct host *h, const struct target *t, struct fix
         int r = 0;
 
         if (t->others.doubt)
-                r = fix_plan_refuse(plan, "%s: %s; add " PRELOAD_LIBRARY " to it there, or take that away", t->unit,
-                                    t->others.doubt);
+                r = fix_plan_refuse(plan, "%s: %s; add " PRELOAD_LIBRARY " to it there, or take that away",
+                                    t->unit, t->others.doubt);
         if (r >= 0 && t->others.value && t->others.value[strspn(t->others.value, PLAIN)])
-                r = fix_plan_refuse(plan, "the " VARIABLE " that %s has (%s) cannot be extended safely; add "
-                                          PRELOAD_LIBRARY " to it by hand", t->unit, t->others.value);
+                r = fix_plan_refuse(plan,
+                                    "the " VARIABLE
+                                    " that %s has (%s) cannot be extended safely; add " PRELOAD_LIBRARY
+                                    " to it by hand",
+                                    t->unit, t->others.value);
         if (r >= 0 && t->drop_in == DROP_IN_EDITED)
-                r = fix_plan_refuse(plan, "/%s has been edited, or is not ours: move it away first", t->path);
+                r = fix_plan_refuse(plan, "/%s has been edited, or is not ours: move it away first",
+                                    t->path);
         if (r >= 0 && t->drop_in == DROP_IN_UNREADABLE)
                 r = fix_plan_refuse(plan, "/%s cannot be read", t->path);
         return r < 0 ? r : check_running(h, t, plan);
@@ -260,12 +270,15 @@ static int check_host(const struct host *h, const struct target targets[], struc
         for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
                 installed = installed || targets[i].others.installed;
         if (!installed)
-                r = fix_plan_refuse(plan, "no libvirt daemon for QEMU is installed here; other monitors get " VARIABLE "="
-                                          PRELOAD_LIBRARY " from who starts them");
+                r = fix_plan_refuse(
+                        plan, "no libvirt daemon for QEMU is installed here; other monitors get " VARIABLE
+                              "=" PRELOAD_LIBRARY " from who starts them");
         if (r >= 0 && !exists_at(h->root->fd, PRELOAD_LIBRARY + 1))
                 r = fix_plan_refuse(plan, PRELOAD_LIBRARY " is not there; reinstall the package vfioalignd");
-        if (r >= 0 && read_line_at(h->root->fd, "sys/fs/selinux/enforce", &enforcing) >= 0 && streq(enforcing, "1"))
-                r = fix_plan_refuse(plan, "SELinux enforces its policy here, and takes " VARIABLE " from the guests that "
+        if (r >= 0 && read_line_at(h->root->fd, "sys/fs/selinux/enforce", &enforcing) >= 0 &&
+            streq(enforcing, "1"))
+                r = fix_plan_refuse(plan, "SELinux enforces its policy here, and takes " VARIABLE
+                                          " from the guests that "
                                           "libvirt starts; use the module or a newer QEMU");
         return r;
 }
@@ -273,7 +286,7 @@ static int check_host(const struct host *h, const struct target targets[], struc
 /* Under what each unit is to have: its daemon, and all that it may start. */
 static int try(const struct host *h, const struct target *t, struct fix_plan *plan)
 {
-        static const char *const directories[] = {"/usr/sbin", "/usr/bin"};
+        static const char *const directories[] = { "/usr/sbin", "/usr/bin" };
         int r = 0;
 
         if (!h->root->live) /* nothing of a recorded host is run */
@@ -345,10 +358,16 @@ static int note_restart(const struct host *h, enum fix_action action, struct fix
         const char *unit = h->libvirt.unit ?: "libvirtd.service";
 
         if (action == FIX_APPLY)
-                return fix_plan_note(plan, "run \"systemctl restart %s\" when convenient: running guests are not affected, "
-                                           "guests that start afterwards are", unit);
-        return fix_plan_note(plan, "run \"systemctl restart %s\" when convenient, and leave " PRELOAD_LIBRARY " where it is "
-                                   "until then: what the daemon starts still looks for it", unit);
+                return fix_plan_note(
+                        plan,
+                        "run \"systemctl restart %s\" when convenient: running guests are not affected, "
+                        "guests that start afterwards are",
+                        unit);
+        return fix_plan_note(plan,
+                             "run \"systemctl restart %s\" when convenient, and leave " PRELOAD_LIBRARY
+                             " where it is "
+                             "until then: what the daemon starts still looks for it",
+                             unit);
 }
 
 static int apply(const struct host *h, bool dry_run, struct target targets[], struct fix_plan *plan)
@@ -372,7 +391,8 @@ static int apply(const struct host *h, bool dry_run, struct target targets[], st
 
         for (size_t i = 0; i < ELEMENTSOF(daemons) && r >= 0; i++)
                 if (is_to_write(&targets[i])) {
-                        r = fix_plan_step(plan, "write /%s: " VARIABLE "=%s", targets[i].path, targets[i].value);
+                        r = fix_plan_step(plan, "write /%s: " VARIABLE "=%s", targets[i].path,
+                                          targets[i].value);
                         if (r >= 0 && !dry_run)
                                 r = write_drop_in(h->root, &targets[i]);
                 }
@@ -381,7 +401,8 @@ static int apply(const struct host *h, bool dry_run, struct target targets[], st
         if (r >= 0 && (n_writes > 0 || restart_due(h, true)))
                 r = note_restart(h, FIX_APPLY, plan);
         if (r >= 0 && off)
-                r = fix_plan_note(plan, "the library does nothing while vfioalign is switched off (%s)", off);
+                r = fix_plan_note(plan, "the library does nothing while vfioalign is switched off (%s)",
+                                  off);
         return r;
 }
 
@@ -401,9 +422,12 @@ static int revert_one(const struct host *h, bool dry_run, const struct target *t
         }
         if (r >= 0 && (t->drop_in == DROP_IN_EDITED || t->drop_in == DROP_IN_UNREADABLE))
                 r = fix_plan_note(plan, "/%s %s: it is left as it is, remove it by hand", t->path,
-                                  t->drop_in == DROP_IN_EDITED ? "has been edited, or is not ours" : "cannot be read");
+                                  t->drop_in == DROP_IN_EDITED ? "has been edited, or is not ours"
+                                                               : "cannot be read");
         if (r >= 0 && has_library(t->others.value))
-                r = fix_plan_note(plan, "another file of %s has " PRELOAD_LIBRARY " in its " VARIABLE ", which is not ours",
+                r = fix_plan_note(plan,
+                                  "another file of %s has " PRELOAD_LIBRARY " in its " VARIABLE
+                                  ", which is not ours",
                                   t->unit);
         return r;
 }
@@ -430,7 +454,8 @@ int fix_preload(const struct host *h, enum fix_action action, bool dry_run, stru
         for (size_t i = 0; i < ELEMENTSOF(daemons) && r >= 0; i++)
                 r = target_read(&targets[i], h->root, daemons[i]);
         if (r >= 0)
-                r = action == FIX_APPLY ? apply(h, dry_run, targets, plan) : revert(h, dry_run, targets, plan);
+                r = action == FIX_APPLY ? apply(h, dry_run, targets, plan)
+                                        : revert(h, dry_run, targets, plan);
         for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
                 target_done(&targets[i]);
         return r;

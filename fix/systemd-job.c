@@ -89,8 +89,8 @@ int systemd_job_new_call(sd_bus *bus, const char *method, sd_bus_message **ret)
         return sd_bus_message_new_method_call(bus, ret, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, method);
 }
 
-int systemd_job_start(sd_bus *bus, sd_bus_message *call, const char *unit, uint64_t timeout_usec, systemd_job_done_t done,
-                      void *userdata, struct systemd_job **ret)
+int systemd_job_start(sd_bus *bus, sd_bus_message *call, const char *unit, uint64_t timeout_usec,
+                      systemd_job_done_t done, void *userdata, struct systemd_job **ret)
 {
         struct systemd_job *job = calloc(1, sizeof(*job));
         int r;
@@ -102,16 +102,16 @@ int systemd_job_start(sd_bus *bus, sd_bus_message *call, const char *unit, uint6
         job->userdata = userdata;
         job->unit = strdup(unit);
 
-        r = !job->unit ? -ENOMEM :
-                         sd_event_add_time_relative(sd_bus_get_event(bus), &job->timeout, CLOCK_BOOTTIME, timeout_usec, 0,
-                                                    on_timeout, job);
+        r = !job->unit ? -ENOMEM
+                       : sd_event_add_time_relative(sd_bus_get_event(bus), &job->timeout, CLOCK_BOOTTIME,
+                                                    timeout_usec, 0, on_timeout, job);
         if (r >= 0)
-                r = sd_bus_match_signal_async(bus, &job->removed, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                              "JobRemoved", on_removed, NULL, job);
+                r = sd_bus_match_signal_async(bus, &job->removed, SYSTEMD_NAME, SYSTEMD_PATH,
+                                              SYSTEMD_MANAGER, "JobRemoved", on_removed, NULL, job);
         /* systemd sends signals while somebody is subscribed; the answer does not matter, the order does. */
         if (r >= 0)
-                r = sd_bus_call_method_async(bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "Subscribe", NULL,
-                                             NULL, "");
+                r = sd_bus_call_method_async(bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                             "Subscribe", NULL, NULL, "");
         if (r >= 0)
                 r = sd_bus_call_async(bus, &job->call, call, on_started, job, timeout_usec);
         if (r < 0) {

@@ -13,10 +13,10 @@
 
 /* Where units are, the first of a name counts: systemd.unit(5), "Unit File Load Path" */
 static const char *const directories[] = {
-        "etc/systemd/system.control",   "run/systemd/system.control", "run/systemd/transient",
-        "run/systemd/generator.early",  "etc/systemd/system",         "run/systemd/system",
-        "run/systemd/generator",        "usr/local/lib/systemd/system", "usr/lib/systemd/system",
-        "lib/systemd/system",           "run/systemd/generator.late",
+        "etc/systemd/system.control",  "run/systemd/system.control",   "run/systemd/transient",
+        "run/systemd/generator.early", "etc/systemd/system",           "run/systemd/system",
+        "run/systemd/generator",       "usr/local/lib/systemd/system", "usr/lib/systemd/system",
+        "lib/systemd/system",          "run/systemd/generator.late",
 };
 
 struct unit_file {
@@ -39,7 +39,7 @@ void unit_variable_done(struct unit_variable *v)
 {
         free(v->value);
         free(v->doubt);
-        *v = (struct unit_variable) {};
+        *v = (struct unit_variable){};
 }
 
 static void forget_files(struct reader *r)
@@ -111,8 +111,8 @@ static int set_value(struct reader *r, const struct unit_file *f, const char *va
         if (value && !(r->v->value = strdup(value)))
                 return -ENOMEM;
         if (strcmp(f->name, r->drop_in) > 0)
-                return doubt(r, "/%s comes behind %s, and %s %s", f->path, r->drop_in, value ? "sets" : "clears",
-                             r->variable);
+                return doubt(r, "/%s comes behind %s, and %s %s", f->path, r->drop_in,
+                             value ? "sets" : "clears", r->variable);
         return 0;
 }
 
@@ -151,7 +151,8 @@ static int take_unset(struct reader *r, const struct unit_file *f, char *text)
         if (!*text)
                 free(TAKE_PTR(r->unset));
         for (char *word; (word = next_word(&text));)
-                if ((streq(word, r->variable) || value_of(r, word)) && !r->unset && !(r->unset = strdup(f->path)))
+                if ((streq(word, r->variable) || value_of(r, word)) && !r->unset &&
+                    !(r->unset = strdup(f->path)))
                         return -ENOMEM;
         return 0;
 }
@@ -169,9 +170,10 @@ static int take_line(struct reader *r, const struct unit_file *f, char *line)
         for (end = value + strlen(value); end > value && strchr(SPACE "\r", end[-1]); end--)
                 ;
         *end = '\0';
-        return streq(line, "Environment") ? take_environment(r, f, value) :
-                streq(line, "EnvironmentFile") ? take_file(r, value) :
-                streq(line, "UnsetEnvironment") ? take_unset(r, f, value) : 0;
+        return streq(line, "Environment")        ? take_environment(r, f, value)
+               : streq(line, "EnvironmentFile")  ? take_file(r, value)
+               : streq(line, "UnsetEnvironment") ? take_unset(r, f, value)
+                                                 : 0;
 }
 
 static int read_unit(struct reader *r, const struct unit_file *f)
@@ -217,7 +219,7 @@ static int find_unit(struct reader *r, const char *unit, bool *ret_installed)
                 if (read_link_at(r->root->fd, path, &target) >= 0 && streq(target, "/dev/null"))
                         break;
                 if (exists_at(r->root->fd, path)) {
-                        struct unit_file f = {(char *) "", path};
+                        struct unit_file f = { (char *) "", path };
 
                         *ret_installed = true;
                         return read_unit(r, &f);
@@ -264,8 +266,10 @@ static int find_drop_ins(struct reader *r, const char *unit)
                 }
                 error = list_dir_at(r->root->fd, directory, &names);
                 if (error < 0) {
-                        error = error == -ENOMEM ? error : error == -ENOENT || error == -ENOTDIR ? 0 :
-                                doubt(r, "/%s cannot be listed (%s)", directory, strerror(-error));
+                        error = error == -ENOMEM ? error
+                                : error == -ENOENT || error == -ENOTDIR
+                                        ? 0
+                                        : doubt(r, "/%s cannot be listed (%s)", directory, strerror(-error));
                         continue;
                 }
                 for (size_t k = 0; k < names.n && error >= 0; k++)
@@ -282,7 +286,7 @@ static int by_name(const void *a, const void *b)
 /* What a file of variables sets goes before all that a unit sets. */
 static int check_file(struct reader *r, const char *path)
 {
-        const char *words[] = {r->variable, NULL};
+        const char *words[] = { r->variable, NULL };
         _cleanup_free_ char *text = NULL;
         bool optional = *path == '-';
         char *save = NULL;
@@ -293,25 +297,27 @@ static int check_file(struct reader *r, const char *path)
                 return doubt(r, "EnvironmentFile=%s cannot be followed", path);
         error = grep_file_at(r->root->fd, path + 1, words, &text);
         if (error < 0)
-                return error == -ENOENT || error == -ENOMEM ? (error == -ENOENT ? 0 : error) :
-                        doubt(r, "%s, its EnvironmentFile=, cannot be read (%s)", path, strerror(-error));
+                return error == -ENOENT || error == -ENOMEM
+                               ? (error == -ENOENT ? 0 : error)
+                               : doubt(r, "%s, its EnvironmentFile=, cannot be read (%s)", path,
+                                       strerror(-error));
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 const char *rest = startswith(line + strspn(line, SPACE), r->variable);
 
                 if (rest && rest[strspn(rest, SPACE)] == '=')
-                        return doubt(r, "%s, its EnvironmentFile=, has %s, and goes before every drop-in", path,
-                                     r->variable);
+                        return doubt(r, "%s, its EnvironmentFile=, has %s, and goes before every drop-in",
+                                     path, r->variable);
         }
         return 0;
 }
 
-int unit_variable_read(struct unit_variable *v, const struct root *root, const char *unit, const char *variable,
-                       const char *drop_in)
+int unit_variable_read(struct unit_variable *v, const struct root *root, const char *unit,
+                       const char *variable, const char *drop_in)
 {
-        struct reader r = {.root = root, .variable = variable, .drop_in = drop_in, .v = v};
+        struct reader r = { .root = root, .variable = variable, .drop_in = drop_in, .v = v };
         int error;
 
-        *v = (struct unit_variable) {};
+        *v = (struct unit_variable){};
         error = find_unit(&r, unit, &v->installed);
         if (error >= 0)
                 error = find_drop_ins(&r, unit);

@@ -9,11 +9,12 @@
 struct unit_variable {
         bool installed; /* the unit is there, and not masked */
         char *value;    /* NULL: not set */
-        char *doubt;    /* one clause: why a drop-in would not have the last word, or what cannot be told; or NULL */
+        char *doubt;    /* one clause: why a drop-in would not have the last word, or what cannot be told; or
+                           NULL */
 };
 
-/* As if there were no drop-in of that name; what comes behind it and says something of the variable is a doubt.
- * Returns 0 or -ENOMEM. Release with unit_variable_done(). */
-int unit_variable_read(struct unit_variable *v, const struct root *root, const char *unit, const char *variable,
-                       const char *drop_in);
+/* As if there were no drop-in of that name; what comes behind it and says something of the variable is a
+ * doubt. Returns 0 or -ENOMEM. Release with unit_variable_done(). */
+int unit_variable_read(struct unit_variable *v, const struct root *root, const char *unit,
+                       const char *variable, const char *drop_in);
 void unit_variable_done(struct unit_variable *v);

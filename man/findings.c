@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Copies a page of the manual, and puts the list of findings where it says so: at build time, so that the table stays
- * the one source of their texts. */
+/* Copies a page of the manual, and puts the list of findings where it says so: at build time, so that the
+ * table stays the one source of their texts. */
 #include <stdio.h>
 
 #include "audit/finding.h"
@@ -21,7 +21,8 @@ static void print_findings(void)
                 const struct finding_type *type = finding_type(id);
                 _cleanup_free_ char *remedy = finding_type_remedy(type);
 
-                printf("%s*%s* (%s)\n\t", id > 0 ? "\n" : "", finding_to_string(id), severity_to_string(type->severity));
+                printf("%s*%s* (%s)\n\t", id > 0 ? "\n" : "", finding_to_string(id),
+                       severity_to_string(type->severity));
                 print_escaped(type->text);
                 printf(".++\n\t");
                 print_escaped(type->explanation);

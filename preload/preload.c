@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libvfioalign-preload.so: for a VMM that leaves the address of a VFIO mapping to a kernel that does not align it.
+/* libvfioalign-preload.so: for a VMM that leaves the address of a VFIO mapping to a kernel that does not
+ * align it.
  *
  * Takes the place of mmap() and mmap64(), and gives large shared mappings of VFIO devices an address that is
- * congruent with their offset at the largest page that fits. Everything else, and whatever goes wrong, is the plain
- * system call. It keeps no state, allocates nothing, calls only what is async-signal-safe and no point of
- * cancellation, and can sit in any process. */
+ * congruent with their offset at the largest page that fits. Everything else, and whatever goes wrong, is
+ * the plain system call. It keeps no state, allocates nothing, calls only what is async-signal-safe and no
+ * point of cancellation, and can sit in any process. */
 
 /* With 64-bit offsets by redirection, a definition of mmap() would come out as mmap64(). */
 #undef _FILE_OFFSET_BITS
@@ -28,8 +29,8 @@
 #ifndef SWITCH_PATH
 #define SWITCH_PATH "/" SWITCH_FILE
 #define CMDLINE_PATH "/proc/cmdline"
-#define DEVICE_GROUP "anon_inode:[vfio-device]"   /* from a group's descriptor */
-#define DEVICE_CDEV "/dev/vfio/devices/vfio"      /* a character device of its own, since 6.6 */
+#define DEVICE_GROUP "anon_inode:[vfio-device]" /* from a group's descriptor */
+#define DEVICE_CDEV "/dev/vfio/devices/vfio"    /* a character device of its own, since 6.6 */
 #endif
 
 /* include/linux/vfio_pci_core.h: a region's index stands above its offset in the file */
@@ -66,8 +67,8 @@ static bool is_vfio_device(int fd)
                strncmp(target, DEVICE_CDEV + strlen("/dev"), strlen(DEVICE_CDEV) - strlen("/dev")) == 0;
 }
 
-/* As switched_off() of util/switch.c, without its allocations. mmap() is no point of cancellation, and open(), read()
- * and close() are: the bare system calls are none. */
+/* As switched_off() of util/switch.c, without its allocations. mmap() is no point of cancellation, and
+ * open(), read() and close() are: the bare system calls are none. */
 static bool is_switched_off(void)
 {
         static const char word[] = "vfioalign=off";
@@ -112,15 +113,16 @@ static void *aligned_mmap(size_t size, int prot, int flags, int fd, off_t offset
 
         if (size > SIZE_MAX - align)
                 return MAP_FAILED;
-        reserved = plain_mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        reserved = plain_mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                              0);
         if (reserved == MAP_FAILED)
                 return MAP_FAILED;
         start = (uintptr_t) reserved;
         address = start + (((uint64_t) offset - start) & (align - 1));
 
         mapped = plain_mmap((void *) address, size, prot, flags | MAP_FIXED, fd, offset);
-        /* Should that have failed, its part of the reservation may be gone, and be another thread's by now: only what
-         * is around it is surely ours. */
+        /* Should that have failed, its part of the reservation may be gone, and be another thread's by now:
+         * only what is around it is surely ours. */
         if (address > start)
                 munmap((void *) start, address - start);
         if (start + align > address)
@@ -132,7 +134,8 @@ static void *aligned_mmap(size_t size, int prot, int flags, int fd, off_t offset
 static void *place(void *plain, size_t size, int prot, int flags, int fd, off_t offset)
 {
         const uint64_t base = (uint64_t) sysconf(_SC_PAGESIZE), entries = base / sizeof(uint64_t);
-        const uint64_t pmd = base * entries, pud = pmd * entries, in_region = (uint64_t) offset & REGION_OFFSET_MASK;
+        const uint64_t pmd = base * entries, pud = pmd * entries,
+                       in_region = (uint64_t) offset & REGION_OFFSET_MASK;
 
         size = (size + base - 1) & ~(base - 1);
         if (!has_page(pmd, in_region, size) || !is_vfio_device(fd) || is_switched_off())
@@ -162,7 +165,8 @@ static void *map(void *address, size_t size, int prot, int flags, int fd, off_t 
         int saved;
 
         /* What fails plainly fails; what cannot be one of ours, or asks for more than any place, is done. */
-        if (mapped == MAP_FAILED || address || fd < 0 || others || (type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
+        if (mapped == MAP_FAILED || address || fd < 0 || others ||
+            (type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
                 return mapped;
         saved = errno;
         mapped = place(mapped, size, prot, flags, fd, offset);

@@ -41,14 +41,16 @@ static uint64_t minor_faults(void)
         return (uint64_t) usage.ru_minflt;
 }
 
-/* Address space without memory: at an address, in place of what is there, or where the kernel wants (NULL). */
+/* Address space without memory: at an address, in place of what is there, or where the kernel wants (NULL).
+ */
 static int hold(struct prober *p, void *at, uint64_t size)
 {
-        void *got = mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
+        void *got = mmap(at, size, PROT_NONE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
 
         if (got == MAP_FAILED)
                 return -errno;
-        p->held[p->n_held++] = (struct held) {got, size};
+        p->held[p->n_held++] = (struct held){ got, size };
         return 0;
 }
 
@@ -71,24 +73,31 @@ static int jitter(struct prober *p)
 }
 
 /* The verdict on an area at an address, on a kernel that can do everything. */
-static struct verdict ideal(const struct kernel_facts *k, const struct probe_area *area, uint64_t size, uint64_t address)
+static struct verdict ideal(const struct kernel_facts *k, const struct probe_area *area, uint64_t size,
+                            uint64_t address)
 {
         const struct fact yes = fact_is(true, SOURCE_NONE);
         const struct kernel_facts able = {
-                .page_size = k->page_size, .pmd_size = k->pmd_size, .pud_size = k->pud_size,
-                .huge_pmd = yes, .huge_pud = yes, .thp = THP_ALWAYS,
+                .page_size = k->page_size,
+                .pmd_size = k->pmd_size,
+                .pud_size = k->pud_size,
+                .huge_pmd = yes,
+                .huge_pud = yes,
+                .thp = THP_ALWAYS,
         };
 
         return verdict_mapping(&able, yes, PLACER_PROGRAM,
-                               &(struct mapping) {.start = address, .size = size, .offset = area->offset});
+                               &(struct mapping){ .start = address, .size = size, .offset = area->offset });
 }
 
-uint64_t probe_page_size(const struct kernel_facts *k, const struct probe_area *area, uint64_t alignment, uint64_t faults)
+uint64_t probe_page_size(const struct kernel_facts *k, const struct probe_area *area, uint64_t alignment,
+                         uint64_t faults)
 {
-        const uint64_t sizes[] = {k->pud_size, k->pmd_size, k->page_size};
+        const uint64_t sizes[] = { k->pud_size, k->pmd_size, k->page_size };
         uint64_t found = 0, smallest = UINT64_MAX;
 
-        /* Such a kernel fills a mapping at the first fault: no count tells anything, and there is but one size. */
+        /* Such a kernel fills a mapping at the first fault: no count tells anything, and there is but one
+         * size. */
         if (k->huge_pmd.value == FACT_NO)
                 return k->page_size;
         if (faults == COUNT_UNKNOWN || area->fault_size == 0)
@@ -141,7 +150,7 @@ static void take_median(struct probe_area *area)
         qsort(pages, PROBE_TIMES, sizeof(*pages), by_number);
         qsort(faults, PROBE_TIMES, sizeof(*faults), by_number);
         qsort(seconds, PROBE_TIMES, sizeof(*seconds), by_seconds);
-        area->median = (struct probe_map) {
+        area->median = (struct probe_map){
                 .alignment = alignments[(PROBE_TIMES - 1) / 2],
                 .page_size = pages[(PROBE_TIMES - 1) / 2],
                 .faults = faults[PROBE_TIMES / 2],
@@ -159,17 +168,21 @@ void probe_area_conclude(struct probe_area *area, const struct kernel_facts *k)
         take_median(area);
         area->expected_faults = area->fault_size == area->size ? v->faults : COUNT_UNKNOWN;
         if (area->fault_size > 0 && area->fault_size < area->size && page > 0)
-                area->expected_faults = k->huge_pmd.value == FACT_NO
-                                                ? 1
-                                                : ideal(k, area, area->fault_size, area->offset + page).faults;
+                area->expected_faults =
+                        k->huge_pmd.value == FACT_NO
+                                ? 1
+                                : ideal(k, area, area->fault_size, area->offset + page).faults;
 
-        area->agrees = fact_unknown(page == 0 ? "the audit could not foretell it" : "no faults were measured");
+        area->agrees = fact_unknown(page == 0 ? "the audit could not foretell it"
+                                              : "no faults were measured");
         if (page == 0 || area->median.page_size == 0 || area->median.faults == COUNT_UNKNOWN)
                 return;
         distance = area->median.faults > area->expected_faults ? area->median.faults - area->expected_faults
                                                                : area->expected_faults - area->median.faults;
-        /* A page of the program's own can be taken from it and faulted in again, on a host that is short of memory. */
-        agrees = area->median.page_size == page && (distance <= 2 || distance <= area->expected_faults / 100);
+        /* A page of the program's own can be taken from it and faulted in again, on a host that is short of
+         * memory. */
+        agrees = area->median.page_size == page &&
+                 (distance <= 2 || distance <= area->expected_faults / 100);
         agrees |= v->luck && area->median.page_size > page;
         area->agrees = fact_is(agrees, SOURCE_NONE);
 }
@@ -187,12 +200,13 @@ static int map(struct prober *p, const struct probe_bar *bar, const struct probe
                 return failed(p, r, "reserve address space");
         faults = minor_faults();
         start = clock_usec(CLOCK_MONOTONIC);
-        at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, p->device.device, (off_t) (bar->offset + area->offset));
+        at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, p->device.device,
+                  (off_t) (bar->offset + area->offset));
         if (at == MAP_FAILED)
                 return failed(p, -errno, "map a BAR");
         if (fault_size > 0)
                 error = vfio_device_map_dma(&p->device, at, fault_size);
-        *ret = (struct probe_map) {
+        *ret = (struct probe_map){
                 .address = (uintptr_t) at,
                 .seconds = (double) (clock_usec(CLOCK_MONOTONIC) - start) / (double) USEC_PER_SEC,
                 .faults = minor_faults() - faults,
@@ -204,9 +218,10 @@ static int map(struct prober *p, const struct probe_bar *bar, const struct probe
         return error ?: r < 0 ? failed(p, r, "unmap a BAR from the IOMMU") : 0;
 }
 
-/* The faults that a mapping of one page costs beside its own; the first faults in what this program needs itself.
- * Finds out, too, whether DMA can be mapped at all. */
-static int calibrate(struct prober *p, const struct probe_bar *bar, struct probe_area *area, uint64_t *ret_own)
+/* The faults that a mapping of one page costs beside its own; the first faults in what this program needs
+ * itself. Finds out, too, whether DMA can be mapped at all. */
+static int calibrate(struct prober *p, const struct probe_bar *bar, struct probe_area *area,
+                     uint64_t *ret_own)
 {
         struct probe_map once = {};
         int r = 0;
@@ -267,17 +282,19 @@ static int probe_bar(struct prober *p, unsigned index)
         bar->size = region.size;
         bar->offset = region.offset;
         for (size_t i = 0; i < region.n_areas; i++) {
-                const struct area whole = {region.size, region.areas[i].offset, region.areas[i].size};
+                const struct area whole = { region.size, region.areas[i].offset, region.areas[i].size };
                 struct probe_area *area = array_append(bar->areas, bar->n_areas);
 
                 if (!area)
                         return failed(p, -ENOMEM, "map a BAR");
-                *area = (struct probe_area) {
+                *area = (struct probe_area){
                         .offset = whole.offset,
                         .size = whole.size,
-                        .fault_size = p->device.container < 0 ? 0 : whole.size < VFIO_DMA_MAX ? whole.size : VFIO_DMA_MAX,
-                        .predicted = verdict_area(&p->host->kernel, &p->host->module,
-                                                  PLACER_PROGRAM, &whole),
+                        .fault_size = p->device.container < 0     ? 0
+                                      : whole.size < VFIO_DMA_MAX ? whole.size
+                                                                  : VFIO_DMA_MAX,
+                        .predicted = verdict_area(&p->host->kernel, &p->host->module, PLACER_PROGRAM,
+                                                  &whole),
                 };
                 r = probe_area(p, bar, area);
                 if (r < 0)
@@ -286,12 +303,13 @@ static int probe_bar(struct prober *p, unsigned index)
         return 0;
 }
 
-int bar_probe(struct bar_probe *ret, const struct host *h, const struct device *d, probe_step_t step, void *userdata)
+int bar_probe(struct bar_probe *ret, const struct host *h, const struct device *d, probe_step_t step,
+              void *userdata)
 {
-        struct prober p = {.result = ret, .host = h, .function = d, .step = step, .userdata = userdata};
+        struct prober p = { .result = ret, .host = h, .function = d, .step = step, .userdata = userdata };
         int r;
 
-        *ret = (struct bar_probe) {};
+        *ret = (struct bar_probe){};
         r = vfio_device_open(&p.device, d->bdf, d->group, probe_cdev(h->root, d->bdf));
         if (r >= 0)
                 r = vfio_device_enable_memory(&p.device);
@@ -308,5 +326,5 @@ void bar_probe_done(struct bar_probe *p)
 {
         for (size_t i = 0; i < p->n_bars; i++)
                 free(p->bars[i].areas);
-        *p = (struct bar_probe) {};
+        *p = (struct bar_probe){};
 }

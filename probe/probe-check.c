@@ -59,17 +59,20 @@ static int check_iommu(struct check *c)
         const struct device *d = c->device;
 
         if (c->host->iommu.at_work.value == FACT_NO)
-                return obstacle(c, PROBE_NO_IOMMU,
-                                "%s cannot be opened: no IOMMU is at work on this host; switch it on in the firmware "
-                                "(VT-d, AMD-Vi, SMMU) and, for Intel, with intel_iommu=on on the kernel's command line",
-                                c->bdf);
+                return obstacle(
+                        c, PROBE_NO_IOMMU,
+                        "%s cannot be opened: no IOMMU is at work on this host; switch it on in the firmware "
+                        "(VT-d, AMD-Vi, SMMU) and, for Intel, with intel_iommu=on on the kernel's command line",
+                        c->bdf);
         if (device_is_bridge(d))
-                return obstacle(c, PROBE_NO_IOMMU, "%s is a bridge, which never goes to a guest; name a device behind it",
+                return obstacle(c, PROBE_NO_IOMMU,
+                                "%s is a bridge, which never goes to a guest; name a device behind it",
                                 c->bdf);
         if (d->group < 0)
-                return obstacle(c, PROBE_NO_IOMMU,
-                                "%s is in no IOMMU group, so that VFIO cannot open it; the host's IOMMU does not cover it",
-                                c->bdf);
+                return obstacle(
+                        c, PROBE_NO_IOMMU,
+                        "%s is in no IOMMU group, so that VFIO cannot open it; the host's IOMMU does not cover it",
+                        c->bdf);
         return PROBE_FREE;
 }
 
@@ -91,7 +94,8 @@ static int check_guests(struct check *c)
 
         if (!guest)
                 return PROBE_FREE;
-        return obstacle(c, PROBE_GUEST_RUNS, "%s is in the guest %s, which runs; shut that down first (virsh shutdown %s)",
+        return obstacle(c, PROBE_GUEST_RUNS,
+                        "%s is in the guest %s, which runs; shut that down first (virsh shutdown %s)",
                         c->bdf, guest->xml.name ?: "?", guest->xml.name ?: "?");
 }
 
@@ -109,8 +113,8 @@ static int check_uses(struct check *c)
                                 "%s has %s, which a reset would remove; remove them first (echo 0 "
                                 ">/sys/bus/pci/devices/%s/sriov_numvfs), or probe one of them",
                                 c->bdf, uses[0].what, c->bdf);
-        return obstacle(c, PROBE_IN_USE, "%s is in use by this host: %s (%s); free it first", c->bdf, uses[0].what,
-                        use_kind_to_string(uses[0].kind));
+        return obstacle(c, PROBE_IN_USE, "%s is in use by this host: %s (%s); free it first", c->bdf,
+                        uses[0].what, use_kind_to_string(uses[0].kind));
 }
 
 static int check_holders(struct check *c)
@@ -122,16 +126,20 @@ static int check_holders(struct check *c)
                 const struct vfio_holder *v = &m->holders[i];
 
                 if (v->group >= 0 && v->group == c->device->group)
-                        return obstacle(c, PROBE_HELD, "%s cannot be opened: its IOMMU group %d is held open by %s (process %d); end that first",
-                                        c->bdf, v->group, v->command ?: "?", v->pid);
+                        return obstacle(
+                                c, PROBE_HELD,
+                                "%s cannot be opened: its IOMMU group %d is held open by %s (process %d); end that first",
+                                c->bdf, v->group, v->command ?: "?", v->pid);
                 if (v->cdev >= 0 && v->cdev == cdev)
-                        return obstacle(c, PROBE_HELD, "%s cannot be opened: its device vfio%d is held open by %s (process %d); end that first",
-                                        c->bdf, cdev, v->command ?: "?", v->pid);
+                        return obstacle(
+                                c, PROBE_HELD,
+                                "%s cannot be opened: its device vfio%d is held open by %s (process %d); end that first",
+                                c->bdf, cdev, v->command ?: "?", v->pid);
         }
         for (size_t i = 0; i < m->n_mappings; i++)
                 if (streq(m->mappings[i].bdf, c->bdf))
-                        return obstacle(c, PROBE_HELD, "%s is mapped by %s (process %d); end that first", c->bdf,
-                                        m->mappings[i].command ?: "?", m->mappings[i].pid);
+                        return obstacle(c, PROBE_HELD, "%s is mapped by %s (process %d); end that first",
+                                        c->bdf, m->mappings[i].command ?: "?", m->mappings[i].pid);
         return PROBE_FREE;
 }
 
@@ -139,8 +147,8 @@ static int check_driver(struct check *c)
 {
         if (c->device->driver_is_vfio)
                 return PROBE_FREE;
-        return obstacle(c, PROBE_NOT_BOUND, "%s is bound to %s; bind it to VFIO: vfioalignctl bind %s", c->bdf,
-                        c->device->driver ?: "no driver", c->bdf);
+        return obstacle(c, PROBE_NOT_BOUND, "%s is bound to %s; bind it to VFIO: vfioalignctl bind %s",
+                        c->bdf, c->device->driver ?: "no driver", c->bdf);
 }
 
 static int check_group(struct check *c)
@@ -153,14 +161,16 @@ static int check_group(struct check *c)
                 return PROBE_FREE;
         uses = device_uses_find(&c->host->uses, g->culprit->bdf, &n);
         if (uses)
-                return obstacle(c, PROBE_NOT_VIABLE,
-                                "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s and in use by this host: %s (%s)",
-                                c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", uses[0].what,
-                                use_kind_to_string(uses[0].kind));
-        return obstacle(c, PROBE_NOT_VIABLE,
-                        "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s; bind that to VFIO as well: "
-                        "vfioalignctl bind %s",
-                        c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", g->culprit->bdf);
+                return obstacle(
+                        c, PROBE_NOT_VIABLE,
+                        "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s and in use by this host: %s (%s)",
+                        c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", uses[0].what,
+                        use_kind_to_string(uses[0].kind));
+        return obstacle(
+                c, PROBE_NOT_VIABLE,
+                "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s; bind that to VFIO as well: "
+                "vfioalignctl bind %s",
+                c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", g->culprit->bdf);
 }
 
 static int check_defined(struct check *c)
@@ -169,22 +179,26 @@ static int check_defined(struct check *c)
 
         if (!guest)
                 return PROBE_FREE;
-        return obstacle(c, PROBE_DEFINED,
-                        "%s is a device of the guest %s, which does not run now; if it is started meanwhile, the start fails",
-                        c->bdf, guest->xml.name ?: "?");
+        return obstacle(
+                c, PROBE_DEFINED,
+                "%s is a device of the guest %s, which does not run now; if it is started meanwhile, the start fails",
+                c->bdf, guest->xml.name ?: "?");
 }
 
 int probe_check(const struct host *h, const char *bdf, bool root, char **ret_line)
 {
         /* What is used is told before what is not bound: nobody shall unbind what is used. */
         static int (*const checks[])(struct check *) = {
-                check_iommu, check_guests, check_holders, check_uses, check_driver, check_group, check_defined,
+                check_iommu,  check_guests, check_holders, check_uses,
+                check_driver, check_group,  check_defined,
         };
-        struct check c = {.host = h, .bdf = bdf, .device = device_facts_find(&h->devices, bdf)};
+        struct check c = { .host = h, .bdf = bdf, .device = device_facts_find(&h->devices, bdf) };
         int r = PROBE_FREE;
 
         if (!c.device)
-                r = obstacle(&c, PROBE_NO_FUNCTION, "there is no PCI function '%s' on this host; vfioalignctl devices lists them", bdf);
+                r = obstacle(&c, PROBE_NO_FUNCTION,
+                             "there is no PCI function '%s' on this host; vfioalignctl devices lists them",
+                             bdf);
         else if (!root)
                 r = obstacle(&c, PROBE_NOT_ROOT, "%s can only be opened by root; run this as root", bdf);
         for (size_t i = 0; i < ELEMENTSOF(checks) && r == PROBE_FREE; i++)

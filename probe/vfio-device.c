@@ -28,7 +28,8 @@ static int failed(struct vfio_device *d, int error, const char *what)
         return error;
 }
 
-/* Asks a question whose answer can be longer than the structure: argsz says so. *ret is the caller's to free. */
+/* Asks a question whose answer can be longer than the structure: argsz says so. *ret is the caller's to
+ * free. */
 static int read_info(int fd, unsigned long request, const void *question, size_t size, void **ret)
 {
         uint32_t argsz = (uint32_t) size;
@@ -56,7 +57,8 @@ static int read_info(int fd, unsigned long request, const void *question, size_t
 }
 
 /* The capability with that id of at least `size` bytes, or NULL; *ret_size is what is there from it on. */
-static const void *find_capability(const void *info, uint32_t first, uint16_t id, size_t size, size_t *ret_size)
+static const void *find_capability(const void *info, uint32_t first, uint16_t id, size_t size,
+                                   size_t *ret_size)
 {
         struct vfio_info_cap_header header;
         uint32_t argsz;
@@ -75,11 +77,11 @@ static const void *find_capability(const void *info, uint32_t first, uint16_t id
         return NULL;
 }
 
-/* Where the IOMMU takes addresses: a part of a range that is large enough, from a whole GiB on, as high mappings have
- * it. */
+/* Where the IOMMU takes addresses: a part of a range that is large enough, from a whole GiB on, as high
+ * mappings have it. */
 static int choose_iova(struct vfio_device *d)
 {
-        const struct vfio_iommu_type1_info question = {.argsz = sizeof(question)};
+        const struct vfio_iommu_type1_info question = { .argsz = sizeof(question) };
         const struct vfio_iommu_type1_info_cap_iova_range *ranges = NULL;
         _cleanup_free_ struct vfio_iommu_type1_info *info = NULL;
         size_t size;
@@ -90,10 +92,13 @@ static int choose_iova(struct vfio_device *d)
         if (r < 0)
                 return r;
         if (info->flags & VFIO_IOMMU_INFO_CAPS)
-                ranges = find_capability(info, info->cap_offset, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(*ranges), &size);
+                ranges = find_capability(info, info->cap_offset, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+                                         sizeof(*ranges), &size);
         if (!ranges)
                 return 0;
-        for (size_t i = 0; i < ranges->nr_iovas && (i + 1) * sizeof(ranges->iova_ranges[0]) <= size - sizeof(*ranges); i++) {
+        for (size_t i = 0;
+             i < ranges->nr_iovas && (i + 1) * sizeof(ranges->iova_ranges[0]) <= size - sizeof(*ranges);
+             i++) {
                 uint64_t start = ranges->iova_ranges[i].start, end = ranges->iova_ranges[i].end;
 
                 start = start < IOVA_DEFAULT ? IOVA_DEFAULT : start;
@@ -110,7 +115,7 @@ static int choose_iova(struct vfio_device *d)
 
 static int open_by_group(struct vfio_device *d, const char *bdf, const char *path)
 {
-        struct vfio_group_status status = {.argsz = sizeof(status)};
+        struct vfio_group_status status = { .argsz = sizeof(status) };
 
         d->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
         if (d->container < 0)
@@ -137,7 +142,7 @@ static int open_by_group(struct vfio_device *d, const char *bdf, const char *pat
 
 static int open_by_cdev(struct vfio_device *d, int cdev)
 {
-        struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
+        struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
         char path[64];
 
         snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%d", cdev);
@@ -167,7 +172,7 @@ int vfio_device_open(struct vfio_device *d, const char *bdf, int group, int cdev
 /* Where the command register is in the descriptor, or a negative errno. */
 static off_t find_command(const struct vfio_device *d)
 {
-        struct vfio_region_info config = {.argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX};
+        struct vfio_region_info config = { .argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX };
 
         if (ioctl(d->device, VFIO_DEVICE_GET_REGION_INFO, &config) < 0)
                 return -errno;
@@ -198,7 +203,8 @@ void vfio_device_close(struct vfio_device *d)
         off_t at = d->memory_was_off ? find_command(d) : -1;
 
         if (at >= 0)
-                (void) !pwrite(d->device, &d->command, sizeof(d->command), at); /* closing resets it in any case */
+                (void) !pwrite(d->device, &d->command, sizeof(d->command),
+                               at); /* closing resets it in any case */
         closep(&d->device);
         closep(&d->group);
         closep(&d->container);
@@ -216,13 +222,13 @@ static int add_area(struct vfio_region *region, uint64_t offset, uint64_t size)
                 return -EBADMSG;
         if (region->n_areas == VFIO_AREAS_MAX)
                 return -E2BIG;
-        region->areas[region->n_areas++] = (struct vfio_area) {offset, size};
+        region->areas[region->n_areas++] = (struct vfio_area){ offset, size };
         return 0;
 }
 
 int vfio_device_read_region(struct vfio_device *d, unsigned index, struct vfio_region *ret)
 {
-        const struct vfio_region_info question = {.argsz = sizeof(question), .index = index};
+        const struct vfio_region_info question = { .argsz = sizeof(question), .index = index };
         const struct vfio_region_info_cap_sparse_mmap *sparse = NULL;
         _cleanup_free_ struct vfio_region_info *info = NULL;
         struct vfio_region region;
@@ -232,11 +238,13 @@ int vfio_device_read_region(struct vfio_device *d, unsigned index, struct vfio_r
         r = read_info(d->device, VFIO_DEVICE_GET_REGION_INFO, &question, sizeof(question), (void **) &info);
         if (r < 0)
                 return failed(d, r, "ask about a BAR");
-        region = (struct vfio_region) {.size = info->size, .offset = info->offset};
+        region = (struct vfio_region){ .size = info->size, .offset = info->offset };
         if (info->flags & VFIO_REGION_INFO_FLAG_MMAP) {
                 if (info->flags & VFIO_REGION_INFO_FLAG_CAPS)
-                        sparse = find_capability(info, info->cap_offset, VFIO_REGION_INFO_CAP_SPARSE_MMAP, sizeof(*sparse), &size);
-                /* A BAR smaller than a page can be mapped as well, where it has the page to itself: nothing to gain. */
+                        sparse = find_capability(info, info->cap_offset, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+                                                 sizeof(*sparse), &size);
+                /* A BAR smaller than a page can be mapped as well, where it has the page to itself: nothing
+                 * to gain. */
                 if (!sparse && region.size >= (uint64_t) sysconf(_SC_PAGESIZE))
                         r = add_area(&region, 0, region.size);
                 for (size_t i = 0; sparse && i < sparse->nr_areas && r >= 0; i++)
@@ -265,7 +273,7 @@ int vfio_device_map_dma(const struct vfio_device *d, void *p, uint64_t size)
 
 int vfio_device_unmap_dma(const struct vfio_device *d, uint64_t size)
 {
-        struct vfio_iommu_type1_dma_unmap unmap = {.argsz = sizeof(unmap), .iova = d->iova, .size = size};
+        struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = d->iova, .size = size };
 
         return ioctl(d->container, VFIO_IOMMU_UNMAP_DMA, &unmap) < 0 ? -errno : 0;
 }

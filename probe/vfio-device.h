@@ -6,26 +6,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One PCI function, opened through VFIO, as an emulator does it (linux/vfio.h). To open it resets it, and so does to
- * close it: see probe-check.h first. The running host only. */
+/* One PCI function, opened through VFIO, as an emulator does it (linux/vfio.h). To open it resets it, and so
+ * does to close it: see probe-check.h first. The running host only. */
 struct vfio_device {
-        int container; /* of type 1, which maps DMA; -EBADF where the device is open by its character device */
+        int container; /* of type 1, which maps DMA; -EBADF where the device is open by its character device
+                        */
         int group, iommufd;
         int device;
         uint64_t iova; /* from there on DMA can be mapped, VFIO_DMA_MAX bytes */
         bool memory_was_off;
-        uint16_t command; /* the command register as it was */
+        uint16_t command;   /* the command register as it was */
         const char *failed; /* static text: what could not be done, when a function here returned an error */
 };
 
-#define VFIO_DEVICE_NONE (struct vfio_device) {-EBADF, -EBADF, -EBADF, -EBADF}
+#define VFIO_DEVICE_NONE \
+        (struct vfio_device) \
+        { \
+                -EBADF, -EBADF, -EBADF, -EBADF \
+        }
 
 /* As much of a mapping as is ever mapped for DMA at a time. */
 #define VFIO_DMA_MAX (UINT64_C(4) << 30)
 
-/* By the group's interface, or where the kernel has none by the character device and iommufd. bdf: as the kernel
- * spells it. group: its IOMMU group; cdev: N of /dev/vfio/devices/vfioN, or -1. -EBUSY: somebody was faster. Returns 0
- * or a negative errno; closed by vfio_device_close() in any case. */
+/* By the group's interface, or where the kernel has none by the character device and iommufd. bdf: as the
+ * kernel spells it. group: its IOMMU group; cdev: N of /dev/vfio/devices/vfioN, or -1. -EBUSY: somebody was
+ * faster. Returns 0 or a negative errno; closed by vfio_device_close() in any case. */
 int vfio_device_open(struct vfio_device *d, const char *bdf, int group, int cdev);
 void vfio_device_close(struct vfio_device *d);
 
@@ -39,8 +44,8 @@ struct vfio_area {
 #define VFIO_AREAS_MAX 64 /* of a region; vfio-pci makes two at most, around the MSI-X table */
 
 struct vfio_region {
-        uint64_t size;   /* bytes; 0: there is none */
-        uint64_t offset; /* in the descriptor */
+        uint64_t size;                          /* bytes; 0: there is none */
+        uint64_t offset;                        /* in the descriptor */
         struct vfio_area areas[VFIO_AREAS_MAX]; /* that can be mapped */
         size_t n_areas;
 };
@@ -48,7 +53,7 @@ struct vfio_region {
 /* index: 0 to 5 for the BARs. */
 int vfio_device_read_region(struct vfio_device *d, unsigned index, struct vfio_region *ret);
 
-/* Maps memory of this process (a BAR) for the device's DMA at d->iova, which faults every page of it in, and undoes
- * that. Nothing is read or written there. size: at most VFIO_DMA_MAX. */
+/* Maps memory of this process (a BAR) for the device's DMA at d->iova, which faults every page of it in, and
+ * undoes that. Nothing is read or written there. size: at most VFIO_DMA_MAX. */
 int vfio_device_map_dma(const struct vfio_device *d, void *p, uint64_t size);
 int vfio_device_unmap_dma(const struct vfio_device *d, uint64_t size);

@@ -23,7 +23,11 @@ static void entry_done(struct record_entry *e)
 
 static int add(struct record *r, enum file_kind kind, const char *path, const char *data, size_t size)
 {
-        struct record_entry e = {.path = strdup(path), .kind = kind, .data = malloc(size + 1), .size = size}, *slot;
+        struct record_entry e = { .path = strdup(path),
+                                  .kind = kind,
+                                  .data = malloc(size + 1),
+                                  .size = size },
+                            *slot;
 
         if (!e.path || !e.data || !(slot = array_append(r->entries, r->n))) {
                 entry_done(&e);
@@ -98,7 +102,10 @@ static int compare_paths(const char *a, const char *b)
                 ;
         if (*a == *b)
                 return 0;
-        return (*a == '/' ? 1 : (unsigned char) *a + 1) * !!*a < (*b == '/' ? 1 : (unsigned char) *b + 1) * !!*b ? -1 : 1;
+        return (*a == '/' ? 1 : (unsigned char) *a + 1) * !!*a <
+                               (*b == '/' ? 1 : (unsigned char) *b + 1) * !!*b
+                       ? -1
+                       : 1;
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -137,7 +144,8 @@ static int merge(struct record_entry *into, struct record_entry *from)
                         p += whole;
                 }
         }
-        /* Sorted by size: the later is the fuller. A link and what it leads to share no path, but for a race. */
+        /* Sorted by size: the later is the fuller. A link and what it leads to share no path, but for a
+         * race. */
         if (into->kind == FILE_LINK)
                 return 0;
         SWAP(*into, *from);

@@ -15,10 +15,10 @@ static const struct {
         const char *pattern; /* "*" also stands for several parts of a path */
         enum redaction how;
 } files[] = {
-        {"/proc/*/cmdline", REDACT_ARGUMENTS},
-        {"/proc/cmdline", REDACT_KERNEL_ARGUMENTS},
-        {"/etc/libvirt/*.xml", REDACT_XML},
-        {"/run/libvirt/*.xml", REDACT_XML},
+        { "/proc/*/cmdline", REDACT_ARGUMENTS },
+        { "/proc/cmdline", REDACT_KERNEL_ARGUMENTS },
+        { "/etc/libvirt/*.xml", REDACT_XML },
+        { "/run/libvirt/*.xml", REDACT_XML },
 };
 
 enum redaction redaction_of(const char *path)
@@ -39,7 +39,7 @@ static bool mentions(const char *s, const char *const words[])
 
 static bool is_secret(const char *s)
 {
-        static const char *const words[] = {"passw", "secret", "token", "credential", "key=", "@", NULL};
+        static const char *const words[] = { "passw", "secret", "token", "credential", "key=", "@", NULL };
 
         return mentions(s, words);
 }
@@ -103,8 +103,8 @@ static int redact_kernel_arguments(const char *data, char **ret, size_t *ret_siz
 static bool is_private_element(const xmlNode *node)
 {
         static const char *const names[] = {
-                "auth", "cloudinit", "cookies", "description", "keywrap", "launchSecurity", "metadata", "secret",
-                "sysinfo", "title",
+                "auth",           "cloudinit", "cookies", "description", "keywrap",
+                "launchSecurity", "metadata",  "secret",  "sysinfo",     "title",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
@@ -115,7 +115,7 @@ static bool is_private_element(const xmlNode *node)
 
 static bool is_private_attribute(const xmlNode *node, const char *name, const char *value)
 {
-        static const char *const about_vfio[] = {"vfio", "x-no-mmap", "X-PciMmio64Mb", NULL};
+        static const char *const about_vfio[] = { "vfio", "x-no-mmap", "X-PciMmio64Mb", NULL };
 
         if (strcasestr(name, "passw") || streq(name, "username") || streq(name, "keyid"))
                 return true;

@@ -34,7 +34,8 @@ static const char *because(json_object *head, json_object *verdict, cell_t buffe
         enum condition limit = condition_from_string(json_get_text(verdict, "limit"));
 
         if (limit == CONDITION_THP)
-                snprintf(buffer, sizeof(cell_t), "this kernel's large entries for VFIO follow transparent_hugepage, which is \"%s\"",
+                snprintf(buffer, sizeof(cell_t),
+                         "this kernel's large entries for VFIO follow transparent_hugepage, which is \"%s\"",
                          json_get_text(json_get(head, "kernel"), "thp"));
         else
                 snprintf(buffer, sizeof(cell_t), "%s", limit >= 0 ? sentences[limit] : "?");
@@ -72,7 +73,7 @@ static void say_after(json_object *after, FILE *out)
 {
         cell_t text;
 
-        json_object_object_foreach(after, fix, verdict)
+        json_object_object_foreach (after, fix, verdict)
                 say(out, 4, "%s: %s.", fix_text(fix), cost(verdict, text));
 }
 
@@ -83,9 +84,12 @@ static void say_placements(json_object *head, json_object *placements, FILE *out
                 const char *by = json_get_text(p, "by");
                 cell_t why, text;
 
-                say(out, 2, "%s: %s, since %s.%s", streq(by, "kernel") ? "Where the program leaves the address to the kernel" : by,
+                say(out, 2, "%s: %s, since %s.%s",
+                    streq(by, "kernel") ? "Where the program leaves the address to the kernel" : by,
                     cost(now, text), because(head, now, why),
-                    json_get_flag(now, "luck") ? " It can land better by chance, and badly at the next start." : "");
+                    json_get_flag(now, "luck")
+                            ? " It can land better by chance, and badly at the next start."
+                            : "");
                 say_after(json_get(p, "after"), out);
         }
 }
@@ -130,7 +134,8 @@ static void print_remedies(json_object *findings, enum finding_id id, FILE *out)
 
         fputs("\nWhat helps:\n", out);
         for (size_t i = 0; i < json_length(findings); i++) {
-                if (!streq(json_get_text(json_object_array_get_idx(findings, i), "id"), finding_to_string(id)))
+                if (!streq(json_get_text(json_object_array_get_idx(findings, i), "id"),
+                           finding_to_string(id)))
                         continue;
                 print_remedy(findings, i, out);
                 n++;
@@ -174,15 +179,18 @@ static void say_binding(json_object *bound_by, FILE *out)
                 [BIND_STATE_RETURNING] = "is giving it back",
                 [BIND_STATE_QUARANTINED] = "could neither hand it to VFIO nor give it back",
         };
-        const char *owner = json_get_text(bound_by, "owner"), *driver = json_get_text(bound_by, "before_driver"), *guest;
+        const char *owner = json_get_text(bound_by, "owner"),
+                   *driver = json_get_text(bound_by, "before_driver"), *guest;
         enum bind_state state = bind_state_from_string(json_get_text(bound_by, "state"));
 
         if (!owner || state < 0)
                 return;
         guest = startswith(owner, "guest ");
         say(out, 0, "vfioalign took it for %s%s, and %s. It goes back to %s%s.",
-            guest ? "the guest " : streq(owner, "boot") ? "the configuration" : "an operator", guest ?: "", states[state],
-            driver ? "the driver " : "no driver, as it had none", driver ?: "");
+            guest                  ? "the guest "
+            : streq(owner, "boot") ? "the configuration"
+                                   : "an operator",
+            guest ?: "", states[state], driver ? "the driver " : "no driver, as it had none", driver ?: "");
 }
 
 static void say_use(json_object *device, FILE *out)
@@ -193,18 +201,20 @@ static void say_use(json_object *device, FILE *out)
 
         say(out, 0, "%s is %s (%s), %s%s, in %s%s.", json_get_text(device, "address"),
             json_get_text(device, "name") ?: "a PCI function", json_get_text(device, "id"),
-            driver ? "bound to " : "bound to no driver", driver ?: "", group ? "IOMMU group " : "no IOMMU group",
-            group ?: "");
+            driver ? "bound to " : "bound to no driver", driver ?: "",
+            group ? "IOMMU group " : "no IOMMU group", group ?: "");
         if (culprit && !streq(culprit, json_get_text(device, "address")))
                 say(out, 0, "Its group cannot go to VFIO: %s is bound to a driver of the host.", culprit);
         if (!streq(json_get_text(device, "vfio_driver") ?: "vfio-pci", "vfio-pci"))
                 say(out, 0, "Its best VFIO driver is %s.", json_get_text(device, "vfio_driver"));
         say_binding(json_get(device, "bound_by"), out);
         for (size_t i = 0; i < json_length(uses); i++)
-                say(out, 0, "It is in use (%s): %s.", json_get_text(json_object_array_get_idx(uses, i), "kind"),
+                say(out, 0, "It is in use (%s): %s.",
+                    json_get_text(json_object_array_get_idx(uses, i), "kind"),
                     json_get_text(json_object_array_get_idx(uses, i), "what"));
         for (size_t i = 0; i < json_length(claims); i++)
-                say(out, 0, "It is claimed by %s, in %s.", json_get_text(json_object_array_get_idx(claims, i), "tool"),
+                say(out, 0, "It is claimed by %s, in %s.",
+                    json_get_text(json_object_array_get_idx(claims, i), "tool"),
                     json_get_text(json_object_array_get_idx(claims, i), "file"));
 }
 
@@ -216,7 +226,8 @@ static void say_guests(json_object *head, const char *address, FILE *out)
                 json_object *g = json_object_array_get_idx(guests, i), *devices = json_get(g, "devices");
 
                 for (size_t k = 0; k < json_length(devices); k++)
-                        if (streq(json_get_text(json_object_array_get_idx(devices, k), "address") ?: "", address))
+                        if (streq(json_get_text(json_object_array_get_idx(devices, k), "address") ?: "",
+                                  address))
                                 say(out, 0, "The guest %s has it.", json_get_text(g, "name"));
         }
 }
@@ -237,14 +248,15 @@ void report_explain_device(json_object *head, json_object *device, FILE *out)
                         small++;
                         continue;
                 }
-                fprintf(out, "\nBAR %s, %s%s:\n", json_get_text(bar, "index"), cell_size(json_get_number(bar, "size"), size),
+                fprintf(out, "\nBAR %s, %s%s:\n", json_get_text(bar, "index"),
+                        cell_size(json_get_number(bar, "size"), size),
                         json_get_flag(bar, "64bit") ? ", 64-bit" : "");
                 say_placements(head, json_get(bar, "placements"), out);
         }
         if (small > 0)
                 say(out, 0, "%s%zu BAR%s below %s, and %s the smallest pages everywhere.",
-                    small < json_length(bars) ? "\n" : "", small, small == 1 ? " is" : "s are", cell_size(huge, text),
-                    small == 1 ? "gets" : "get");
+                    small < json_length(bars) ? "\n" : "", small, small == 1 ? " is" : "s are",
+                    cell_size(huge, text), small == 1 ? "gets" : "get");
         say_findings_on(head, json_get_text(device, "address"), out);
 }
 
@@ -260,9 +272,10 @@ static void say_evidence(json_object *evidence, FILE *out)
                 cell_t size, page, count;
 
                 say(out, 0, "Seen here %s time%s: %s pages for a BAR of %s, last at %s.",
-                    cell_count(json_get_number(seen, "count"), count), json_get_number(seen, "count") == 1 ? "" : "s",
-                    cell_size(json_get_number(seen, "page_size"), page), cell_size(json_get_number(seen, "bar_size"), size),
-                    json_get_text(seen, "last"));
+                    cell_count(json_get_number(seen, "count"), count),
+                    json_get_number(seen, "count") == 1 ? "" : "s",
+                    cell_size(json_get_number(seen, "page_size"), page),
+                    cell_size(json_get_number(seen, "bar_size"), size), json_get_text(seen, "last"));
         }
 }
 
@@ -274,7 +287,8 @@ void report_explain_guest(json_object *head, json_object *guest, FILE *out)
 
         say(out, 0, "%s %s%s%s, by %s, which aligns BARs: %s.", json_get_text(guest, "name"),
             pid ? "runs (process " : "is defined", pid ?: "", pid ? ")" : "",
-            json_get_text(guest, "emulator") ?: "an emulator that is not known", json_get_text(guest, "generation"));
+            json_get_text(guest, "emulator") ?: "an emulator that is not known",
+            json_get_text(guest, "generation"));
         for (size_t i = 0; i < json_length(devices); i++) {
                 json_object *d = json_object_array_get_idx(devices, i);
 
@@ -283,15 +297,18 @@ void report_explain_guest(json_object *head, json_object *guest, FILE *out)
                     json_get_flag(d, "no_mmap") ? ", not mapped (x-no-mmap)" : "");
         }
         if (json_get_number(foretold, "bars") == 0 && streq(json_get_text(foretold, "limit"), "unknown"))
-                say(out, 0, "Which function it gets is decided at its start, so that nothing can be foretold.");
+                say(out, 0,
+                    "Which function it gets is decided at its start, so that nothing can be foretold.");
         if (json_get_flag(guest, "measured"))
                 say(out, 0, "Measured: its mappings can have %s pages where %s are possible.",
                     cell_size(json_get_number(guest, "page_size"), text),
                     cell_size(json_get_number(guest, "best_page_size"), page));
         if (json_get_number(foretold, "bars") > 0) {
-                say(out, 0, "Foretold for a start, over %s BARs: %s, since %s.%s", json_get_text(foretold, "bars"),
-                    cost(foretold, text), because(head, foretold, why),
-                    json_get_flag(foretold, "luck") ? " It can land better by chance, and badly at the next start." : "");
+                say(out, 0, "Foretold for a start, over %s BARs: %s, since %s.%s",
+                    json_get_text(foretold, "bars"), cost(foretold, text), because(head, foretold, why),
+                    json_get_flag(foretold, "luck")
+                            ? " It can land better by chance, and badly at the next start."
+                            : "");
                 say_after(json_get(guest, "after"), out);
         }
         say_evidence(json_get(guest, "evidence"), out);

@@ -6,7 +6,7 @@
 
 void devices_open(struct devices *d, const struct host *h)
 {
-        *d = (struct devices) {.host = h};
+        *d = (struct devices){ .host = h };
 }
 
 void devices_close(struct devices *d)
@@ -14,7 +14,7 @@ void devices_close(struct devices *d)
         for (size_t i = 0; i < d->n_placed; i++)
                 json_object_put(d->placed[i].placements);
         free(d->placed);
-        *d = (struct devices) {};
+        *d = (struct devices){};
 }
 
 json_object *report_verdict(const struct verdict *v)
@@ -51,7 +51,8 @@ static json_object *new_after(const struct host *h, struct placer placer, const 
         return after;
 }
 
-static json_object *new_placement(const struct host *h, const char *by, struct placer placer, const struct area *area)
+static json_object *new_placement(const struct host *h, const char *by, struct placer placer,
+                                  const struct area *area)
 {
         json_object *o = json_object_new_object();
         struct verdict now = verdict_area(&h->kernel, &h->module, placer, area);
@@ -81,7 +82,7 @@ json_object *report_placements(const struct host *h, const struct area *area)
 /* BARs of one size share the answer: a host has thousands of BARs, and few sizes. */
 static json_object *shared_placements(struct devices *d, const struct bar *bar)
 {
-        const struct area whole = {.region_size = bar->size, .size = bar->size};
+        const struct area whole = { .region_size = bar->size, .size = bar->size };
         uint64_t size = bar->size;
         struct placed *placed;
 
@@ -98,7 +99,7 @@ static json_object *shared_placements(struct devices *d, const struct bar *bar)
         placed = array_append(d->placed, d->n_placed);
         if (!placed)
                 return NULL;
-        *placed = (struct placed) {size, report_placements(d->host, &whole)};
+        *placed = (struct placed){ size, report_placements(d->host, &whole) };
         return json_object_get(placed->placements);
 }
 

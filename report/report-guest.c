@@ -10,8 +10,9 @@ static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
 
         add_string(o, "kind", hostdev_kind_to_string(d->kind));
         add_string(o, "address", *d->bdf ? d->bdf : NULL);
-        json_object_object_add(o, "present",
-                               *d->bdf ? json_object_new_boolean(device_facts_find(&h->devices, d->bdf) != NULL) : NULL);
+        json_object_object_add(
+                o, "present",
+                *d->bdf ? json_object_new_boolean(device_facts_find(&h->devices, d->bdf) != NULL) : NULL);
         add_bool(o, "managed", d->managed);
         add_bool(o, "no_mmap", d->no_mmap);
         add_bool(o, "iommufd", d->iommufd);
@@ -96,10 +97,12 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
 {
         const struct guest *g = &guest->xml;
         const struct emulator *e = guest_emulator(h, g);
-        struct guest_cost foretold = guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g), 0);
-        struct guest_cost got = guest->pid > 0 ? process_cost(h, guest->pid) : (struct guest_cost) {};
+        struct guest_cost foretold = guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g),
+                                                0);
+        struct guest_cost got = guest->pid > 0 ? process_cost(h, guest->pid) : (struct guest_cost){};
         const struct guest_cost *shown = got.n_bars > 0 ? &got : &foretold;
-        json_object *o = json_object_new_object(), *devices = json_object_new_array(), *evidence = new_evidence(h, g);
+        json_object *o = json_object_new_object(), *devices = json_object_new_array(),
+                    *evidence = new_evidence(h, g);
 
         add_string(o, "name", g->name);
         add_string(o, "uuid", g->uuid);
@@ -120,7 +123,8 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         add_count(o, "page_size", shown->worst.page_size > 0 ? shown->worst.page_size : COUNT_UNKNOWN);
         add_count(o, "best_page_size", shown->best_page_size);
         add_string(o, "limit", condition_to_string(limit_of(shown)));
-        json_object_object_add(o, "mappings", guest->pid > 0 ? new_mappings(h, guest->pid) : json_object_new_array());
+        json_object_object_add(o, "mappings",
+                               guest->pid > 0 ? new_mappings(h, guest->pid) : json_object_new_array());
         json_object_object_add(o, "foretold", new_cost(&foretold));
         json_object_object_add(o, "after", new_after(h, g, &foretold));
         if (evidence)

@@ -2,8 +2,8 @@
 #include "audit/guest-cost.h"
 #include "report-parts.h"
 
-json_object *report_mapping(const struct kernel_facts *k, const struct mapping_facts *f, struct placer placer,
-                            const struct mapping *m)
+json_object *report_mapping(const struct kernel_facts *k, const struct mapping_facts *f,
+                            struct placer placer, const struct mapping *m)
 {
         const struct mapping_process *p = mapping_facts_find_process(f, m->pid);
         json_object *o = json_object_new_object();

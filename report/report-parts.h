@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util/format.h"
 #include "report.h"
+#include "util/format.h"
 
-/* What the files that make up a report share. A number that is COUNT_UNKNOWN, and a string that is NULL, are null. */
+/* What the files that make up a report share. A number that is COUNT_UNKNOWN, and a string that is NULL, are
+ * null. */
 void add_string(json_object *o, const char *key, const char *value);
 void add_count(json_object *o, const char *key, uint64_t n);
 void add_bool(json_object *o, const char *key, bool b);

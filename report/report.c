@@ -130,7 +130,6 @@ json_object *report_new(const struct host *h, const struct findings *f)
         return o;
 }
 
-
 /* As a member that stands `depth` levels deep. No string of the text holds a newline: JSON escapes it. */
 static void print_indented(json_object *value, int depth, FILE *out)
 {
@@ -167,7 +166,7 @@ void report_print_host_json(const struct host *h, const struct findings *f, FILE
         json_object *head = report_head(h, f);
         const char *separator = "{";
 
-        json_object_object_foreach(head, key, value) {
+        json_object_object_foreach (head, key, value) {
                 fprintf(out, "%s\n  \"%s\":", separator, key);
                 if (streq(key, "devices"))
                         print_devices(h, out);

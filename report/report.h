@@ -11,12 +11,13 @@
 
 #define REPORT_SCHEMA_VERSION 1
 
-/* A report is one JSON document; every other form (tables, sentences, one line) is a view of it, so that no two
- * disagree. Sizes are bytes, times RFC 3339 in UTC, and what is unknown is null or says "unknown".
+/* A report is one JSON document; every other form (tables, sentences, one line) is a view of it, so that no
+ * two disagree. Sizes are bytes, times RFC 3339 in UTC, and what is unknown is null or says "unknown".
  *
  * The devices can be thousands, and are made one at a time: all else is the head. */
 
-/* NULL when memory is out; the caller puts what it gets (json_object_put). The head has an empty array of devices. */
+/* NULL when memory is out; the caller puts what it gets (json_object_put). The head has an empty array of
+ * devices. */
 json_object *report_head(const struct host *h, const struct findings *f);
 
 struct devices {
@@ -24,7 +25,7 @@ struct devices {
         struct placed {
                 uint64_t size;
                 json_object *placements;
-        } *placed;
+        } * placed;
         size_t n_placed;
 };
 
@@ -39,8 +40,8 @@ json_object *report_new(const struct host *h, const struct findings *f);
 
 /* Parts: what somebody maps, and what an area of a BAR gets, by each who may place it. */
 json_object *report_verdict(const struct verdict *v);
-json_object *report_mapping(const struct kernel_facts *k, const struct mapping_facts *f, struct placer placer,
-                            const struct mapping *m);
+json_object *report_mapping(const struct kernel_facts *k, const struct mapping_facts *f,
+                            struct placer placer, const struct mapping *m);
 json_object *report_placements(const struct host *h, const struct area *area);
 
 void report_print_host_json(const struct host *h, const struct findings *f, FILE *out);
@@ -56,10 +57,10 @@ enum report_table {
         _REPORT_TABLE_MAX,
 };
 
-/* columns: "NAME,NAME", or NULL for the usual ones. devices: for TABLE_DEVICES only. Returns 0, -EINVAL for a column
- * that the table has not, or another negative errno when it could not be laid out. */
-int report_print_table(enum report_table table, json_object *head, struct devices *devices, const char *columns,
-                       FILE *out);
+/* columns: "NAME,NAME", or NULL for the usual ones. devices: for TABLE_DEVICES only. Returns 0, -EINVAL for
+ * a column that the table has not, or another negative errno when it could not be laid out. */
+int report_print_table(enum report_table table, json_object *head, struct devices *devices,
+                       const char *columns, FILE *out);
 
 /* The columns of a table, "NAME,NAME": the caller's to free, or NULL. */
 char *report_columns(enum report_table table);

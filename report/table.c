@@ -57,7 +57,8 @@ static int select_columns(const struct column *columns, size_t n, const char *se
         return 0;
 }
 
-static int add_row(struct libscols_table *table, json_object *row, const struct column *const columns[], size_t n)
+static int add_row(struct libscols_table *table, json_object *row, const struct column *const columns[],
+                   size_t n)
 {
         struct libscols_line *line = scols_table_new_line(table, NULL);
         int r = line ? 0 : -ENOMEM;
@@ -79,7 +80,7 @@ static json_object *get_from_array(void *data, size_t i)
 
 struct rows rows_of_array(json_object *array)
 {
-        return (struct rows) {.n = json_length(array), .get = get_from_array, .data = array};
+        return (struct rows){ .n = json_length(array), .get = get_from_array, .data = array };
 }
 
 int table_print(struct rows rows, const struct column *columns, size_t n, const char *selection, FILE *out)

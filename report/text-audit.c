@@ -3,10 +3,10 @@
 #include <libsmartcols.h>
 #include <string.h>
 
-#include "util/format.h"
 #include "report.h"
 #include "table.h"
 #include "text.h"
+#include "util/format.h"
 #include "util/macro.h"
 
 #define TEXT_WIDTH 79
@@ -53,7 +53,7 @@ static void add_condition(json_object *rows, const char *name, json_object *fact
         json_object *row = json_object_new_object();
 
         json_object_object_add(row, "name", json_object_new_string(name));
-        json_object_object_foreach(fact, key, value)
+        json_object_object_foreach (fact, key, value)
                 json_object_object_add(row, key, json_object_get(value));
         json_object_array_add(rows, row);
 }
@@ -102,16 +102,17 @@ static json_object *new_conditions(json_object *head)
         add_condition(rows, "module read back at work", json_get(module, "alive"));
         add_condition(rows, "libvirt there", json_get(json_get(head, "libvirt"), "installed"));
         if (!is_no(json_get(json_get(head, "libvirt"), "installed")))
-                add_condition(rows, "libvirt calls our hook", json_get(json_get(head, "libvirt"), "hook_seen"));
+                add_condition(rows, "libvirt calls our hook",
+                              json_get(json_get(head, "libvirt"), "hook_seen"));
         return rows;
 }
 
 static int print_conditions(json_object *head, FILE *out)
 {
         static const struct column columns[] = {
-                {"CONDITION", 0, false, cell_member_name},
-                {"VALUE", 0, false, cell_member_value},
-                {"LEARNT FROM", SCOLS_FL_WRAP, false, cell_member_source},
+                { "CONDITION", 0, false, cell_member_name },
+                { "VALUE", 0, false, cell_member_value },
+                { "LEARNT FROM", SCOLS_FL_WRAP, false, cell_member_source },
         };
         json_object *rows = new_conditions(head);
         int r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
@@ -125,7 +126,8 @@ static const char *cell_device(json_object *row, cell_t buffer)
 {
         const char *more = json_get_text(row, "more");
 
-        snprintf(buffer, sizeof(cell_t), "%s%s%s", json_get_text(row, "device"), more ? " +" : "", more ?: "");
+        snprintf(buffer, sizeof(cell_t), "%s%s%s", json_get_text(row, "device"), more ? " +" : "",
+                 more ?: "");
         return buffer;
 }
 
@@ -174,7 +176,7 @@ static const char *cell_after(json_object *row, cell_t buffer)
         const char *name = NULL;
         cell_t page, faults;
 
-        json_object_object_foreach(json_get(row, "after"), fix, verdict) {
+        json_object_object_foreach (json_get(row, "after"), fix, verdict) {
                 if (best && json_get_number(verdict, "page_size") <= json_get_number(best, "page_size"))
                         continue;
                 best = verdict;
@@ -182,7 +184,8 @@ static const char *cell_after(json_object *row, cell_t buffer)
         }
         if (!best)
                 return NULL;
-        snprintf(buffer, sizeof(cell_t), "%.32s, %.32s (%s)", cell_size(json_get_number(best, "page_size"), page),
+        snprintf(buffer, sizeof(cell_t), "%.32s, %.32s (%s)",
+                 cell_size(json_get_number(best, "page_size"), page),
                  cell_count(json_get_number(best, "faults"), faults), name);
         return buffer;
 }
@@ -241,7 +244,8 @@ static size_t count_small(const struct device *d, uint64_t huge)
 /* Virtual functions come by the hundred. */
 static bool is_alike(const struct device *a, const struct device *b)
 {
-        if (!*a->physical_function || !streq(a->physical_function, b->physical_function) || a->n_bars != b->n_bars)
+        if (!*a->physical_function || !streq(a->physical_function, b->physical_function) ||
+            a->n_bars != b->n_bars)
                 return false;
         for (size_t i = 0; i < a->n_bars; i++)
                 if (a->bars[i].index != b->bars[i].index || a->bars[i].size != b->bars[i].size)
@@ -276,14 +280,14 @@ static void add_bars(json_object *rows, struct devices *devices, size_t i)
 static int print_bars(struct devices *devices, FILE *out)
 {
         static const struct column columns[] = {
-                {"DEVICE", 0, false, cell_device},
-                {"BAR", SCOLS_FL_RIGHT, false, cell_index},
-                {"SIZE", SCOLS_FL_RIGHT, false, cell_bar_size},
-                {"PLACED BY", SCOLS_FL_WRAP, false, cell_by},
-                {"PAGE", 0, false, cell_page},
-                {"FAULTS", SCOLS_FL_RIGHT, false, cell_faults},
-                {"LIMITED BY", 0, false, cell_limit},
-                {"AFTER FIX", SCOLS_FL_WRAP, false, cell_after},
+                { "DEVICE", 0, false, cell_device },
+                { "BAR", SCOLS_FL_RIGHT, false, cell_index },
+                { "SIZE", SCOLS_FL_RIGHT, false, cell_bar_size },
+                { "PLACED BY", SCOLS_FL_WRAP, false, cell_by },
+                { "PAGE", 0, false, cell_page },
+                { "FAULTS", SCOLS_FL_RIGHT, false, cell_faults },
+                { "LIMITED BY", 0, false, cell_limit },
+                { "AFTER FIX", SCOLS_FL_WRAP, false, cell_after },
         };
         json_object *rows = json_object_new_array();
         const struct kernel_facts *k = &devices->host->kernel;
@@ -311,8 +315,10 @@ static int print_bars(struct devices *devices, FILE *out)
         json_object_put(rows);
         if (n == 0)
                 fputs("No PCI devices.\n", out);
-        else if (asprintf(&text, "%zu PCI function%s; %zu BAR%s under %s, of %s pages everywhere, not shown.", n,
-                          n == 1 ? "" : "s", small, small == 1 ? "" : "s", format_size(k->pmd_size, huge), format_size(k->page_size, page)) >= 0)
+        else if (asprintf(&text,
+                          "%zu PCI function%s; %zu BAR%s under %s, of %s pages everywhere, not shown.", n,
+                          n == 1 ? "" : "s", small, small == 1 ? "" : "s", format_size(k->pmd_size, huge),
+                          format_size(k->page_size, page)) >= 0)
                 print_wrapped(out, 0, text);
         return r;
 }
@@ -327,8 +333,8 @@ int report_print_findings(json_object *report, FILE *out)
                 json_object *f = json_object_array_get_idx(findings, i);
                 const char *subject = json_get_text(f, "subject"), *detail = json_get_text(f, "detail");
 
-                fprintf(out, "%s: %s%s%s [%s]\n", json_get_text(f, "severity"), subject ?: "", subject ? ": " : "",
-                        json_get_text(f, "text"), json_get_text(f, "id"));
+                fprintf(out, "%s: %s%s%s [%s]\n", json_get_text(f, "severity"), subject ?: "",
+                        subject ? ": " : "", json_get_text(f, "text"), json_get_text(f, "id"));
                 if (detail)
                         print_wrapped(out, 4, detail);
                 fprintf(out, "    -> %s\n", json_get_text(f, "remedy"));
@@ -340,7 +346,8 @@ int report_print_audit(json_object *head, struct devices *devices, FILE *out)
 {
         int r;
 
-        fprintf(out, "Kernel %s\n\n", json_get_text(json_get(head, "kernel"), "release") ?: "of unknown release");
+        fprintf(out, "Kernel %s\n\n",
+                json_get_text(json_get(head, "kernel"), "release") ?: "of unknown release");
         r = print_conditions(head, out);
         fputc('\n', out);
         r = r ?: report_print_table(TABLE_EMULATORS, head, NULL, NULL, out);

@@ -9,16 +9,16 @@
 #include "util/macro.h"
 
 /* A cell that shows one member as it is. */
-#define TEXT_CELL(name, key)                                                    \
-        static const char *name(json_object *row, cell_t buffer)                \
-        {                                                                       \
-                (void) buffer;                                                  \
-                return json_get_text(row, key);                                 \
+#define TEXT_CELL(name, key) \
+        static const char *name(json_object *row, cell_t buffer) \
+        { \
+                (void) buffer; \
+                return json_get_text(row, key); \
         }
-#define SIZE_CELL(name, key)                                                    \
-        static const char *name(json_object *row, cell_t buffer)                \
-        {                                                                       \
-                return cell_size(json_get_number(row, key), buffer);            \
+#define SIZE_CELL(name, key) \
+        static const char *name(json_object *row, cell_t buffer) \
+        { \
+                return cell_size(json_get_number(row, key), buffer); \
         }
 
 TEXT_CELL(cell_address, "address")
@@ -111,7 +111,8 @@ static const char *cell_vfs(json_object *row, cell_t buffer)
 {
         if (json_get_number(row, "vfs_total") == 0)
                 return NULL;
-        snprintf(buffer, sizeof(cell_t), "%s of %s", json_get_text(row, "vfs_enabled"), json_get_text(row, "vfs_total"));
+        snprintf(buffer, sizeof(cell_t), "%s of %s", json_get_text(row, "vfs_enabled"),
+                 json_get_text(row, "vfs_total"));
         return buffer;
 }
 
@@ -126,24 +127,24 @@ static const char *cell_viable(json_object *row, cell_t buffer)
 }
 
 static const struct column device_columns[] = {
-        {"ADDRESS", 0, false, cell_address},
-        {"NAME", SCOLS_FL_TRUNC, false, cell_name},
-        {"ID", 0, true, cell_id},
-        {"CLASS", 0, true, cell_class},
-        {"DRIVER", 0, false, cell_driver},
-        {"OVERRIDE", 0, true, cell_override},
-        {"VFIO-DRIVER", 0, true, cell_vfio_driver},
-        {"GROUP", SCOLS_FL_RIGHT, false, cell_group},
-        {"VIABLE", 0, true, cell_viable},
-        {"NUMA", SCOLS_FL_RIGHT, true, cell_numa},
-        {"LARGEST-BAR", SCOLS_FL_RIGHT, false, cell_largest},
-        {"BARS", 0, true, cell_bars},
-        {"VFS", 0, true, cell_vfs},
-        {"PF", 0, true, cell_physical},
-        {"RESET", 0, true, cell_reset},
-        {"USED-BY", SCOLS_FL_TRUNC, false, cell_uses},
-        {"CLAIMED-BY", 0, true, cell_claims},
-        {"OWNER", 0, true, cell_owner},
+        { "ADDRESS", 0, false, cell_address },
+        { "NAME", SCOLS_FL_TRUNC, false, cell_name },
+        { "ID", 0, true, cell_id },
+        { "CLASS", 0, true, cell_class },
+        { "DRIVER", 0, false, cell_driver },
+        { "OVERRIDE", 0, true, cell_override },
+        { "VFIO-DRIVER", 0, true, cell_vfio_driver },
+        { "GROUP", SCOLS_FL_RIGHT, false, cell_group },
+        { "VIABLE", 0, true, cell_viable },
+        { "NUMA", SCOLS_FL_RIGHT, true, cell_numa },
+        { "LARGEST-BAR", SCOLS_FL_RIGHT, false, cell_largest },
+        { "BARS", 0, true, cell_bars },
+        { "VFS", 0, true, cell_vfs },
+        { "PF", 0, true, cell_physical },
+        { "RESET", 0, true, cell_reset },
+        { "USED-BY", SCOLS_FL_TRUNC, false, cell_uses },
+        { "CLAIMED-BY", 0, true, cell_claims },
+        { "OWNER", 0, true, cell_owner },
 };
 
 static const char *cell_reason(json_object *row, cell_t buffer)
@@ -167,12 +168,12 @@ static const char *cell_state_of_binary(json_object *row, cell_t buffer)
 }
 
 static const struct column emulator_columns[] = {
-        {"EMULATOR", 0, false, cell_path},
-        {"ALIGNS-BARS", 0, false, cell_generation},
-        {"LEARNT-FROM", SCOLS_FL_WRAP, false, cell_reason},
-        {"RUNNING", SCOLS_FL_RIGHT, false, cell_processes},
-        {"STATE", 0, true, cell_state_of_binary},
-        {"BUILD-ID", 0, true, cell_build_id},
+        { "EMULATOR", 0, false, cell_path },
+        { "ALIGNS-BARS", 0, false, cell_generation },
+        { "LEARNT-FROM", SCOLS_FL_WRAP, false, cell_reason },
+        { "RUNNING", SCOLS_FL_RIGHT, false, cell_processes },
+        { "STATE", 0, true, cell_state_of_binary },
+        { "BUILD-ID", 0, true, cell_build_id },
 };
 
 static const char *cell_best(json_object *row, cell_t buffer)
@@ -232,18 +233,18 @@ static const char *cell_told(json_object *row, cell_t buffer)
 }
 
 static const struct column guest_columns[] = {
-        {"GUEST", 0, false, cell_guest},
-        {"STATE", 0, false, cell_state},
-        {"PID", SCOLS_FL_RIGHT, false, cell_pid},
-        {"PAGE", SCOLS_FL_RIGHT, false, cell_page},
-        {"BEST", SCOLS_FL_RIGHT, false, cell_best},
-        {"LIMITED-BY", 0, false, cell_limit},
-        {"HOW", 0, false, cell_told},
-        {"FAULTS", SCOLS_FL_RIGHT, true, cell_foretold_faults},
-        {"PIN-STEPS", SCOLS_FL_RIGHT, true, cell_foretold_steps},
-        {"DEVICES", SCOLS_FL_WRAP, true, cell_guest_devices},
-        {"EMULATOR", 0, true, cell_emulator},
-        {"UUID", 0, true, cell_uuid},
+        { "GUEST", 0, false, cell_guest },
+        { "STATE", 0, false, cell_state },
+        { "PID", SCOLS_FL_RIGHT, false, cell_pid },
+        { "PAGE", SCOLS_FL_RIGHT, false, cell_page },
+        { "BEST", SCOLS_FL_RIGHT, false, cell_best },
+        { "LIMITED-BY", 0, false, cell_limit },
+        { "HOW", 0, false, cell_told },
+        { "FAULTS", SCOLS_FL_RIGHT, true, cell_foretold_faults },
+        { "PIN-STEPS", SCOLS_FL_RIGHT, true, cell_foretold_steps },
+        { "DEVICES", SCOLS_FL_WRAP, true, cell_guest_devices },
+        { "EMULATOR", 0, true, cell_emulator },
+        { "UUID", 0, true, cell_uuid },
 };
 
 static const char *cell_mapped_device(json_object *row, cell_t buffer)
@@ -281,18 +282,18 @@ static const char *cell_huge(json_object *row, cell_t buffer)
 }
 
 static const struct column mapping_columns[] = {
-        {"PID", SCOLS_FL_RIGHT, false, cell_pid},
-        {"COMMAND", SCOLS_FL_TRUNC, false, cell_command},
-        {"DEVICE", 0, false, cell_mapped_device},
-        {"BAR", SCOLS_FL_RIGHT, false, cell_region},
-        {"ADDRESS", SCOLS_FL_RIGHT, false, cell_virtual},
-        {"OFFSET", SCOLS_FL_RIGHT, true, cell_offset},
-        {"SIZE", SCOLS_FL_RIGHT, false, cell_size_of},
-        {"PAGE", SCOLS_FL_RIGHT, false, cell_mapping_page},
-        {"BEST", SCOLS_FL_RIGHT, false, cell_best},
-        {"LIMIT", 0, false, cell_mapping_limit},
-        {"HUGE", 0, true, cell_huge},
-        {"FAULTS", SCOLS_FL_RIGHT, true, cell_mapping_faults},
+        { "PID", SCOLS_FL_RIGHT, false, cell_pid },
+        { "COMMAND", SCOLS_FL_TRUNC, false, cell_command },
+        { "DEVICE", 0, false, cell_mapped_device },
+        { "BAR", SCOLS_FL_RIGHT, false, cell_region },
+        { "ADDRESS", SCOLS_FL_RIGHT, false, cell_virtual },
+        { "OFFSET", SCOLS_FL_RIGHT, true, cell_offset },
+        { "SIZE", SCOLS_FL_RIGHT, false, cell_size_of },
+        { "PAGE", SCOLS_FL_RIGHT, false, cell_mapping_page },
+        { "BEST", SCOLS_FL_RIGHT, false, cell_best },
+        { "LIMIT", 0, false, cell_mapping_limit },
+        { "HUGE", 0, true, cell_huge },
+        { "FAULTS", SCOLS_FL_RIGHT, true, cell_mapping_faults },
 };
 
 static const struct {
@@ -300,13 +301,13 @@ static const struct {
         const struct column *columns;
         size_t n;
 } tables[_REPORT_TABLE_MAX] = {
-        [TABLE_DEVICES] = {"devices", "No PCI devices.", device_columns, ELEMENTSOF(device_columns)},
-        [TABLE_EMULATORS] = {"emulators", "No emulator is installed at the usual places.", emulator_columns,
-                             ELEMENTSOF(emulator_columns)},
-        [TABLE_GUESTS] = {"guests", "No guest with a VFIO device, as far as can be seen.", guest_columns,
-                          ELEMENTSOF(guest_columns)},
-        [TABLE_MAPPINGS] = {"mappings", "No process maps a VFIO device, as far as can be seen.", mapping_columns,
-                            ELEMENTSOF(mapping_columns)},
+        [TABLE_DEVICES] = { "devices", "No PCI devices.", device_columns, ELEMENTSOF(device_columns) },
+        [TABLE_EMULATORS] = { "emulators", "No emulator is installed at the usual places.", emulator_columns,
+                              ELEMENTSOF(emulator_columns) },
+        [TABLE_GUESTS] = { "guests", "No guest with a VFIO device, as far as can be seen.", guest_columns,
+                           ELEMENTSOF(guest_columns) },
+        [TABLE_MAPPINGS] = { "mappings", "No process maps a VFIO device, as far as can be seen.",
+                             mapping_columns, ELEMENTSOF(mapping_columns) },
 };
 
 static json_object *get_device(void *data, size_t i)
@@ -319,11 +320,11 @@ static bool is_unknown(json_object *fact)
         return streq(json_get_text(fact, "value") ?: "", "unknown");
 }
 
-int report_print_table(enum report_table table, json_object *head, struct devices *devices, const char *columns,
-                       FILE *out)
+int report_print_table(enum report_table table, json_object *head, struct devices *devices,
+                       const char *columns, FILE *out)
 {
         struct rows rows = table == TABLE_DEVICES && devices
-                                   ? (struct rows) {devices->host->devices.n_devices, get_device, devices}
+                                   ? (struct rows){ devices->host->devices.n_devices, get_device, devices }
                                    : rows_of_array(json_get(head, tables[table].key));
 
         int r = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints vfioalignd.catalog at build time, so that the table of findings stays the one source of their texts. */
+/* Prints vfioalignd.catalog at build time, so that the table of findings stays the one source of their
+ * texts. */
 #include <stdio.h>
 
 #include "audit/finding.h"
@@ -83,8 +84,8 @@ static const struct {
 
 static void print_entry(const char *message_id, const char *subject, const char *text)
 {
-        printf("\n-- %s\nSubject: %s\nDefined-By: vfioalign\nDocumentation: man:vfioalignctl(1)\n\n%s\n", message_id,
-               subject, text);
+        printf("\n-- %s\nSubject: %s\nDefined-By: vfioalign\nDocumentation: man:vfioalignctl(1)\n\n%s\n",
+               message_id, subject, text);
 }
 
 int main(void)
@@ -95,9 +96,10 @@ int main(void)
                 _cleanup_free_ char *remedy = finding_type_remedy(type);
                 char text[1024];
 
-                snprintf(text, sizeof(text),
-                         "The finding is %s, its severity is \"%s\". vfioalignctl(1) tells more of it.\n\nWhat helps: %s.",
-                         finding_to_string(id), severity_to_string(type->severity), remedy ?: type->remedy);
+                snprintf(
+                        text, sizeof(text),
+                        "The finding is %s, its severity is \"%s\". vfioalignctl(1) tells more of it.\n\nWhat helps: %s.",
+                        finding_to_string(id), severity_to_string(type->severity), remedy ?: type->remedy);
                 print_entry(type->message_id, type->text, text);
         }
         for (size_t i = 0; i < ELEMENTSOF(messages); i++)

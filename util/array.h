@@ -7,7 +7,7 @@
 
 /* Appends one zeroed element to the array `items` of `n` elements (capacity: the next power of two) and
  * returns it, or NULL when memory is out; the array is then unchanged. */
-#define array_append(items, n)                                                          \
+#define array_append(items, n) \
         ((__typeof__(*(items)) *) array_append_internal((void **) &(items), &(n), sizeof(*(items))))
 
 static inline void *array_append_internal(void **items, size_t *n, size_t size)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fact.h"
 
+/* clang-format off */
 static const char *const fact_value_table[_FACT_VALUE_MAX] = {
         [FACT_UNKNOWN] = "unknown",
         [FACT_NO] = "no",
         [FACT_YES] = "yes",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(fact_value, enum fact_value);
 
 static const char *const fact_source_table[_FACT_SOURCE_MAX] = {

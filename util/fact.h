@@ -43,10 +43,10 @@ DECLARE_STRING_TABLE(fact_source, enum fact_source);
 
 static inline struct fact fact_is(bool b, enum fact_source source)
 {
-        return (struct fact) {.value = b ? FACT_YES : FACT_NO, .source = source};
+        return (struct fact){ .value = b ? FACT_YES : FACT_NO, .source = source };
 }
 
 static inline struct fact fact_unknown(const char *why)
 {
-        return (struct fact) {.value = FACT_UNKNOWN, .why = why};
+        return (struct fact){ .value = FACT_UNKNOWN, .why = why };
 }

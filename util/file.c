@@ -60,7 +60,8 @@ static void path_asked(int dirfd, const char *path, char asked[static PATH_MAX])
 }
 
 /* Tells of what was opened: under the path it really has, and of the way there. */
-static void tell_opened(enum file_kind kind, int dirfd, const char *path, int fd, const char *data, size_t size)
+static void tell_opened(enum file_kind kind, int dirfd, const char *path, int fd, const char *data,
+                        size_t size)
 {
         char asked[PATH_MAX], real[PATH_MAX];
         struct stat st;
@@ -93,7 +94,7 @@ static int tell_denied(int dirfd, const char *path, int r)
 static int open_resolved(int dirfd, const char *path, int flags)
 {
         static bool missing;
-        struct open_how how = {.flags = (uint64_t) (unsigned) flags, .resolve = RESOLVE_IN_ROOT};
+        struct open_how how = { .flags = (uint64_t) (unsigned) flags, .resolve = RESOLVE_IN_ROOT };
         int fd = -1;
 
         if (dirfd == AT_FDCWD || missing) {
@@ -105,7 +106,8 @@ static int open_resolved(int dirfd, const char *path, int flags)
                 if (fd >= 0 || errno != EAGAIN)
                         break;
         }
-        if (fd < 0 && (errno == ENOSYS || (errno == EPERM && syscall(SYS_openat2, dirfd, ".", &how, sizeof(how)) < 0))) {
+        if (fd < 0 && (errno == ENOSYS ||
+                       (errno == EPERM && syscall(SYS_openat2, dirfd, ".", &how, sizeof(how)) < 0))) {
                 missing = true;
                 return open_resolved(dirfd, path, flags);
         }
@@ -115,7 +117,8 @@ static int open_resolved(int dirfd, const char *path, int flags)
 static int open_quietly(int dirfd, const char *path, int flags)
 {
         /* openat2() refuses what O_PATH makes meaningless. */
-        int fd = open_resolved(dirfd, *path ? path : ".", flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY));
+        int fd = open_resolved(dirfd, *path ? path : ".",
+                               flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY));
 
         return tell_denied(dirfd, path, fd == -ELOOP ? -EACCES : fd);
 }
@@ -216,7 +219,8 @@ int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
 
 int read_attribute_at(int dirfd, const char *name, char *buf, size_t size)
 {
-        _cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = openat(dirfd, name,
+                                        O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
         ssize_t n;
 
         if (fd < 0)
@@ -252,7 +256,8 @@ static int append(char **text, size_t *size, const char *line, size_t n)
 #define GREP_WORDS_MAX 32
 
 /* Appends the lines that contain one of the words. */
-static int grep_lines(const char *lines, size_t size, const char *const words[], char **text, size_t *text_size)
+static int grep_lines(const char *lines, size_t size, const char *const words[], char **text,
+                      size_t *text_size)
 {
         const char *next[GREP_WORDS_MAX] = {}, *end = lines + size;
 
@@ -262,7 +267,8 @@ static int grep_lines(const char *lines, size_t size, const char *const words[],
 
                 for (size_t i = 0; words[i] && i < GREP_WORDS_MAX; i++) {
                         if (!next[i] || next[i] < from)
-                                next[i] = memmem(from, (size_t) (end - from), words[i], strlen(words[i])) ?: end;
+                                next[i] = memmem(from, (size_t) (end - from), words[i], strlen(words[i]))
+                                                  ?: end;
                         if (next[i] < first)
                                 first = next[i];
                 }
@@ -281,7 +287,7 @@ static int grep_lines(const char *lines, size_t size, const char *const words[],
 
 int file_lines_open_at(int dirfd, const char *path, struct file_lines *ret)
 {
-        _cleanup_(file_lines_close) struct file_lines f = {.dirfd = dirfd, .path = path};
+        _cleanup_(file_lines_close) struct file_lines f = { .dirfd = dirfd, .path = path };
         int r;
 
         f.fd = open_quietly(dirfd, path, O_RDONLY | O_NONBLOCK);
@@ -488,7 +494,7 @@ int list_dir_at(int dirfd, const char *path, struct names *ret)
                 return -errno;
         if (names.n > 0)
                 qsort(names.names, names.n, sizeof(*names.names), compare_names);
-        *ret = TAKE(names, (struct names) {});
+        *ret = TAKE(names, (struct names){});
         return 0;
 }
 
@@ -497,5 +503,5 @@ void names_done(struct names *names)
         for (size_t i = 0; i < names->n; i++)
                 free(names->names[i]);
         free(names->names);
-        *names = (struct names) {};
+        *names = (struct names){};
 }

@@ -10,7 +10,7 @@
 
 const char *format_size(uint64_t bytes, format_t buffer)
 {
-        static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+        static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
         size_t unit = 0;
         double value = (double) bytes;
 

@@ -31,9 +31,9 @@ static void send_line(int priority, const char *message_id, const char *const *f
         snprintf(head[1], FIELD_SIZE, "PRIORITY=%d", priority);
         snprintf(head[2], FIELD_SIZE, "MESSAGE_ID=%s", message_id ?: "");
         for (size_t i = 0; i < (message_id ? 3 : 2); i++)
-                iov[n++] = (struct iovec) {head[i], strlen(head[i])};
+                iov[n++] = (struct iovec){ head[i], strlen(head[i]) };
         for (size_t i = 0; fields && fields[i] && i < FIELDS_MAX; i++)
-                iov[n++] = (struct iovec) {(char *) fields[i], strlen(fields[i])};
+                iov[n++] = (struct iovec){ (char *) fields[i], strlen(fields[i]) };
         (void) sd_journal_sendv(iov, n);
 }
 

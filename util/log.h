@@ -5,24 +5,28 @@
 
 #include "macro.h"
 
-/* For the edges only (daemon and ctl): a library returns its error. Lines go to standard error, or where log_open_journal()
- * has them go. */
+/* For the edges only (daemon and ctl): a library returns its error. Lines go to standard error, or where
+ * log_open_journal() has them go. */
 
 /* The least important priority that is written; LOG_INFO at start. */
 extern int log_max_priority;
 
-/* Lines go to the journal from now on, with their fields: where standard error is the journal's; or always, for a program
- * whose standard error belongs to somebody else. The one part of this that takes a library (log-journal.c). */
+/* Lines go to the journal from now on, with their fields: where standard error is the journal's; or always,
+ * for a program whose standard error belongs to somebody else. The one part of this that takes a library
+ * (log-journal.c). */
 void log_open_journal(bool always);
 
 /* message_id, fields: as for log_struct(), or NULL. */
-typedef void (*log_sink_t)(int priority, const char *message_id, const char *const *fields, const char *text);
+typedef void (*log_sink_t)(int priority, const char *message_id, const char *const *fields,
+                           const char *text);
 extern log_sink_t log_sink; /* NULL: standard error */
 
-/* error: a negative errno that %m in the text shows, or 0. Returns it, so that "return log_error(r, ...)" works. */
+/* error: a negative errno that %m in the text shows, or 0. Returns it, so that "return log_error(r, ...)"
+ * works. */
 int log_full(int priority, int error, const char *format, ...) _printf_(3, 4);
 
-/* The same with a catalogued MESSAGE_ID (32 hex digits) and more journal fields, "NAME=value", up to NULL. */
+/* The same with a catalogued MESSAGE_ID (32 hex digits) and more journal fields, "NAME=value", up to NULL.
+ */
 int log_struct(int priority, const char *message_id, const char *const *fields, const char *format, ...)
         _printf_(4, 5);
 

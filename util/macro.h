@@ -28,28 +28,28 @@
 #define MIB(n) ((uint64_t) (n) << 20)
 #define GIB(n) ((uint64_t) (n) << 30)
 
-#define SWAP(a, b)                              \
-        do {                                    \
-                __typeof__(a) _swapped = (a);   \
-                (a) = (b);                      \
-                (b) = _swapped;                 \
+#define SWAP(a, b) \
+        do { \
+                __typeof__(a) _swapped = (a); \
+                (a) = (b); \
+                (b) = _swapped; \
         } while (0)
 
 /* Moves ownership out of a variable with _cleanup_. */
-#define TAKE(x, empty)                          \
-        ({                                      \
-                __typeof__(x) _taken = (x);     \
-                (x) = (empty);                  \
-                _taken;                         \
+#define TAKE(x, empty) \
+        ({ \
+                __typeof__(x) _taken = (x); \
+                (x) = (empty); \
+                _taken; \
         })
 #define TAKE_PTR(p) TAKE(p, NULL)
 #define TAKE_FD(fd) TAKE(fd, -EBADF)
 
-#define DEFINE_TRIVIAL_CLEANUP(type, func)      \
-        static inline void func##p(type *p)     \
-        {                                       \
-                if (*p)                         \
-                        func(*p);               \
+#define DEFINE_TRIVIAL_CLEANUP(type, func) \
+        static inline void func##p(type *p) \
+        { \
+                if (*p) \
+                        func(*p); \
         }
 
 static inline void freep(void *p)

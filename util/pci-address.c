@@ -16,7 +16,8 @@ int bdf_parse(const char *s, bdf_t ret)
         /* sscanf() would also take signs, white space and 0x. */
         if (s[strspn(s, "0123456789abcdefABCDEF:.")])
                 return -EINVAL;
-        if (sscanf(s, "%8x:%2x:%2x.%1u%n", &domain, &bus, &slot, &function, &end) != 4 || end < 0 || s[end]) {
+        if (sscanf(s, "%8x:%2x:%2x.%1u%n", &domain, &bus, &slot, &function, &end) != 4 || end < 0 ||
+            s[end]) {
                 domain = 0;
                 end = -1;
                 if (sscanf(s, "%2x:%2x.%1u%n", &bus, &slot, &function, &end) != 3 || end < 0 || s[end])

@@ -6,7 +6,8 @@
 /* A PCI address as text, "0000:00:05.0"; domains can have up to 8 digits (VMD, Hyper-V). */
 typedef char bdf_t[sizeof("00010000:00:00.0")];
 
-/* Brings an address into the kernel's spelling: "0:5.0", "00:05.0", "0000:00:05.0". -EINVAL if it is none. */
+/* Brings an address into the kernel's spelling: "0:5.0", "00:05.0", "0000:00:05.0". -EINVAL if it is none.
+ */
 int bdf_parse(const char *s, bdf_t ret);
 
 /* Their order, of two in the kernel's spelling, as strcmp() gives it. */

@@ -14,7 +14,7 @@ struct answers {
         char *text;
         struct answer {
                 const char *question, *answer;
-        } *answers;
+        } * answers;
         size_t n;
 };
 
@@ -31,7 +31,7 @@ int root_open(struct root *root, const char *dir)
         if (fd < 0)
                 return -errno;
 
-        *root = (struct root) {
+        *root = (struct root){
                 .fd = TAKE_FD(fd),
                 .path = TAKE_PTR(copy),
                 .live = !dir,
@@ -50,7 +50,7 @@ void root_close(struct root *root)
                 free(root->answers->answers);
         }
         free(root->answers);
-        *root = (struct root) {.fd = -EBADF};
+        *root = (struct root){ .fd = -EBADF };
 }
 
 static int compare_questions(const void *a, const void *b)
@@ -73,7 +73,7 @@ static void read_answers(const struct root *root)
                 if (!slot)
                         continue;
                 *tab = '\0';
-                *slot = (struct answer) {line, tab + 1};
+                *slot = (struct answer){ line, tab + 1 };
         }
         if (a->n > 0)
                 qsort(a->answers, a->n, sizeof(*a->answers), compare_questions);
@@ -81,14 +81,15 @@ static void read_answers(const struct root *root)
 
 char *root_answer(const struct root *root, const char *question)
 {
-        struct answer key = {.question = question}, *found;
+        struct answer key = { .question = question }, *found;
 
         if (root->live)
                 return NULL;
         if (!root->answers->read)
                 read_answers(root);
-        found = root->answers->n == 0 ? NULL :
-                bsearch(&key, root->answers->answers, root->answers->n, sizeof(key), compare_questions);
+        found = root->answers->n == 0 ? NULL
+                                      : bsearch(&key, root->answers->answers, root->answers->n, sizeof(key),
+                                                compare_questions);
         if (!found)
                 return NULL;
         root_note(root, question, found->answer);

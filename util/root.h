@@ -5,9 +5,9 @@
 
 /* Where facts are read: the running host ("/"), or a directory that holds the recorded files of another. */
 struct root {
-        int fd;        /* O_PATH directory; every path is relative to it, without a leading slash */
-        char *path;    /* as the user named it; what libraries that take no descriptor are given */
-        bool live;     /* the running host: probes and /proc/self make sense */
+        int fd;     /* O_PATH directory; every path is relative to it, without a leading slash */
+        char *path; /* as the user named it; what libraries that take no descriptor are given */
+        bool live;  /* the running host: probes and /proc/self make sense */
         struct answers *answers;
 };
 
@@ -15,12 +15,13 @@ struct root {
 int root_open(struct root *root, const char *dir);
 void root_close(struct root *root);
 
-/* What no small file of a host tells (a probe, code of a large binary) is a question, and a recorded host has the
- * answers: one line each, "QUESTION\tANSWER", in this file. */
+/* What no small file of a host tells (a probe, code of a large binary) is a question, and a recorded host
+ * has the answers: one line each, "QUESTION\tANSWER", in this file. */
 #define ANSWERS_FILE "vfioalign/answers"
 
 /* The recorded answer, the caller's to free; NULL where there is none, and on a live host always: ask it. */
 char *root_answer(const struct root *root, const char *question);
 
-/* Keeps the answer while the host is being recorded; else does nothing. Neither may hold a tab or a newline. */
+/* Keeps the answer while the host is being recorded; else does nothing. Neither may hold a tab or a newline.
+ */
 void root_note(const struct root *root, const char *question, const char *answer);

@@ -11,7 +11,8 @@ const char *switched_off(const struct root *root)
 
         /* The command line first: the daemon makes the file where that has it. */
         (void) read_line_at(root->fd, "proc/cmdline", &cmdline);
-        for (char *word = cmdline ? strtok_r(cmdline, " ", &save) : NULL; word; word = strtok_r(NULL, " ", &save))
+        for (char *word = cmdline ? strtok_r(cmdline, " ", &save) : NULL; word;
+             word = strtok_r(NULL, " ", &save))
                 if (streq(word, "vfioalign=off"))
                         return "vfioalign=off on the kernel command line";
         return faccessat(root->fd, SWITCH_FILE, F_OK, 0) >= 0 ? "/" SWITCH_FILE : NULL;

@@ -38,7 +38,8 @@ static char *lookup(sd_hwdb *hwdb, uint32_t id)
         char modalias[64], *name;
 
         snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08Xsv*", id >> 16, id & 0xffff);
-        SD_HWDB_FOREACH_PROPERTY(hwdb, modalias, key, value) {
+        SD_HWDB_FOREACH_PROPERTY(hwdb, modalias, key, value)
+        {
                 if (streq(key, "ID_VENDOR_FROM_DATABASE"))
                         vendor = value;
                 else if (streq(key, "ID_MODEL_FROM_DATABASE"))
@@ -71,7 +72,7 @@ int device_names_read(struct device_facts *devices, const struct root *root)
         }
         devices->names = TAKE_PTR(n);
         for (size_t i = 0; i < devices->n_devices; i++)
-                devices->devices[i].name = device_names_find(devices->names, devices->devices[i].vendor, devices->devices[i].device);
+                devices->devices[i].name = device_names_find(devices->names, devices->devices[i].vendor,
+                                                             devices->devices[i].device);
         return 0;
 }
-

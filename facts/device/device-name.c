@@ -21,8 +21,9 @@ void device_names_free(struct device_names *n)
 
 const char *device_names_find(const struct device_names *n, uint16_t vendor, uint16_t device)
 {
-        struct device_name key = {.id = (uint32_t) vendor << 16 | device};
-        const struct device_name *e = n->n == 0 ? NULL : bsearch(&key, n->entries, n->n, sizeof(key), compare_id);
+        struct device_name key = { .id = (uint32_t) vendor << 16 | device };
+        const struct device_name *e = n->n == 0 ? NULL
+                                                : bsearch(&key, n->entries, n->n, sizeof(key), compare_id);
 
         return e ? e->name : NULL;
 }

@@ -3,8 +3,9 @@
 
 #include "facts-device.h"
 
-/* What people call a device, by hwdb(7): looked up once for each vendor and device. Names are an ornament: a host
- * without hwdb shows IDs. A recorded host has the names it was recorded with, whatever this host knows. */
+/* What people call a device, by hwdb(7): looked up once for each vendor and device. Names are an ornament: a
+ * host without hwdb shows IDs. A recorded host has the names it was recorded with, whatever this host knows.
+ */
 struct device_names {
         size_t n;
         struct device_name {
@@ -13,8 +14,8 @@ struct device_names {
         } entries[]; /* by id */
 };
 
-/* Gives each device its name. Returns 0 or -ENOMEM. Apart from what reads devices (device-name-read.c), which many do who
- * need neither names nor hwdb's library. */
+/* Gives each device its name. Returns 0 or -ENOMEM. Apart from what reads devices (device-name-read.c),
+ * which many do who need neither names nor hwdb's library. */
 int device_names_read(struct device_facts *devices, const struct root *root);
 void device_names_free(struct device_names *n);
 

@@ -21,7 +21,7 @@ static int compare_names(const void *a, const void *b)
 
 static struct block *find_block(struct use_reader *r, const char *name)
 {
-        struct block key = {.name = (char *) name};
+        struct block key = { .name = (char *) name };
 
         return r->n_blocks == 0 ? NULL : bsearch(&key, r->blocks, r->n_blocks, sizeof(key), compare_names);
 }
@@ -37,7 +37,8 @@ static struct block *find_by_node(struct use_reader *r, const char *node)
         return name ? find_block(r, name) : NULL;
 }
 
-/* Under native multipath the disk that is mounted is the subsystem's, and belongs to each of its controllers. */
+/* Under native multipath the disk that is mounted is the subsystem's, and belongs to each of its
+ * controllers. */
 static int add_subsystem(struct use_reader *r, const char *subsystem, struct functions *f)
 {
         _cleanup_(names_done) struct names names = {};
@@ -129,8 +130,9 @@ int blocks_read(struct use_reader *r)
 {
         _cleanup_(names_done) struct names names = {};
 
-        r->uses->block = list_dir_at(r->root->fd, "sys/class/block", &names) < 0 ?
-                fact_unknown("/sys/class/block cannot be read") : fact_is(true, SOURCE_SYSFS);
+        r->uses->block = list_dir_at(r->root->fd, "sys/class/block", &names) < 0
+                                 ? fact_unknown("/sys/class/block cannot be read")
+                                 : fact_is(true, SOURCE_SYSFS);
         for (size_t i = 0; i < names.n; i++) {
                 struct block *b = array_append(r->blocks, r->n_blocks);
 
@@ -243,7 +245,8 @@ static struct block *find_mounted(struct use_reader *r, const struct mount *m)
         return find_by_number(r, m->major, m->minor) ?: find_by_node(r, m->source);
 }
 
-/* bound: the second time, where only a part of a file system shows; told only of what shows nowhere as a whole. */
+/* bound: the second time, where only a part of a file system shows; told only of what shows nowhere as a
+ * whole. */
 static int add_mount(struct use_reader *r, const struct mount *m, bool bound)
 {
         struct block *b = find_mounted(r, m);
@@ -327,8 +330,9 @@ static char *list_mounts_elsewhere(struct use_reader *r)
                 ssize_t n;
 
                 snprintf(path, sizeof(path), "proc/%.10s/ns/mnt", names.names[i]);
-                n = isdigit((unsigned char) *names.names[i]) ?
-                        readlinkat(r->root->fd, path, namespace + 1, sizeof(namespace) - 3) : -1;
+                n = isdigit((unsigned char) *names.names[i])
+                            ? readlinkat(r->root->fd, path, namespace + 1, sizeof(namespace) - 3)
+                            : -1;
                 if (n < 0 || strstr(done, strcat(namespace, "\n")))
                         continue;
                 list_mounts_of(r, names.names[i], out);
@@ -343,7 +347,8 @@ static char *list_mounts_elsewhere(struct use_reader *r)
 /* In containers and the like; where they show it is no path of this host. */
 static int read_mounts_elsewhere(struct use_reader *r)
 {
-        _cleanup_free_ char *answer = r->root->live ? list_mounts_elsewhere(r) : root_answer(r->root, ELSEWHERE);
+        _cleanup_free_ char *answer = r->root->live ? list_mounts_elsewhere(r)
+                                                    : root_answer(r->root, ELSEWHERE);
         char *save = NULL;
 
         if (!answer)
@@ -352,7 +357,9 @@ static int read_mounts_elsewhere(struct use_reader *r)
                 root_note(r->root, ELSEWHERE, answer);
         for (char *word = strtok_r(answer, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
                 unsigned major, minor;
-                const struct block *b = sscanf(word, "%u:%u", &major, &minor) == 2 ? find_by_number(r, major, minor) : NULL;
+                const struct block *b = sscanf(word, "%u:%u", &major, &minor) == 2
+                                                ? find_by_number(r, major, minor)
+                                                : NULL;
 
                 if (b && use_add(r, &b->functions, USE_MOUNT, 0, "in another mount namespace") < 0)
                         return -ENOMEM;
@@ -404,7 +411,9 @@ static int list_blocks(struct use_reader *r)
                         slot = name ? array_append(u->blocks, u->n_blocks) : NULL;
                         if (!slot)
                                 return -ENOMEM;
-                        *slot = (struct device_block) {.name = TAKE_PTR(name), .major = b->major, .minor = b->minor};
+                        *slot = (struct device_block){ .name = TAKE_PTR(name),
+                                                       .major = b->major,
+                                                       .minor = b->minor };
                         memcpy(slot->bdf, r->devices->devices[b->functions.indices[k]].bdf, sizeof(bdf_t));
                 }
         }
@@ -426,7 +435,8 @@ int uses_read_blocks(struct use_reader *r)
                 any |= b->functions.n > 0;
                 if (!b->stacked || b->functions.n == 0 || !streq(b->whole, b->name))
                         continue;
-                if ((b->dm_name ? asprintf(&what, "%s (%s)", b->name, b->dm_name) : asprintf(&what, "%s", b->name)) < 0 ||
+                if ((b->dm_name ? asprintf(&what, "%s (%s)", b->name, b->dm_name)
+                                : asprintf(&what, "%s", b->name)) < 0 ||
                     use_add(r, &b->functions, USE_HOLDER, 0, what) < 0)
                         return -ENOMEM;
         }

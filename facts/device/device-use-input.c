@@ -22,11 +22,11 @@ static void keyboards_done(struct keyboards *k)
         functions_done(&k->functions);
 }
 
-/* A bitmap as text, its words of 64 bits in hex, the lowest last (drivers/input/input.c). Power buttons, mice and remote
- * controls have keys as well; letters only what one types with. */
+/* A bitmap as text, its words of 64 bits in hex, the lowest last (drivers/input/input.c). Power buttons,
+ * mice and remote controls have keys as well; letters only what one types with. */
 static bool has_typing_keys(const char *bitmap)
 {
-        static const unsigned keys[] = {KEY_ENTER, KEY_A, KEY_SPACE};
+        static const unsigned keys[] = { KEY_ENTER, KEY_A, KEY_SPACE };
         const char *word = strrchr(bitmap, ' ');
         uint64_t bits;
 
@@ -79,7 +79,8 @@ static int read_event(struct use_reader *r, struct keyboards *k, const char *eve
 {
         _cleanup_free_ char *path = NULL, *link = NULL, *bitmap = NULL, *target = NULL;
 
-        if (asprintf(&path, INPUT "%s/device/capabilities/key", event) < 0 || asprintf(&link, INPUT "%s", event) < 0)
+        if (asprintf(&path, INPUT "%s/device/capabilities/key", event) < 0 ||
+            asprintf(&link, INPUT "%s", event) < 0)
                 return -ENOMEM;
         /* What a program makes up (uinput) is no keyboard that somebody sits at. */
         if (read_line_at(r->root->fd, path, &bitmap) < 0 || !has_typing_keys(bitmap) ||
@@ -98,7 +99,7 @@ int uses_read_input(struct use_reader *r)
                 if (startswith(names.names[i], "event") && read_event(r, &k, names.names[i]) < 0)
                         return -ENOMEM;
         for (size_t i = 0; i < k.functions.n; i++) {
-                const struct functions f = {.indices = &k.functions.indices[i], .n = 1};
+                const struct functions f = { .indices = &k.functions.indices[i], .n = 1 };
 
                 if (r->devices->devices[k.functions.indices[i]].driver_is_vfio)
                         continue;

@@ -49,7 +49,8 @@ static void interface_set_done(struct interface_set *s)
 }
 
 /* "Iface Destination Gateway Flags ... Mask"; for each route: its interface has an address. */
-static int read_routes(const struct root *root, struct interface_set *with_default, struct interface_set *with_address)
+static int read_routes(const struct root *root, struct interface_set *with_default,
+                       struct interface_set *with_address)
 {
         _cleanup_free_ char *text = NULL;
         char *save = NULL;
@@ -60,7 +61,8 @@ static int read_routes(const struct root *root, struct interface_set *with_defau
                 unsigned destination, flags, mask;
                 char name[IFNAMSIZ];
 
-                if (sscanf(line, "%15s %8x %*8x %4x %*d %*d %*d %8x", name, &destination, &flags, &mask) != 4 ||
+                if (sscanf(line, "%15s %8x %*8x %4x %*d %*d %*d %8x", name, &destination, &flags, &mask) !=
+                            4 ||
                     !(flags & RTF_UP) || flags & RTF_REJECT)
                         continue;
                 if (destination == 0 && mask == 0 && add_interface(with_default, name) < 0)
@@ -83,9 +85,10 @@ static int read_routes6(const struct root *root, struct interface_set *with_defa
                 char destination[33], name[IFNAMSIZ];
                 unsigned length, flags;
 
-                if (sscanf(line, "%32s %2x %*32s %*2x %*32s %*8x %*8x %*8x %8x %15s", destination, &length, &flags,
-                           name) != 4 || length != 0 || destination[strspn(destination, "0")] ||
-                    !(flags & RTF_UP) || flags & RTF_REJECT || streq(name, "lo"))
+                if (sscanf(line, "%32s %2x %*32s %*2x %*32s %*8x %*8x %*8x %8x %15s", destination, &length,
+                           &flags, name) != 4 ||
+                    length != 0 || destination[strspn(destination, "0")] || !(flags & RTF_UP) ||
+                    flags & RTF_REJECT || streq(name, "lo"))
                         continue;
                 if (add_interface(with_default, name) < 0)
                         return -ENOMEM;
@@ -104,8 +107,8 @@ static int read_addresses6(const struct root *root, struct interface_set *with_a
                 char name[IFNAMSIZ];
                 unsigned scope;
 
-                if (sscanf(line, "%*32s %*2x %*2x %2x %*2x %15s", &scope, name) == 2 && scope != SCOPE_LINK &&
-                    add_interface(with_address, name) < 0)
+                if (sscanf(line, "%*32s %*2x %*2x %2x %*2x %15s", &scope, name) == 2 &&
+                    scope != SCOPE_LINK && add_interface(with_address, name) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -177,8 +180,9 @@ static int add_uppers(struct use_reader *r, const char *name, const struct funct
         return 0;
 }
 
-static int read_interface(struct use_reader *r, int dir, const char *name, const struct interface_set *with_default,
-                          const struct interface_set *with_address, bool *seen)
+static int read_interface(struct use_reader *r, int dir, const char *name,
+                          const struct interface_set *with_default, const struct interface_set *with_address,
+                          bool *seen)
 {
         _cleanup_(functions_done) struct functions f = {};
         _cleanup_free_ char *target = NULL, *flags_path = NULL, *what = NULL;
@@ -205,11 +209,12 @@ static int read_interface(struct use_reader *r, int dir, const char *name, const
         return use_add(r, &f, USE_INTERFACE, 0, what);
 }
 
-/* The directory of a class is there for as long as anything is in it, also what only another namespace sees. */
+/* The directory of a class is there for as long as anything is in it, also what only another namespace sees.
+ */
 static int add_hidden(struct use_reader *r, size_t index)
 {
         const struct device *d = &r->devices->devices[index];
-        const struct functions f = {.indices = &index, .n = 1};
+        const struct functions f = { .indices = &index, .n = 1 };
         char path[sizeof("sys/bus/pci/devices//net") + sizeof(bdf_t)];
 
         if (d->class >> 16 != PCI_CLASS_NETWORK || !d->driver || d->driver_is_vfio)
@@ -235,7 +240,8 @@ int uses_read_network(struct use_reader *r)
         }
         r->uses->network = fact_is(true, SOURCE_SYSFS);
         if (read_addresses(r->root, &with_address) < 0 || read_addresses6(r->root, &with_address) < 0 ||
-            read_routes(r->root, &with_default, &with_address) < 0 || read_routes6(r->root, &with_default) < 0)
+            read_routes(r->root, &with_default, &with_address) < 0 ||
+            read_routes6(r->root, &with_default) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < names.n; i++)
                 if (read_interface(r, dir, names.names[i], &with_default, &with_address, seen) < 0)

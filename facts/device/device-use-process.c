@@ -51,14 +51,14 @@ static void nodes_done(struct nodes *n)
 
 static struct node *find_node(const struct nodes *n, char type, unsigned major, unsigned minor)
 {
-        struct node key = {.type = type, .major = major, .minor = minor};
+        struct node key = { .type = type, .major = major, .minor = minor };
 
         return n->n == 0 ? NULL : bsearch(&key, n->nodes, n->n, sizeof(key), compare_nodes);
 }
 
 /* Takes f over; a node of no function is left out. */
-static int add_node(struct nodes *n, struct functions *f, char type, unsigned major, unsigned minor, const char *name,
-                    bool vfio)
+static int add_node(struct nodes *n, struct functions *f, char type, unsigned major, unsigned minor,
+                    const char *name, bool vfio)
 {
         _cleanup_free_ char *copy = NULL;
         struct node *slot;
@@ -69,8 +69,9 @@ static int add_node(struct nodes *n, struct functions *f, char type, unsigned ma
         slot = copy ? array_append(n->nodes, n->n) : NULL;
         if (!slot)
                 return -ENOMEM;
-        *slot = (struct node) {type, major, minor, vfio, TAKE_PTR(copy), TAKE(*f, (struct functions) {})};
-        /* Most network cards have a clock, and that has no mmap (drivers/ptp/ptp_clock.c): no maps are read for it. */
+        *slot = (struct node){ type, major, minor, vfio, TAKE_PTR(copy), TAKE(*f, (struct functions){}) };
+        /* Most network cards have a clock, and that has no mmap (drivers/ptp/ptp_clock.c): no maps are read
+         * for it. */
         n->mappable |= !startswith(name, "ptp");
         return 0;
 }
@@ -85,7 +86,8 @@ static int functions_of_group(const struct use_reader *r, const char *number, st
         for (size_t i = 0; i < r->devices->n_devices; i++) {
                 const struct device *d = &r->devices->devices[i];
 
-                if (d->group >= 0 && (uint64_t) d->group == group && d->driver_is_vfio && functions_add(f, i) < 0)
+                if (d->group >= 0 && (uint64_t) d->group == group && d->driver_is_vfio &&
+                    functions_add(f, i) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -109,8 +111,8 @@ static int read_char_nodes(const struct use_reader *r, struct nodes *nodes)
                     read_link_at(dir, names.names[i], &target) < 0)
                         continue;
                 group = strstr(target, "/virtual/vfio/");
-                if ((group ? functions_of_group(r, group + strlen("/virtual/vfio/"), &f) :
-                             functions_of_path(r, target, &f)) < 0)
+                if ((group ? functions_of_group(r, group + strlen("/virtual/vfio/"), &f)
+                           : functions_of_path(r, target, &f)) < 0)
                         return -ENOMEM;
                 slash = strrchr(target, '/');
                 if (add_node(nodes, &f, 'c', major, minor, slash ? slash + 1 : target,
@@ -192,18 +194,20 @@ static int add_process(struct use_reader *r, pid_t pid, const struct node *node)
 
         if (!name)
                 return -ENOMEM;
-        if ((node->vfio ? asprintf(&what, "%s (pid %d)", name, pid) :
-                          asprintf(&what, "%s (pid %d, %s)", name, pid, node->name)) < 0)
+        if ((node->vfio ? asprintf(&what, "%s (pid %d)", name, pid)
+                        : asprintf(&what, "%s (pid %d, %s)", name, pid, node->name)) < 0)
                 return -ENOMEM;
         return use_add(r, &node->functions, node->vfio ? USE_GUEST : USE_PROCESS, pid, what);
 }
 
-/* The answer is "all" or "some" (whose files could be seen), then for each open node "PID:TYPE:MAJOR:MINOR". */
+/* The answer is "all" or "some" (whose files could be seen), then for each open node "PID:TYPE:MAJOR:MINOR".
+ */
 static int add_recorded(struct use_reader *r, const struct nodes *nodes, char *answer)
 {
         char *save = NULL, *word = strtok_r(answer, " ", &save);
 
-        r->uses->processes = word && streq(word, "all") ? fact_is(true, SOURCE_PROC) : fact_unknown(SOME_HIDDEN);
+        r->uses->processes = word && streq(word, "all") ? fact_is(true, SOURCE_PROC)
+                                                        : fact_unknown(SOME_HIDDEN);
         while ((word = strtok_r(NULL, " ", &save))) {
                 const struct node *node;
                 unsigned major, minor;
@@ -221,8 +225,9 @@ static int add_recorded(struct use_reader *r, const struct nodes *nodes, char *a
 
 struct open_files {
         FILE *answer;
-        char *kernel_threads; /* the children of kthreadd, " 3 4 5 "; empty where the kernel does not list them */
-        bool hidden; /* some could not be seen */
+        char *kernel_threads; /* the children of kthreadd, " 3 4 5 "; empty where the kernel does not list
+                                 them */
+        bool hidden;          /* some could not be seen */
 };
 
 /* Once for each process, however often it has it. */
@@ -235,7 +240,8 @@ static int tell_node(struct use_reader *r, pid_t pid, struct node *node, struct 
         return add_process(r, pid, node);
 }
 
-static int read_open(struct use_reader *r, const struct nodes *nodes, pid_t pid, int process_fd, struct open_files *o)
+static int read_open(struct use_reader *r, const struct nodes *nodes, pid_t pid, int process_fd,
+                     struct open_files *o)
 {
         int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC), k = 0;
         _cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -251,11 +257,14 @@ static int read_open(struct use_reader *r, const struct nodes *nodes, pid_t pid,
                 struct statx st;
 
                 if (entry->d_name[0] == '.' ||
-                    statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
+                    statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) <
+                            0)
                         continue;
                 if (S_ISCHR(st.stx_mode) || S_ISBLK(st.stx_mode))
-                        k = tell_node(r, pid, find_node(nodes, S_ISCHR(st.stx_mode) ? 'c' : 'b', st.stx_rdev_major,
-                                                        st.stx_rdev_minor), o);
+                        k = tell_node(r, pid,
+                                      find_node(nodes, S_ISCHR(st.stx_mode) ? 'c' : 'b', st.stx_rdev_major,
+                                                st.stx_rdev_minor),
+                                      o);
         }
         o->hidden |= k >= 0 && errno != 0;
         return k;
@@ -263,7 +272,7 @@ static int read_open(struct use_reader *r, const struct nodes *nodes, pid_t pid,
 
 static bool is_device_path(const char *path)
 {
-        static const char *const memory[] = {"/dev/shm/", "/dev/zero", "/dev/hugepages/", "/dev/mqueue/"};
+        static const char *const memory[] = { "/dev/shm/", "/dev/zero", "/dev/hugepages/", "/dev/mqueue/" };
 
         for (size_t i = 0; i < ELEMENTSOF(memory); i++)
                 if (startswith(path, memory[i]))
@@ -271,8 +280,10 @@ static bool is_device_path(const char *path)
         return startswith(path, "/dev/");
 }
 
-/* Following a link of map_files takes CAP_CHECKPOINT_RESTORE; without it, what has the name that the node has. */
-static struct node *find_mapped(const struct nodes *nodes, int process_fd, uint64_t start, uint64_t end, const char *path)
+/* Following a link of map_files takes CAP_CHECKPOINT_RESTORE; without it, what has the name that the node
+ * has. */
+static struct node *find_mapped(const struct nodes *nodes, int process_fd, uint64_t start, uint64_t end,
+                                const char *path)
 {
         char link[sizeof("map_files/-") + 32];
         const char *name = strrchr(path, '/') + 1;
@@ -281,8 +292,10 @@ static struct node *find_mapped(const struct nodes *nodes, int process_fd, uint6
 
         snprintf(link, sizeof(link), "map_files/%" PRIx64 "-%" PRIx64, start, end);
         if (statx(process_fd, link, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) >= 0)
-                return S_ISCHR(st.stx_mode) || S_ISBLK(st.stx_mode) ?
-                        find_node(nodes, S_ISCHR(st.stx_mode) ? 'c' : 'b', st.stx_rdev_major, st.stx_rdev_minor) : NULL;
+                return S_ISCHR(st.stx_mode) || S_ISBLK(st.stx_mode)
+                               ? find_node(nodes, S_ISCHR(st.stx_mode) ? 'c' : 'b', st.stx_rdev_major,
+                                           st.stx_rdev_minor)
+                               : NULL;
         for (size_t i = 0; i < nodes->n; i++) {
                 struct node *node = &nodes->nodes[i];
 
@@ -293,9 +306,10 @@ static struct node *find_mapped(const struct nodes *nodes, int process_fd, uint6
         return NULL;
 }
 
-/* A node that is closed again is held by what is mapped of it. Not by grep_file_at(): the recording of a host needs not
- * all that every process maps. */
-static int read_mapped(struct use_reader *r, const struct nodes *nodes, pid_t pid, int process_fd, struct open_files *o)
+/* A node that is closed again is held by what is mapped of it. Not by grep_file_at(): the recording of a
+ * host needs not all that every process maps. */
+static int read_mapped(struct use_reader *r, const struct nodes *nodes, pid_t pid, int process_fd,
+                       struct open_files *o)
 {
         int fd = openat(process_fd, "maps", O_RDONLY | O_CLOEXEC), k = 0;
         char buffer[4096]; /* what the kernel gives at once; stdio would ask for 1024 */
@@ -319,7 +333,8 @@ static int read_mapped(struct use_reader *r, const struct nodes *nodes, pid_t pi
 
                 /* A driver's node can be mapped thousands of times. */
                 if (!path || !is_device_path(path) ||
-                    sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %llu", &start, &end, &inode) != 3 || inode == last)
+                    sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %llu", &start, &end, &inode) != 3 ||
+                    inode == last)
                         continue;
                 last = inode;
                 k = tell_node(r, pid, find_mapped(nodes, process_fd, start, end, path), o);
@@ -327,15 +342,16 @@ static int read_mapped(struct use_reader *r, const struct nodes *nodes, pid_t pi
         return k;
 }
 
-/* They have neither files nor memory, and are most of what is in /proc. A program that the kernel starts is a child of
- * kthreadd as well, and has its file. */
+/* They have neither files nor memory, and are most of what is in /proc. A program that the kernel starts is
+ * a child of kthreadd as well, and has its file. */
 static bool is_kernel_thread(const struct use_reader *r, const struct open_files *o, pid_t pid)
 {
         char key[16], path[sizeof("proc//exe") + 10], exe;
 
         snprintf(key, sizeof(key), " %d ", pid);
         snprintf(path, sizeof(path), "proc/%d/exe", pid);
-        return strstr(o->kernel_threads, key) && readlinkat(r->root->fd, path, &exe, sizeof(exe)) < 0 && errno == ENOENT;
+        return strstr(o->kernel_threads, key) && readlinkat(r->root->fd, path, &exe, sizeof(exe)) < 0 &&
+               errno == ENOENT;
 }
 
 static char *list_kernel_threads(const struct root *root)
@@ -349,7 +365,8 @@ static char *list_kernel_threads(const struct root *root)
         return asprintf(&list, " %s ", text ?: "") < 0 ? NULL : list;
 }
 
-/* One process of the live host. statx() with what is at hand: of a file system that hangs only files hang. */
+/* One process of the live host. statx() with what is at hand: of a file system that hangs only files hang.
+ */
 static int read_process(struct use_reader *r, const struct nodes *nodes, pid_t pid, struct open_files *o)
 {
         char path[sizeof("proc/") + 10];
@@ -370,7 +387,7 @@ static int read_live(struct use_reader *r, const struct nodes *nodes)
 {
         _cleanup_closedir_ DIR *dir = NULL;
         _cleanup_free_ char *text = NULL, *answer = NULL, *kernel_threads = list_kernel_threads(r->root);
-        struct open_files o = {.kernel_threads = kernel_threads};
+        struct open_files o = { .kernel_threads = kernel_threads };
         const pid_t self = getpid();
         struct dirent *entry;
         size_t size;

@@ -8,6 +8,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 
+/* clang-format off */
 static const char *const use_kind_table[_USE_KIND_MAX] = {
         [USE_MOUNT] = "mount",
         [USE_SWAP] = "swap",
@@ -21,6 +22,7 @@ static const char *const use_kind_table[_USE_KIND_MAX] = {
         [USE_GUEST] = "vfio",
         [USE_VFS] = "virtual-functions",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(use_kind, enum use_kind);
 
 int functions_add(struct functions *f, size_t index)
@@ -40,7 +42,7 @@ int functions_add(struct functions *f, size_t index)
 void functions_done(struct functions *f)
 {
         free(f->indices);
-        *f = (struct functions) {};
+        *f = (struct functions){};
 }
 
 int functions_of_path(const struct use_reader *r, const char *path, struct functions *f)
@@ -76,7 +78,7 @@ int use_add(struct use_reader *r, const struct functions *f, enum use_kind kind,
                 slot = array_append(r->uses->uses, r->uses->n_uses);
                 if (!slot)
                         return -ENOMEM;
-                *slot = (struct device_use) {.kind = kind, .pid = pid, .what = TAKE_PTR(copy)};
+                *slot = (struct device_use){ .kind = kind, .pid = pid, .what = TAKE_PTR(copy) };
                 memcpy(slot->bdf, r->devices->devices[f->indices[i]].bdf, sizeof(bdf_t));
         }
         return 0;
@@ -107,8 +109,8 @@ static int read_consoles(struct use_reader *r)
 
                 if (strchr(tty, '/'))
                         continue;
-                k = streq(tty, "tty0") ? asprintf(&link, "sys/class/graphics/fb0") :
-                                         asprintf(&link, "sys/class/tty/%s", tty);
+                k = streq(tty, "tty0") ? asprintf(&link, "sys/class/graphics/fb0")
+                                       : asprintf(&link, "sys/class/tty/%s", tty);
                 if (k < 0 || asprintf(&what, "%s (console)", tty) < 0 ||
                     add_by_link(r, link, USE_CONSOLE, what) < 0)
                         return -ENOMEM;
@@ -121,14 +123,15 @@ static int read_functions(struct use_reader *r)
 {
         for (size_t i = 0; i < r->devices->n_devices; i++) {
                 const struct device *d = &r->devices->devices[i];
-                const struct functions f = {.indices = &i, .n = 1};
+                const struct functions f = { .indices = &i, .n = 1 };
                 char text[40];
 
                 if (d->boot_vga && !d->driver_is_vfio && use_add(r, &f, USE_CONSOLE, 0, "boot display") < 0)
                         return -ENOMEM;
                 if (d->vfs_enabled == 0)
                         continue;
-                snprintf(text, sizeof(text), "%u virtual function%s", d->vfs_enabled, d->vfs_enabled == 1 ? "" : "s");
+                snprintf(text, sizeof(text), "%u virtual function%s", d->vfs_enabled,
+                         d->vfs_enabled == 1 ? "" : "s");
                 if (use_add(r, &f, USE_VFS, 0, text) < 0)
                         return -ENOMEM;
         }
@@ -161,13 +164,13 @@ static void sort_and_merge(struct device_uses *u)
 int device_uses_read(struct device_uses *u, const struct root *root, const struct device_facts *devices)
 {
         static int (*const readers[])(struct use_reader *) = {
-                blocks_read, uses_read_blocks, uses_read_network, read_consoles, read_functions, uses_read_input,
-                uses_read_processes,
+                blocks_read,    uses_read_blocks, uses_read_network,   read_consoles,
+                read_functions, uses_read_input,  uses_read_processes,
         };
-        struct use_reader reader = {.uses = u, .root = root, .devices = devices};
+        struct use_reader reader = { .uses = u, .root = root, .devices = devices };
         int r = 0;
 
-        *u = (struct device_uses) {};
+        *u = (struct device_uses){};
         for (size_t i = 0; i < ELEMENTSOF(readers) && r >= 0; i++)
                 r = readers[i](&reader);
         blocks_done(&reader);
@@ -187,7 +190,7 @@ void device_uses_done(struct device_uses *u)
                 free(u->blocks[i].name);
         free(u->uses);
         free(u->blocks);
-        *u = (struct device_uses) {};
+        *u = (struct device_uses){};
 }
 
 const struct device_use *device_uses_find(const struct device_uses *u, const char *bdf, size_t *ret_n)

@@ -5,9 +5,11 @@
 
 #include "facts-device.h"
 
-/* Who uses a function now. These are names for a person: whether a device may be taken is for the kernel to say. */
+/* Who uses a function now. These are names for a person: whether a device may be taken is for the kernel to
+ * say. */
 enum use_kind {
-        USE_MOUNT,     /* "/boot": a file system on it is mounted, also through device mapper, md, btrfs, multipath */
+        USE_MOUNT,     /* "/boot": a file system on it is mounted, also through device mapper, md, btrfs,
+                          multipath */
         USE_SWAP,      /* "nvme0n1p3" */
         USE_HOLDER,    /* "dm-0 (vg-root)": another block device stands on it */
         USE_INTERFACE, /* "eth0 (default route)": up, with an address or a default route */
@@ -30,8 +32,8 @@ struct device_use {
         char *what;
 };
 
-/* A block device that stands on a function, through all layers: its disks and partitions, the head of an NVMe subsystem
- * with several paths, what dm and md make of them. */
+/* A block device that stands on a function, through all layers: its disks and partitions, the head of an
+ * NVMe subsystem with several paths, what dm and md make of them. */
 struct device_block {
         bdf_t bdf;
         char *name; /* "nvme0n1p2" */
@@ -39,9 +41,9 @@ struct device_block {
 };
 
 struct device_uses {
-        struct fact block;     /* block devices, mounts and swap could be read */
-        struct fact network;   /* the interfaces and their addresses could */
-        struct fact processes; /* the open files of every process could: unknown for who is not root */
+        struct fact block;       /* block devices, mounts and swap could be read */
+        struct fact network;     /* the interfaces and their addresses could */
+        struct fact processes;   /* the open files of every process could: unknown for who is not root */
         struct device_use *uses; /* by device (as device_facts orders them), kind, what; none twice */
         size_t n_uses;
         struct device_block *blocks; /* by device, then name; all of them only where `block` is known */

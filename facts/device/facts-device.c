@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-device.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <errno.h>
 
 #include "device-name.h"
 #include "util/file.h"
@@ -55,7 +55,7 @@ static void parse_resource(struct device *d, const char *text)
                 if (!text)
                         return;
                 if (n[2] & IORESOURCE_MEM && n[1] > n[0])
-                        d->bars[d->n_bars++] = (struct bar) {
+                        d->bars[d->n_bars++] = (struct bar){
                                 .index = i,
                                 .prefetchable = n[2] & IORESOURCE_PREFETCH,
                                 .wide = n[2] & IORESOURCE_MEM_64,
@@ -138,7 +138,8 @@ static void read_attributes(struct device *d, int fd)
                 (void) read_link_name_at(fd, "driver", &d->driver);
 }
 
-/* One mask for each BAR with the capability; none is below 1 MiB (Documentation/ABI/testing/sysfs-bus-pci). */
+/* One mask for each BAR with the capability; none is below 1 MiB (Documentation/ABI/testing/sysfs-bus-pci).
+ */
 static void read_resizable(struct device *d, int fd)
 {
         for (size_t i = 0; i < d->n_bars; i++) {
@@ -151,7 +152,8 @@ static void read_resizable(struct device *d, int fd)
         }
 }
 
-/* A function's node is its bus's (pci_device_add() in drivers/pci/probe.c), so that one read does for a bus. */
+/* A function's node is its bus's (pci_device_add() in drivers/pci/probe.c), so that one read does for a bus.
+ */
 static void read_numa_node(struct device *d, int fd, const struct device *previous)
 {
         const char *slot = strrchr(d->bdf, ':');
@@ -165,11 +167,13 @@ static void read_numa_node(struct device *d, int fd, const struct device *previo
 
 static bool same_kind(const struct device *a, const struct device *b)
 {
-        return a->vendor == b->vendor && a->device == b->device && a->subsystem_vendor == b->subsystem_vendor &&
-               a->subsystem_device == b->subsystem_device && a->class == b->class;
+        return a->vendor == b->vendor && a->device == b->device &&
+               a->subsystem_vendor == b->subsystem_vendor && a->subsystem_device == b->subsystem_device &&
+               a->class == b->class;
 }
 
-/* Grace Hopper's memory comes as regions 2 and 4 (drivers/vfio/pci/nvgrace-gpu), mapped in a way of its own. */
+/* Grace Hopper's memory comes as regions 2 and 4 (drivers/vfio/pci/nvgrace-gpu), mapped in a way of its own.
+ */
 static void mark_replaced(struct device *d)
 {
         const char *driver = d->driver_is_vfio ? d->driver : d->vfio_driver;
@@ -180,24 +184,27 @@ static void mark_replaced(struct device *d)
                 d->bars[i].replaced = d->bars[i].index == 2 || d->bars[i].index == 4;
 }
 
-static void read_drivers(struct device *d, int fd, const struct device *previous, const struct vfio_drivers *drivers)
+static void read_drivers(struct device *d, int fd, const struct device *previous,
+                         const struct vfio_drivers *drivers)
 {
         char modalias[80];
 
         if (previous && same_kind(d, previous))
                 d->vfio_driver = previous->vfio_driver;
         else {
-                snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", d->vendor,
-                         d->device, d->subsystem_vendor, d->subsystem_device, d->class >> 16 & 0xff,
-                         d->class >> 8 & 0xff, d->class & 0xff);
+                snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X",
+                         d->vendor, d->device, d->subsystem_vendor, d->subsystem_device,
+                         d->class >> 16 & 0xff, d->class >> 8 & 0xff, d->class & 0xff);
                 d->vfio_driver = vfio_drivers_best(drivers, modalias);
         }
         /* What depmod knows nothing of still shows what it made of the device, since 6.1. */
         d->driver_is_vfio = d->driver && (vfio_drivers_has(drivers, d->driver) || exists_at(fd, "vfio-dev"));
 }
 
-/* What it is, and who has it. An attribute is only asked for where it can be: thousands of functions add up. */
-static void read_device(struct device *d, int fd, const struct device *previous, const struct vfio_drivers *drivers)
+/* What it is, and who has it. An attribute is only asked for where it can be: thousands of functions add up.
+ */
+static void read_device(struct device *d, int fd, const struct device *previous,
+                        const struct vfio_drivers *drivers)
 {
         _cleanup_free_ char *group = NULL, *pf = NULL;
         uint64_t v;
@@ -205,7 +212,8 @@ static void read_device(struct device *d, int fd, const struct device *previous,
         d->group = d->numa_node = -1;
         if (!read_uevent(d, fd))
                 read_attributes(d, fd);
-        if (read_link_name_at(fd, "iommu_group", &group) >= 0 && parse_u64(group, 10, &v) >= 0 && v < INT32_MAX)
+        if (read_link_name_at(fd, "iommu_group", &group) >= 0 && parse_u64(group, 10, &v) >= 0 &&
+            v < INT32_MAX)
                 d->group = (int) v;
         if (device_is_bridge(d))
                 return;
@@ -241,8 +249,8 @@ static void read_override(struct device *d, int fd)
 {
         char text[ATTRIBUTE_SIZE];
 
-        if (!device_is_bridge(d) && read_attribute_at(fd, "driver_override", text, sizeof(text)) >= 0 && *text &&
-            !streq(text, "(null)"))
+        if (!device_is_bridge(d) && read_attribute_at(fd, "driver_override", text, sizeof(text)) >= 0 &&
+            *text && !streq(text, "(null)"))
                 d->driver_override = strdup(text);
 }
 
@@ -251,7 +259,8 @@ static int compare_devices(const void *a, const void *b)
         return bdf_compare(((const struct device *) a)->bdf, ((const struct device *) b)->bdf);
 }
 
-/* sriov_numvfs waits for a bind or unbind that goes on (device_lock()), maybe for ever; counting does not. */
+/* sriov_numvfs waits for a bind or unbind that goes on (device_lock()), maybe for ever; counting does not.
+ */
 static void count_vfs(struct device_facts *f)
 {
         for (size_t i = 0; i < f->n_devices; i++) {
@@ -265,7 +274,8 @@ static void count_vfs(struct device_facts *f)
         }
 }
 
-static int read_functions(struct device_facts *d, const struct root *root, const struct names *names, enum depth depth)
+static int read_functions(struct device_facts *d, const struct root *root, const struct names *names,
+                          enum depth depth)
 {
         d->devices = calloc(names->n ?: 1, sizeof(*d->devices));
         if (!d->devices)
@@ -296,7 +306,8 @@ static int read_functions(struct device_facts *d, const struct root *root, const
 }
 
 /* named: only these. */
-static int read_tree(struct device_facts *d, const struct root *root, const struct names *named, enum depth depth)
+static int read_tree(struct device_facts *d, const struct root *root, const struct names *named,
+                     enum depth depth)
 {
         _cleanup_(names_done) struct names all = {};
         int r = named ? 0 : list_dir_at(root->fd, PCI_DEVICES, &all);
@@ -311,12 +322,13 @@ static int read_tree(struct device_facts *d, const struct root *root, const stru
         return read_functions(d, root, named ?: &all, depth);
 }
 
-static int read_facts(struct device_facts *d, const struct root *root, const struct names *named, enum depth depth)
+static int read_facts(struct device_facts *d, const struct root *root, const struct names *named,
+                      enum depth depth)
 {
         _cleanup_free_ char *release = NULL;
         int r;
 
-        *d = (struct device_facts) {};
+        *d = (struct device_facts){};
         (void) read_line_at(root->fd, "proc/sys/kernel/osrelease", &release);
         r = vfio_drivers_read(root, release, &d->drivers, &d->variants);
         if (r >= 0)
@@ -351,7 +363,7 @@ void device_facts_done(struct device_facts *d)
         free(d->devices);
         device_names_free(d->names);
         vfio_drivers_free(d->drivers);
-        *d = (struct device_facts) {};
+        *d = (struct device_facts){};
 }
 
 const struct device *device_facts_find(const struct device_facts *d, const char *bdf)

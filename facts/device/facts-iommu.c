@@ -18,15 +18,18 @@
 #define VTD_CAP_1G (UINT64_C(1) << 35)
 #define VTD_ECAP_INTERRUPT_REMAPPING (UINT64_C(1) << 3)
 
+/* clang-format off */
 static const char *const iommu_type_table[_IOMMU_TYPE_MAX] = {
         [IOMMU_UNKNOWN] = "unknown",
         [IOMMU_INTEL] = "intel",
         [IOMMU_AMD] = "amd",
         [IOMMU_ARM] = "arm",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(iommu_type, enum iommu_type);
 
-/* Whether the kernel's command line has a word that matches, as "intel_iommu=on,sp_off" does "intel_iommu=*sp_off*". */
+/* Whether the kernel's command line has a word that matches, as "intel_iommu=on,sp_off" does
+ * "intel_iommu=*sp_off*". */
 static bool cmdline_has(const char *cmdline, const char *pattern)
 {
         for (const char *word = cmdline; word && *word;) {
@@ -43,7 +46,7 @@ static bool cmdline_has(const char *cmdline, const char *pattern)
 
 static enum iommu_type type_of(const char *name)
 {
-        return startswith(name, "dmar") ? IOMMU_INTEL
+        return startswith(name, "dmar")   ? IOMMU_INTEL
                : startswith(name, "ivhd") ? IOMMU_AMD
                : startswith(name, "smmu") ? IOMMU_ARM
                                           : IOMMU_UNKNOWN;
@@ -74,8 +77,9 @@ static void read_intel(struct iommu *i, const struct root *root, const char *cmd
 /* The tables of an AMD IOMMU can have a page of any power of two at any level. */
 static void read_amd(struct iommu *i, const char *cmdline)
 {
-        i->huge_pmd = i->huge_pud = cmdline_has(cmdline, "amd_iommu=*nohugepages*") ? fact_is(false, SOURCE_CMDLINE)
-                                                                                    : fact_is(true, SOURCE_SYSFS);
+        i->huge_pmd = i->huge_pud = cmdline_has(cmdline, "amd_iommu=*nohugepages*")
+                                            ? fact_is(false, SOURCE_CMDLINE)
+                                            : fact_is(true, SOURCE_SYSFS);
         i->remaps_interrupts = fact_unknown("AMD shows it in the kernel's log only");
 }
 
@@ -88,7 +92,8 @@ static int read_iommus(struct iommu_facts *f, const struct root *root, const str
                 if (!i || !(i->name = strdup(names->names[n])))
                         return -ENOMEM;
                 i->type = type_of(i->name);
-                i->huge_pmd = i->huge_pud = i->remaps_interrupts = fact_unknown("this IOMMU does not show it");
+                i->huge_pmd = i->huge_pud = i->remaps_interrupts = fact_unknown(
+                        "this IOMMU does not show it");
                 if (i->type == IOMMU_INTEL)
                         read_intel(i, root, cmdline);
                 else if (i->type == IOMMU_AMD)
@@ -132,10 +137,10 @@ static int read_at_work(struct iommu_facts *f, const struct root *root, const st
 
         if (have_units == -ENOMEM || have_groups == -ENOMEM)
                 return -ENOMEM;
-        f->at_work = units.n > 0        ? fact_is(true, SOURCE_SYSFS)
-                     : have_units < 0   ? fact_unknown("/" IOMMUS " cannot be read")
-                     : have_groups < 0  ? fact_unknown("/" GROUPS " cannot be read")
-                                        : fact_is(false, SOURCE_SYSFS);
+        f->at_work = units.n > 0       ? fact_is(true, SOURCE_SYSFS)
+                     : have_units < 0  ? fact_unknown("/" IOMMUS " cannot be read")
+                     : have_groups < 0 ? fact_unknown("/" GROUPS " cannot be read")
+                                       : fact_is(false, SOURCE_SYSFS);
         for (size_t i = 0; i < groups.n && f->at_work.value != FACT_YES; i++)
                 if (is_real_group(root, groups.names[i]))
                         f->at_work = fact_is(true, SOURCE_SYSFS);
@@ -149,11 +154,11 @@ static int read_at_work(struct iommu_facts *f, const struct root *root, const st
         return read_iommus(f, root, &units, cmdline);
 }
 
-/* The names of interrupt chips (/proc/interrupts): what comes by way of the remapping hardware of x86 starts with
- * "IR-"; on arm64 an ITS keeps the devices apart. */
+/* The names of interrupt chips (/proc/interrupts): what comes by way of the remapping hardware of x86 starts
+ * with "IR-"; on arm64 an ITS keeps the devices apart. */
 static struct fact read_remaps_interrupts(const struct root *root)
 {
-        static const char *const chips[] = {" IR-", " ITS-", "PCI-MSI", "IO-APIC", NULL};
+        static const char *const chips[] = { " IR-", " ITS-", "PCI-MSI", "IO-APIC", NULL };
         _cleanup_free_ char *lines = NULL;
 
         if (grep_file_at(root->fd, "proc/interrupts", chips, &lines) < 0 || !*lines)
@@ -179,8 +184,8 @@ static struct fact read_unsafe_interrupts(const struct root *root)
         return type1.value == FACT_YES || iommufd.value == FACT_UNKNOWN ? type1 : iommufd;
 }
 
-/* "vmx flags: ... ept ept_1gb ..." for Intel; AMD has no such line, and its nested tables have the sizes of the
- * ordinary ones (arch/x86/kvm/svm/svm.c: kvm_configure_mmu() with 1 GiB where the CPU has pdpe1gb). */
+/* "vmx flags: ... ept ept_1gb ..." for Intel; AMD has no such line, and its nested tables have the sizes of
+ * the ordinary ones (arch/x86/kvm/svm/svm.c: kvm_configure_mmu() with 1 GiB where the CPU has pdpe1gb). */
 static struct fact kvm_huge_pud(const char *cpuinfo, bool tables_off)
 {
         const char *vmx = strstr(cpuinfo, "vmx flags"), *flags = strstr(cpuinfo, "\nflags");
@@ -198,28 +203,31 @@ static struct fact kvm_huge_pud(const char *cpuinfo, bool tables_off)
 
 static void read_kvm(struct iommu_facts *f, const struct root *root)
 {
-        static const char *const wanted[] = {"flags\t", "address sizes", NULL};
+        static const char *const wanted[] = { "flags\t", "address sizes", NULL };
         _cleanup_free_ char *lines = NULL, *cpuinfo = NULL;
         _cleanup_close_ int fd = -EBADF;
         const char *width;
         bool off;
 
         fd = open_at(root->fd, "sys/module/kvm", O_PATH);
-        f->kvm = fd >= 0                                           ? fact_is(true, SOURCE_SYSFS)
-                 : fd == -ENOENT && exists_at(root->fd, "sys/module") ? fact_is(false, SOURCE_SYSFS)
-                                                                      : fact_unknown("/sys/module cannot be read");
+        f->kvm = fd >= 0 ? fact_is(true, SOURCE_SYSFS)
+                 : fd == -ENOENT && exists_at(root->fd, "sys/module")
+                         ? fact_is(false, SOURCE_SYSFS)
+                         : fact_unknown("/sys/module cannot be read");
         f->kvm_tdp_mmu = read_parameter(root, KVM "tdp_mmu");
         f->kvm_nx_huge_pages = read_parameter(root, KVM "nx_huge_pages");
         off = read_parameter(root, "sys/module/kvm_intel/parameters/ept").value == FACT_NO ||
               read_parameter(root, "sys/module/kvm_amd/parameters/npt").value == FACT_NO;
 
-        if (grep_file_at(root->fd, "proc/cpuinfo", wanted, &lines) < 0 || asprintf(&cpuinfo, "\n%s", lines) < 0)
+        if (grep_file_at(root->fd, "proc/cpuinfo", wanted, &lines) < 0 ||
+            asprintf(&cpuinfo, "\n%s", lines) < 0)
                 f->kvm_huge_pud = fact_unknown("/proc/cpuinfo cannot be read");
         else
                 f->kvm_huge_pud = kvm_huge_pud(cpuinfo, off);
         /* "address sizes : 46 bits physical, 48 bits virtual" */
         width = lines ? strstr(lines, "address sizes\t: ") : NULL;
-        if (!width || sscanf(width, "address sizes\t: %2u bits physical", &f->phys_bits) != 1 || f->phys_bits > 64)
+        if (!width || sscanf(width, "address sizes\t: %2u bits physical", &f->phys_bits) != 1 ||
+            f->phys_bits > 64)
                 f->phys_bits = 0;
 }
 
@@ -228,11 +236,12 @@ int iommu_facts_read(struct iommu_facts *f, const struct root *root, const struc
         _cleanup_free_ char *cmdline = NULL;
         int r;
 
-        *f = (struct iommu_facts) {};
+        *f = (struct iommu_facts){};
         if (read_line_at(root->fd, "proc/cmdline", &cmdline) < 0)
                 f->passthrough = fact_unknown("the kernel's command line cannot be read");
         else
-                f->passthrough = fact_is(cmdline_has(cmdline, "iommu=pt") || cmdline_has(cmdline, "iommu=*,pt") ||
+                f->passthrough = fact_is(cmdline_has(cmdline, "iommu=pt") ||
+                                                 cmdline_has(cmdline, "iommu=*,pt") ||
                                                  cmdline_has(cmdline, "iommu.passthrough=[1yY]*"),
                                          SOURCE_CMDLINE);
 
@@ -259,5 +268,5 @@ void iommu_facts_done(struct iommu_facts *f)
         free(f->iommus);
         free(f->groups);
         free(f->members);
-        *f = (struct iommu_facts) {};
+        *f = (struct iommu_facts){};
 }

@@ -22,8 +22,9 @@ struct iommu {
         char *name;
         enum iommu_type type;
         struct fact remaps_interrupts; /* it can; whether that is switched on is in iommu_facts */
-        struct fact huge_pmd; /* its tables have entries of 2 MiB, of 1 GiB: Intel's SLLPS, the VT-d specification,
-                               * 11.4.2; switched off by intel_iommu=sp_off, amd_iommu=nohugepages */
+        struct fact huge_pmd;          /* its tables have entries of 2 MiB, of 1 GiB: Intel's SLLPS, the VT-d
+                                        * specification,          11.4.2; switched off by intel_iommu=sp_off,
+                                        * amd_iommu=nohugepages */
         struct fact huge_pud;
 };
 
@@ -32,7 +33,8 @@ struct iommu_group {
         int number;
         const struct device **members; /* in the device_facts that were given, ordered by address */
         size_t n_members;
-        struct fact viable; /* no: a member is bound to a driver of the host (Documentation/driver-api/vfio.rst) */
+        struct fact viable;           /* no: a member is bound to a driver of the host
+                                         (Documentation/driver-api/vfio.rst) */
         const struct device *culprit; /* the first such member, or NULL */
 };
 
@@ -41,19 +43,20 @@ struct iommu_facts {
         struct iommu *iommus;
         size_t n_iommus;
 
-        struct fact remaps_interrupts; /* seen at work in /proc/interrupts */
+        struct fact remaps_interrupts;        /* seen at work in /proc/interrupts */
         struct fact allows_unsafe_interrupts; /* the parameter of vfio_iommu_type1, or of iommufd */
-        struct fact huge_pmd; /* of all units: no where one of them has no such entries */
+        struct fact huge_pmd;                 /* of all units: no where one of them has no such entries */
         struct fact huge_pud;
-        struct fact passthrough; /* iommu=pt or iommu.passthrough=1: the host's own DMA is not translated, which
-                                  * does not concern guests */
+        struct fact passthrough;  /* iommu=pt or iommu.passthrough=1: the host's own DMA is not translated,
+                                   * which  does not concern guests */
         uint64_t dma_entry_limit; /* mappings per container, parameter of vfio_iommu_type1; 0: unknown */
 
-        struct fact kvm;      /* there is KVM */
-        struct fact kvm_huge_pud; /* second-level page tables with entries of 1 GiB */
-        unsigned phys_bits;   /* width of physical addresses, /proc/cpuinfo; 0: unknown */
-        struct fact kvm_tdp_mmu;  /* parameters of kvm; unknown where it is not loaded */
-        struct fact kvm_nx_huge_pages; /* huge pages are split where a guest executes from them (CVE-2018-12207) */
+        struct fact kvm;               /* there is KVM */
+        struct fact kvm_huge_pud;      /* second-level page tables with entries of 1 GiB */
+        unsigned phys_bits;            /* width of physical addresses, /proc/cpuinfo; 0: unknown */
+        struct fact kvm_tdp_mmu;       /* parameters of kvm; unknown where it is not loaded */
+        struct fact kvm_nx_huge_pages; /* huge pages are split where a guest executes from them
+                                          (CVE-2018-12207) */
 
         struct iommu_group *groups; /* by number */
         size_t n_groups;
@@ -70,6 +73,6 @@ int iommu_groups_read(struct iommu_facts *f, const struct root *root, const stru
 /* The group with that number, or NULL. */
 const struct iommu_group *iommu_facts_find_group(const struct iommu_facts *f, int number);
 
-/* Whether VFIO takes a group with that member bound as it is, whatever the member's driver is made for: bridges, and
- * drivers that do no DMA of their own (pci_driver.driver_managed_dma). */
+/* Whether VFIO takes a group with that member bound as it is, whatever the member's driver is made for:
+ * bridges, and drivers that do no DMA of their own (pci_driver.driver_managed_dma). */
 bool iommu_group_tolerates(const struct device *d);

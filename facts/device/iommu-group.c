@@ -6,7 +6,7 @@
 #include "util/macro.h"
 
 /* pci_driver.driver_managed_dma: what does no DMA for the host. Each VFIO driver has it as well. */
-static const char *const harmless[] = {"pci-stub", "pcieport", "pciback"};
+static const char *const harmless[] = { "pci-stub", "pcieport", "pciback" };
 
 #define PCI_CLASS_BRIDGE_PCI 0x0604
 #define PCI_CLASS_BRIDGE_SEMI_PCI 0x0609
@@ -22,7 +22,8 @@ struct drivers {
         size_t n;
 };
 
-/* A driver made for VFIO is a module that uses vfio_pci_core; built in, it has the name that all of them have. */
+/* A driver made for VFIO is a module that uses vfio_pci_core; built in, it has the name that all of them
+ * have. */
 static bool is_vfio(const struct root *root, const char *driver)
 {
         _cleanup_free_ char *module = NULL;
@@ -48,7 +49,7 @@ static int driver_is_allowed(struct drivers *known, const struct root *root, con
         d = array_append(known->drivers, known->n);
         if (!d)
                 return -ENOMEM;
-        *d = (struct driver) {.name = name, .allowed = is_vfio(root, name)};
+        *d = (struct driver){ .name = name, .allowed = is_vfio(root, name) };
         return d->allowed;
 }
 
@@ -113,7 +114,8 @@ int iommu_groups_read(struct iommu_facts *f, const struct root *root, const stru
                         g = array_append(f->groups, f->n_groups);
                         if (!g)
                                 return -ENOMEM;
-                        *g = (struct iommu_group) {.number = f->members[i]->group, .members = &f->members[i]};
+                        *g = (struct iommu_group){ .number = f->members[i]->group,
+                                                   .members = &f->members[i] };
                 }
                 g->n_members++;
         }
@@ -132,5 +134,7 @@ static int compare_number(const void *a, const void *b)
 
 const struct iommu_group *iommu_facts_find_group(const struct iommu_facts *f, int number)
 {
-        return f->n_groups == 0 ? NULL : bsearch(&number, f->groups, f->n_groups, sizeof(*f->groups), compare_number);
+        return f->n_groups == 0
+                       ? NULL
+                       : bsearch(&number, f->groups, f->n_groups, sizeof(*f->groups), compare_number);
 }

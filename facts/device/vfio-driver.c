@@ -6,7 +6,7 @@
 #include "util/macro.h"
 
 /* The parts of a modalias: vendor, device, subsystem vendor and device, base class, subclass, interface. */
-static const char *const prefixes[] = {"v", "d", "sv", "sd", "bc", "sc", "i"};
+static const char *const prefixes[] = { "v", "d", "sv", "sd", "bc", "sc", "i" };
 
 struct alias {
         char fields[ELEMENTSOF(prefixes)][9]; /* hexadecimal, or "*" */
@@ -21,7 +21,7 @@ struct vfio_drivers {
 /* Parses what stands behind "vfio_pci:" or "pci:"; *ret_rest is what follows the parts. */
 static int alias_parse(const char *s, struct alias *ret, const char **ret_rest)
 {
-        *ret = (struct alias) {};
+        *ret = (struct alias){};
         for (size_t i = 0; i < ELEMENTSOF(prefixes); i++) {
                 size_t n;
 
@@ -75,9 +75,10 @@ static int add_line(struct vfio_drivers *v, const char *line)
         return 0;
 }
 
-int vfio_drivers_read(const struct root *root, const char *release, struct vfio_drivers **ret, struct fact *ret_read)
+int vfio_drivers_read(const struct root *root, const char *release, struct vfio_drivers **ret,
+                      struct fact *ret_read)
 {
-        static const char *const words[] = {"alias vfio_pci:", NULL};
+        static const char *const words[] = { "alias vfio_pci:", NULL };
         _cleanup_free_ char *path = NULL, *lines = NULL;
         struct vfio_drivers *v;
         int r;
@@ -94,8 +95,8 @@ int vfio_drivers_read(const struct root *root, const char *release, struct vfio_
                         return -ENOMEM;
                 }
         *ret = v;
-        *ret_read = r < 0 ? fact_unknown("modules.alias of the running kernel cannot be read") :
-                            fact_is(true, SOURCE_MODULE_INDEX);
+        *ret_read = r < 0 ? fact_unknown("modules.alias of the running kernel cannot be read")
+                          : fact_is(true, SOURCE_MODULE_INDEX);
         return 0;
 }
 

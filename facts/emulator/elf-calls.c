@@ -9,8 +9,8 @@
 
 #include "util/macro.h"
 
-/* What a hostile file can make us do is bounded: QEMU has 20 MB (250 MB with debug information), 35 sections, 7 MB
- * of relocations, and 2 KB in the function. */
+/* What a hostile file can make us do is bounded: QEMU has 20 MB (250 MB with debug information), 35
+ * sections, 7 MB of relocations, and 2 KB in the function. */
 #define FILE_SIZE_MAX MIB(512)
 #define SECTIONS_MAX 512
 #define SECTION_MAX MIB(64)   /* of symbols, names or relocations */
@@ -19,8 +19,8 @@
 #define FUNCTION_MAX KIB(64)
 #define BUILD_ID_MAX 64
 
-/* Headers and tables through libelf; code and data are read in pieces, since mapping a file that somebody truncates
- * meanwhile would end us with SIGBUS. */
+/* Headers and tables through libelf; code and data are read in pieces, since mapping a file that somebody
+ * truncates meanwhile would end us with SIGBUS. */
 struct elf_image {
         Elf *elf;
         int fd;
@@ -87,13 +87,14 @@ static Elf_Scn *next_section(struct elf_image *image, Elf_Scn *after, GElf_Word 
         Elf_Scn *section = after;
 
         while ((section = elf_nextscn(image->elf, section)))
-                if (gelf_getshdr(section, ret) && ret->sh_type == type && ret->sh_offset <= image->file_size &&
-                    ret->sh_size <= image->file_size - ret->sh_offset)
+                if (gelf_getshdr(section, ret) && ret->sh_type == type &&
+                    ret->sh_offset <= image->file_size && ret->sh_size <= image->file_size - ret->sh_offset)
                         return section;
         return NULL;
 }
 
-/* A table of the file, in memory; NULL where it is none, or too large. Each costs, also when it is there already. */
+/* A table of the file, in memory; NULL where it is none, or too large. Each costs, also when it is there
+ * already. */
 static Elf_Data *load(struct elf_image *image, Elf_Scn *section)
 {
         GElf_Shdr header;
@@ -252,7 +253,8 @@ size_t elf_image_count_calls(struct elf_image *image, const uint8_t *code, size_
         uint64_t slots[SLOTS_MAX];
         size_t n_slots = find_slots(image, import, slots), n = 0;
 
-        /* Scans bytes, not instructions: other bytes whose displacement names the import's slot are not met. */
+        /* Scans bytes, not instructions: other bytes whose displacement names the import's slot are not met.
+         */
         for (size_t i = 0; n_slots > 0 && i + 6 <= size; i++) {
                 uint64_t slot = 0;
 
@@ -267,7 +269,8 @@ size_t elf_image_count_calls(struct elf_image *image, const uint8_t *code, size_
 }
 
 /* Looks for the text in a part of the file; pieces overlap by what it is long. 1, 0, or negative errno */
-static int search(struct elf_image *image, const GElf_Shdr *header, const char *text, char *piece, size_t size)
+static int search(struct elf_image *image, const GElf_Shdr *header, const char *text, char *piece,
+                  size_t size)
 {
         const size_t overlap = strlen(text) - 1;
 
@@ -318,8 +321,8 @@ int elf_image_build_id(struct elf_image *image, char **ret)
                         char *text, *out;
 
                         if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != sizeof(ELF_NOTE_GNU) ||
-                            memcmp(bytes + name, ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) != 0 || note.n_descsz == 0 ||
-                            note.n_descsz > BUILD_ID_MAX)
+                            memcmp(bytes + name, ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) != 0 ||
+                            note.n_descsz == 0 || note.n_descsz > BUILD_ID_MAX)
                                 continue;
                         out = text = malloc(2 * note.n_descsz + 1);
                         if (!text)

@@ -12,7 +12,8 @@
 
 static const char *const emulator_whys[_WHY_MAX] = {
         [WHY_NO_ELF] = "not a program (ELF file)",
-        [WHY_OTHER_MACHINE] = "a program for another processor than 64-bit x86, whose code is not understood",
+        [WHY_OTHER_MACHINE] =
+                "a program for another processor than 64-bit x86, whose code is not understood",
         [WHY_BROKEN] = "the code of " QEMU_MAP_FUNCTION "() cannot be read",
         [WHY_NO_FUNCTION] = "the binary exports no " QEMU_MAP_FUNCTION "()",
         [WHY_NO_CALL] = QEMU_MAP_FUNCTION "() does not call mmap() itself",
@@ -44,8 +45,8 @@ static bool contains_gib(const uint8_t *code, size_t size)
         return memmem(code, size, &gib, sizeof(gib));
 }
 
-/* The first generation reserves address space and maps over it, two calls of mmap() where older ones have one,
- * and caps the alignment at 1 GiB. (Seen in the binaries of 7.2, 10.0 and 11.1.) */
+/* The first generation reserves address space and maps over it, two calls of mmap() where older ones have
+ * one, and caps the alignment at 1 GiB. (Seen in the binaries of 7.2, 10.0 and 11.1.) */
 static int classify(struct emulator *e, struct elf_image *image)
 {
         const uint8_t *code;
@@ -103,7 +104,9 @@ char *emulator_code_to_answer(const struct emulator *e)
         char *text;
 
         return asprintf(&text, "%s %s %s %s", emulator_generation_to_string(e->generation),
-                        fact_source_to_string(e->source), e->build_id ?: "-", e->why ?: "") < 0 ? NULL : text;
+                        fact_source_to_string(e->source), e->build_id ?: "-", e->why ?: "") < 0
+                       ? NULL
+                       : text;
 }
 
 const char *emulator_why_from_text(const char *text)

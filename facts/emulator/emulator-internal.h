@@ -33,8 +33,8 @@ const char *emulator_why(enum emulator_why why);
 /* The static text that equals this one of a recorded host; WHY_NOT_RECORDED's where there is none. */
 const char *emulator_why_from_text(const char *text);
 
-/* Looks at an open file: sets generation, source, why, build_id. Returns 0, -ENOEXEC where it is no ELF file (`why`
- * says so), or -ENOMEM. */
+/* Looks at an open file: sets generation, source, why, build_id. Returns 0, -ENOEXEC where it is no ELF file
+ * (`why` says so), or -ENOMEM. */
 int emulator_code_read(struct emulator *e, int fd);
 
 /* The same as one line, "GENERATION SOURCE BUILD-ID|- WHY", as a recorded host keeps it. NULL: no memory */
@@ -50,6 +50,6 @@ void emulator_note(const struct root *root, const char *what, const char *key, c
 /* Not written over either. */
 bool emulator_is_same_file(const struct stat *a, const struct stat *b);
 
-/* The index of the host's own emulator with that path, or another name of that file; read now where it is new or has
- * changed. -ENOENT, -ENOMEM */
+/* The index of the host's own emulator with that path, or another name of that file; read now where it is
+ * new or has changed. -ENOENT, -ENOMEM */
 int emulator_facts_find(struct emulator_facts *f, const struct root *root, const char *path, size_t *ret);

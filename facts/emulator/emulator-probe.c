@@ -16,7 +16,7 @@
 /* Areas that tell the generations apart: each aligned to its size, or congruent with the region. */
 static const struct probe_bar calibration = {
         .size = MIB(64),
-        .areas = {{KIB(64), MIB(16)}, {MIB(32) + KIB(64), MIB(16)}},
+        .areas = { { KIB(64), MIB(16) }, { MIB(32) + KIB(64), MIB(16) } },
         .n_areas = 2,
 };
 
@@ -38,22 +38,26 @@ static void stage_done(struct stage *s)
                 (void) rmdir(s->directory);
 }
 
-/* A directory that everybody can read: the device is one with a link to its group, no more (QEMU's "sysfsdev"). */
+/* A directory that everybody can read: the device is one with a link to its group, no more (QEMU's
+ * "sysfsdev"). */
 static int stage_make(struct stage *s)
 {
         _cleanup_close_ int firmware = -EBADF;
-        const char *base = geteuid() == 0 ? NULL : getenv("TMPDIR"); /* which nobody else may be able to read */
+        const char *base = geteuid() == 0 ? NULL
+                                          : getenv("TMPDIR"); /* which nobody else may be able to read */
 
         s->fd = -EBADF;
         if (snprintf(s->directory, sizeof(s->directory), "%s/vfioalign-probe-XXXXXX",
-                     base && *base == '/' && !strpbrk(base, ",\n") ? base : "/tmp") >= (int) sizeof(s->directory) ||
+                     base && *base == '/' && !strpbrk(base, ",\n") ? base : "/tmp") >=
+                    (int) sizeof(s->directory) ||
             !mkdtemp(s->directory)) {
                 s->directory[0] = '\0';
                 return -errno;
         }
         s->fd = open(s->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (s->fd < 0 || fchmod(s->fd, 0755) < 0 || mkdirat(s->fd, FAKE_DEVICE, 0755) < 0 ||
-            fchmodat(s->fd, FAKE_DEVICE, 0755, 0) < 0 || symlinkat(FAKE_GROUP, s->fd, FAKE_DEVICE "/iommu_group") < 0)
+            fchmodat(s->fd, FAKE_DEVICE, 0755, 0) < 0 ||
+            symlinkat(FAKE_GROUP, s->fd, FAKE_DEVICE "/iommu_group") < 0)
                 return -errno;
         firmware = openat(s->fd, "firmware", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (firmware < 0 || ftruncate(firmware, FIRMWARE_SIZE) < 0 || fchmod(firmware, 0644) < 0)
@@ -73,7 +77,8 @@ static int describe(const struct probe_bar *const bars[], size_t n, char *text, 
         for (size_t i = 0; i < n; i++) {
                 fprintf(f, " %llx", (unsigned long long) bars[i]->size);
                 for (size_t k = 0; k < bars[i]->n_areas; k++)
-                        fprintf(f, "%c%llx+%llx", k == 0 ? ':' : ',', (unsigned long long) bars[i]->areas[k].offset,
+                        fprintf(f, "%c%llx+%llx", k == 0 ? ':' : ',',
+                                (unsigned long long) bars[i]->areas[k].offset,
                                 (unsigned long long) bars[i]->areas[k].size);
         }
         full = fflush(f) != 0;
@@ -82,18 +87,24 @@ static int describe(const struct probe_bar *const bars[], size_t n, char *text, 
 }
 
 /* One process with up to three BARs. What it did: *ret_n reports */
-static int run_once(const struct emulator *e, const char *library, const struct probe_bar *const bars[], size_t n,
-                    struct fake_report reports[REPORTS_MAX], size_t *ret_n, enum run_end *ret_end)
+static int run_once(const struct emulator *e, const char *library, const struct probe_bar *const bars[],
+                    size_t n, struct fake_report reports[REPORTS_MAX], size_t *ret_n, enum run_end *ret_end)
 {
-        _cleanup_(stage_done) struct stage stage = {.fd = -EBADF};
+        _cleanup_(stage_done) struct stage stage = { .fd = -EBADF };
         char variable[1024], preload[PATH_MAX + 16], device[PATH_MAX + 64], firmware[PATH_MAX + 16];
-        char *env[] = {variable, preload, (char *) "PATH=/usr/bin:/bin", (char *) "LC_ALL=C",
-                       (char *) "HOME=/nonexistent", NULL};
+        char *env[] = { variable,
+                        preload,
+                        (char *) "PATH=/usr/bin:/bin",
+                        (char *) "LC_ALL=C",
+                        (char *) "HOME=/nonexistent",
+                        NULL };
         const char *machine = strstr(e->path, "aarch64") ? "virt" : "q35";
-        /* A small cache of translated code, and no accelerator where this build has none: nothing runs in it. */
-        const char *argv[] = {e->path, "-M", machine, "-accel", "tcg,tb-size=16", "-accel", "qtest", "-m", "64",
-                              "-nodefaults", "-no-user-config", "-display", "none", "-S", "-bios", firmware,
-                              "-device", device, NULL};
+        /* A small cache of translated code, and no accelerator where this build has none: nothing runs in
+         * it. */
+        const char *argv[] = { e->path,           "-M",       machine, "-accel", "tcg,tb-size=16",
+                               "-accel",          "qtest",    "-m",    "64",     "-nodefaults",
+                               "-no-user-config", "-display", "none",  "-S",     "-bios",
+                               firmware,          "-device",  device,  NULL };
         size_t size = 0;
         int r;
 
@@ -118,19 +129,20 @@ static uint64_t alignment_of(uint64_t n)
 }
 
 /* Sorts the reports by BAR and area; those of other places are none of ours. */
-static void take_reports(const struct probe_bar *bar, size_t index, const struct fake_report *reports, size_t n,
-                         struct probe_result *ret)
+static void take_reports(const struct probe_bar *bar, size_t index, const struct fake_report *reports,
+                         size_t n, struct probe_result *ret)
 {
-        const struct probe_area whole = {0, bar->size}, *areas = bar->n_areas ? bar->areas : &whole;
+        const struct probe_area whole = { 0, bar->size }, *areas = bar->n_areas ? bar->areas : &whole;
 
-        *ret = (struct probe_result) {};
+        *ret = (struct probe_result){};
         for (size_t i = 0; i < n; i++)
                 for (size_t k = 0; k < (bar->n_areas ?: 1); k++) {
                         const struct fake_report *report = &reports[i];
 
-                        if (report->bar != index || report->offset != areas[k].offset || report->size != areas[k].size)
+                        if (report->bar != index || report->offset != areas[k].offset ||
+                            report->size != areas[k].size)
                                 continue;
-                        ret->areas[k] = (struct probe_seen) {
+                        ret->areas[k] = (struct probe_seen){
                                 .seen = true,
                                 .fixed = report->fixed,
                                 .address = report->hint,
@@ -179,13 +191,14 @@ static bool is_odd(const struct probe_bar *bar)
         return bar->size & (bar->size - 1);
 }
 
-static int run_all(const struct emulator *e, const char *library, const struct probe_bar *bars, size_t n_bars,
-                   struct probe_result *results, enum emulator_generation *ret_generation, const char **ret_why)
+static int run_all(const struct emulator *e, const char *library, const struct probe_bar *bars,
+                   size_t n_bars, struct probe_result *results, enum emulator_generation *ret_generation,
+                   const char **ret_why)
 {
         size_t at = 0, first = 1; /* in the first run slot 0 is the calibration's */
 
         do {
-                const struct probe_bar *chosen[FAKE_BARS_MAX] = {&calibration};
+                const struct probe_bar *chosen[FAKE_BARS_MAX] = { &calibration };
                 struct fake_report reports[REPORTS_MAX];
                 size_t n = first, n_reports = 0;
                 enum run_end end;
@@ -257,15 +270,17 @@ static bool is_sane(const struct probe_bar *bars, size_t n)
         return n <= PROBE_BARS_MAX;
 }
 
-int emulator_probe(struct emulator *e, const struct root *root, const char *library, const struct probe_bar *bars,
-                   size_t n_bars, struct probe_result *ret_results, const char **ret_why)
+int emulator_probe(struct emulator *e, const struct root *root, const char *library,
+                   const struct probe_bar *bars, size_t n_bars, struct probe_result *ret_results,
+                   const char **ret_why)
 {
         struct probe_result results[PROBE_BARS_MAX] = {};
         enum emulator_generation g = GENERATION_UNKNOWN;
         const char *why = NULL;
         int r;
 
-        if (!is_sane(bars, n_bars) || *library != '/' || strpbrk(library, " :") || strlen(library) >= PATH_MAX)
+        if (!is_sane(bars, n_bars) || *library != '/' || strpbrk(library, " :") ||
+            strlen(library) >= PATH_MAX)
                 return -EINVAL;
         if (e->container || e->replaced)
                 return -EOPNOTSUPP;

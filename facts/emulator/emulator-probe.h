@@ -8,9 +8,10 @@
 #include "facts-emulator.h"
 #include "util/root.h"
 
-/* Runs an emulator against a device that does not exist, and looks at which mmap() calls it makes: for --deep only,
- * since it executes the binary. It runs without privilege (as nobody where we are root, no new privileges, limits,
- * a session of its own, no standard streams, a few seconds) and needs none: no KVM, no VFIO, no network. */
+/* Runs an emulator against a device that does not exist, and looks at which mmap() calls it makes: for
+ * --deep only, since it executes the binary. It runs without privilege (as nobody where we are root, no new
+ * privileges, limits, a session of its own, no standard streams, a few seconds) and needs none: no KVM, no
+ * VFIO, no network. */
 
 #define PROBE_AREAS_MAX 8
 #define PROBE_BARS_MAX 32
@@ -31,8 +32,8 @@ struct probe_seen {
         bool seen;  /* false: the emulator did not come that far */
         bool fixed; /* the emulator chose the address */
         uint64_t address;
-        uint64_t alignment; /* the largest power of two that divides (address - offset); 0 where not fixed. One
-                             * observation: more than it aims at can come by chance */
+        uint64_t alignment; /* the largest power of two that divides (address - offset); 0 where not fixed.
+                             * One observation: more than it aims at can come by chance */
 };
 
 struct probe_result {
@@ -40,12 +41,13 @@ struct probe_result {
 };
 
 /* Observes the generation, and sets e->generation and e->source (and e->contradicted where the code promised
- * another). A crash, a hang, or a refusal leaves a known generation as it was, and sets the reason of an unknown one.
- * `library`: the absolute path of libvfioalign-fake.so. bars: up to PROBE_BARS_MAX more BARs to try, may be none;
- * ret_results: as many, or NULL.
- * Returns 1 where the generation was observed, 0 where not (*ret_why: static text), -EOPNOTSUPP for a binary that
- * cannot be started here (container, replaced, recorded host without an answer), -EINVAL for bars out of bounds,
- * -ENOMEM or another negative errno where the probe itself could not be set up.
- * On a recorded host: the noted answer, question "emulator-probe PATH" -> "GENERATION". */
-int emulator_probe(struct emulator *e, const struct root *root, const char *library, const struct probe_bar *bars,
-                   size_t n_bars, struct probe_result *ret_results, const char **ret_why);
+ * another). A crash, a hang, or a refusal leaves a known generation as it was, and sets the reason of an
+ * unknown one. `library`: the absolute path of libvfioalign-fake.so. bars: up to PROBE_BARS_MAX more BARs to
+ * try, may be none; ret_results: as many, or NULL. Returns 1 where the generation was observed, 0 where not
+ * (*ret_why: static text), -EOPNOTSUPP for a binary that cannot be started here (container, replaced,
+ * recorded host without an answer), -EINVAL for bars out of bounds, -ENOMEM or another negative errno where
+ * the probe itself could not be set up. On a recorded host: the noted answer, question "emulator-probe PATH"
+ * -> "GENERATION". */
+int emulator_probe(struct emulator *e, const struct root *root, const char *library,
+                   const struct probe_bar *bars, size_t n_bars, struct probe_result *ret_results,
+                   const char **ret_why);

@@ -29,7 +29,7 @@ static void running_done(struct running *p)
 /* A file as the process itself would find it, with its links: in its own root. */
 static int stat_in_process(int process, const char *path, struct stat *ret)
 {
-        struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+        struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
         _cleanup_close_ int top = openat(process, "root", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -EBADF;
 
         if (top < 0)
@@ -54,7 +54,8 @@ static bool is_ours(const struct running *p, const struct root *root)
         return fd >= 0 && fstat(fd, &st) >= 0 && is_same_inode(&st, &p->stat);
 }
 
-/* libvirt gives each QEMU a mount namespace of its own, but with the host's root and files: that is no container. */
+/* libvirt gives each QEMU a mount namespace of its own, but with the host's root and files: that is no
+ * container. */
 static bool has_other_root(int process, const struct root *root)
 {
         struct stat ours, its;
@@ -84,7 +85,8 @@ static int look_live(struct running *p, const struct root *root, pid_t pid)
         if (process >= 0)
                 p->fd = openat(process, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (process < 0 || p->fd < 0) {
-                p->why = emulator_why(errno == EACCES || errno == EPERM ? WHY_NO_PERMISSION : WHY_PROCESS_GONE);
+                p->why = emulator_why(errno == EACCES || errno == EPERM ? WHY_NO_PERMISSION
+                                                                        : WHY_PROCESS_GONE);
                 return 0;
         }
         snprintf(name, sizeof(name), "proc/%d/exe", pid);
@@ -107,8 +109,10 @@ static int look_live(struct running *p, const struct root *root, pid_t pid)
 static void note_running(const struct running *p, const struct root *root, const char *pid)
 {
         _cleanup_free_ char *answer = NULL;
-        const char *where = p->container && p->replaced ? "container,replaced" :
-                            p->container ? "container" : p->replaced ? "replaced" : "here";
+        const char *where = p->container && p->replaced ? "container,replaced"
+                            : p->container              ? "container"
+                            : p->replaced               ? "replaced"
+                                                        : "here";
 
         if (asprintf(&answer, "%s %s", p->why ? "unseen" : where, p->why ?: p->path) < 0)
                 answer = NULL;
@@ -213,15 +217,16 @@ static int place(struct emulator_facts *f, const struct running *p, const struct
                 slot = new.path ? array_append(f->emulators, f->n_emulators) : NULL;
                 if (!slot)
                         return -ENOMEM;
-                *slot = TAKE(new, (struct emulator) {});
+                *slot = TAKE(new, (struct emulator){});
         }
         *ret = i;
         return 0;
 }
 
-static int look_and_place(struct emulator_facts *f, const struct root *root, pid_t pid, struct emulator_process *entry)
+static int look_and_place(struct emulator_facts *f, const struct root *root, pid_t pid,
+                          struct emulator_process *entry)
 {
-        _cleanup_(running_done) struct running p = {.fd = -EBADF};
+        _cleanup_(running_done) struct running p = { .fd = -EBADF };
         _cleanup_free_ char *code = NULL;
         char name[12];
         int r;
@@ -258,7 +263,7 @@ static const struct emulator_process *find_process(const struct emulator_facts *
 
 int emulator_facts_add_process(struct emulator_facts *f, const struct root *root, pid_t pid)
 {
-        struct emulator_process entry = {.pid = pid, .emulator = EMULATOR_NOT_SEEN}, *slot;
+        struct emulator_process entry = { .pid = pid, .emulator = EMULATOR_NOT_SEEN }, *slot;
         int r;
 
         if (find_process(f, pid))

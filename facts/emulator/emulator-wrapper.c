@@ -35,8 +35,9 @@ static char *next_word(char **line)
 /* Another interpreter, or options of one, could mean anything. */
 static bool is_shell(const char *text, size_t size)
 {
-        static const char *const shells[] = {"/bin/sh", "/bin/bash", "/bin/dash", "/usr/bin/sh", "/usr/bin/bash",
-                                             "/usr/bin/dash", "/usr/bin/env sh", "/usr/bin/env bash"};
+        static const char *const shells[] = { "/bin/sh",         "/bin/bash",        "/bin/dash",
+                                              "/usr/bin/sh",     "/usr/bin/bash",    "/usr/bin/dash",
+                                              "/usr/bin/env sh", "/usr/bin/env bash" };
         const char *end = memchr(text, '\n', size);
 
         text += 2;

@@ -9,12 +9,14 @@
 #include "util/file.h"
 #include "util/macro.h"
 
+/* clang-format off */
 static const char *const emulator_generation_table[_GENERATION_MAX] = {
         [GENERATION_UNKNOWN] = "unknown",
         [GENERATION_NONE] = "none",
         [GENERATION_PER_AREA] = "per-area",
         [GENERATION_PER_REGION] = "per-region",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(emulator_generation, enum emulator_generation);
 
 bool generation_aligns(enum emulator_generation g)
@@ -132,7 +134,8 @@ static int look(struct emulator *e, const struct root *root, const char *path, s
         r = read_file(e, root, path, ret_stat, ret_target);
         if (r < 0)
                 return r;
-        if (*ret_target ? asprintf(&answer, "wrapper %s", *ret_target) < 0 : !(answer = emulator_code_to_answer(e)))
+        if (*ret_target ? asprintf(&answer, "wrapper %s", *ret_target) < 0
+                        : !(answer = emulator_code_to_answer(e)))
                 return -ENOMEM;
         emulator_note(root, "emulator", path, answer);
         return 0;
@@ -160,7 +163,7 @@ int emulator_read(struct emulator *e, const struct root *root, const char *path)
                 else if (target)
                         new.why = emulator_why(WHY_TWO_SCRIPTS);
         }
-        *e = TAKE(new, (struct emulator) {});
+        *e = TAKE(new, (struct emulator){});
         return 0;
 }
 
@@ -169,7 +172,7 @@ void emulator_done(struct emulator *e)
         free(e->path);
         free(e->target);
         free(e->build_id);
-        *e = (struct emulator) {};
+        *e = (struct emulator){};
 }
 
 bool emulator_is_same_file(const struct stat *a, const struct stat *b)
@@ -184,11 +187,14 @@ static bool is_fresh(const struct emulator *e, const struct root *root, const st
 
         if (!emulator_is_same_file(&e->stat, st))
                 return false;
-        return !e->target || (stat_in(root, e->target, &target), emulator_is_same_file(&e->target_stat, &target));
+        return !e->target ||
+               (stat_in(root, e->target, &target), emulator_is_same_file(&e->target_stat, &target));
 }
 
-/* Reads the file into entry i, whose file is another one by now, or where there is no such entry into a new one. */
-static int read_into(struct emulator_facts *f, const struct root *root, const char *path, size_t i, size_t *ret)
+/* Reads the file into entry i, whose file is another one by now, or where there is no such entry into a new
+ * one. */
+static int read_into(struct emulator_facts *f, const struct root *root, const char *path, size_t i,
+                     size_t *ret)
 {
         struct emulator fresh, *slot;
         int r;
@@ -270,7 +276,7 @@ int emulator_facts_read(struct emulator_facts *f, const struct root *root)
                 "/run/current-system/sw/bin/qemu-system-x86_64", /* NixOS */
         };
 
-        *f = (struct emulator_facts) {};
+        *f = (struct emulator_facts){};
         for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
                 size_t at;
                 int r = emulator_facts_find(f, root, paths[i], &at);
@@ -291,10 +297,11 @@ void emulator_facts_done(struct emulator_facts *f)
                 emulator_done(&f->emulators[i]);
         free(f->emulators);
         free(f->processes);
-        *f = (struct emulator_facts) {};
+        *f = (struct emulator_facts){};
 }
 
-const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct root *root, const char *path)
+const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct root *root,
+                                          const char *path)
 {
         size_t i;
 

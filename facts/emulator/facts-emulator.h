@@ -14,7 +14,8 @@
 enum emulator_generation {
         GENERATION_UNKNOWN,
         GENERATION_NONE,       /* mmap(NULL): the kernel decides. QEMU up to 9.1 */
-        GENERATION_PER_AREA,   /* at the lowest set bit of each area's size, at most 1 GiB. QEMU 9.2 (00b519c0bca0) */
+        GENERATION_PER_AREA,   /* at the lowest set bit of each area's size, at most 1 GiB. QEMU 9.2
+                                  (00b519c0bca0) */
         GENERATION_PER_REGION, /* the whole region at the power of two above it. QEMU 11.0 (3863e47828d5) */
         _GENERATION_MAX,
         _GENERATION_INVALID = -EINVAL,
@@ -33,12 +34,12 @@ struct emulator {
         enum fact_source source;
         const char *why; /* static: why the generation is unknown, or NULL */
 
-        bool distribution; /* at a usual place */
-        bool libvirt;      /* asked for by emulator_facts_get(): a domain's <emulator> */
+        bool distribution;  /* at a usual place */
+        bool libvirt;       /* asked for by emulator_facts_get(): a domain's <emulator> */
         size_t n_processes; /* that run it, of those that were added */
-        bool replaced;     /* processes run it, but its path has another file or none by now: the guest must be
-                            * stopped and started to get the new one */
-        bool container;    /* the path is that of another mount namespace */
+        bool replaced;  /* processes run it, but its path has another file or none by now: the guest must be
+                         * stopped and started to get the new one */
+        bool container; /* the path is that of another mount namespace */
         bool contradicted; /* the probe saw another generation than the code promised */
 
         struct stat stat; /* of the file that was looked at: a path can get another binary */
@@ -61,10 +62,11 @@ struct emulator_facts {
         size_t n_processes;
 };
 
-/* Looks at the code of one binary, or of the one that a plain wrapper script ("exec /usr/bin/qemu "$@"") starts.
- * Any other script, another architecture, or a binary that hides its symbols is "unknown".
- * On a recorded host without the file, what was noted of it: question "emulator PATH", answer "GENERATION SOURCE
- * BUILD-ID|- WHY", or "same PATH" for a second name. Returns 0, -ENOENT where there is no such file, or -ENOMEM. */
+/* Looks at the code of one binary, or of the one that a plain wrapper script ("exec /usr/bin/qemu "$@"")
+ * starts. Any other script, another architecture, or a binary that hides its symbols is "unknown". On a
+ * recorded host without the file, what was noted of it: question "emulator PATH", answer "GENERATION SOURCE
+ * BUILD-ID|- WHY", or "same PATH" for a second name. Returns 0, -ENOENT where there is no such file, or
+ * -ENOMEM. */
 int emulator_read(struct emulator *e, const struct root *root, const char *path);
 void emulator_done(struct emulator *e);
 
@@ -72,16 +74,17 @@ void emulator_done(struct emulator *e);
 int emulator_facts_read(struct emulator_facts *f, const struct root *root);
 void emulator_facts_done(struct emulator_facts *f);
 
-/* The emulator with that path (of a domain's <emulator>: marks it so); read now where it is not there yet, or the
- * file is another one by now. For a second name of the same file it is the entry with the first. NULL where there
- * is no such file, or memory is out. Earlier pointers into the list become invalid. */
-const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct root *root, const char *path);
+/* The emulator with that path (of a domain's <emulator>: marks it so); read now where it is not there yet,
+ * or the file is another one by now. For a second name of the same file it is the entry with the first. NULL
+ * where there is no such file, or memory is out. Earlier pointers into the list become invalid. */
+const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct root *root,
+                                          const char *path);
 
-/* The binary that a process runs, by its /proc/PID/exe: also a deleted one, and one in a container. Many processes
- * of one file cost one look at its code. Adds to `processes`, with a reason where the process cannot be looked at
- * (gone, or no privilege). A pid that was added before is left alone. Returns 0 or -ENOMEM. Earlier pointers become
- * invalid. Recorded as "emulator-process PID" -> "here|replaced|container PATH" and "emulator-code PID" ->
- * as above. */
+/* The binary that a process runs, by its /proc/PID/exe: also a deleted one, and one in a container. Many
+ * processes of one file cost one look at its code. Adds to `processes`, with a reason where the process
+ * cannot be looked at (gone, or no privilege). A pid that was added before is left alone. Returns 0 or
+ * -ENOMEM. Earlier pointers become invalid. Recorded as "emulator-process PID" -> "here|replaced|container
+ * PATH" and "emulator-code PID" -> as above. */
 int emulator_facts_add_process(struct emulator_facts *f, const struct root *root, pid_t pid);
 
 /* The binary of a process that was added, or NULL where it was not, or could not be seen. */

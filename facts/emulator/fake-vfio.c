@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libvfioalign-fake.so: shows a program one PCI device behind VFIO that does not exist, and tells where the program
- * wants its BARs mapped. For vfioalignctl --deep alone; it stands before the C library in a process that ends as
- * soon as the last BAR is mapped, and nothing of the host is touched: no device, no group, no DMA.
+/* libvfioalign-fake.so: shows a program one PCI device behind VFIO that does not exist, and tells where the
+ * program wants its BARs mapped. For vfioalignctl --deep alone; it stands before the C library in a process
+ * that ends as soon as the last BAR is mapped, and nothing of the host is touched: no device, no group, no
+ * DMA.
  *
  * ioctls and structures: linux/vfio.h, type 1 IOMMU with a group, which every QEMU can use. */
 
@@ -40,7 +41,7 @@ static struct {
         } bars[FAKE_BARS_MAX];
         unsigned n_bars, n_expected, n_seen;
         int container, group, device;
-} fake = {.pipe = -1, .container = -1, .group = -1, .device = -1};
+} fake = { .pipe = -1, .container = -1, .group = -1, .device = -1 };
 
 static void parse_bar(char **text)
 {
@@ -59,7 +60,8 @@ static void parse_bar(char **text)
         *text = p;
 }
 
-/* At the first open() of a VFIO file, so that other programs on the way (a wrapper's shell) are left alone. */
+/* At the first open() of a VFIO file, so that other programs on the way (a wrapper's shell) are left alone.
+ */
 static bool is_set_up(void)
 {
         char *text = getenv(FAKE_VARIABLE);
@@ -94,27 +96,27 @@ static mode_t mode_of(int flags, va_list arguments)
         return flags & (O_CREAT | __O_TMPFILE) ? va_arg(arguments, mode_t) : 0;
 }
 
-#define DEFINE_OPEN(name)                                                               \
-        _public_ int name(const char *path, int flags, ...)                             \
-        {                                                                               \
-                va_list arguments;                                                      \
-                mode_t mode;                                                            \
-                                                                                        \
-                va_start(arguments, flags);                                             \
-                mode = mode_of(flags, arguments);                                       \
-                va_end(arguments);                                                      \
-                return fake_open(AT_FDCWD, path, flags, mode);                          \
+#define DEFINE_OPEN(name) \
+        _public_ int name(const char *path, int flags, ...) \
+        { \
+                va_list arguments; \
+                mode_t mode; \
+\
+                va_start(arguments, flags); \
+                mode = mode_of(flags, arguments); \
+                va_end(arguments); \
+                return fake_open(AT_FDCWD, path, flags, mode); \
         }
-#define DEFINE_OPENAT(name)                                                             \
-        _public_ int name(int dirfd, const char *path, int flags, ...)                  \
-        {                                                                               \
-                va_list arguments;                                                      \
-                mode_t mode;                                                            \
-                                                                                        \
-                va_start(arguments, flags);                                             \
-                mode = mode_of(flags, arguments);                                       \
-                va_end(arguments);                                                      \
-                return fake_open(dirfd, path, flags, mode);                             \
+#define DEFINE_OPENAT(name) \
+        _public_ int name(int dirfd, const char *path, int flags, ...) \
+        { \
+                va_list arguments; \
+                mode_t mode; \
+\
+                va_start(arguments, flags); \
+                mode = mode_of(flags, arguments); \
+                va_end(arguments); \
+                return fake_open(dirfd, path, flags, mode); \
         }
 
 DEFINE_OPEN(open)
@@ -161,25 +163,25 @@ static ssize_t fake_pread(int fd, void *bytes, size_t size, off_t offset)
         return (ssize_t) size;
 }
 
-#define DEFINE_PREAD(name, offset_type)                                                 \
-        _public_ ssize_t name(int fd, void *bytes, size_t size, offset_type offset)     \
-        {                                                                               \
-                return fake_pread(fd, bytes, size, offset);                             \
+#define DEFINE_PREAD(name, offset_type) \
+        _public_ ssize_t name(int fd, void *bytes, size_t size, offset_type offset) \
+        { \
+                return fake_pread(fd, bytes, size, offset); \
         }
-#define DEFINE_PREAD_CHECKED(name, offset_type)                                                    \
-        ssize_t name(int fd, void *bytes, size_t size, offset_type offset, size_t room);           \
-        _public_ ssize_t name(int fd, void *bytes, size_t size, offset_type offset, size_t room)   \
-        {                                                                                          \
-                if (size > room)                                                                   \
-                        abort();                                                                   \
-                return fake_pread(fd, bytes, size, offset);                                        \
+#define DEFINE_PREAD_CHECKED(name, offset_type) \
+        ssize_t name(int fd, void *bytes, size_t size, offset_type offset, size_t room); \
+        _public_ ssize_t name(int fd, void *bytes, size_t size, offset_type offset, size_t room) \
+        { \
+                if (size > room) \
+                        abort(); \
+                return fake_pread(fd, bytes, size, offset); \
         }
-#define DEFINE_PWRITE(name, offset_type)                                                      \
-        _public_ ssize_t name(int fd, const void *bytes, size_t size, offset_type offset)     \
-        {                                                                                     \
-                if (fd == fake.device && fd >= 0)                                             \
-                        return (ssize_t) size;                                                \
-                return syscall(SYS_pwrite64, fd, bytes, size, offset);                        \
+#define DEFINE_PWRITE(name, offset_type) \
+        _public_ ssize_t name(int fd, const void *bytes, size_t size, offset_type offset) \
+        { \
+                if (fd == fake.device && fd >= 0) \
+                        return (ssize_t) size; \
+                return syscall(SYS_pwrite64, fd, bytes, size, offset); \
         }
 
 DEFINE_PREAD(pread, off_t)
@@ -236,7 +238,8 @@ static int group_ioctl(unsigned long request, void *argument)
         }
 }
 
-/* The areas of a BAR, as a capability behind the fixed part. The caller asks again if it had too little room. */
+/* The areas of a BAR, as a capability behind the fixed part. The caller asks again if it had too little
+ * room. */
 static void add_areas(struct vfio_region_info *info, unsigned bar)
 {
         unsigned n = fake.bars[bar].n_areas;
@@ -249,8 +252,8 @@ static void add_areas(struct vfio_region_info *info, unsigned bar)
                 return;
         }
         info->cap_offset = sizeof(*info);
-        *cap = (struct vfio_region_info_cap_sparse_mmap) {
-                .header = {.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1},
+        *cap = (struct vfio_region_info_cap_sparse_mmap){
+                .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 },
                 .nr_areas = n,
         };
         memcpy(cap->areas, fake.bars[bar].areas, n * sizeof(cap->areas[0]));
@@ -269,7 +272,8 @@ static int get_region(struct vfio_region_info *info)
                 info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
         } else if (info->index % 2 == 0 && bar < fake.n_bars) {
                 info->size = fake.bars[bar].size;
-                info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP;
+                info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+                              VFIO_REGION_INFO_FLAG_MMAP;
                 if (fake.bars[bar].n_areas > 0)
                         add_areas(info, bar);
         }
@@ -341,7 +345,8 @@ _public_ void *mmap(void *address, size_t size, int prot, int flags, int fd, off
         if (fd >= 0 && fd == fake.device && !(flags & MAP_ANONYMOUS)) {
                 tell(address, size, flags, offset);
                 prot = PROT_NONE;
-                flags = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+                flags = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) | MAP_PRIVATE | MAP_ANONYMOUS |
+                        MAP_NORESERVE;
                 fd = -1;
                 offset = 0;
         }

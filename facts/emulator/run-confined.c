@@ -26,12 +26,12 @@ static bool limit(void)
                 __rlimit_resource_t resource;
                 rlim_t value;
         } limits[] = {
-                {RLIMIT_CORE, 0},          {RLIMIT_CPU, 10},         {RLIMIT_NOFILE, 256},
-                {RLIMIT_FSIZE, MIB(256)},  {RLIMIT_DATA, GIB(2)},    {RLIMIT_MEMLOCK, 0},
+                { RLIMIT_CORE, 0 },         { RLIMIT_CPU, 10 },      { RLIMIT_NOFILE, 256 },
+                { RLIMIT_FSIZE, MIB(256) }, { RLIMIT_DATA, GIB(2) }, { RLIMIT_MEMLOCK, 0 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
-                struct rlimit now, l = {limits[i].value, limits[i].value};
+                struct rlimit now, l = { limits[i].value, limits[i].value };
 
                 if (getrlimit(limits[i].resource, &now) < 0)
                         return false;
@@ -98,7 +98,7 @@ static bool collect(int pipe, uint64_t deadline, void *bytes, size_t size, size_
 
         for (;;) {
                 uint64_t now = clock_usec(CLOCK_MONOTONIC);
-                struct pollfd p = {.fd = pipe, .events = POLLIN};
+                struct pollfd p = { .fd = pipe, .events = POLLIN };
                 ssize_t r;
 
                 *ret_size = n;
@@ -120,7 +120,7 @@ static bool collect(int pipe, uint64_t deadline, void *bytes, size_t size, size_
 static bool wait_until(pid_t pid, uint64_t deadline)
 {
         _cleanup_close_ int fd = (int) syscall(SYS_pidfd_open, pid, 0);
-        struct pollfd p = {.fd = fd, .events = POLLIN};
+        struct pollfd p = { .fd = fd, .events = POLLIN };
 
         for (;;) {
                 uint64_t now = clock_usec(CLOCK_MONOTONIC);
@@ -145,8 +145,9 @@ static enum run_end reap(pid_t pid, bool late)
                 return RUN_LATE;
         if (WIFSIGNALED(status))
                 return RUN_CRASHED;
-        return WEXITSTATUS(status) == EXIT_UNCONFINED || WEXITSTATUS(status) == EXIT_NOT_STARTED ? RUN_REFUSED :
-                                                                                                  RUN_EXITED;
+        return WEXITSTATUS(status) == EXIT_UNCONFINED || WEXITSTATUS(status) == EXIT_NOT_STARTED
+                       ? RUN_REFUSED
+                       : RUN_EXITED;
 }
 
 int run_confined(const char *program, char *const argv[], char *const env[], const char *directory,

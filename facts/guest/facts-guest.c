@@ -6,6 +6,7 @@
 #include "util/file.h"
 #include "xml.h"
 
+/* clang-format off */
 static const char *const hostdev_kind_table[_HOSTDEV_KIND_MAX] = {
         [HOSTDEV_PCI] = "hostdev",
         [HOSTDEV_INTERFACE] = "interface",
@@ -14,14 +15,17 @@ static const char *const hostdev_kind_table[_HOSTDEV_KIND_MAX] = {
         [HOSTDEV_MDEV] = "mdev",
         [HOSTDEV_ARGUMENT] = "argument",
 };
+/* clang-format on */
 
 DEFINE_STRING_TABLE(hostdev_kind, enum hostdev_kind)
 
+/* clang-format off */
 static const char *const guest_firmware_table[_GUEST_FIRMWARE_MAX] = {
         [GUEST_FIRMWARE_UNKNOWN] = "unknown",
         [GUEST_FIRMWARE_BIOS] = "bios",
         [GUEST_FIRMWARE_EFI] = "efi",
 };
+/* clang-format on */
 
 DEFINE_STRING_TABLE(guest_firmware, enum guest_firmware)
 
@@ -32,7 +36,7 @@ static void hostdev_done(struct hostdev *h)
         free(h->network);
         free(h->parent);
         free(h->alias);
-        *h = (struct hostdev) {};
+        *h = (struct hostdev){};
 }
 
 /* Takes over what h owns, whatever comes of it. */
@@ -45,7 +49,7 @@ static int add_hostdev(struct guest *g, struct hostdev *h)
                 hostdev_done(h);
                 return g->n_hostdevs < GUEST_HOSTDEVS_MAX ? -ENOMEM : -EFBIG;
         }
-        *slot = TAKE(*h, (struct hostdev) {});
+        *slot = TAKE(*h, (struct hostdev){});
         return 0;
 }
 
@@ -68,8 +72,8 @@ static int add_network(struct guest *g, xmlNode *interface)
         return 0;
 }
 
-/* What <hostdev>, <interface type='hostdev'> and <actual type='hostdev'> have in common. False where it is not of
- * VFIO: <driver name='kvm'> and 'xen' stand for what there was before it. */
+/* What <hostdev>, <interface type='hostdev'> and <actual type='hostdev'> have in common. False where it is
+ * not of VFIO: <driver name='kvm'> and 'xen' stand for what there was before it. */
 static bool read_driver(xmlNode *node, struct hostdev *h)
 {
         xmlNode *driver = xml_child(node, "driver");
@@ -85,9 +89,10 @@ static bool read_driver(xmlNode *node, struct hostdev *h)
 
 static int add_pci(struct guest *g, xmlNode *node, enum hostdev_kind kind, xmlNode *named)
 {
-        struct hostdev h = {.kind = kind};
+        struct hostdev h = { .kind = kind };
 
-        if (xml_pci_address(xml_child(xml_child(node, "source"), "address"), h.bdf) < 0 || !read_driver(node, &h))
+        if (xml_pci_address(xml_child(xml_child(node, "source"), "address"), h.bdf) < 0 ||
+            !read_driver(node, &h))
                 return 0;
         h.alias = xml_attribute(xml_child(named, "alias"), "name");
         return add_hostdev(g, &h);
@@ -95,7 +100,7 @@ static int add_pci(struct guest *g, xmlNode *node, enum hostdev_kind kind, xmlNo
 
 static int add_mdev(struct guest *g, xmlNode *node)
 {
-        struct hostdev h = {.kind = HOSTDEV_MDEV};
+        struct hostdev h = { .kind = HOSTDEV_MDEV };
 
         /* vfio-ccw and vfio-ap are no PCI devices */
         if (!xml_attribute_is(node, "model", "vfio-pci"))
@@ -112,7 +117,7 @@ static int add_mdev(struct guest *g, xmlNode *node)
 
 static int add_nvme(struct guest *g, xmlNode *disk)
 {
-        struct hostdev h = {.kind = HOSTDEV_NVME};
+        struct hostdev h = { .kind = HOSTDEV_NVME };
         xmlNode *source = xml_child(disk, "source");
 
         if (xml_pci_address(xml_child(source, "address"), h.bdf) < 0)
@@ -158,7 +163,7 @@ static void read_controller(struct guest *g, xmlNode *node)
 
 static int read_devices(struct guest *g, const xmlNode *devices)
 {
-        xml_foreach(node, devices) {
+        xml_foreach (node, devices) {
                 int r = add_device(g, node);
 
                 if (r < 0)
@@ -171,7 +176,7 @@ static int read_devices(struct guest *g, const xmlNode *devices)
 
 static int add_argument(struct guest *g, const char *arg)
 {
-        struct hostdev h = {.kind = HOSTDEV_ARGUMENT};
+        struct hostdev h = { .kind = HOSTDEV_ARGUMENT };
         char device[64], id[256];
 
         if (!qemu_argument_is_vfio(arg) || !qemu_argument_device(arg, device, sizeof(device)))
@@ -202,26 +207,28 @@ static void read_property(struct guest *g, const char *arg, bool global)
 
                 if (h->kind == HOSTDEV_NVME)
                         continue;
-                if (global ? startswith(arg, "vfio-pci.") == value + strlen(".") :
-                    id && h->alias && startswith(id, h->alias) == value)
+                if (global ? startswith(arg, "vfio-pci.") == value + strlen(".")
+                           : id && h->alias && startswith(id, h->alias) == value)
                         h->no_mmap = true;
         }
 }
 
-/* -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536: in MiB, at most 16 TiB (edk2, PlatformInitLib/MemDetect.c) */
+/* -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536: in MiB, at most 16 TiB (edk2,
+ * PlatformInitLib/MemDetect.c) */
 static void read_fw_cfg(struct guest *g, const char *arg)
 {
         char value[16];
         uint64_t mib;
 
-        if (strstr(arg, "opt/ovmf/X-PciMmio64Mb") && qemu_argument_get(arg, "string", value, sizeof(value)) &&
-            parse_u64(value, 10, &mib) >= 0 && mib <= 0x1000000)
+        if (strstr(arg, "opt/ovmf/X-PciMmio64Mb") &&
+            qemu_argument_get(arg, "string", value, sizeof(value)) && parse_u64(value, 10, &mib) >= 0 &&
+            mib <= 0x1000000)
                 g->efi_window = mib << 20;
 }
 
 static xmlNode *qemu_child(xmlNode *node, const char *name)
 {
-        xml_foreach(n, node)
+        xml_foreach (n, node)
                 if (xml_is(n, name) && n->ns && streq((const char *) n->ns->href, QEMU_NAMESPACE))
                         return n;
         return NULL;
@@ -231,7 +238,7 @@ static int read_arguments(struct guest *g, xmlNode *commandline, bool properties
 {
         _cleanup_free_ char *option = NULL;
 
-        xml_foreach(node, commandline) {
+        xml_foreach (node, commandline) {
                 _cleanup_free_ char *value = xml_is(node, "arg") ? xml_attribute(node, "value") : NULL;
                 const char *name;
                 int r;
@@ -256,7 +263,7 @@ static int read_arguments(struct guest *g, xmlNode *commandline, bool properties
 
 static void read_environment(struct guest *g, xmlNode *commandline)
 {
-        xml_foreach(node, commandline)
+        xml_foreach (node, commandline)
                 if (xml_is(node, "env") && xml_attribute_is(node, "name", "LD_PRELOAD") && !g->preload)
                         g->preload = xml_attribute(node, "value");
 }
@@ -264,10 +271,10 @@ static void read_environment(struct guest *g, xmlNode *commandline)
 /* <qemu:device alias='ua-gpu'><qemu:frontend><qemu:property name='x-no-mmap' type='bool' value='true'/> */
 static void read_override(struct guest *g, xmlNode *override)
 {
-        xml_foreach(device, override) {
+        xml_foreach (device, override) {
                 _cleanup_free_ char *alias = xml_attribute(device, "alias");
 
-                xml_foreach(property, xml_child(device, "frontend"))
+                xml_foreach (property, xml_child(device, "frontend"))
                         if (alias && xml_attribute_is(property, "name", "x-no-mmap") &&
                             xml_attribute_is(property, "value", "true"))
                                 for (size_t i = 0; i < g->n_hostdevs; i++)
@@ -278,9 +285,10 @@ static void read_override(struct guest *g, xmlNode *override)
 
 static void read_policy(struct guest *g, xmlNode *metadata)
 {
-        xml_foreach(node, metadata)
-                if (xml_is(node, "policy") && node->ns && streq((const char *) node->ns->href, POLICY_XMLNS) &&
-                    !g->on_unaligned && !g->min_bar_size) {
+        xml_foreach (node, metadata)
+                if (xml_is(node, "policy") && node->ns &&
+                    streq((const char *) node->ns->href, POLICY_XMLNS) && !g->on_unaligned &&
+                    !g->min_bar_size) {
                         g->on_unaligned = xml_attribute(node, "on-unaligned");
                         g->min_bar_size = xml_attribute(node, "min-bar-size");
                 }
@@ -290,13 +298,17 @@ static enum guest_firmware read_firmware(const struct guest *g, const xmlNode *o
 {
         xmlNode *loader = xml_child(os, "loader");
 
-        if (xml_attribute_is((xmlNode *) os, "firmware", "efi") || xml_attribute_is(loader, "type", "pflash"))
+        if (xml_attribute_is((xmlNode *) os, "firmware", "efi") ||
+            xml_attribute_is(loader, "type", "pflash"))
                 return GUEST_FIRMWARE_EFI;
         if (xml_attribute_is((xmlNode *) os, "firmware", "bios"))
                 return GUEST_FIRMWARE_BIOS;
         /* SeaBIOS is QEMU's default; a ROM that somebody named can be anything. */
-        return !loader && g->machine && (strstr(g->machine, "q35") || strstr(g->machine, "pc-i440fx") ||
-                                         streq(g->machine, "pc")) ? GUEST_FIRMWARE_BIOS : GUEST_FIRMWARE_UNKNOWN;
+        return !loader && g->machine &&
+                               (strstr(g->machine, "q35") || strstr(g->machine, "pc-i440fx") ||
+                                streq(g->machine, "pc"))
+                       ? GUEST_FIRMWARE_BIOS
+                       : GUEST_FIRMWARE_UNKNOWN;
 }
 
 static void read_width(struct guest *g, xmlNode *domain)
@@ -305,9 +317,10 @@ static void read_width(struct guest *g, xmlNode *domain)
         uint64_t bits = 0;
 
         /* QEMU's models "host" and "max" take the host's width, where KVM runs them. */
-        g->host_phys_bits = width ? xml_attribute_is(width, "mode", "passthrough") :
-                xml_attribute_is(domain, "type", "kvm") && (xml_attribute_is(cpu, "mode", "host-passthrough") ||
-                                                            xml_attribute_is(cpu, "mode", "maximum"));
+        g->host_phys_bits = width ? xml_attribute_is(width, "mode", "passthrough")
+                                  : xml_attribute_is(domain, "type", "kvm") &&
+                                            (xml_attribute_is(cpu, "mode", "host-passthrough") ||
+                                             xml_attribute_is(cpu, "mode", "maximum"));
         if (xml_attribute_u64(width, g->host_phys_bits ? "limit" : "bits", 52, &bits) >= 0)
                 g->phys_bits = (unsigned) bits;
 }
@@ -315,7 +328,8 @@ static void read_width(struct guest *g, xmlNode *domain)
 static void read_machine(struct guest *g, xmlNode *domain)
 {
         xmlNode *os = xml_child(domain, "os");
-        uint64_t memory = xml_size(xml_child(domain, "memory")), max = xml_size(xml_child(domain, "maxMemory"));
+        uint64_t memory = xml_size(xml_child(domain, "memory")),
+                 max = xml_size(xml_child(domain, "maxMemory"));
 
         g->arch = xml_attribute(xml_child(os, "type"), "arch");
         g->machine = xml_attribute(xml_child(os, "type"), "machine");
@@ -348,7 +362,7 @@ static int read_domain(struct guest *g, xmlNode *domain)
         if (xml_attribute_is(xml_child(domain, "iommufd"), "enabled", "yes"))
                 for (size_t i = 0; i < g->n_hostdevs; i++)
                         g->hostdevs[i].iommufd |= g->hostdevs[i].kind == HOSTDEV_PCI ||
-                                g->hostdevs[i].kind == HOSTDEV_INTERFACE;
+                                                  g->hostdevs[i].kind == HOSTDEV_INTERFACE;
         return 0;
 }
 
@@ -359,7 +373,7 @@ int guest_parse_status(struct guest *g, const char *xml, size_t size, pid_t *ret
         uint64_t pid = 0;
         int r;
 
-        *g = (struct guest) {};
+        *g = (struct guest){};
         r = xml_parse(xml, size, GUEST_XML_MAX, &doc);
         if (r < 0)
                 return r;
@@ -382,7 +396,7 @@ int guest_parse(struct guest *g, const char *xml, size_t size)
         xmlNode *domain;
         int r;
 
-        *g = (struct guest) {};
+        *g = (struct guest){};
         r = xml_parse(xml, size, GUEST_XML_MAX, &doc);
         if (r < 0)
                 return r;
@@ -396,7 +410,7 @@ int guest_parse(struct guest *g, const char *xml, size_t size)
 /* A network that is not persistent is in the second only. */
 static int read_network(const struct root *root, const char *name, xmlDocPtr *ret)
 {
-        static const char *const directories[] = {"etc/libvirt/qemu/networks", "run/libvirt/network"};
+        static const char *const directories[] = { "etc/libvirt/qemu/networks", "run/libvirt/network" };
         char path[512];
         int r = -ENOENT;
 
@@ -420,7 +434,7 @@ int guest_read_networks(struct guest *g, const struct root *root)
 
         for (size_t i = 0; i < g->n_networks; i++) {
                 _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
-                struct hostdev h = {.kind = HOSTDEV_NETWORK};
+                struct hostdev h = { .kind = HOSTDEV_NETWORK };
                 xmlNode *network, *forward;
                 int r = read_network(root, g->networks[i], &doc);
 
@@ -467,5 +481,5 @@ void guest_done(struct guest *g)
         free(g->preload);
         free(g->on_unaligned);
         free(g->min_bar_size);
-        *g = (struct guest) {};
+        *g = (struct guest){};
 }

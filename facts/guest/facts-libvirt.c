@@ -41,7 +41,7 @@ static int add(struct libvirt_facts *l, struct guest *g, struct libvirt_guest **
                         guest_done(g);
                         return -ENOMEM;
                 }
-                slot->xml = TAKE(*g, (struct guest) {});
+                slot->xml = TAKE(*g, (struct guest){});
         }
         guest_done(g);
         *ret = slot;
@@ -68,13 +68,14 @@ static pid_t read_pid(const struct root *root, const char *xml_name)
         char path[sizeof(RUNNING "/") + 256];
         uint64_t pid;
 
-        snprintf(path, sizeof(path), RUNNING "/%.*s.pid", (int) (strlen(xml_name) - strlen(".xml")), xml_name);
+        snprintf(path, sizeof(path), RUNNING "/%.*s.pid", (int) (strlen(xml_name) - strlen(".xml")),
+                 xml_name);
         return read_u64_at(root->fd, path, 10, &pid) >= 0 && pid <= INT32_MAX ? (pid_t) pid : 0;
 }
 
 /* One file, <domain> or <domstatus>. 0 also where it is neither. */
-static int read_guest(struct libvirt_facts *l, const struct root *root, const char *directory, const char *name,
-                      bool status)
+static int read_guest(struct libvirt_facts *l, const struct root *root, const char *directory,
+                      const char *name, bool status)
 {
         _cleanup_free_ char *xml = NULL;
         struct libvirt_guest *slot;
@@ -90,8 +91,9 @@ static int read_guest(struct libvirt_facts *l, const struct root *root, const ch
                 r = status ? guest_parse_status(&g, xml, size, &pid) : guest_parse(&g, xml, size);
         if (r < 0) {
                 if (r != -ENOMEM && r != -ENOENT)
-                        incomplete(l, r == -EACCES || r == -EPERM ? "the guests' XML is only root's to read" :
-                                                                    "the XML of a guest cannot be understood");
+                        incomplete(l, r == -EACCES || r == -EPERM
+                                              ? "the guests' XML is only root's to read"
+                                              : "the XML of a guest cannot be understood");
                 return r == -ENOMEM ? r : 0;
         }
         if (status && pid == 0)
@@ -166,14 +168,15 @@ static struct fact read_installed(const struct libvirt_facts *l, const struct ro
 
 static int compare_guests(const void *a, const void *b)
 {
-        return strcmp(((const struct libvirt_guest *) a)->xml.name, ((const struct libvirt_guest *) b)->xml.name);
+        return strcmp(((const struct libvirt_guest *) a)->xml.name,
+                      ((const struct libvirt_guest *) b)->xml.name);
 }
 
 int libvirt_facts_read(struct libvirt_facts *l, const struct root *root)
 {
         int r;
 
-        *l = (struct libvirt_facts) {.readable = fact_is(true, SOURCE_XML)};
+        *l = (struct libvirt_facts){ .readable = fact_is(true, SOURCE_XML) };
         libvirt_daemon_read(l, root);
         l->installed = read_installed(l, root);
         libvirt_hook_read(l, root);
@@ -209,5 +212,5 @@ void libvirt_facts_done(struct libvirt_facts *l)
         for (size_t i = 0; i < l->n_guests; i++)
                 guest_done(&l->guests[i].xml);
         free(l->guests);
-        *l = (struct libvirt_facts) {};
+        *l = (struct libvirt_facts){};
 }

@@ -3,14 +3,14 @@
 
 #include "facts-guest.h"
 
-/* What libvirt knows, from its files alone: no call to its daemon, which need not run. The modular daemon (virtqemud)
- * uses the same paths. Most is root's: unknown to others. */
+/* What libvirt knows, from its files alone: no call to its daemon, which need not run. The modular daemon
+ * (virtqemud) uses the same paths. Most is root's: unknown to others. */
 
 #define LIBVIRT_HOOK "etc/libvirt/hooks/qemu.d/50-vfioalignd"
 #define LIBVIRT_SITE_HOOK "etc/libvirt/hooks/qemu"
 
-/* What gives the daemons LD_PRELOAD with our library. The name sorts behind that of `systemctl edit`, so that it can extend
- * what the operator has set there. */
+/* What gives the daemons LD_PRELOAD with our library. The name sorts behind that of `systemctl edit`, so
+ * that it can extend what the operator has set there. */
 #define LIBVIRT_PRELOAD_DROP_IN "zz-vfioalign-preload.conf"
 #define PRELOAD_NAME "libvfioalign-preload.so"
 
@@ -27,15 +27,17 @@ struct libvirt_facts {
         struct fact readable;       /* the list of guests below is complete */
         struct fact hook_installed; /* ours is there, and libvirt would run it */
         struct fact site_hook;      /* the site has one of its own, which runs before ours */
-        /* The daemon runs our hook: it looks whether there are any when it starts and when it is reloaded, which leaves
-         * no trace, so that a hook that is there is never surely unseen (libvirt, src/util/virhook.c). */
+        /* The daemon runs our hook: it looks whether there are any when it starts and when it is reloaded,
+         * which leaves no trace, so that a hook that is there is never surely unseen (libvirt,
+         * src/util/virhook.c). */
         struct fact hook_seen;
-        struct fact running;        /* the daemon runs now */
-        struct fact thp;            /* its guests may have huge pages: PR_SET_THP_DISABLE is inherited */
-        struct fact preload;        /* its guests inherit LD_PRELOAD with our library from it */
-        const char *unit;           /* the daemon's unit, "libvirtd.service", for `systemctl reload`; NULL where unknown */
-        pid_t pid;                  /* of the daemon; 0: none */
-        uint64_t start_usec;        /* CLOCK_REALTIME; 0: unknown */
+        struct fact running; /* the daemon runs now */
+        struct fact thp;     /* its guests may have huge pages: PR_SET_THP_DISABLE is inherited */
+        struct fact preload; /* its guests inherit LD_PRELOAD with our library from it */
+        const char *
+                unit; /* the daemon's unit, "libvirtd.service", for `systemctl reload`; NULL where unknown */
+        pid_t pid;    /* of the daemon; 0: none */
+        uint64_t start_usec;          /* CLOCK_REALTIME; 0: unknown */
         struct libvirt_guest *guests; /* by name */
         size_t n_guests;
 };

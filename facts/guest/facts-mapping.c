@@ -29,7 +29,8 @@ int mapping_parse(const char *line, struct mapping *ret)
         const char *name;
         int n = -1;
 
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*4s %" SCNx64 " %*x:%*x %*u %n", &start, &end, &offset, &n) != 3 ||
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*4s %" SCNx64 " %*x:%*x %*u %n", &start, &end, &offset,
+                   &n) != 3 ||
             n < 0 || end <= start)
                 return 0;
         name = line + n;
@@ -37,7 +38,7 @@ int mapping_parse(const char *line, struct mapping *ret)
         if (!startswith(name, "anon_inode:[vfio-device]") && !startswith(name, "/dev/vfio/devices/vfio"))
                 return 0;
 
-        *ret = (struct mapping) {.start = start, .size = end - start, .offset = offset, .region = -1};
+        *ret = (struct mapping){ .start = start, .size = end - start, .offset = offset, .region = -1 };
         if (offset >> REGION_SHIFT < REGIONS_MAX) {
                 ret->region = (int) (offset >> REGION_SHIFT);
                 ret->offset = offset & REGION_OFFSET_MASK;
@@ -57,10 +58,11 @@ static void add_candidate(struct candidates *c, const char *address)
         memcpy(c->bdf[c->n++], bdf, sizeof(bdf));
 }
 
-/* Since 6.16 or so a device's descriptor says whose it is: "vfio-device-syspath: /sys/devices/.../0000:00:05.0". */
+/* Since 6.16 or so a device's descriptor says whose it is: "vfio-device-syspath:
+ * /sys/devices/.../0000:00:05.0". */
 static void candidates_from_fdinfo(struct candidates *c, int process_fd)
 {
-        static const char *const words[] = {"vfio-device-syspath:", NULL};
+        static const char *const words[] = { "vfio-device-syspath:", NULL };
         _cleanup_(names_done) struct names names = {};
 
         if (list_dir_at(process_fd, "fdinfo", &names) < 0)
@@ -81,7 +83,8 @@ static void candidates_from_fdinfo(struct candidates *c, int process_fd)
         }
 }
 
-/* QEMU is told on its command line: -device vfio-pci,host=0000:00:05.0 or {"driver":"vfio-pci","host":"..."}. */
+/* QEMU is told on its command line: -device vfio-pci,host=0000:00:05.0 or
+ * {"driver":"vfio-pci","host":"..."}. */
 static void candidates_from_cmdline(struct candidates *c, int process_fd)
 {
         _cleanup_free_ char *text = NULL;
@@ -117,7 +120,8 @@ static bool fits_any(const struct mapping *m, const struct device_facts *devices
         return false;
 }
 
-/* Kernels that fill the whole mapping at the first fault (before 6.12) then show the physical address as offset. */
+/* Kernels that fill the whole mapping at the first fault (before 6.12) then show the physical address as
+ * offset. */
 static bool resolve_physical(struct mapping *m, const struct device_facts *devices)
 {
         uint64_t address = m->region >= 0 ? ((uint64_t) m->region << REGION_SHIFT) + m->offset : m->offset;
@@ -143,7 +147,8 @@ static void resolve(struct mapping *m, const struct device_facts *devices, const
 {
         const char *match = NULL;
 
-        /* A physical address can read as a region (2 TiB as region 2): where a BAR fits, the region it is. */
+        /* A physical address can read as a region (2 TiB as region 2): where a BAR fits, the region it is.
+         */
         if (!fits_any(m, devices) && resolve_physical(m, devices))
                 return;
         for (size_t i = 0; i < c->n; i++) {
@@ -157,7 +162,7 @@ static void resolve(struct mapping *m, const struct device_facts *devices, const
                 strcpy(m->bdf, match);
 }
 
-static const char *const vfio_words[] = {"vfio-device", "/dev/vfio/", NULL};
+static const char *const vfio_words[] = { "vfio-device", "/dev/vfio/", NULL };
 
 static int add_mappings(struct mapping_facts *f, pid_t pid, const char *maps)
 {
@@ -175,7 +180,8 @@ static int add_mappings(struct mapping_facts *f, pid_t pid, const char *maps)
         return 0;
 }
 
-static int describe_process(struct mapping_facts *f, size_t first, const struct root *root, int fd, pid_t pid)
+static int describe_process(struct mapping_facts *f, size_t first, const struct root *root, int fd,
+                            pid_t pid)
 {
         struct mapping_process *p = array_append(f->processes, f->n_processes);
         int r;
@@ -235,8 +241,9 @@ static void settle_complete(struct mapping_facts *f, const struct root *root, bo
 
         if (root->live)
                 root_note(root, QUESTION_COMPLETE, denied ? "no" : "yes");
-        f->complete = denied || (answer && streq(answer, "no")) ? fact_unknown("some processes may not be looked into") :
-                                                                  fact_is(true, SOURCE_PROC);
+        f->complete = denied || (answer && streq(answer, "no"))
+                              ? fact_unknown("some processes may not be looked into")
+                              : fact_is(true, SOURCE_PROC);
 }
 
 static int compare_pids(const void *a, const void *b)
@@ -286,7 +293,7 @@ int mapping_facts_read(struct mapping_facts *f, const struct root *root, const s
         bool denied = false;
         int r;
 
-        *f = (struct mapping_facts) {};
+        *f = (struct mapping_facts){};
         r = list_processes(root, &pids, &n);
         if (r < 0) {
                 f->complete = fact_unknown("/proc cannot be read");
@@ -328,5 +335,5 @@ void mapping_facts_done(struct mapping_facts *f)
         free(f->mappings);
         free(f->processes);
         free(f->holders);
-        *f = (struct mapping_facts) {};
+        *f = (struct mapping_facts){};
 }

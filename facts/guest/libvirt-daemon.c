@@ -13,8 +13,8 @@
 static const struct {
         const char *command, *pid_file, *unit;
 } daemons[] = {
-        {"virtqemud", "run/virtqemud.pid", "virtqemud.service"},
-        {"libvirtd", "run/libvirtd.pid", "libvirtd.service"},
+        { "virtqemud", "run/virtqemud.pid", "virtqemud.service" },
+        { "libvirtd", "run/libvirtd.pid", "libvirtd.service" },
 };
 
 /* Which of the daemons that process is, or -1. */
@@ -39,7 +39,8 @@ static int find(const struct root *root, pid_t *ret)
         int which;
 
         for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
-                if (read_u64_at(root->fd, daemons[i].pid_file, 10, &pid) >= 0 && (which = identify(root, pid)) >= 0) {
+                if (read_u64_at(root->fd, daemons[i].pid_file, 10, &pid) >= 0 &&
+                    (which = identify(root, pid)) >= 0) {
                         *ret = (pid_t) pid;
                         return which;
                 }
@@ -56,7 +57,7 @@ static int find(const struct root *root, pid_t *ret)
 
 static struct fact read_thp(const struct root *root, pid_t pid)
 {
-        static const char *const words[] = {"THP_enabled:", NULL};
+        static const char *const words[] = { "THP_enabled:", NULL };
         char path[sizeof("proc//status") + 10];
         _cleanup_free_ char *text = NULL;
         int enabled;
@@ -95,7 +96,8 @@ static struct fact read_drop_in(const struct root *root)
         for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
                 char path[128];
 
-                snprintf(path, sizeof(path), "etc/systemd/system/%s.d/" LIBVIRT_PRELOAD_DROP_IN, daemons[i].unit);
+                snprintf(path, sizeof(path), "etc/systemd/system/%s.d/" LIBVIRT_PRELOAD_DROP_IN,
+                         daemons[i].unit);
                 if (exists_at(root->fd, path))
                         return fact_is(true, SOURCE_FILE);
         }
@@ -113,8 +115,9 @@ void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
 
         if (which < 0) {
                 /* with hidepid= others' processes are not even listed */
-                l->running = exists_at(root->fd, "proc/1/comm") ? fact_is(false, SOURCE_PROC) :
-                                                                  fact_unknown("the processes of others cannot be seen");
+                l->running = exists_at(root->fd, "proc/1/comm")
+                                     ? fact_is(false, SOURCE_PROC)
+                                     : fact_unknown("the processes of others cannot be seen");
                 l->thp = fact_unknown("libvirt's daemon does not run");
                 l->preload = read_drop_in(root);
                 return;
@@ -128,7 +131,7 @@ void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
 }
 
 struct state {
-        int error;     /* 0: what follows is known; -ENOENT, -EACCES; -ENODATA: there, and no more is known */
+        int error; /* 0: what follows is known; -ENOENT, -EACCES; -ENODATA: there, and no more is known */
         unsigned mode; /* st_mode */
         unsigned uid;
         uint64_t changed_usec; /* st_ctim */
@@ -152,9 +155,9 @@ static struct state state_of(const struct root *root, const char *path)
         }
         fd = open_at(root->fd, path, O_PATH);
         if (fd < 0)
-                return (struct state) {.error = fd};
+                return (struct state){ .error = fd };
         if (!root->live || fstat(fd, &st) < 0)
-                return (struct state) {.error = -ENODATA};
+                return (struct state){ .error = -ENODATA };
         s.mode = st.st_mode;
         s.uid = st.st_uid;
         s.changed_usec = (uint64_t) st.st_ctim.tv_sec * USEC_PER_SEC + (uint64_t) st.st_ctim.tv_nsec / 1000;
@@ -189,7 +192,8 @@ static struct fact judge_hook(const struct state *s)
         return f;
 }
 
-/* libvirt remembers only whether there was any hook for QEMU guests: then it looks for all of them at each call. */
+/* libvirt remembers only whether there was any hook for QEMU guests: then it looks for all of them at each
+ * call. */
 static bool had_another(const struct root *root, uint64_t since_usec)
 {
         _cleanup_(names_done) struct names names = {};
@@ -211,12 +215,15 @@ static bool had_another(const struct root *root, uint64_t since_usec)
         return false;
 }
 
-static struct fact judge_seen(const struct libvirt_facts *l, const struct root *root, const struct state *hook)
+static struct fact judge_seen(const struct libvirt_facts *l, const struct root *root,
+                              const struct state *hook)
 {
         struct fact f = fact_is(true, SOURCE_PROC);
 
         if (l->hook_installed.value == FACT_NO)
-                return (struct fact) {.value = FACT_NO, .source = SOURCE_FILE, .why = l->hook_installed.why};
+                return (struct fact){ .value = FACT_NO,
+                                      .source = SOURCE_FILE,
+                                      .why = l->hook_installed.why };
         if (l->running.value == FACT_NO)
                 f.why = "libvirt's daemon does not run: it looks for hooks when it starts";
         else if (l->running.value == FACT_UNKNOWN)
@@ -228,8 +235,9 @@ static struct fact judge_seen(const struct libvirt_facts *l, const struct root *
         else if (had_another(root, l->start_usec))
                 f.why = "libvirt's daemon had another hook when it started, so that it looks for all at each call";
         else
-                f = fact_unknown("libvirt's daemon started before it was installed, and looks for hooks only when it "
-                                 "starts or is reloaded");
+                f = fact_unknown(
+                        "libvirt's daemon started before it was installed, and looks for hooks only when it "
+                        "starts or is reloaded");
         return f;
 }
 

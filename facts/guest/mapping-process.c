@@ -17,7 +17,8 @@
 
 struct memory {
         uint64_t page_tables; /* VmPTE */
-        uint64_t anonymous;   /* RssAnon and VmSwap: each 2 MiB has its table, since huge pages keep one in store */
+        uint64_t anonymous;   /* RssAnon and VmSwap: each 2 MiB has its table, since huge pages keep one in
+                                 store */
         uint64_t hugetlb;     /* HugetlbPages: have no table */
         int thp;              /* THP_enabled, or -1 */
         bool complete;        /* all of the above was there */
@@ -36,12 +37,13 @@ static bool status_kib(const char *status, const char *key, uint64_t *ret)
 
 static void read_memory(int fd, struct memory *m)
 {
-        static const char *const words[] = {"VmPTE:", "RssAnon:", "VmSwap:", "HugetlbPages:", "THP_enabled:", NULL};
+        static const char *const words[] = { "VmPTE:",        "RssAnon:",     "VmSwap:",
+                                             "HugetlbPages:", "THP_enabled:", NULL };
         _cleanup_free_ char *status = NULL;
         uint64_t swap;
         const char *thp;
 
-        *m = (struct memory) {.thp = -1};
+        *m = (struct memory){ .thp = -1 };
         if (grep_file_at(fd, "status", words, &status) < 0)
                 return;
         thp = strstr(status, "THP_enabled:\t");
@@ -56,9 +58,10 @@ static void read_memory(int fd, struct memory *m)
                 m->hugetlb = 0; /* a kernel without them */
 }
 
-/* How many tables the process can have at most besides those of VFIO mappings' 4 KiB pages: one for each 2 MiB that
- * anything else has addresses in, and of the levels above one for each GiB and each 512 GiB of all. Counted line by
- * line, and kept as an answer: a recorded host needs not the names of all that a process maps. */
+/* How many tables the process can have at most besides those of VFIO mappings' 4 KiB pages: one for each 2
+ * MiB that anything else has addresses in, and of the levels above one for each GiB and each 512 GiB of all.
+ * Counted line by line, and kept as an answer: a recorded host needs not the names of all that a process
+ * maps. */
 struct counter {
         uint64_t tables;
         uint64_t next[3]; /* of each level, the first range not counted yet */
@@ -163,7 +166,7 @@ static void bound(struct mapping_process *p, const struct memory *m, uint64_t ot
 
 static struct fact judge(const struct mapping_process *p)
 {
-        struct fact f = {.source = SOURCE_PROC};
+        struct fact f = { .source = SOURCE_PROC };
 
         if (p->mapped < MIB(4))
                 return fact_unknown("too little is mapped to be told by page tables");

@@ -32,8 +32,8 @@ static const char *name_descriptor(const char *target, char buffer[static 32])
         return NULL;
 }
 
-/* Comma-separated names, "" where there is none or none may be seen. Not by list_dir_at(): the recording of a host
- * needs not every file that every process has open. */
+/* Comma-separated names, "" where there is none or none may be seen. Not by list_dir_at(): the recording of
+ * a host needs not every file that every process has open. */
 static char *list_descriptors(int process_fd)
 {
         int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -108,7 +108,8 @@ static int parse_descriptors(char *text, struct vfio_holder **holders, size_t *n
         return r;
 }
 
-int vfio_holders_read(const struct root *root, int fd, pid_t pid, struct vfio_holder **holders, size_t *n_holders)
+int vfio_holders_read(const struct root *root, int fd, pid_t pid, struct vfio_holder **holders,
+                      size_t *n_holders)
 {
         _cleanup_free_ char *text = NULL;
         char question[64];

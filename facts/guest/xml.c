@@ -9,8 +9,8 @@
 
 DEFINE_TRIVIAL_CLEANUP(xmlParserCtxtPtr, xmlFreeParserCtxt)
 
-/* libxml2 before 2.12 compares each attribute of an element with all others, which takes minutes for what 4 MiB can
- * hold. A "<" begins a tag, also where something that is no XML has left a quote open. */
+/* libxml2 before 2.12 compares each attribute of an element with all others, which takes minutes for what 4
+ * MiB can hold. A "<" begins a tag, also where something that is no XML has left a quote open. */
 static bool has_endless_tag(const char *text, size_t size)
 {
         size_t attributes = 0;
@@ -112,10 +112,13 @@ static uint64_t unit_size(const char *unit)
                 const char *name;
                 uint64_t size;
         } units[] = {
-                {"b", 1}, {"bytes", 1}, {"k", KIB(1)}, {"kib", KIB(1)}, {"kb", 1000},
-                {"m", MIB(1)}, {"mib", MIB(1)}, {"mb", 1000000},
-                {"g", GIB(1)}, {"gib", GIB(1)}, {"gb", 1000000000},
-                {"t", GIB(1024)}, {"tib", GIB(1024)}, {"tb", UINT64_C(1000000000000)},
+                { "b", 1 },           { "bytes", 1 },
+                { "k", KIB(1) },      { "kib", KIB(1) },
+                { "kb", 1000 },       { "m", MIB(1) },
+                { "mib", MIB(1) },    { "mb", 1000000 },
+                { "g", GIB(1) },      { "gib", GIB(1) },
+                { "gb", 1000000000 }, { "t", GIB(1024) },
+                { "tib", GIB(1024) }, { "tb", UINT64_C(1000000000000) },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(units); i++)
@@ -150,7 +153,8 @@ int xml_pci_address(xmlNode *address, bdf_t ret)
                 return -EBADMSG;
         if (xml_attribute_u64(address, "domain", UINT32_MAX, &domain) < 0)
                 domain = 0;
-        if (xml_attribute_u64(address, "bus", 0xff, &bus) < 0 || xml_attribute_u64(address, "slot", 0x1f, &slot) < 0 ||
+        if (xml_attribute_u64(address, "bus", 0xff, &bus) < 0 ||
+            xml_attribute_u64(address, "slot", 0x1f, &slot) < 0 ||
             xml_attribute_u64(address, "function", 7, &function) < 0)
                 return -EBADMSG;
         snprintf(ret, sizeof(bdf_t), "%04x:%02x:%02x.%u", (unsigned) domain, (unsigned) bus, (unsigned) slot,

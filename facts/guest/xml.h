@@ -24,8 +24,8 @@ static inline void xml_freep(xmlChar **s)
 }
 #define _cleanup_xml_ _cleanup_(xml_freep)
 
-/* Parses `size` bytes: no entities, no network. Returns 0, -EFBIG over `max` bytes, -EBADMSG where it is no XML or has
- * a DOCTYPE, or -ENOMEM. *ret is the caller's to free. */
+/* Parses `size` bytes: no entities, no network. Returns 0, -EFBIG over `max` bytes, -EBADMSG where it is no
+ * XML or has a DOCTYPE, or -ENOMEM. *ret is the caller's to free. */
 int xml_parse(const char *text, size_t size, size_t max, xmlDocPtr *ret);
 
 bool xml_is(const xmlNode *node, const char *name);
@@ -34,8 +34,8 @@ bool xml_is(const xmlNode *node, const char *name);
 xmlNode *xml_child(const xmlNode *node, const char *name);
 
 /* For each element below the node, which may be NULL. */
-#define xml_foreach(n, node)                                                                    \
-        for (xmlNode *n = (node) ? (node)->children : NULL; n; n = n->next)                     \
+#define xml_foreach(n, node) \
+        for (xmlNode *n = (node) ? (node)->children : NULL; n; n = n->next) \
                 if (n->type == XML_ELEMENT_NODE)
 
 /* Copies, the caller's to free; NULL where there is none. node may be NULL. */

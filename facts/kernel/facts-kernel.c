@@ -11,18 +11,20 @@
 #include "util/file.h"
 #include "util/macro.h"
 
+/* clang-format off */
 static const char *const thp_mode_table[_THP_MODE_MAX] = {
         [THP_UNKNOWN] = "unknown",
         [THP_ALWAYS] = "always",
         [THP_MADVISE] = "madvise",
         [THP_NEVER] = "never",
 };
+/* clang-format on */
 DEFINE_STRING_TABLE(thp_mode, enum thp_mode);
 
 /* All that is asked for by name, so that kallsyms is read once. */
 static const char *const wanted[] = {
-        "vfio_pci_mmap_huge_fault", "vmf_insert_pfn_pmd", "vmf_insert_pfn_pud", "vfio_pci_core_register_device",
-        KERNEL_LIVE_SYMBOLS, NULL,
+        "vfio_pci_mmap_huge_fault",      "vmf_insert_pfn_pmd", "vmf_insert_pfn_pud",
+        "vfio_pci_core_register_device", KERNEL_LIVE_SYMBOLS,  NULL,
 };
 
 DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
@@ -54,7 +56,8 @@ static enum thp_mode read_thp_mode(const struct root *root)
         return mode < 0 ? THP_UNKNOWN : mode;
 }
 
-/* A table of the page tables fills one base page with 8-byte entries, so that each size follows from another. */
+/* A table of the page tables fills one base page with 8-byte entries, so that each size follows from
+ * another. */
 static void read_page_sizes(struct kernel_facts *k, const struct root *root)
 {
         uint64_t pmd = 0;
@@ -104,7 +107,8 @@ static void read_huge_faults(struct kernel_facts *k, const struct root *root, st
         if (k->release)
                 r = module_index_open(root, k->release, &index);
         if (r < 0) {
-                /* Without a module tree the driver can still be built in, where it shows only by its symbols. */
+                /* Without a module tree the driver can still be built in, where it shows only by its
+                 * symbols. */
                 read_huge_faults_running(k, symbols);
                 k->vfio = kernel_symbols_has_function(symbols, "vfio_pci_core_register_device");
                 if (k->vfio.value == FACT_YES)
@@ -129,9 +133,9 @@ static struct fact mapping_order(struct kernel_symbols *symbols)
         static const struct {
                 const char *structure, *member;
         } members[] = {
-                {"file_operations", "get_mapping_order"},
-                {"vfio_device_ops", "get_mapping_order"},
-                {"vfio_device_ops", "get_unmapped_area"}, /* its first version, June 2025 */
+                { "file_operations", "get_mapping_order" },
+                { "vfio_device_ops", "get_mapping_order" },
+                { "vfio_device_ops", "get_unmapped_area" }, /* its first version, June 2025 */
         };
         struct fact f = {};
 
@@ -146,7 +150,7 @@ static void read_probe(struct kernel_facts *k, const struct root *root)
         struct {
                 const char *question;
                 struct fact *fact;
-        } probes[] = {{"socket-probe pmd", &k->probed_pmd}, {"socket-probe pud", &k->probed_pud}};
+        } probes[] = { { "socket-probe pmd", &k->probed_pmd }, { "socket-probe pud", &k->probed_pud } };
 
         if (root->live)
                 probe_socket(k->pmd_size, k->pud_size, &k->probed_pmd, &k->probed_pud);
@@ -191,7 +195,8 @@ void kernel_facts_conclude(struct kernel_facts *k)
                 k->places_pmd = fact_is(true, SOURCE_KCORE);
                 k->places_pud = fact_is(false, SOURCE_KCORE);
         } else {
-                k->places_pmd = k->places_pud = fact_unknown("the kernel's own hook is not known to this version");
+                k->places_pmd = k->places_pud = fact_unknown(
+                        "the kernel's own hook is not known to this version");
         }
 }
 
@@ -200,7 +205,7 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
         int r;
 
-        *k = (struct kernel_facts) {};
+        *k = (struct kernel_facts){};
         (void) read_line_at(root->fd, "proc/sys/kernel/osrelease", &k->release);
         k->driver_id = read_driver_id(root);
         read_page_sizes(k, root);
@@ -220,12 +225,13 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         return 0;
 }
 
-/* Whether another look at the same kernel can tell nothing new of what kernel_facts_refresh() leaves alone. */
+/* Whether another look at the same kernel can tell nothing new of what kernel_facts_refresh() leaves alone.
+ */
 static bool is_settled(const struct kernel_facts *k)
 {
         const struct fact *const facts[] = {
-                &k->vfio, &k->huge_pmd, &k->huge_pud, &k->probed_pmd, &k->probed_pud, &k->mapping_order, &k->thp_exempt,
-                &k->pin_by_leaf,
+                &k->vfio,       &k->huge_pmd,      &k->huge_pud,   &k->probed_pmd,
+                &k->probed_pud, &k->mapping_order, &k->thp_exempt, &k->pin_by_leaf,
         };
 
         for (size_t i = 0; i < ELEMENTSOF(facts); i++)
@@ -234,7 +240,8 @@ static bool is_settled(const struct kernel_facts *k)
         return k->driver_id && k->release;
 }
 
-int kernel_facts_read_again(struct kernel_facts *k, const struct root *root, const struct kernel_facts *before)
+int kernel_facts_read_again(struct kernel_facts *k, const struct root *root,
+                            const struct kernel_facts *before)
 {
         if (!is_settled(before) || read_driver_id(root) != before->driver_id)
                 return kernel_facts_read(k, root);
@@ -243,7 +250,8 @@ int kernel_facts_read_again(struct kernel_facts *k, const struct root *root, con
         k->release = strdup(before->release);
         k->hook_function = before->hook_function ? strdup(before->hook_function) : NULL;
         k->hook_module = before->hook_module ? strdup(before->hook_module) : NULL;
-        if (!k->release || (before->hook_function && !k->hook_function) || (before->hook_module && !k->hook_module)) {
+        if (!k->release || (before->hook_function && !k->hook_function) ||
+            (before->hook_module && !k->hook_module)) {
                 kernel_facts_done(k);
                 return -ENOMEM;
         }
@@ -267,5 +275,5 @@ void kernel_facts_done(struct kernel_facts *k)
         free(k->release);
         free(k->hook_function);
         free(k->hook_module);
-        *k = (struct kernel_facts) {};
+        *k = (struct kernel_facts){};
 }

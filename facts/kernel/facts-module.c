@@ -39,13 +39,16 @@ static uint64_t read_panic_on_taint(const struct root *root)
         return mask;
 }
 
-/* Among names by commas: those of the kernel's parameter, or of a word of kmod's, to whom "-" and "_" are one. */
+/* Among names by commas: those of the kernel's parameter, or of a word of kmod's, to whom "-" and "_" are
+ * one. */
 static bool names_module(const char *list)
 {
         for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',') {
                 size_t n = strcspn(s, ", \t"), i;
 
-                for (i = 0; i < n && (s[i] == VFIO_ALIGN_MODULE[i] || (s[i] == '-' && VFIO_ALIGN_MODULE[i] == '_')); i++)
+                for (i = 0;
+                     i < n && (s[i] == VFIO_ALIGN_MODULE[i] || (s[i] == '-' && VFIO_ALIGN_MODULE[i] == '_'));
+                     i++)
                         ;
                 if (i == n && n == strlen(VFIO_ALIGN_MODULE))
                         return true;
@@ -62,7 +65,8 @@ static const char *blacklisted_by_cmdline(const struct root *root)
         if (read_line_at(root->fd, "proc/cmdline", &cmdline) < 0)
                 return NULL;
         for (char *word = strtok_r(cmdline, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-                const char *kernel = startswith(word, "module_blacklist="), *kmod = startswith(word, "modprobe.blacklist=");
+                const char *kernel = startswith(word, "module_blacklist="),
+                           *kmod = startswith(word, "modprobe.blacklist=");
 
                 if (kernel && names_module(kernel))
                         why = "module_blacklist= on the kernel command line names the module: the kernel refuses it";
@@ -90,7 +94,8 @@ static int read_modprobe_line(const char *line, const char *file, unsigned numbe
         s = startswith(s, "/bin/") ?: s;
         s = startswith(s, "false") ?: startswith(s, "true");
         if (s && (!*s || strchr(" \t", *s)))
-                *why = "modprobe.d(5) has a line \"install " VFIO_ALIGN_MODULE "\" with a command that loads nothing";
+                *why = "modprobe.d(5) has a line \"install " VFIO_ALIGN_MODULE
+                       "\" with a command that loads nothing";
         return 0;
 }
 
@@ -98,7 +103,8 @@ static struct fact read_signature_enforced(const struct root *root)
 {
         _cleanup_free_ char *lockdown = NULL, *enforce = NULL;
 
-        if (read_line_at(root->fd, "sys/module/module/parameters/sig_enforce", &enforce) >= 0 && streq(enforce, "Y"))
+        if (read_line_at(root->fd, "sys/module/module/parameters/sig_enforce", &enforce) >= 0 &&
+            streq(enforce, "Y"))
                 return fact_is(true, SOURCE_SYSFS);
         if (read_line_at(root->fd, "sys/kernel/security/lockdown", &lockdown) < 0 || !strchr(lockdown, '['))
                 return fact_unknown("/sys/kernel/security/lockdown cannot be read");
@@ -113,13 +119,15 @@ static enum fact_value is_there(const struct root *root, const char *path)
         return fd >= 0 ? FACT_YES : fd == -ENOENT || fd == -ENOTDIR ? FACT_NO : FACT_UNKNOWN;
 }
 
-/* The variable is four bytes of attributes and one of value (UEFI, 3.3; Documentation/filesystems/efivarfs.rst). */
+/* The variable is four bytes of attributes and one of value (UEFI, 3.3;
+ * Documentation/filesystems/efivarfs.rst). */
 static struct fact read_secure_boot(const struct root *root)
 {
         _cleanup_free_ char *bytes = NULL;
         size_t size;
 
-        if (read_file_at(root->fd, EFIVARS "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", 64, &bytes, &size) >= 0 &&
+        if (read_file_at(root->fd, EFIVARS "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", 64, &bytes,
+                         &size) >= 0 &&
             size == 5)
                 return fact_is(bytes[4] == 1, SOURCE_SYSFS);
         if (is_there(root, "sys/firmware") == FACT_YES && is_there(root, "sys/firmware/efi") == FACT_NO)
@@ -136,9 +144,9 @@ static void read_file_facts(struct module_facts *m, const struct root *root, con
 
         r = module_index_info(index, VFIO_ALIGN_MODULE, "vermagic", &vermagic);
         if (r < 0) {
-                m->built_for_kernel = m->is_signed = m->key_enrolled =
-                        fact_unknown(r == -ENOENT ? "the module is not installed for this kernel"
-                                                  : "the module's file cannot be read");
+                m->built_for_kernel = m->is_signed = m->key_enrolled = fact_unknown(
+                        r == -ENOENT ? "the module is not installed for this kernel"
+                                     : "the module's file cannot be read");
                 return;
         }
         /* "6.12.107+deb13-amd64 SMP preempt mod_unload modversions" */
@@ -154,7 +162,8 @@ static void read_file_facts(struct module_facts *m, const struct root *root, con
         m->is_signed = fact_is(*id, SOURCE_MODULE_FILE);
         snprintf(m->signer, sizeof(m->signer), "%s", signer);
         snprintf(m->sig_key, sizeof(m->sig_key), "%s", key);
-        m->key_enrolled = *id ? module_key_enrolled(root, key, signer) : fact_unknown("the module is not signed");
+        m->key_enrolled = *id ? module_key_enrolled(root, key, signer)
+                              : fact_unknown("the module is not signed");
 }
 
 /* Another release that it is installed for: the last by version, as the kernel next booted often is. */
@@ -184,8 +193,8 @@ static void read_installed(struct module_facts *m, const struct root *root, cons
         _cleanup_(module_index_closep) struct module_index *index = NULL;
 
         if (!release || module_index_open(root, release, &index) < 0) {
-                m->installed = m->built_for_kernel = m->is_signed = m->key_enrolled =
-                        fact_unknown("the modules of this kernel cannot be read");
+                m->installed = m->built_for_kernel = m->is_signed = m->key_enrolled = fact_unknown(
+                        "the modules of this kernel cannot be read");
                 return;
         }
         m->installed = module_index_has(index, VFIO_ALIGN_MODULE);
@@ -209,7 +218,8 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
         taint = TAINT_OOT_MODULE | (m->is_signed.value == FACT_YES ? 0 : TAINT_UNSIGNED_MODULE);
         if (read_panic_on_taint(root) & taint) {
                 no.source = SOURCE_CMDLINE;
-                no.why = "panic_on_taint= on the kernel command line: an out-of-tree module would panic this host";
+                no.why =
+                        "panic_on_taint= on the kernel command line: an out-of-tree module would panic this host";
                 return no;
         }
 
@@ -225,15 +235,19 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
         }
 
         if (m->signature_enforced.value == FACT_YES && m->is_signed.value == FACT_NO)
-                no.why = "this host loads signed modules only (lockdown or sig_enforce), and the module is not signed";
+                no.why =
+                        "this host loads signed modules only (lockdown or sig_enforce), and the module is not signed";
         else if (m->signature_enforced.value == FACT_YES && m->key_enrolled.value == FACT_NO)
-                no.why = "this host loads signed modules only (lockdown or sig_enforce), and does not know the key that "
-                         "the module is signed with";
+                no.why =
+                        "this host loads signed modules only (lockdown or sig_enforce), and does not know the key that "
+                        "the module is signed with";
         return no.why ? no : fact_is(true, SOURCE_SYSFS);
 }
 
-/* The module's own word for it, its parameter "slot", is asked where the kernel's memory is closed to this process. */
-static struct fact decide_alive(const struct module_facts *m, const struct root *root, const struct kernel_facts *k)
+/* The module's own word for it, its parameter "slot", is asked where the kernel's memory is closed to this
+ * process. */
+static struct fact decide_alive(const struct module_facts *m, const struct root *root,
+                                const struct kernel_facts *k)
 {
         _cleanup_free_ char *slot = NULL;
 
@@ -253,15 +267,16 @@ static struct fact read_loaded(const struct root *root)
         if (is_there(root, "sys/module") != FACT_YES || is_there(root, SYSFS_MODULE) == FACT_UNKNOWN)
                 return fact_unknown("/sys/module cannot be read");
         /* On its way in or out, or not to be looked into */
-        return is_there(root, SYSFS_MODULE) == FACT_YES ? fact_unknown("its parameters in /sys/module cannot be read")
-                                                        : fact_is(false, SOURCE_SYSFS);
+        return is_there(root, SYSFS_MODULE) == FACT_YES
+                       ? fact_unknown("its parameters in /sys/module cannot be read")
+                       : fact_is(false, SOURCE_SYSFS);
 }
 
 void module_facts_read(struct module_facts *m, const struct root *root, const struct kernel_facts *k)
 {
         _cleanup_free_ char *enabled = NULL;
 
-        *m = (struct module_facts) {};
+        *m = (struct module_facts){};
         read_installed(m, root, k->release);
         m->signature_enforced = read_signature_enforced(root);
         m->secure_boot = read_secure_boot(root);

@@ -9,9 +9,10 @@
 /* What one read is at most: a structure of the kernel, or a function. */
 #define KCORE_MAX 4096
 
-/* Reads memory of the running kernel at a virtual address, from /proc/kcore: an ELF core file whose PT_LOAD segments
- * are the kernel's address ranges (fs/proc/kcore.c). A recorded host answers to "kcore ADDRESS SIZE" in hex.
+/* Reads memory of the running kernel at a virtual address, from /proc/kcore: an ELF core file whose PT_LOAD
+ * segments are the kernel's address ranges (fs/proc/kcore.c). A recorded host answers to "kcore ADDRESS
+ * SIZE" in hex.
  *
- * Returns 0, -EACCES or -EPERM (not root, or locked down for confidentiality), -ENXIO where nothing is mapped there,
- * -EBADMSG where the file is no such core, or another negative errno. */
+ * Returns 0, -EACCES or -EPERM (not root, or locked down for confidentiality), -ENXIO where nothing is
+ * mapped there, -EBADMSG where the file is no such core, or another negative errno. */
 int kcore_read(const struct root *root, uint64_t address, void *buffer, size_t size);

@@ -9,7 +9,8 @@
 
 static const char *why_unread(int r)
 {
-        return r == -EACCES || r == -EPERM ? "the kernel's memory is shown to root only, and not under lockdown"
+        return r == -EACCES || r == -EPERM
+                       ? "the kernel's memory is shown to root only, and not under lockdown"
                : r == -ENOENT || r == -ENXIO ? "/proc/kcore is not there, or does not have it"
                                              : "/proc/kcore cannot be read";
 }
@@ -25,10 +26,12 @@ void kernel_live_layout(struct hook_place *place, struct kernel_symbols *symbols
         (void) kernel_symbols_offset(symbols, "file_operations", "get_unmapped_area", &place->hook_offset);
 }
 
-/* Both members in one read. Returns 0, -ESTALE where the other one is not as it should be, or another error. */
+/* Both members in one read. Returns 0, -ESTALE where the other one is not as it should be, or another error.
+ */
 static int read_slot(const struct root *root, const struct hook_place *place, uint64_t *ret)
 {
-        const uint64_t first = place->mmap_offset < place->hook_offset ? place->mmap_offset : place->hook_offset;
+        const uint64_t first = place->mmap_offset < place->hook_offset ? place->mmap_offset
+                                                                       : place->hook_offset;
         const uint64_t last = place->mmap_offset ^ place->hook_offset ^ first;
         uint8_t bytes[KCORE_MAX];
         uint64_t mmap;
@@ -93,7 +96,8 @@ void kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, s
                 why = find_fops(symbols, place);
                 r = why ? 0 : read_slot(root, place, &value);
                 if (r < 0)
-                        why = r == -ESTALE ? "what is at vfio_device_fops does not look like it" : why_unread(r);
+                        why = r == -ESTALE ? "what is at vfio_device_fops does not look like it"
+                                           : why_unread(r);
         }
         if (why) {
                 *hook = fact_unknown(why);
@@ -113,17 +117,26 @@ static bool tests_pfnmap(const uint8_t *code, size_t size, size_t at)
         static const struct {
                 uint8_t size, bytes[6], masks[6];
         } forms[] = {
-                {3, {0xf6, 0xc4, 0x04}, {0xff, 0xfc, 0xff}},       /* test $4, %ah %ch %dh %bh */
-                {3, {0x80, 0xe4, 0x04}, {0xff, 0xfc, 0xff}},       /* and $4, the same */
-                {4, {0xf6, 0x40, 0x21, 0x04}, {0xff, 0xf8, 0xff, 0xff}}, /* testb $4, 0x21(%reg): vm_flags is at 0x20 */
-                {5, {0xf6, 0x44, 0x24, 0x21, 0x04}, {0xff, 0xff, 0xff, 0xff, 0xff}}, /* the same of %r12 */
-                {4, {0x0f, 0xba, 0xe0, 0x0a}, {0xff, 0xff, 0xf8, 0xff}}, /* bt $10, %reg */
-                {5, {0xa9, 0x00, 0x04, 0x00, 0x00}, {0xff, 0xff, 0xff, 0xff, 0xff}}, /* test $0x400, %eax */
-                {6, {0xf7, 0xc0, 0x00, 0x04, 0x00, 0x00}, {0xff, 0xf8, 0xff, 0xff, 0xff, 0xff}}, /* the others */
+                { 3, { 0xf6, 0xc4, 0x04 }, { 0xff, 0xfc, 0xff } }, /* test $4, %ah %ch %dh %bh */
+                { 3, { 0x80, 0xe4, 0x04 }, { 0xff, 0xfc, 0xff } }, /* and $4, the same */
+                { 4,
+                  { 0xf6, 0x40, 0x21, 0x04 },
+                  { 0xff, 0xf8, 0xff, 0xff } }, /* testb $4, 0x21(%reg): vm_flags is at 0x20 */
+                { 5,
+                  { 0xf6, 0x44, 0x24, 0x21, 0x04 },
+                  { 0xff, 0xff, 0xff, 0xff, 0xff } },                          /* the same of %r12 */
+                { 4, { 0x0f, 0xba, 0xe0, 0x0a }, { 0xff, 0xff, 0xf8, 0xff } }, /* bt $10, %reg */
+                { 5,
+                  { 0xa9, 0x00, 0x04, 0x00, 0x00 },
+                  { 0xff, 0xff, 0xff, 0xff, 0xff } }, /* test $0x400, %eax */
+                { 6,
+                  { 0xf7, 0xc0, 0x00, 0x04, 0x00, 0x00 },
+                  { 0xff, 0xf8, 0xff, 0xff, 0xff, 0xff } }, /* the others */
         };
 
         const uint8_t *p = code + at;
-        bool rex = at > 0 && (p[-1] & 0xf0) == 0x40; /* makes low bytes of other registers out of %ah ... %bh */
+        bool rex = at > 0 &&
+                   (p[-1] & 0xf0) == 0x40; /* makes low bytes of other registers out of %ah ... %bh */
 
         for (size_t i = rex ? 2 : 0; i < ELEMENTSOF(forms); i++) {
                 size_t k = 0;
@@ -138,7 +151,7 @@ static bool tests_pfnmap(const uint8_t *code, size_t size, size_t at)
 
 static struct fact read_exempt(const struct root *root, struct kernel_symbols *symbols)
 {
-        static const char *const exemption[] = {KERNEL_LIVE_EXEMPTION};
+        static const char *const exemption[] = { KERNEL_LIVE_EXEMPTION };
         uint8_t code[KCORE_MAX];
         uint64_t at, size;
         int r;
@@ -157,7 +170,8 @@ static struct fact read_exempt(const struct root *root, struct kernel_symbols *s
         if (r >= 0)
                 r = kernel_symbols_size(symbols, at, &size);
         if (r < 0)
-                return fact_unknown(r == -ENOENT ? "the kernel's code for it has another name" : why_no_symbol(r));
+                return fact_unknown(r == -ENOENT ? "the kernel's code for it has another name"
+                                                 : why_no_symbol(r));
         r = kcore_read(root, at, code, size);
         if (r < 0)
                 return fact_unknown(why_unread(r));
@@ -179,5 +193,7 @@ struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *s
         if (f.value != FACT_UNKNOWN || read_line_at(root->fd, KERNEL_LIVE_EXEMPT_RECORD, &recorded) < 0)
                 return f;
         value = fact_value_from_string(recorded);
-        return value == FACT_YES || value == FACT_NO ? (struct fact) {.value = value, .source = SOURCE_KCORE} : f;
+        return value == FACT_YES || value == FACT_NO
+                       ? (struct fact){ .value = value, .source = SOURCE_KCORE }
+                       : f;
 }

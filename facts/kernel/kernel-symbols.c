@@ -16,7 +16,8 @@ struct kernel_symbols {
         const struct root *root;
         const char *module_name;
         struct btf *kernel; /* read at the first question that is not recorded */
-        struct btf *module; /* split BTF on top of `kernel`; NULL where the module is built in or not loaded */
+        struct btf
+                *module; /* split BTF on top of `kernel`; NULL where the module is built in or not loaded */
         bool btf_tried;
         const char *const *names;
         struct file_lines kallsyms; /* read at the first question that BTF does not settle */
@@ -27,7 +28,7 @@ struct kernel_symbols {
 /* A line of kallsyms is "ADDRESS TYPE NAME" and, for a module's symbol, "\t[MODULE]". */
 struct line {
         uint64_t address;
-        char name[512]; /* KSYM_NAME_LEN */
+        char name[512];  /* KSYM_NAME_LEN */
         char module[64]; /* MODULE_NAME_LEN; empty for the kernel's own */
 };
 
@@ -125,7 +126,9 @@ static int grep_kallsyms(struct kernel_symbols *s, const char *const words[], ch
 /* NULL where there are no symbols; a container can show an empty file. */
 static const char *get_named(struct kernel_symbols *s)
 {
-        const char *words[NAMES_MAX + 2] = {" _stext\n"}; /* every kernel has it, so that "no" is told from "unseen" */
+        const char *words[NAMES_MAX + 2] = {
+                " _stext\n"
+        }; /* every kernel has it, so that "no" is told from "unseen" */
         char spaced[NAMES_MAX][64];
 
         if (!s->named) {
@@ -173,7 +176,7 @@ int kernel_symbols_at(struct kernel_symbols *s, uint64_t address, char **ret_nam
         int r;
 
         snprintf(word, sizeof(word), "%016" PRIx64 " ", address);
-        r = grep_kallsyms(s, (const char *const[]) {word, NULL}, &text);
+        r = grep_kallsyms(s, (const char *const[]){ word, NULL }, &text);
         if (r < 0)
                 return -ENODATA;
         /* Padding before a function has a symbol as well, where that is empty: "__pfx_NAME". */
@@ -201,7 +204,7 @@ int kernel_symbols_size(struct kernel_symbols *s, uint64_t address, uint64_t *re
         /* The symbols of two pages: what their addresses start with. */
         snprintf(here, sizeof(here), "%013" PRIx64, address >> 12);
         snprintf(next, sizeof(next), "%013" PRIx64, (address >> 12) + 1);
-        r = grep_kallsyms(s, (const char *const[]) {here, next, NULL}, &text);
+        r = grep_kallsyms(s, (const char *const[]){ here, next, NULL }, &text);
         if (r < 0)
                 return -ENODATA;
         for (const char *p = text; next_line(&p, &line);)
@@ -256,7 +259,8 @@ static char *ask_member(struct btf *btf, const char *structure, const char *memb
                 const char *name = btf__name_by_offset(btf, btf_members(type)[i].name_off);
 
                 if (name && streq(name, member))
-                        return asprintf(&offset, "%u", btf_member_bit_offset(type, i) / 8) < 0 ? NULL : offset;
+                        return asprintf(&offset, "%u", btf_member_bit_offset(type, i) / 8) < 0 ? NULL
+                                                                                               : offset;
         }
         return strdup("no");
 }

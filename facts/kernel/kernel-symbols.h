@@ -6,14 +6,14 @@
 #include "util/fact.h"
 #include "util/root.h"
 
-/* Which functions and structure members the running kernel (and one of its modules) has: from BTF where it is
- * exported, else from kallsyms; and where they are, from kallsyms. Names are readable without privilege, addresses
- * need root (kptr_restrict). A recorded host answers to "btf ..." in place of 6 MB of BTF. */
+/* Which functions and structure members the running kernel (and one of its modules) has: from BTF where it
+ * is exported, else from kallsyms; and where they are, from kallsyms. Names are readable without privilege,
+ * addresses need root (kptr_restrict). A recorded host answers to "btf ..." in place of 6 MB of BTF. */
 struct kernel_symbols;
 
-/* module: the module to look into as well as the kernel itself. names: up to NULL, static: the functions and objects
- * that will be asked for by name, so that kallsyms is read through once. Never fails but for -ENOMEM: without any
- * source every question is answered "unknown". */
+/* module: the module to look into as well as the kernel itself. names: up to NULL, static: the functions and
+ * objects that will be asked for by name, so that kallsyms is read through once. Never fails but for
+ * -ENOMEM: without any source every question is answered "unknown". */
 int kernel_symbols_open(const struct root *root, const char *module, const char *const names[],
                         struct kernel_symbols **ret);
 void kernel_symbols_close(struct kernel_symbols *s);
@@ -23,10 +23,11 @@ struct fact kernel_symbols_has_member(struct kernel_symbols *s, const char *stru
 struct fact kernel_symbols_has_enum(struct kernel_symbols *s, const char *name);
 
 /* The member's offset in bytes. -ENOENT where there is no such member, -ENODATA where there is no BTF. */
-int kernel_symbols_offset(struct kernel_symbols *s, const char *structure, const char *member, uint64_t *ret);
+int kernel_symbols_offset(struct kernel_symbols *s, const char *structure, const char *member,
+                          uint64_t *ret);
 
-/* The address of a symbol. -ENOENT where there is none, -EACCES where addresses are hidden, -ENODATA where kallsyms
- * cannot be read. A name can belong to several; the first one counts. */
+/* The address of a symbol. -ENOENT where there is none, -EACCES where addresses are hidden, -ENODATA where
+ * kallsyms cannot be read. A name can belong to several; the first one counts. */
 int kernel_symbols_address(struct kernel_symbols *s, const char *name, uint64_t *ret);
 
 /* What starts at that address: its name, and its module (NULL: the kernel itself). Errors as above. */

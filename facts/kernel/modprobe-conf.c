@@ -9,7 +9,8 @@
 #define CONFIG_MAX_SIZE (1U << 20)
 
 static const char *const dirs[] = {
-        "etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d",
+        "etc/modprobe.d",     "run/modprobe.d", "usr/local/lib/modprobe.d",
+        "usr/lib/modprobe.d", "lib/modprobe.d",
 };
 
 static void note_error(int *unread, int r)
@@ -18,7 +19,8 @@ static void note_error(int *unread, int r)
                 *unread = r;
 }
 
-static int read_conf(const struct root *root, const char *path, modprobe_line_t on_line, void *userdata, int *unread)
+static int read_conf(const struct root *root, const char *path, modprobe_line_t on_line, void *userdata,
+                     int *unread)
 {
         _cleanup_free_ char *text = NULL;
         unsigned number = 1, first;

@@ -72,7 +72,8 @@ void module_index_close(struct module_index *index)
         free(index);
 }
 
-/* Whether the path of `n` bytes is a module's file of that name: "-" and "_" are one, ".ko" can be compressed. */
+/* Whether the path of `n` bytes is a module's file of that name: "-" and "_" are one, ".ko" can be
+ * compressed. */
 static bool is_file_of(const char *path, size_t n, const char *module)
 {
         const char *base = memrchr(path, '/', n);
@@ -96,7 +97,7 @@ static int find_in(struct module_index *index, const char *list, const char *mod
         word = strndup(module, strcspn(module, "-_"));
         if (!path || !word)
                 return -ENOMEM;
-        r = grep_file_at(index->root->fd, path, (const char *const[]) {word, NULL}, &text);
+        r = grep_file_at(index->root->fd, path, (const char *const[]){ word, NULL }, &text);
         if (r < 0)
                 return r == -ENOENT ? -ENODATA : r;
 
@@ -123,7 +124,7 @@ char *module_index_path(struct module_index *index, const char *module)
 
 struct fact module_index_has(struct module_index *index, const char *module)
 {
-        static const char *const lists[] = {"modules.dep", "modules.builtin"};
+        static const char *const lists[] = { "modules.dep", "modules.builtin" };
         bool unseen = false;
 
         for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
@@ -134,7 +135,8 @@ struct fact module_index_has(struct module_index *index, const char *module)
                         return fact_is(true, SOURCE_MODULE_INDEX);
                 unseen |= r != -ENOENT;
         }
-        return unseen ? fact_unknown("the list of modules cannot be read") : fact_is(false, SOURCE_MODULE_INDEX);
+        return unseen ? fact_unknown("the list of modules cannot be read")
+                      : fact_is(false, SOURCE_MODULE_INDEX);
 }
 
 /* A question about a module's file, answered by `ask` from libkmod's view of it. */
@@ -145,7 +147,7 @@ static int ask_file(struct module_index *index, const char *module, const char *
         _cleanup_(kmod_unrefp) struct kmod_ctx *ctx = NULL;
         _cleanup_free_ char *below = module_index_path(index, module), *path = NULL;
         _cleanup_close_ int fd = -EBADF;
-        const char *no_config[] = {NULL};
+        const char *no_config[] = { NULL };
         char fd_path[64];
         struct stat st;
 
@@ -198,7 +200,7 @@ static int ask_imports(struct kmod_module *m, const char *symbol, char **ret)
 
         if (kmod_module_get_dependency_symbols(m, &list) < 0)
                 return -EBADMSG;
-        kmod_list_foreach(item, list)
+        kmod_list_foreach (item, list)
                 found |= streq(kmod_module_dependency_symbol_get_symbol(item), symbol);
         kmod_module_dependency_symbols_free_list(list);
         *ret = strdup(found ? "yes" : "no");
@@ -212,7 +214,7 @@ static int ask_info(struct kmod_module *m, const char *key, char **ret)
 
         if (kmod_module_get_info(m, &list) < 0)
                 return -EBADMSG;
-        kmod_list_foreach(item, list)
+        kmod_list_foreach (item, list)
                 if (streq(kmod_module_info_get_key(item), key))
                         value = kmod_module_info_get_value(item) ?: "";
         *ret = strdup(value);
@@ -226,7 +228,8 @@ struct fact module_index_imports(struct module_index *index, const char *module,
         int r = question(index, module, "imports", symbol, ask_imports, &answer);
 
         if (r < 0)
-                return fact_unknown(r == -ENOENT ? "the module has no file" : "the module's file cannot be read");
+                return fact_unknown(r == -ENOENT ? "the module has no file"
+                                                 : "the module's file cannot be read");
         return fact_is(streq(answer, "yes"), SOURCE_MODULE_FILE);
 }
 
@@ -243,5 +246,5 @@ int module_index_aliases(const struct root *root, const char *release, const cha
                 return -EINVAL;
         if (asprintf(&path, "%s/modules.alias", dir) < 0 || asprintf(&word, "alias %s", prefix) < 0)
                 return -ENOMEM;
-        return grep_file_at(root->fd, path, (const char *const[]) {word, NULL}, ret_lines);
+        return grep_file_at(root->fd, path, (const char *const[]){ word, NULL }, ret_lines);
 }

@@ -4,12 +4,12 @@
 #include "util/fact.h"
 #include "util/root.h"
 
-/* What is installed for one kernel release, by depmod's text indexes and the modules' files (libkmod, queries only).
- * A recorded host answers to "module ..." in place of the files. */
+/* What is installed for one kernel release, by depmod's text indexes and the modules' files (libkmod,
+ * queries only). A recorded host answers to "module ..." in place of the files. */
 struct module_index;
 
-/* Returns 0, -ENOENT where nothing is installed for that release, -ENODATA where depmod has not been run there, or
- * another negative errno. */
+/* Returns 0, -ENOENT where nothing is installed for that release, -ENODATA where depmod has not been run
+ * there, or another negative errno. */
 int module_index_open(const struct root *root, const char *release, struct module_index **ret);
 void module_index_close(struct module_index *index);
 
@@ -19,14 +19,15 @@ struct fact module_index_has(struct module_index *index, const char *module);
 /* Whether the module's file asks for the symbol. "Unknown" where the module has no file. */
 struct fact module_index_imports(struct module_index *index, const char *module, const char *symbol);
 
-/* What modinfo(8) says of the module's file: "vermagic", "signer", "sig_id", "sig_key". *ret is the caller's to free,
- * empty where the file has none of that. Returns 0, -ENOENT where the module has no file, or a negative errno. */
+/* What modinfo(8) says of the module's file: "vermagic", "signer", "sig_id", "sig_key". *ret is the caller's
+ * to free, empty where the file has none of that. Returns 0, -ENOENT where the module has no file, or a
+ * negative errno. */
 int module_index_info(struct module_index *index, const char *module, const char *key, char **ret);
 
 /* The module's file, below lib/modules/RELEASE; NULL where it has none. The caller frees it. */
 char *module_index_path(struct module_index *index, const char *module);
 
-/* The lines of modules.alias that contain "alias PREFIX" ("vfio_pci:", as VFIO's variant drivers have them), each
- * "alias PATTERN MODULE\n"; the pattern is one for fnmatch(3). Empty where there is none. The caller frees it.
- * Returns 0 or a negative errno, -ENOENT where there are no aliases for that release. */
+/* The lines of modules.alias that contain "alias PREFIX" ("vfio_pci:", as VFIO's variant drivers have them),
+ * each "alias PATTERN MODULE\n"; the pattern is one for fnmatch(3). Empty where there is none. The caller
+ * frees it. Returns 0 or a negative errno, -ENOENT where there are no aliases for that release. */
 int module_index_aliases(const struct root *root, const char *release, const char *prefix, char **ret_lines);

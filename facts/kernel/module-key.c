@@ -14,7 +14,8 @@ static const char *const certificates[] = {
         "etc/pki/akmods/certs/public_key.der", /* Fedora */
 };
 
-/* "4B:C3:..." or "4bc3...", up to what is no hex. Returns the number of bytes, 0 where there are none or too many. */
+/* "4B:C3:..." or "4bc3...", up to what is no hex. Returns the number of bytes, 0 where there are none or too
+ * many. */
 static size_t parse_id(const char *s, uint8_t id[static ID_MAX])
 {
         size_t n = 0;
@@ -46,11 +47,11 @@ static bool parse_key(const char *line, const char **subject, uint8_t id[static 
         return *n > 0;
 }
 
-/* A certificate as DER holds the serial number as an INTEGER (0x02), the key's identifier as an OCTET STRING (0x04);
- * both are long random numbers, so that finding them is proof enough. */
+/* A certificate as DER holds the serial number as an INTEGER (0x02), the key's identifier as an OCTET STRING
+ * (0x04); both are long random numbers, so that finding them is proof enough. */
 static bool holds(const char *der, size_t size, uint8_t tag, const uint8_t id[], size_t n)
 {
-        uint8_t wanted[ID_MAX + 2] = {tag, (uint8_t) n};
+        uint8_t wanted[ID_MAX + 2] = { tag, (uint8_t) n };
 
         memcpy(wanted + 2, id, n);
         return memmem(der, size, wanted, n + 2);
@@ -98,7 +99,7 @@ static bool is_key(struct search *s, const char *line)
 
 struct fact module_key_enrolled(const struct root *root, const char *sig_key, const char *signer)
 {
-        struct search s = {.signer = signer};
+        struct search s = { .signer = signer };
         _cleanup_free_ char *keys = NULL, *der = NULL;
         char *save = NULL;
         bool found = false;
@@ -106,7 +107,7 @@ struct fact module_key_enrolled(const struct root *root, const char *sig_key, co
         s.n_serial = parse_id(sig_key, s.serial);
         if (s.n_serial == 0)
                 return fact_unknown("the module does not name its key");
-        if (grep_file_at(root->fd, "proc/keys", (const char *const[]) {" asymmetri ", NULL}, &keys) < 0)
+        if (grep_file_at(root->fd, "proc/keys", (const char *const[]){ " asymmetri ", NULL }, &keys) < 0)
                 return fact_unknown("/proc/keys cannot be read");
         find_certificate(&s, root);
         der = s.der;
@@ -118,7 +119,8 @@ struct fact module_key_enrolled(const struct root *root, const char *sig_key, co
         if (!s.any)
                 return fact_unknown("the kernel shows its keys to root only");
         if (s.named && !s.der)
-                return fact_unknown("a key of the signer's name is enrolled; its certificate, to tell whether it is the "
-                                    "same, was not found");
+                return fact_unknown(
+                        "a key of the signer's name is enrolled; its certificate, to tell whether it is the "
+                        "same, was not found");
         return fact_is(false, SOURCE_PROC);
 }

@@ -7,7 +7,8 @@
 /* Whether the kernel holds the key that a module is signed with. sig_key is the serial number of the key's
  * certificate (kmod names it so, from the issuerAndSerialNumber of PKCS#7), signer the certificate's issuer.
  *
- * /proc/keys shows the kernel's keys to root: "SUBJECT: ID: X509...", where ID is the subject key identifier of the
- * certificate, or its serial number if it has none (crypto/asymmetric_keys/x509_public_key.c). So the way from one to
- * the other goes by the certificate, which is searched where DKMS and the distributions leave it. */
+ * /proc/keys shows the kernel's keys to root: "SUBJECT: ID: X509...", where ID is the subject key identifier
+ * of the certificate, or its serial number if it has none (crypto/asymmetric_keys/x509_public_key.c). So the
+ * way from one to the other goes by the certificate, which is searched where DKMS and the distributions
+ * leave it. */
 struct fact module_key_enrolled(const struct root *root, const char *sig_key, const char *signer);

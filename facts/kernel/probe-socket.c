@@ -17,7 +17,7 @@ struct probe_mapping {
 
 static int probe_map(int fd, size_t size, uint64_t align, size_t page_size, struct probe_mapping *ret)
 {
-        struct probe_mapping m = {.map_size = size};
+        struct probe_mapping m = { .map_size = size };
         uint32_t random;
 
         /* Moves the next address by an odd number of pages, so that alignment cannot be inherited, as from
@@ -63,7 +63,7 @@ static int probe_size(int fd, size_t size, uint64_t align)
 
 void probe_socket(uint64_t pmd_size, uint64_t pud_size, struct fact *pmd, struct fact *pud)
 {
-        const size_t sizes[] = {2 * pmd_size, 32 * pmd_size, pud_size};
+        const size_t sizes[] = { 2 * pmd_size, 32 * pmd_size, pud_size };
         _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int r = 1;
 

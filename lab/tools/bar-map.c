@@ -78,7 +78,7 @@ static const char *device_link(const char *bdf, const char *name, const char *mi
 
 static int open_device(const char *bdf, int *container)
 {
-        struct vfio_group_status status = {.argsz = sizeof(status)};
+        struct vfio_group_status status = { .argsz = sizeof(status) };
         char path[PATH_MAX];
         const char *driver;
         int group, device;
@@ -115,7 +115,7 @@ static int open_device(const char *bdf, int *container)
 /* A BAR can be mapped at any time, but its pages fault only while the device decodes memory. */
 static void enable_memory(int device)
 {
-        struct vfio_region_info config = {.argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX};
+        struct vfio_region_info config = { .argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX };
         uint16_t command;
 
         if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &config) < 0)
@@ -141,7 +141,7 @@ static void narrow(struct bar *bar, uint64_t offset, uint64_t length)
 static void find_bar(struct bar *bar, int wanted)
 {
         for (unsigned i = VFIO_PCI_BAR0_REGION_INDEX; i <= VFIO_PCI_BAR5_REGION_INDEX; i++) {
-                struct vfio_region_info info = {.argsz = sizeof(info), .index = i};
+                struct vfio_region_info info = { .argsz = sizeof(info), .index = i };
 
                 if (ioctl(bar->device, VFIO_DEVICE_GET_REGION_INFO, &info) < 0)
                         die("region %u: %m", i);
@@ -220,7 +220,7 @@ static void *choose_address(const struct bar *bar, uint64_t length)
 
 static uint64_t fitting_page(uint64_t address, uint64_t offset, uint64_t length)
 {
-        static const uint64_t sizes[] = {PUD, PMD};
+        static const uint64_t sizes[] = { PUD, PMD };
 
         for (unsigned i = 0; i < 2; i++) {
                 uint64_t first = (offset + sizes[i] - 1) & -sizes[i];
@@ -233,11 +233,11 @@ static uint64_t fitting_page(uint64_t address, uint64_t offset, uint64_t length)
 
 static void populate(const struct bar *bar, void *p, uint64_t length, uint64_t iova)
 {
-        struct vfio_iommu_type1_dma_map map = {.argsz = sizeof(map),
-                                               .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-                                               .vaddr = (uintptr_t) p,
-                                               .iova = iova,
-                                               .size = length};
+        struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
+                                                .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+                                                .vaddr = (uintptr_t) p,
+                                                .iova = iova,
+                                                .size = length };
 
         if (!touch && ioctl(bar->container, VFIO_IOMMU_MAP_DMA, &map) < 0)
                 die("MAP_DMA at %p: %m", p);
@@ -247,7 +247,7 @@ static void populate(const struct bar *bar, void *p, uint64_t length, uint64_t i
 
 static struct cost map_once(const struct bar *bar, uint64_t length, uint64_t iova)
 {
-        struct vfio_iommu_type1_dma_unmap unmap = {.argsz = sizeof(unmap), .iova = iova, .size = length};
+        struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova, .size = length };
         uint64_t faults, tables;
         struct cost cost;
         uint64_t random;
@@ -302,7 +302,8 @@ static void print_cost(const struct cost *c, bool last)
         if (json)
                 printf("{\"address\": \"0x%" PRIx64 "\", \"page_size\": %" PRIu64 ", \"faults\": %" PRIu64
                        ", \"mmap_seconds\": %.6f, \"map_seconds\": %.6f, \"pte_bytes\": %" PRIu64 "}%s",
-                       c->address, c->page_size, c->faults, c->mmap_seconds, c->map_seconds, c->pte_bytes, last ? "" : ", ");
+                       c->address, c->page_size, c->faults, c->mmap_seconds, c->map_seconds, c->pte_bytes,
+                       last ? "" : ", ");
         else
                 printf("%#16" PRIx64 " %11" PRIu64 " %8" PRIu64 " %12.6f %10" PRIu64 "\n", c->address,
                        c->page_size, c->faults, c->map_seconds, c->pte_bytes);
@@ -401,20 +402,20 @@ static unsigned parse_number(const char *s, unsigned min, unsigned max)
 int main(int argc, char **argv)
 {
         static const struct option options[] = {
-                {"times", required_argument, NULL, 'n'},
-                {"offset", required_argument, NULL, 'o'},
-                {"length", required_argument, NULL, 'l'},
-                {"align", required_argument, NULL, 'a'},
-                {"help", no_argument, NULL, 'h'},
-                {"jitter", no_argument, &jitter, 1},
-                {"dma", no_argument, &touch, 0},
-                {"touch", no_argument, &touch, 1},
-                {"hint", no_argument, &hint, 1},
-                {"json", no_argument, &json, 1},
-                {0},
+                { "times", required_argument, NULL, 'n' },
+                { "offset", required_argument, NULL, 'o' },
+                { "length", required_argument, NULL, 'l' },
+                { "align", required_argument, NULL, 'a' },
+                { "help", no_argument, NULL, 'h' },
+                { "jitter", no_argument, &jitter, 1 },
+                { "dma", no_argument, &touch, 0 },
+                { "touch", no_argument, &touch, 1 },
+                { "hint", no_argument, &hint, 1 },
+                { "json", no_argument, &json, 1 },
+                { 0 },
         };
         uint64_t offset = 0, length = 0;
-        struct bar bar = {0};
+        struct bar bar = { 0 };
         unsigned times = 1;
 
         for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {

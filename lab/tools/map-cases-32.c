@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A 32-bit program that maps 4 MiB of region 2 of the VFIO device that it inherits as descriptor 3: with the kernel's
- * choice, with a hint, and where it insists. It prints the three addresses (or negative errnos), in hex. It is
- * built without a C library, since few hosts have one of 32 bits.
+ * A 32-bit program that maps 4 MiB of region 2 of the VFIO device that it inherits as descriptor 3: with the
+ * kernel's choice, with a hint, and where it insists. It prints the three addresses (or negative errnos), in
+ * hex. It is built without a C library, since few hosts have one of 32 bits.
  */
 enum { SYS_EXIT = 1, SYS_WRITE = 4, SYS_MMAP2 = 192 }; /* arch/x86/entry/syscalls/syscall_32.tbl */
 
@@ -21,8 +21,8 @@ static unsigned long map(unsigned long address, unsigned long flags)
 
         __asm__ volatile("push %%ebp; mov %[page], %%ebp; int $0x80; pop %%ebp"
                          : "=a"(result)
-                         : "0"(SYS_MMAP2), "b"(address), "c"(LENGTH), "d"(PROT_READ), "S"(flags), "D"(DEVICE),
-                           [page] "i"(REGION_PAGE)
+                         : "0"(SYS_MMAP2), "b"(address), "c"(LENGTH), "d"(PROT_READ), "S"(flags),
+                           "D"(DEVICE), [page] "i"(REGION_PAGE)
                          : "memory");
         return result;
 }

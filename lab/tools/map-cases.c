@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * map-cases: maps region 2 of a device that is bound to VFIO in all the ways there are to say where, and prints what
- * came of each: a line "CASE RESULT...". Each case runs in a process of its own, with address space randomization off,
- * so that two runs print the same where the kernel decides the same.
+ * map-cases: maps region 2 of a device that is bound to VFIO in all the ways there are to say where, and
+ * prints what came of each: a line "CASE RESULT...". Each case runs in a process of its own, with address
+ * space randomization off, so that two runs print the same where the kernel decides the same.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -62,11 +62,12 @@ static int open_device(void)
 /* Memory of a PCI device faults only while the device decodes it. */
 static void enable_memory(void)
 {
-        struct vfio_region_info config = {.argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX};
+        struct vfio_region_info config = { .argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX };
         uint16_t command = PCI_COMMAND_MEMORY;
 
         if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &config) >= 0 &&
-            pwrite(device, &command, sizeof(command), (off_t) config.offset + PCI_COMMAND) != sizeof(command))
+            pwrite(device, &command, sizeof(command), (off_t) config.offset + PCI_COMMAND) !=
+                    sizeof(command))
                 die("enabling memory");
 }
 
@@ -144,13 +145,34 @@ static void whole(void)
         compare(p, size, 0);
 }
 
-static void part(void) { kernel_places(size - 512 * MIB, 512 * MIB, 0); }
-static void odd_part(void) { kernel_places(size - 3 * PAGE, 3 * PAGE, 0); }
-static void odd_length(void) { kernel_places(6 * MIB + PAGE, 0, 0); }
-static void small(void) { kernel_places(MIB, 0, 0); }
-static void below_2g(void) { kernel_places(4 * MIB, 0, MAP_32BIT); }
-static void all_below_2g(void) { kernel_places(GIB, 0, MAP_32BIT); }
-static void too_much_below_2g(void) { kernel_places(GIB + PAGE, 0, MAP_32BIT); }
+static void part(void)
+{
+        kernel_places(size - 512 * MIB, 512 * MIB, 0);
+}
+static void odd_part(void)
+{
+        kernel_places(size - 3 * PAGE, 3 * PAGE, 0);
+}
+static void odd_length(void)
+{
+        kernel_places(6 * MIB + PAGE, 0, 0);
+}
+static void small(void)
+{
+        kernel_places(MIB, 0, 0);
+}
+static void below_2g(void)
+{
+        kernel_places(4 * MIB, 0, MAP_32BIT);
+}
+static void all_below_2g(void)
+{
+        kernel_places(GIB, 0, MAP_32BIT);
+}
+static void too_much_below_2g(void)
+{
+        kernel_places(GIB + PAGE, 0, MAP_32BIT);
+}
 
 static void hint_free(void)
 {
@@ -168,9 +190,13 @@ static void hint_occupied(void)
         printf(" of %#" PRIxPTR, at);
 }
 
-/* With five levels of page tables such a hint opens the rest of the address space; with four it is no address. */
+/* With five levels of page tables such a hint opens the rest of the address space; with four it is no
+ * address. */
 #define HIGH ((1UL << 48) + 5 * PAGE)
-static void hint_high(void) { result(map(HIGH, size, 0, 0), size, 0); }
+static void hint_high(void)
+{
+        result(map(HIGH, size, 0, 0), size, 0);
+}
 
 static void hint_high_occupied(void)
 {
@@ -193,7 +219,8 @@ static void noreplace_occupied(void)
 
 static uintptr_t remap(uintptr_t from, size_t length, size_t new_length, uintptr_t to)
 {
-        void *p = mremap((void *) from, length, new_length, MREMAP_MAYMOVE | (to ? MREMAP_FIXED : 0), (void *) to);
+        void *p = mremap((void *) from, length, new_length, MREMAP_MAYMOVE | (to ? MREMAP_FIXED : 0),
+                         (void *) to);
 
         return p == MAP_FAILED ? (uintptr_t) -errno : (uintptr_t) p;
 }
@@ -201,7 +228,8 @@ static uintptr_t remap(uintptr_t from, size_t length, size_t new_length, uintptr
 /* Moves [offset, offset + length) of the region, which is mapped as a whole, or with a seam. */
 static void move(size_t offset, size_t length, size_t seam)
 {
-        uintptr_t at = free_place(3 * size), from = map(at, size, 0, MAP_FIXED), to = at + 2 * size - PAGE, moved;
+        uintptr_t at = free_place(3 * size), from = map(at, size, 0, MAP_FIXED), to = at + 2 * size - PAGE,
+                  moved;
 
         if (seam)
                 mprotect((void *) (from + seam), size - seam, PROT_READ);
@@ -213,9 +241,18 @@ static void move(size_t offset, size_t length, size_t seam)
                 compare(from, offset, 0); /* the rest stays */
 }
 
-static void mremap_whole(void) { move(0, size, 0); }
-static void mremap_part(void) { move(size / 4, size / 4, 0); }
-static void mremap_two(void) { move(0, size, size / 2); }
+static void mremap_whole(void)
+{
+        move(0, size, 0);
+}
+static void mremap_part(void)
+{
+        move(size / 4, size / 4, 0);
+}
+static void mremap_two(void)
+{
+        move(0, size, size / 2);
+}
 
 static void mremap_grow(void)
 {
@@ -246,9 +283,18 @@ static void tight(size_t hole)
         printf(" of %#" PRIxPTR, place);
 }
 
-static void tight_exact(void) { tight(64 * MIB); }
-static void tight_roomy(void) { tight(66 * MIB); }
-static void tight_short(void) { tight(64 * MIB - PAGE); }
+static void tight_exact(void)
+{
+        tight(64 * MIB);
+}
+static void tight_roomy(void)
+{
+        tight(66 * MIB);
+}
+static void tight_short(void)
+{
+        tight(64 * MIB - PAGE);
+}
 
 static void program_32(void)
 {
@@ -264,29 +310,29 @@ static const struct {
         void (*run)(void);
         size_t needs; /* of the region, at least */
 } cases[] = {
-        {"whole", whole, 0},
-        {"offset-512M", part, GIB},
-        {"offset-12K", odd_part, 0},
-        {"odd-length", odd_length, 0},
-        {"small", small, 0},
-        {"32bit", below_2g, 0},
-        {"32bit-all", all_below_2g, GIB},
-        {"32bit-too-much", too_much_below_2g, 2 * GIB},
-        {"hint-free", hint_free, 0},
-        {"hint-occupied", hint_occupied, 0},
-        {"hint-high", hint_high, 0},
-        {"hint-high-occupied", hint_high_occupied, 0},
-        {"noreplace-free", noreplace_free, 0},
-        {"noreplace-occupied", noreplace_occupied, 0},
-        {"mremap-whole", mremap_whole, 0},
-        {"mremap-part", mremap_part, 0},
-        {"mremap-two", mremap_two, 0},
-        {"mremap-grow", mremap_grow, 0},
-        {"mremap-shrink", mremap_shrink, 0},
-        {"tight-exact", tight_exact, 64 * MIB},
-        {"tight-roomy", tight_roomy, 64 * MIB},
-        {"tight-short", tight_short, 64 * MIB},
-        {"program-32", program_32, 0},
+        { "whole", whole, 0 },
+        { "offset-512M", part, GIB },
+        { "offset-12K", odd_part, 0 },
+        { "odd-length", odd_length, 0 },
+        { "small", small, 0 },
+        { "32bit", below_2g, 0 },
+        { "32bit-all", all_below_2g, GIB },
+        { "32bit-too-much", too_much_below_2g, 2 * GIB },
+        { "hint-free", hint_free, 0 },
+        { "hint-occupied", hint_occupied, 0 },
+        { "hint-high", hint_high, 0 },
+        { "hint-high-occupied", hint_high_occupied, 0 },
+        { "noreplace-free", noreplace_free, 0 },
+        { "noreplace-occupied", noreplace_occupied, 0 },
+        { "mremap-whole", mremap_whole, 0 },
+        { "mremap-part", mremap_part, 0 },
+        { "mremap-two", mremap_two, 0 },
+        { "mremap-grow", mremap_grow, 0 },
+        { "mremap-shrink", mremap_shrink, 0 },
+        { "tight-exact", tight_exact, 64 * MIB },
+        { "tight-roomy", tight_roomy, 64 * MIB },
+        { "tight-short", tight_short, 64 * MIB },
+        { "program-32", program_32, 0 },
 };
 
 int main(int argc, char **argv)

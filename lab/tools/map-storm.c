@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * map-storm: mmap, munmap, fork and exec without a pause, on VFIO devices (as /dev/vfio gives them), a file, and
- * anonymous memory, from several processes and threads at once. Prints how many of each there were; fails where a call
- * fails that should not, or a mapping shows the wrong memory.
+ * map-storm: mmap, munmap, fork and exec without a pause, on VFIO devices (as /dev/vfio gives them), a file,
+ * and anonymous memory, from several processes and threads at once. Prints how many of each there were;
+ * fails where a call fails that should not, or a mapping shows the wrong memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,11 +27,11 @@
 #define THREADS 3
 
 enum kind { KIND_VFIO, KIND_FILE, KIND_ANONYMOUS, KIND_FORK, KIND_EXEC, _KIND_MAX };
-static const char *const names[_KIND_MAX] = {"vfio", "file", "anonymous", "fork", "exec"};
+static const char *const names[_KIND_MAX] = { "vfio", "file", "anonymous", "fork", "exec" };
 
 static struct {
         unsigned long counts[_KIND_MAX];
-} *shared;
+} * shared;
 
 static int devices[MAX_DEVICES], n_devices, file;
 static size_t sizes[MAX_DEVICES];
@@ -51,7 +51,10 @@ static time_t now(void)
         return t.tv_sec;
 }
 
-static void count(enum kind kind) { __atomic_fetch_add(&shared->counts[kind], 1, __ATOMIC_RELAXED); }
+static void count(enum kind kind)
+{
+        __atomic_fetch_add(&shared->counts[kind], 1, __ATOMIC_RELAXED);
+}
 
 static int open_device(const char *bdf)
 {
@@ -76,7 +79,8 @@ static int open_device(const char *bdf)
 
 static void map(enum kind kind, int fd, size_t size, off_t base, unsigned *seed)
 {
-        size_t pages = size / PAGE, length = 1 + (size_t) rand_r(seed) % pages, offset = (size_t) rand_r(seed) % pages;
+        size_t pages = size / PAGE, length = 1 + (size_t) rand_r(seed) % pages,
+               offset = (size_t) rand_r(seed) % pages;
         int flags = kind == KIND_ANONYMOUS ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
         void *hint = rand_r(seed) % 4 ? NULL : (void *) ((uintptr_t) (rand_r(seed) % 0x7fff) << 32);
         void *p;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mmap-cost: what mmap and munmap of 4 KiB cost, of anonymous memory and of a file: two numbers, nanoseconds for the
- * pair of calls. Each is the best of several chunks, and the two kinds take turns: what disturbs a chunk is no cost.
+ * mmap-cost: what mmap and munmap of 4 KiB cost, of anonymous memory and of a file: two numbers, nanoseconds
+ * for the pair of calls. Each is the best of several chunks, and the two kinds take turns: what disturbs a
+ * chunk is no cost.
  */
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Preloaded into an emulator: makes one BAR of one real VFIO device look as if the driver let only one area of it be
- * mapped (VFIO_REGION_INFO_CAP_SPARSE_MMAP), as variant drivers do. The emulator then maps that area of the real BAR.
+ * Preloaded into an emulator: makes one BAR of one real VFIO device look as if the driver let only one area
+ * of it be mapped (VFIO_REGION_INFO_CAP_SPARSE_MMAP), as variant drivers do. The emulator then maps that
+ * area of the real BAR.
  *
  *   SPARSE_AREA="0000:00:0d.0 2 OFFSET LENGTH"   bytes, decimal
  *
@@ -62,11 +63,11 @@ static void add_area(struct vfio_region_info *info, uint32_t argsz)
         if (argsz < sizeof(*w))
                 return; /* it comes again */
         info->cap_offset = sizeof(*info);
-        w->cap = (struct vfio_region_info_cap_sparse_mmap) {
-                .header = {.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1},
+        w->cap = (struct vfio_region_info_cap_sparse_mmap){
+                .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 },
                 .nr_areas = 1,
         };
-        w->area = (struct vfio_region_sparse_mmap_area) {.offset = offset, .size = length};
+        w->area = (struct vfio_region_sparse_mmap_area){ .offset = offset, .size = length };
 }
 
 int ioctl(int fd, unsigned long request, ...)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nanoseconds of one mmap() and munmap() of 4 KiB: anonymous, and of a file, shared, which the preload library has to
- * look at longest. For tests/bench/preload-cost, which runs it with and without the library. */
+/* Nanoseconds of one mmap() and munmap() of 4 KiB: anonymous, and of a file, shared, which the preload
+ * library has to look at longest. For tests/bench/preload-cost, which runs it with and without the library.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -15,7 +15,8 @@
 
 enum { SECTION_STRTAB = 1, SECTION_SYMTAB, SECTION_MODINFO, SECTION_SHSTRTAB };
 
-static void add_section(Elf *elf, size_t name, unsigned type, const void *bytes, size_t size, size_t entry, unsigned link)
+static void add_section(Elf *elf, size_t name, unsigned type, const void *bytes, size_t size, size_t entry,
+                        unsigned link)
 {
         Elf_Scn *section = elf_newscn(elf);
         Elf_Data *data = elf_newdata(section);
@@ -41,7 +42,7 @@ static void append_signature(struct fixture *f, const char *path)
         struct {
                 uint8_t algo, hash, id_type, signer_len, key_id_len, pad[3];
                 uint32_t sig_len;
-        } s = {.algo = 1, .hash = 4, .id_type = 1, .signer_len = 4, .key_id_len = 4, .sig_len = htonl(8)};
+        } s = { .algo = 1, .hash = 4, .id_type = 1, .signer_len = 4, .key_id_len = 4, .sig_len = htonl(8) };
         size_t size, at;
 
         assert_ok(read_file_at(f->root.fd, path, FILE_MAX_SIZE, &bytes, &size));
@@ -49,7 +50,11 @@ static void append_signature(struct fixture *f, const char *path)
         longer = calloc(1, size + 256);
         assert_non_null(longer);
         memcpy(longer, bytes, size);
-        memcpy(longer + at, "me!!" "key!" "signatur", 16);
+        memcpy(longer + at,
+               "me!!"
+               "key!"
+               "signatur",
+               16);
         memcpy(longer + at + 16, &s, sizeof(s));
         memcpy(longer + at + 16 + sizeof(s), magic, strlen(magic));
         fixture_write_bytes(f, path, longer, at + 16 + sizeof(s) + strlen(magic));
@@ -104,7 +109,8 @@ void fake_modules_index(struct fixture *f)
 
         assert_ok(list_dir_at(f->root.fd, MODULES "/kernel", &files));
         for (size_t i = 0; i < files.n; i++)
-                n += (size_t) snprintf(dep + n, sizeof(dep) - n, "kernel/%s: kernel/another.ko\n", files.names[i]);
+                n += (size_t) snprintf(dep + n, sizeof(dep) - n, "kernel/%s: kernel/another.ko\n",
+                                       files.names[i]);
         fixture_write(f, MODULES "/modules.dep", dep);
         fixture_write(f, MODULES "/modules.builtin", "");
 }

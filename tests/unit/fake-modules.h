@@ -5,8 +5,8 @@
 
 #define FAKE_RELEASE "6.12.0-test"
 
-/* Module files and depmod's index below a fixture's lib/modules/FAKE_RELEASE. A module is a small ELF object,
- * built by libelf, that asks for the given symbols. */
+/* Module files and depmod's index below a fixture's lib/modules/FAKE_RELEASE. A module is a small ELF
+ * object, built by libelf, that asks for the given symbols. */
 void fake_module_write(struct fixture *f, const char *name, const char *const imports[], size_t n_imports,
                        bool is_signed);
 

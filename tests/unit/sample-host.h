@@ -4,15 +4,28 @@
 #include "facts/host.h"
 #include "util/macro.h"
 
-#define YES {.value = FACT_YES}
-#define NO {.value = FACT_NO}
+#define YES \
+        { \
+                .value = FACT_YES \
+        }
+#define NO \
+        { \
+                .value = FACT_NO \
+        }
 
 /* A host on which nobody aligns, with a bridge and three devices that could be handed over. */
 static struct device devices[] = {
-        {.bdf = "0000:00:01.0", .class = 0x060400, .group = 1, .n_bars = 1, .bars = {{.size = GIB(2)}}}, /* a bridge */
-        {.bdf = "0000:00:05.0", .group = 5, .n_bars = 2, .bars = {{.size = KIB(4)}, {.index = 1, .size = GIB(2)}}},
-        {.bdf = "0000:00:06.0", .group = 6, .n_bars = 1, .bars = {{.size = MIB(64)}}},
-        {.bdf = "0000:00:07.0", .group = 7, .n_bars = 1, .bars = {{.size = KIB(16)}}},
+        { .bdf = "0000:00:01.0",
+          .class = 0x060400,
+          .group = 1,
+          .n_bars = 1,
+          .bars = { { .size = GIB(2) } } }, /* a bridge */
+        { .bdf = "0000:00:05.0",
+          .group = 5,
+          .n_bars = 2,
+          .bars = { { .size = KIB(4) }, { .index = 1, .size = GIB(2) } } },
+        { .bdf = "0000:00:06.0", .group = 6, .n_bars = 1, .bars = { { .size = MIB(64) } } },
+        { .bdf = "0000:00:07.0", .group = 7, .n_bars = 1, .bars = { { .size = KIB(16) } } },
 };
 
 static inline struct host new_host(const struct root *root)

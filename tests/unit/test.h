@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-#define assert_ok(expression)                                                                   \
-        do {                                                                                    \
-                int _r = (expression);                                                          \
-                                                                                                \
-                if (_r < 0)                                                                     \
-                        fail_msg("%s: %s", #expression, strerror(-_r));                         \
+#define assert_ok(expression) \
+        do { \
+                int _r = (expression); \
+\
+                if (_r < 0) \
+                        fail_msg("%s: %s", #expression, strerror(-_r)); \
         } while (0)

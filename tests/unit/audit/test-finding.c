@@ -4,8 +4,14 @@
 #include "test.h"
 #include "util/macro.h"
 
-#define YES {.value = FACT_YES}
-#define NO {.value = FACT_NO}
+#define YES \
+        { \
+                .value = FACT_YES \
+        }
+#define NO \
+        { \
+                .value = FACT_NO \
+        }
 
 static void test_table(void **state)
 {
@@ -39,23 +45,33 @@ static const struct finding *find(const struct findings *f, enum finding_id id)
 }
 
 static const struct kernel_facts linux_7_3 = {
-        .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1), .vfio = YES, .huge_pmd = YES, .huge_pud = YES,
-        .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
+        .page_size = KIB(4),
+        .pmd_size = MIB(2),
+        .pud_size = GIB(1),
+        .vfio = YES,
+        .huge_pmd = YES,
+        .huge_pud = YES,
+        .places_pmd = NO,
+        .places_pud = NO,
+        .thp = THP_ALWAYS,
+        .pin_by_leaf = YES,
 };
 
 /* A GPU that could be handed over. */
-static struct device gpu = {.bdf = "0000:00:05.0", .group = 5, .n_bars = 1, .bars = {{.index = 1, .size = GIB(2)}}};
+static struct device gpu = {
+        .bdf = "0000:00:05.0", .group = 5, .n_bars = 1, .bars = { { .index = 1, .size = GIB(2) } }
+};
 
 static struct host new_host(void)
 {
-        return (struct host) {
+        return (struct host){
                 .kernel = linux_7_3,
-                .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},
-                .devices = {.listed = YES, .devices = &gpu, .n_devices = 1},
-                .uses = {.processes = YES},
-                .iommu = {.at_work = YES, .remaps_interrupts = YES},
-                .libvirt = {.installed = NO},
-                .mappings = {.complete = YES},
+                .module = { .installed = YES, .loadable = YES, .loaded = NO, .enabled = NO },
+                .devices = { .listed = YES, .devices = &gpu, .n_devices = 1 },
+                .uses = { .processes = YES },
+                .iommu = { .at_work = YES, .remaps_interrupts = YES },
+                .libvirt = { .installed = NO },
+                .mappings = { .complete = YES },
         };
 }
 
@@ -74,7 +90,8 @@ static void assert_findings(const struct host *h, const enum finding_id *wanted)
         assert_int_equal(f.n_findings, n);
         findings_done(&f);
 }
-#define ASSERT_FINDINGS(h, ...) assert_findings(h, (const enum finding_id[]){__VA_ARGS__ __VA_OPT__(,) _FINDING_MAX})
+#define ASSERT_FINDINGS(h, ...) \
+        assert_findings(h, (const enum finding_id[]){ __VA_ARGS__ __VA_OPT__(, ) _FINDING_MAX })
 
 static void test_kernel(void **state)
 {
@@ -97,7 +114,7 @@ static void test_kernel(void **state)
         h.module.installed.value = FACT_NO;
         ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_NOT_INSTALLED);
         h = new_host();
-        h.module.loadable = (struct fact) {.value = FACT_NO, .why = "because"};
+        h.module.loadable = (struct fact){ .value = FACT_NO, .why = "because" };
         ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_FORBIDDEN);
 
         /* 6.12: aligned to 2 MiB by accident, pinned by 4 KiB, THP as the operator set it */
@@ -131,7 +148,7 @@ static void test_kernel(void **state)
 /* A host of which nothing can be seen is accused of nothing. */
 static void test_unknown(void **state)
 {
-        struct host h = {.kernel = {.page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1)}};
+        struct host h = { .kernel = { .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1) } };
 
         (void) state;
         h.mappings.complete = fact_unknown("/proc cannot be read");
@@ -141,27 +158,31 @@ static void test_unknown(void **state)
         h.kernel.places_pmd.value = h.kernel.places_pud.value = FACT_UNKNOWN;
         h.kernel.pin_by_leaf.value = h.kernel.thp_exempt.value = FACT_UNKNOWN;
         h.kernel.thp = THP_MADVISE;
-        h.module = (struct module_facts) {};
+        h.module = (struct module_facts){};
         ASSERT_FINDINGS(&h, FINDING_FACTS_UNSEEN);
 }
 
 static void test_subjects(void **state)
 {
         struct emulator emulators[] = {
-                {.path = (char *) "/usr/bin/a", .generation = GENERATION_NONE},
-                {.path = (char *) "/usr/bin/b", .generation = GENERATION_UNKNOWN, .why = "a reason"},
-                {.path = (char *) "/usr/bin/c", .generation = GENERATION_PER_AREA},
+                { .path = (char *) "/usr/bin/a", .generation = GENERATION_NONE },
+                { .path = (char *) "/usr/bin/b", .generation = GENERATION_UNKNOWN, .why = "a reason" },
+                { .path = (char *) "/usr/bin/c", .generation = GENERATION_PER_AREA },
         };
         struct mapping mappings[] = {
-                {.pid = 7, .command = (char *) "qemu", .start = 0x7f1000001000, .size = GIB(2), .bdf = "0000:00:05.0"},
-                {.pid = 7, .start = 0x7f2000000000, .size = GIB(2), .bdf = "0000:00:06.0"},
-                {.pid = 7, .start = 0x7f3000001000, .size = KIB(4), .bdf = "0000:00:07.0"},
+                { .pid = 7,
+                  .command = (char *) "qemu",
+                  .start = 0x7f1000001000,
+                  .size = GIB(2),
+                  .bdf = "0000:00:05.0" },
+                { .pid = 7, .start = 0x7f2000000000, .size = GIB(2), .bdf = "0000:00:06.0" },
+                { .pid = 7, .start = 0x7f3000001000, .size = KIB(4), .bdf = "0000:00:07.0" },
         };
         struct host h = new_host();
         struct findings f;
 
         (void) state;
-        h.emulators = (struct emulator_facts) {emulators, ELEMENTSOF(emulators)};
+        h.emulators = (struct emulator_facts){ emulators, ELEMENTSOF(emulators) };
         h.mappings.mappings = mappings;
         h.mappings.n_mappings = ELEMENTSOF(mappings);
         assert_ok(findings_collect(&f, &h));
@@ -176,7 +197,8 @@ static void test_subjects(void **state)
         assert_int_equal(findings_severity(&f), SEVERITY_INFO);
 }
 
-static void assert_finding(const struct host *h, enum finding_id id, enum severity severity, const char *remedy)
+static void assert_finding(const struct host *h, enum finding_id id, enum severity severity,
+                           const char *remedy)
 {
         _cleanup_free_ char *text = NULL;
         const struct finding *finding;
@@ -204,14 +226,19 @@ static void assert_no_finding(const struct host *h, enum finding_id id)
 /* How grave a finding is, and what it names as the way out, follows from whom a fix would help. */
 static void test_help(void **state)
 {
-        struct emulator e = {.path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true};
-        struct hostdev hostdev = {.bdf = "0000:00:05.0"};
-        struct libvirt_guest guest = {.xml = {.name = (char *) "Ana's PC", .hostdevs = &hostdev, .n_hostdevs = 1}, .defined = true};
+        struct emulator e = { .path = (char *) "/usr/bin/qemu",
+                              .generation = GENERATION_NONE,
+                              .distribution = true };
+        struct hostdev hostdev = { .bdf = "0000:00:05.0" };
+        struct libvirt_guest guest = {
+                .xml = { .name = (char *) "Ana's PC", .hostdevs = &hostdev, .n_hostdevs = 1 },
+                .defined = true
+        };
         struct host h = new_host();
 
         (void) state;
-        h.emulators = (struct emulator_facts) {.emulators = &e, .n_emulators = 1};
-        h.libvirt = (struct libvirt_facts) {.installed = YES, .readable = YES};
+        h.emulators = (struct emulator_facts){ .emulators = &e, .n_emulators = 1 };
+        h.libvirt = (struct libvirt_facts){ .installed = YES, .readable = YES };
 
         /* No guest: the module would help one that comes, and nobody waits for it. */
         assert_finding(&h, FINDING_MODULE_NOT_LOADED, SEVERITY_INFO, "vfioalignctl fix apply module");
@@ -227,15 +254,19 @@ static void test_help(void **state)
         assert_finding(&h, FINDING_EMULATOR_UNALIGNED, SEVERITY_NOTICE, "vfioalignctl fix apply module");
 
         /* Where it is forbidden, the next fix helps the guest, and is an edit of its domain. */
-        h.module.loadable = (struct fact) {.value = FACT_NO, .why = "because"};
-        assert_finding(&h, FINDING_MODULE_FORBIDDEN, SEVERITY_WARNING, "Lift what forbids it, or run guests with QEMU 9.2 or later");
+        h.module.loadable = (struct fact){ .value = FACT_NO, .why = "because" };
+        assert_finding(&h, FINDING_MODULE_FORBIDDEN, SEVERITY_WARNING,
+                       "Lift what forbids it, or run guests with QEMU 9.2 or later");
         assert_finding(&h, FINDING_KERNEL_UNALIGNED, SEVERITY_WARNING,
                        "Run guests with QEMU 9.2 or later, which aligns BARs by itself");
-        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING, "vfioalignctl guest apply 'Ana'\\''s PC' preload");
+        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING,
+                       "vfioalignctl guest apply 'Ana'\\''s PC' preload");
         guest.xml.name = (char *) "-gpu";
-        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING, "vfioalignctl guest apply -- -gpu preload");
+        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING,
+                       "vfioalignctl guest apply -- -gpu preload");
         guest.xml.name = (char *) "train-a";
-        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING, "vfioalignctl guest apply train-a preload");
+        assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING,
+                       "vfioalignctl guest apply train-a preload");
 
         /* Every guest has 1 GiB already: nobody misses the module. */
         e.generation = GENERATION_PER_AREA;
@@ -249,7 +280,8 @@ static void test_help(void **state)
         e.generation = GENERATION_NONE;
         h.kernel.thp = THP_NEVER;
         h.kernel.thp_exempt.value = FACT_NO;
-        assert_finding(&h, FINDING_THP_RESTRICTS, SEVERITY_WARNING, "vfioalignctl fix apply module && vfioalignctl fix apply thp");
+        assert_finding(&h, FINDING_THP_RESTRICTS, SEVERITY_WARNING,
+                       "vfioalignctl fix apply module && vfioalignctl fix apply thp");
         assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING,
                        "vfioalignctl fix apply module && vfioalignctl fix apply thp");
 }
@@ -258,17 +290,26 @@ static void test_help(void **state)
 static void test_binds(void **state)
 {
         struct bind_member members[] = {
-                {.bdf = "0000:01:00.0", .vendor = 0x144d, .device = 0xa80a, .before.driver = "nvme"},
-                {.bdf = "0000:01:00.1", .vendor = 0x144d, .device = 0xa80a, .before.driver = "nvme"},
-                {.bdf = "0000:01:00.2", .vendor = 0x10de, .device = 0x2291, .before.driver = "snd_hda_intel"},
-                {.bdf = "0000:01:00.3", .vendor = 0x10de, .device = 0x0001},
+                { .bdf = "0000:01:00.0", .vendor = 0x144d, .device = 0xa80a, .before.driver = "nvme" },
+                { .bdf = "0000:01:00.1", .vendor = 0x144d, .device = 0xa80a, .before.driver = "nvme" },
+                { .bdf = "0000:01:00.2",
+                  .vendor = 0x10de,
+                  .device = 0x2291,
+                  .before.driver = "snd_hda_intel" },
+                { .bdf = "0000:01:00.3", .vendor = 0x10de, .device = 0x0001 },
         };
-        struct bind_record record = {.state = BIND_STATE_BOUND, .owner = (char *) "boot", .members = members,
-                                     .n_members = ELEMENTSOF(members)};
+        struct bind_record record = { .state = BIND_STATE_BOUND,
+                                      .owner = (char *) "boot",
+                                      .members = members,
+                                      .n_members = ELEMENTSOF(members) };
         struct device devices[] = {
-                {.bdf = "0000:01:00.0", .vendor = 0x144d, .device = 0xa80a, .driver = (char *) "nvme"},
-                {.bdf = "0000:02:00.0", .vendor = 0x144d, .device = 0xa80a, .driver = (char *) "vfio-pci", .driver_is_vfio = true},
-                {.bdf = "0000:03:00.0", .vendor = 0x144d, .device = 0xa80a},
+                { .bdf = "0000:01:00.0", .vendor = 0x144d, .device = 0xa80a, .driver = (char *) "nvme" },
+                { .bdf = "0000:02:00.0",
+                  .vendor = 0x144d,
+                  .device = 0xa80a,
+                  .driver = (char *) "vfio-pci",
+                  .driver_is_vfio = true },
+                { .bdf = "0000:03:00.0", .vendor = 0x144d, .device = 0xa80a },
         };
         struct host h = new_host();
         const struct finding *late;
@@ -279,14 +320,16 @@ static void test_binds(void **state)
         h.uses.processes = (struct fact) YES;
         h.devices.devices = devices;
         h.devices.n_devices = 2;
-        h.binds = (struct bind_records) {&record, 1};
+        h.binds = (struct bind_records){ &record, 1 };
         assert_ok(findings_collect(&f, &h));
         late = find(&f, FINDING_BIND_LATE);
         assert_non_null(late);
         assert_string_equal(late->subject, "0000:01:00.0");
-        assert_string_equal(late->detail, "nvme had it first; /etc/modprobe.d/vfioalign.conf: \"softdep nvme pre: vfio-pci\", "
-                            "\"softdep snd_hda_intel pre: vfio-pci\", \"options vfio-pci ids=144d:a80a,10de:2291\"; "
-                            "then update-initramfs -u");
+        assert_string_equal(
+                late->detail,
+                "nvme had it first; /etc/modprobe.d/vfioalign.conf: \"softdep nvme pre: vfio-pci\", "
+                "\"softdep snd_hda_intel pre: vfio-pci\", \"options vfio-pci ids=144d:a80a,10de:2291\"; "
+                "then update-initramfs -u");
         assert_null(find(&f, FINDING_BIND_QUARANTINED));
         assert_null(find(&f, FINDING_FACTS_UNSEEN));
         findings_done(&f);
@@ -333,12 +376,9 @@ static void test_binds(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),
-                cmocka_unit_test(test_kernel),
-                cmocka_unit_test(test_unknown),
-                cmocka_unit_test(test_subjects),
-                cmocka_unit_test(test_help),
-                cmocka_unit_test(test_binds),
+                cmocka_unit_test(test_table),   cmocka_unit_test(test_kernel),
+                cmocka_unit_test(test_unknown), cmocka_unit_test(test_subjects),
+                cmocka_unit_test(test_help),    cmocka_unit_test(test_binds),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

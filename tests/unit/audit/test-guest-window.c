@@ -19,43 +19,44 @@ static void test_window(void **state)
                 uint64_t window, memory, sum, largest;
                 enum fact_value fits;
         } cases[] = {
-                /* OVMF's 32 GiB hold a BAR of 16 GiB whatever the rest; 32 GiB leave none to other devices */
-                {EFI, false, 0, 0, 0, GIB(8), GIB(16) + MIB(32), GIB(16), FACT_YES},
-                {EFI, false, 0, 0, 0, GIB(8), GIB(31), GIB(16), FACT_YES},
-                {EFI, false, 0, 0, 0, GIB(8), GIB(32), GIB(32), FACT_UNKNOWN},
+                /* OVMF's 32 GiB hold a BAR of 16 GiB whatever the rest; 32 GiB leave none to other devices
+                 */
+                { EFI, false, 0, 0, 0, GIB(8), GIB(16) + MIB(32), GIB(16), FACT_YES },
+                { EFI, false, 0, 0, 0, GIB(8), GIB(31), GIB(16), FACT_YES },
+                { EFI, false, 0, 0, 0, GIB(8), GIB(32), GIB(32), FACT_UNKNOWN },
                 /* more: by its release, and by the width */
-                {EFI, true, 0, 46, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN},
-                {EFI, true, 0, 39, 0, GIB(8), GIB(128), GIB(128), FACT_NO},
-                {EFI, true, 39, 46, 0, GIB(8), GIB(128), GIB(128), FACT_NO},
-                {EFI, true, 46, 39, 0, GIB(8), GIB(128), GIB(128), FACT_NO},
-                {EFI, false, 39, 46, 0, GIB(8), GIB(128), GIB(128), FACT_NO},
-                {EFI, true, 0, 0, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN},
-                {EFI, true, 39, 0, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN},
+                { EFI, true, 0, 46, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN },
+                { EFI, true, 0, 39, 0, GIB(8), GIB(128), GIB(128), FACT_NO },
+                { EFI, true, 39, 46, 0, GIB(8), GIB(128), GIB(128), FACT_NO },
+                { EFI, true, 46, 39, 0, GIB(8), GIB(128), GIB(128), FACT_NO },
+                { EFI, false, 39, 46, 0, GIB(8), GIB(128), GIB(128), FACT_NO },
+                { EFI, true, 0, 0, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN },
+                { EFI, true, 39, 0, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN },
                 /* X-PciMmio64Mb */
-                {EFI, true, 0, 46, GIB(256), GIB(8), GIB(128), GIB(128), FACT_YES},
-                {EFI, true, 0, 39, GIB(256), GIB(8), GIB(128), GIB(128), FACT_YES},
-                {EFI, true, 0, 39, GIB(256), GIB(300), GIB(128), GIB(128), FACT_UNKNOWN},
-                {EFI, false, 0, 46, GIB(256), GIB(8), GIB(128), GIB(128), FACT_UNKNOWN},
-                {EFI, true, 0, 46, GIB(192), GIB(8), GIB(144), GIB(128), FACT_YES},
-                {EFI, true, 0, 39, GIB(127), GIB(8), GIB(128), GIB(128), FACT_NO},
+                { EFI, true, 0, 46, GIB(256), GIB(8), GIB(128), GIB(128), FACT_YES },
+                { EFI, true, 0, 39, GIB(256), GIB(8), GIB(128), GIB(128), FACT_YES },
+                { EFI, true, 0, 39, GIB(256), GIB(300), GIB(128), GIB(128), FACT_UNKNOWN },
+                { EFI, false, 0, 46, GIB(256), GIB(8), GIB(128), GIB(128), FACT_UNKNOWN },
+                { EFI, true, 0, 46, GIB(192), GIB(8), GIB(144), GIB(128), FACT_YES },
+                { EFI, true, 0, 39, GIB(127), GIB(8), GIB(128), GIB(128), FACT_NO },
                 /* eight GPUs */
-                {EFI, true, 0, 46, TIB(2), TIB(1), TIB(1), GIB(128), FACT_YES},
+                { EFI, true, 0, 46, TIB(2), TIB(1), TIB(1), GIB(128), FACT_YES },
                 /* SeaBIOS takes what it needs, up to the width */
-                {BIOS, true, 0, 46, 0, GIB(8), GIB(128), GIB(128), FACT_YES},
-                {BIOS, true, 0, 36, 0, GIB(8), GIB(128), GIB(128), FACT_NO},
-                {BIOS, false, 0, 46, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN},
-                {BIOS, false, 0, 0, 0, GIB(8), GIB(8), GIB(8), FACT_YES},
-                {BIOS, true, 0, 38, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN},
+                { BIOS, true, 0, 46, 0, GIB(8), GIB(128), GIB(128), FACT_YES },
+                { BIOS, true, 0, 36, 0, GIB(8), GIB(128), GIB(128), FACT_NO },
+                { BIOS, false, 0, 46, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN },
+                { BIOS, false, 0, 0, 0, GIB(8), GIB(8), GIB(8), FACT_YES },
+                { BIOS, true, 0, 38, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN },
                 /* nonsense, and what is not said */
-                {GUEST_FIRMWARE_UNKNOWN, true, 0, 46, 0, GIB(8), GIB(1), GIB(1), FACT_UNKNOWN},
-                {BIOS, true, 0, 46, 0, 0, GIB(1), GIB(1), FACT_UNKNOWN},
-                {BIOS, true, 0, 46, 0, UINT64_MAX, GIB(1), GIB(1), FACT_UNKNOWN},
-                {BIOS, true, 0, 46, 0, GIB(8), UINT64_MAX, UINT64_C(1) << 63, FACT_UNKNOWN},
-                {BIOS, true, 0, 46, 0, GIB(8), GIB(1), GIB(2), FACT_UNKNOWN},
-                {BIOS, true, 0, 46, 0, GIB(8), GIB(3), GIB(3), FACT_UNKNOWN},
-                {EFI, true, 0, 200, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN},
-                {EFI, true, 0, 1, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN},
-                {GUEST_FIRMWARE_UNKNOWN, true, 0, 46, 0, 0, 0, 0, FACT_YES},
+                { GUEST_FIRMWARE_UNKNOWN, true, 0, 46, 0, GIB(8), GIB(1), GIB(1), FACT_UNKNOWN },
+                { BIOS, true, 0, 46, 0, 0, GIB(1), GIB(1), FACT_UNKNOWN },
+                { BIOS, true, 0, 46, 0, UINT64_MAX, GIB(1), GIB(1), FACT_UNKNOWN },
+                { BIOS, true, 0, 46, 0, GIB(8), UINT64_MAX, UINT64_C(1) << 63, FACT_UNKNOWN },
+                { BIOS, true, 0, 46, 0, GIB(8), GIB(1), GIB(2), FACT_UNKNOWN },
+                { BIOS, true, 0, 46, 0, GIB(8), GIB(3), GIB(3), FACT_UNKNOWN },
+                { EFI, true, 0, 200, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN },
+                { EFI, true, 0, 1, 0, GIB(8), GIB(128), GIB(128), FACT_UNKNOWN },
+                { GUEST_FIRMWARE_UNKNOWN, true, 0, 46, 0, 0, 0, 0, FACT_YES },
         };
 
         (void) state;
@@ -75,7 +76,8 @@ static void test_window(void **state)
                 assert_non_null(f.why);
                 g.arch = (char *) "aarch64";
                 if (cases[i].sum)
-                        assert_int_equal(guest_window_fits(&g, cases[i].sum, cases[i].largest, 46).value, FACT_UNKNOWN);
+                        assert_int_equal(guest_window_fits(&g, cases[i].sum, cases[i].largest, 46).value,
+                                         FACT_UNKNOWN);
         }
 }
 

@@ -9,26 +9,26 @@ static const struct {
         uint64_t region, offset, size; /* bytes */
         uint64_t per_area, per_region;
 } cases[] = {
-        {"one page", KIB(4), 0, KIB(4), KIB(4), KIB(4)},
-        {"1 MiB", MIB(1), 0, MIB(1), MIB(1), MIB(1)},
-        {"256 MiB", MIB(256), 0, MIB(256), MIB(256), MIB(256)},
-        {"2 GiB", GIB(2), 0, GIB(2), GIB(1), GIB(1)},
-        {"128 GiB", GIB(128), 0, GIB(128), GIB(1), GIB(1)},
-        {"3 GiB", GIB(3), 0, GIB(3), GIB(1), GIB(1)},
-        {"3 GiB + 64 KiB", GIB(3) + KIB(64), 0, GIB(3) + KIB(64), KIB(64), GIB(1)},
-        {"1 GiB - 2 MiB", GIB(1) - MIB(2), 0, GIB(1) - MIB(2), MIB(2), GIB(1)},
-        {"512 MiB + 4 KiB", MIB(512) + KIB(4), 0, MIB(512) + KIB(4), KIB(4), GIB(1)},
+        { "one page", KIB(4), 0, KIB(4), KIB(4), KIB(4) },
+        { "1 MiB", MIB(1), 0, MIB(1), MIB(1), MIB(1) },
+        { "256 MiB", MIB(256), 0, MIB(256), MIB(256), MIB(256) },
+        { "2 GiB", GIB(2), 0, GIB(2), GIB(1), GIB(1) },
+        { "128 GiB", GIB(128), 0, GIB(128), GIB(1), GIB(1) },
+        { "3 GiB", GIB(3), 0, GIB(3), GIB(1), GIB(1) },
+        { "3 GiB + 64 KiB", GIB(3) + KIB(64), 0, GIB(3) + KIB(64), KIB(64), GIB(1) },
+        { "1 GiB - 2 MiB", GIB(1) - MIB(2), 0, GIB(1) - MIB(2), MIB(2), GIB(1) },
+        { "512 MiB + 4 KiB", MIB(512) + KIB(4), 0, MIB(512) + KIB(4), KIB(4), GIB(1) },
 
         /* Areas: aligned to their size, which the offset may not be a multiple of */
-        {"first half", GIB(2), 0, GIB(1), GIB(1), GIB(1)},
-        {"second half", GIB(2), GIB(1), GIB(1), GIB(1), GIB(1)},
-        {"1 GiB at 2 MiB", GIB(2), MIB(2), GIB(1), MIB(2), GIB(1)},
-        {"16 MiB at 64 KiB", MIB(64), KIB(64), MIB(16), KIB(64), MIB(64)},
-        {"behind an MSI-X table", MIB(16), KIB(8), MIB(16) - KIB(8), KIB(8), MIB(16)},
-        {"4 MiB at 12 MiB", MIB(16), MIB(12), MIB(4), MIB(4), MIB(16)},
-        {"12 MiB at 4 MiB", MIB(16), MIB(4), MIB(12), MIB(4), MIB(16)},
-        {"2 MiB at 512 GiB", GIB(1024), GIB(512), MIB(2), MIB(2), GIB(1)},
-        {"the largest there is", UINT64_MAX & ~(uint64_t) 4095, 0, KIB(4), KIB(4), GIB(1)},
+        { "first half", GIB(2), 0, GIB(1), GIB(1), GIB(1) },
+        { "second half", GIB(2), GIB(1), GIB(1), GIB(1), GIB(1) },
+        { "1 GiB at 2 MiB", GIB(2), MIB(2), GIB(1), MIB(2), GIB(1) },
+        { "16 MiB at 64 KiB", MIB(64), KIB(64), MIB(16), KIB(64), MIB(64) },
+        { "behind an MSI-X table", MIB(16), KIB(8), MIB(16) - KIB(8), KIB(8), MIB(16) },
+        { "4 MiB at 12 MiB", MIB(16), MIB(12), MIB(4), MIB(4), MIB(16) },
+        { "12 MiB at 4 MiB", MIB(16), MIB(4), MIB(12), MIB(4), MIB(16) },
+        { "2 MiB at 512 GiB", GIB(1024), GIB(512), MIB(2), MIB(2), GIB(1) },
+        { "the largest there is", UINT64_MAX & ~(uint64_t) 4095, 0, KIB(4), KIB(4), GIB(1) },
 };
 
 static void expect(const char *what, enum emulator_generation g, size_t i, uint64_t page, uint64_t expected)
@@ -54,7 +54,8 @@ static void test_cases(void **state)
         expect("64 KiB pages", GENERATION_NONE, 0, KIB(64), KIB(64));
 }
 
-/* What QEMU does with the worst address it can be given, done here: the promise holds, and no larger one would. */
+/* What QEMU does with the worst address it can be given, done here: the promise holds, and no larger one
+ * would. */
 static void test_against_model(void **state)
 {
         (void) state;
@@ -72,7 +73,8 @@ static void test_against_model(void **state)
                 while (base < cases[i].region && base < GIB(1))
                         base *= 2;
                 assert_int_equal(emulator_placement(GENERATION_PER_REGION, cases[i].region, cases[i].offset,
-                                                    cases[i].size, 4096), base < 4096 ? 4096 : base);
+                                                    cases[i].size, 4096),
+                                 base < 4096 ? 4096 : base);
         }
 }
 

@@ -13,20 +13,20 @@
 #include "util/macro.h"
 
 /* Every value has a name, every name leads back, and what is out of range has none. */
-#define TEST_TABLE(name, type, max)                                                     \
-        static void test_##name(void **state)                                           \
-        {                                                                               \
-                (void) state;                                                           \
-                for (int i = 0; i < (int) (max); i++) {                                 \
-                        assert_non_null(name##_to_string((type) i));                    \
-                        assert_true(*name##_to_string((type) i));                       \
+#define TEST_TABLE(name, type, max) \
+        static void test_##name(void **state) \
+        { \
+                (void) state; \
+                for (int i = 0; i < (int) (max); i++) { \
+                        assert_non_null(name##_to_string((type) i)); \
+                        assert_true(*name##_to_string((type) i)); \
                         assert_int_equal(name##_from_string(name##_to_string((type) i)), i); \
-                }                                                                       \
-                assert_null(name##_to_string((type) (max)));                            \
-                assert_null(name##_to_string((type) -EINVAL));                          \
-                assert_int_equal((int) name##_from_string("no such word"), -EINVAL);    \
-                assert_int_equal((int) name##_from_string(""), -EINVAL);                \
-                assert_int_equal((int) name##_from_string(NULL), -EINVAL);              \
+                } \
+                assert_null(name##_to_string((type) (max))); \
+                assert_null(name##_to_string((type) -EINVAL)); \
+                assert_int_equal((int) name##_from_string("no such word"), -EINVAL); \
+                assert_int_equal((int) name##_from_string(""), -EINVAL); \
+                assert_int_equal((int) name##_from_string(NULL), -EINVAL); \
         }
 
 TEST_TABLE(fact_value, enum fact_value, _FACT_VALUE_MAX)
@@ -51,13 +51,14 @@ TEST_TABLE(bind_policy, enum bind_policy, _BIND_POLICY_MAX)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_fact_value), cmocka_unit_test(test_fact_source),
-                cmocka_unit_test(test_use_kind), cmocka_unit_test(test_claim_tool), cmocka_unit_test(test_bind_state),
-                cmocka_unit_test(test_emulator_generation), cmocka_unit_test(test_thp_mode),
-                cmocka_unit_test(test_severity), cmocka_unit_test(test_finding), cmocka_unit_test(test_condition),
-                cmocka_unit_test(test_policy), cmocka_unit_test(test_on_unreachable),
-                cmocka_unit_test(test_bind_policy), cmocka_unit_test(test_fix_id), cmocka_unit_test(test_fix_state),
-                cmocka_unit_test(test_on_unaligned),
+                cmocka_unit_test(test_fact_value),     cmocka_unit_test(test_fact_source),
+                cmocka_unit_test(test_use_kind),       cmocka_unit_test(test_claim_tool),
+                cmocka_unit_test(test_bind_state),     cmocka_unit_test(test_emulator_generation),
+                cmocka_unit_test(test_thp_mode),       cmocka_unit_test(test_severity),
+                cmocka_unit_test(test_finding),        cmocka_unit_test(test_condition),
+                cmocka_unit_test(test_policy),         cmocka_unit_test(test_on_unreachable),
+                cmocka_unit_test(test_bind_policy),    cmocka_unit_test(test_fix_id),
+                cmocka_unit_test(test_fix_state),      cmocka_unit_test(test_on_unaligned),
                 cmocka_unit_test(test_guest_firmware), cmocka_unit_test(test_hostdev_kind),
         };
 

@@ -4,40 +4,80 @@
 #include "test.h"
 #include "util/macro.h"
 
-#define YES {.value = FACT_YES}
-#define NO {.value = FACT_NO}
-#define UNKNOWN {.value = FACT_UNKNOWN}
+#define YES \
+        { \
+                .value = FACT_YES \
+        }
+#define NO \
+        { \
+                .value = FACT_NO \
+        }
+#define UNKNOWN \
+        { \
+                .value = FACT_UNKNOWN \
+        }
 #define X86 .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1)
 
 /* As measured on Debian's kernels. */
 static const struct kernel_facts linux_6_1 = {
-        X86, .vfio = YES, .huge_pmd = NO, .huge_pud = NO, .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS,
+        X86,
+        .vfio = YES,
+        .huge_pmd = NO,
+        .huge_pud = NO,
+        .places_pmd = NO,
+        .places_pud = NO,
+        .thp = THP_ALWAYS,
         .pin_by_leaf = NO,
 };
 static const struct kernel_facts linux_6_12 = {
-        X86, .vfio = YES, .huge_pmd = YES, .huge_pud = YES, .places_pmd = YES, .places_pud = NO, .thp = THP_ALWAYS,
+        X86,
+        .vfio = YES,
+        .huge_pmd = YES,
+        .huge_pud = YES,
+        .places_pmd = YES,
+        .places_pud = NO,
+        .thp = THP_ALWAYS,
         .pin_by_leaf = NO,
 };
 static const struct kernel_facts linux_7_3 = {
-        X86, .vfio = YES, .huge_pmd = YES, .huge_pud = YES, .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS,
+        X86,
+        .vfio = YES,
+        .huge_pmd = YES,
+        .huge_pud = YES,
+        .places_pmd = NO,
+        .places_pud = NO,
+        .thp = THP_ALWAYS,
         .pin_by_leaf = YES,
 };
 static const struct kernel_facts arm64_64k = {
-        .page_size = KIB(64), .pmd_size = MIB(512), .pud_size = MIB(512) * 8192,
-        .vfio = YES, .huge_pmd = YES, .huge_pud = NO, .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS,
+        .page_size = KIB(64),
+        .pmd_size = MIB(512),
+        .pud_size = MIB(512) * 8192,
+        .vfio = YES,
+        .huge_pmd = YES,
+        .huge_pud = NO,
+        .places_pmd = NO,
+        .places_pud = NO,
+        .thp = THP_ALWAYS,
         .pin_by_leaf = YES,
 };
 
-static const struct module_facts no_module = {.installed = NO, .loadable = YES, .loaded = NO, .enabled = NO};
-static const struct module_facts module_on = {.installed = YES, .loadable = YES, .loaded = YES, .enabled = YES};
-static const struct module_facts module_off = {.installed = YES, .loadable = YES, .loaded = YES, .enabled = NO};
+static const struct module_facts no_module = {
+        .installed = NO, .loadable = YES, .loaded = NO, .enabled = NO
+};
+static const struct module_facts module_on = {
+        .installed = YES, .loadable = YES, .loaded = YES, .enabled = YES
+};
+static const struct module_facts module_off = {
+        .installed = YES, .loadable = YES, .loaded = YES, .enabled = NO
+};
 
 /* A whole BAR; an emulator that leaves the address to the kernel is no other than a program here. */
-static struct verdict verdict_bar(const struct kernel_facts *k, const struct module_facts *m, enum emulator_generation g,
-                                  uint64_t size)
+static struct verdict verdict_bar(const struct kernel_facts *k, const struct module_facts *m,
+                                  enum emulator_generation g, uint64_t size)
 {
-        const struct area whole = {.region_size = size, .size = size};
-        const struct emulator e = {.generation = g};
+        const struct area whole = { .region_size = size, .size = size };
+        const struct emulator e = { .generation = g };
 
         return verdict_area(k, m, g == GENERATION_NONE ? PLACER_PROGRAM : placer_emulator(&e), &whole);
 }
@@ -53,52 +93,67 @@ static const struct {
         bool luck;
 } rows[] = {
         /* A kernel without huge faults fills the whole mapping at its first fault. */
-        {"6.1", &linux_6_1, &no_module, GENERATION_NONE, GIB(2), KIB(4), 1, 524288, CONDITION_HUGE_FAULT, false},
-        {"6.1, QEMU that aligns", &linux_6_1, &no_module, GENERATION_PER_REGION, GIB(2), KIB(4), 1, 524288,
-         CONDITION_HUGE_FAULT, false},
-        {"6.1, module", &linux_6_1, &module_on, GENERATION_NONE, GIB(2), KIB(4), 1, 524288, CONDITION_HUGE_FAULT, false},
+        { "6.1", &linux_6_1, &no_module, GENERATION_NONE, GIB(2), KIB(4), 1, 524288, CONDITION_HUGE_FAULT,
+          false },
+        { "6.1, QEMU that aligns", &linux_6_1, &no_module, GENERATION_PER_REGION, GIB(2), KIB(4), 1, 524288,
+          CONDITION_HUGE_FAULT, false },
+        { "6.1, module", &linux_6_1, &module_on, GENERATION_NONE, GIB(2), KIB(4), 1, 524288,
+          CONDITION_HUGE_FAULT, false },
 
-        {"6.12", &linux_6_12, &no_module, GENERATION_NONE, GIB(2), MIB(2), 1024, 524288, CONDITION_PLACEMENT, true},
-        {"6.12, QEMU 9.2", &linux_6_12, &no_module, GENERATION_PER_AREA, GIB(2), GIB(1), 2, 524288, CONDITION_NONE, false},
-        {"6.12, module", &linux_6_12, &module_on, GENERATION_NONE, GIB(2), GIB(1), 2, 524288, CONDITION_NONE, false},
+        { "6.12", &linux_6_12, &no_module, GENERATION_NONE, GIB(2), MIB(2), 1024, 524288,
+          CONDITION_PLACEMENT, true },
+        { "6.12, QEMU 9.2", &linux_6_12, &no_module, GENERATION_PER_AREA, GIB(2), GIB(1), 2, 524288,
+          CONDITION_NONE, false },
+        { "6.12, module", &linux_6_12, &module_on, GENERATION_NONE, GIB(2), GIB(1), 2, 524288,
+          CONDITION_NONE, false },
 
-        {"7.3", &linux_7_3, &no_module, GENERATION_NONE, GIB(2), KIB(4), 524288, 524288, CONDITION_PLACEMENT, true},
-        {"7.3, module off", &linux_7_3, &module_off, GENERATION_NONE, GIB(2), KIB(4), 524288, 524288,
-         CONDITION_PLACEMENT, true},
-        {"7.3, module", &linux_7_3, &module_on, GENERATION_NONE, GIB(2), GIB(1), 2, 2, CONDITION_NONE, false},
-        {"7.3, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(2), GIB(1), 2, 2, CONDITION_NONE, false},
-        {"7.3, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(2), GIB(1), 2, 2, CONDITION_NONE, false},
-        {"7.3, emulator unknown", &linux_7_3, &no_module, GENERATION_UNKNOWN, GIB(2), 0, COUNT_UNKNOWN, COUNT_UNKNOWN,
-         CONDITION_UNKNOWN, false},
-        {"7.3, emulator unknown, module", &linux_7_3, &module_on, GENERATION_UNKNOWN, GIB(2), GIB(1), 2, 2,
-         CONDITION_NONE, false},
+        { "7.3", &linux_7_3, &no_module, GENERATION_NONE, GIB(2), KIB(4), 524288, 524288,
+          CONDITION_PLACEMENT, true },
+        { "7.3, module off", &linux_7_3, &module_off, GENERATION_NONE, GIB(2), KIB(4), 524288, 524288,
+          CONDITION_PLACEMENT, true },
+        { "7.3, module", &linux_7_3, &module_on, GENERATION_NONE, GIB(2), GIB(1), 2, 2, CONDITION_NONE,
+          false },
+        { "7.3, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(2), GIB(1), 2, 2, CONDITION_NONE,
+          false },
+        { "7.3, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(2), GIB(1), 2, 2,
+          CONDITION_NONE, false },
+        { "7.3, emulator unknown", &linux_7_3, &no_module, GENERATION_UNKNOWN, GIB(2), 0, COUNT_UNKNOWN,
+          COUNT_UNKNOWN, CONDITION_UNKNOWN, false },
+        { "7.3, emulator unknown, module", &linux_7_3, &module_on, GENERATION_UNKNOWN, GIB(2), GIB(1), 2, 2,
+          CONDITION_NONE, false },
 
         /* Sizes that are no power of two: the generations differ. */
-        {"3 GiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(3), GIB(1), 3, 3, CONDITION_NONE, false},
-        {"3 GiB, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(3), GIB(1), 3, 3, CONDITION_NONE, false},
-        {"3 GiB + 64 KiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(3) + KIB(64), KIB(4),
-         786432 + 16, 786432 + 16, CONDITION_PLACEMENT, true},
-        {"3 GiB + 64 KiB, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(3) + KIB(64), GIB(1), 3 + 16,
-         3 + 16, CONDITION_NONE, false},
-        {"1 GiB - 2 MiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(1) - MIB(2), MIB(2), 511, 511,
-         CONDITION_BAR_SIZE, false},
-        {"1 GiB - 2 MiB, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(1) - MIB(2), MIB(2), 511, 511,
-         CONDITION_BAR_SIZE, false},
+        { "3 GiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(3), GIB(1), 3, 3,
+          CONDITION_NONE, false },
+        { "3 GiB, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(3), GIB(1), 3, 3,
+          CONDITION_NONE, false },
+        { "3 GiB + 64 KiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(3) + KIB(64), KIB(4),
+          786432 + 16, 786432 + 16, CONDITION_PLACEMENT, true },
+        { "3 GiB + 64 KiB, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(3) + KIB(64), GIB(1),
+          3 + 16, 3 + 16, CONDITION_NONE, false },
+        { "1 GiB - 2 MiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(1) - MIB(2), MIB(2),
+          511, 511, CONDITION_BAR_SIZE, false },
+        { "1 GiB - 2 MiB, QEMU 11", &linux_7_3, &no_module, GENERATION_PER_REGION, GIB(1) - MIB(2), MIB(2),
+          511, 511, CONDITION_BAR_SIZE, false },
 
         /* What does not fit */
-        {"1 MiB, module", &linux_7_3, &module_on, GENERATION_NONE, MIB(1), KIB(4), 256, 256, CONDITION_BAR_SIZE, false},
-        {"2 MiB, module", &linux_7_3, &module_on, GENERATION_NONE, MIB(2), MIB(2), 1, 1, CONDITION_BAR_SIZE, false},
-        {"256 MiB, module", &linux_7_3, &module_on, GENERATION_NONE, MIB(256), MIB(2), 128, 128, CONDITION_BAR_SIZE, false},
-        {"128 GiB", &linux_7_3, &no_module, GENERATION_NONE, GIB(128), KIB(4), 33554432, 33554432, CONDITION_PLACEMENT,
-         true},
-        {"128 GiB, module", &linux_7_3, &module_on, GENERATION_NONE, GIB(128), GIB(1), 128, 128, CONDITION_NONE, false},
+        { "1 MiB, module", &linux_7_3, &module_on, GENERATION_NONE, MIB(1), KIB(4), 256, 256,
+          CONDITION_BAR_SIZE, false },
+        { "2 MiB, module", &linux_7_3, &module_on, GENERATION_NONE, MIB(2), MIB(2), 1, 1, CONDITION_BAR_SIZE,
+          false },
+        { "256 MiB, module", &linux_7_3, &module_on, GENERATION_NONE, MIB(256), MIB(2), 128, 128,
+          CONDITION_BAR_SIZE, false },
+        { "128 GiB", &linux_7_3, &no_module, GENERATION_NONE, GIB(128), KIB(4), 33554432, 33554432,
+          CONDITION_PLACEMENT, true },
+        { "128 GiB, module", &linux_7_3, &module_on, GENERATION_NONE, GIB(128), GIB(1), 128, 128,
+          CONDITION_NONE, false },
 
-        {"arm64, 64 KiB", &arm64_64k, &no_module, GENERATION_NONE, GIB(2), KIB(64), 32768, 32768, CONDITION_PLACEMENT,
-         true},
-        {"arm64, 64 KiB, module", &arm64_64k, &module_on, GENERATION_NONE, GIB(2), MIB(512), 4, 4, CONDITION_BAR_SIZE,
-         false},
-        {"arm64, 64 KiB, 256 MiB", &arm64_64k, &module_on, GENERATION_NONE, MIB(256), KIB(64), 4096, 4096,
-         CONDITION_BAR_SIZE, false},
+        { "arm64, 64 KiB", &arm64_64k, &no_module, GENERATION_NONE, GIB(2), KIB(64), 32768, 32768,
+          CONDITION_PLACEMENT, true },
+        { "arm64, 64 KiB, module", &arm64_64k, &module_on, GENERATION_NONE, GIB(2), MIB(512), 4, 4,
+          CONDITION_BAR_SIZE, false },
+        { "arm64, 64 KiB, 256 MiB", &arm64_64k, &module_on, GENERATION_NONE, MIB(256), KIB(64), 4096, 4096,
+          CONDITION_BAR_SIZE, false },
 };
 
 static void test_table(void **state)
@@ -109,9 +164,9 @@ static void test_table(void **state)
 
                 if (v.page_size != rows[i].page_size || v.faults != rows[i].faults ||
                     v.pin_steps != rows[i].pin_steps || v.limit != rows[i].limit || v.luck != rows[i].luck)
-                        fail_msg("%s: %ju bytes, %ju faults, %ju steps, %s%s", rows[i].name, (uintmax_t) v.page_size,
-                                 (uintmax_t) v.faults, (uintmax_t) v.pin_steps, condition_to_string(v.limit),
-                                 v.luck ? ", luck" : "");
+                        fail_msg("%s: %ju bytes, %ju faults, %ju steps, %s%s", rows[i].name,
+                                 (uintmax_t) v.page_size, (uintmax_t) v.faults, (uintmax_t) v.pin_steps,
+                                 condition_to_string(v.limit), v.luck ? ", luck" : "");
         }
 }
 
@@ -123,15 +178,15 @@ static void test_thp(void **state)
                 uint64_t page_size, faults;
                 enum condition limit;
         } cases[] = {
-                {THP_ALWAYS, FACT_NO, GIB(1), 2, CONDITION_NONE},
-                {THP_ALWAYS, FACT_UNKNOWN, GIB(1), 2, CONDITION_NONE},
-                {THP_MADVISE, FACT_NO, KIB(4), 524288, CONDITION_THP},
-                {THP_MADVISE, FACT_UNKNOWN, 0, COUNT_UNKNOWN, CONDITION_UNKNOWN},
-                {THP_MADVISE, FACT_YES, GIB(1), 2, CONDITION_NONE},
-                {THP_NEVER, FACT_NO, KIB(4), 524288, CONDITION_THP},
-                {THP_NEVER, FACT_YES, GIB(1), 2, CONDITION_NONE},
-                {THP_UNKNOWN, FACT_NO, 0, COUNT_UNKNOWN, CONDITION_UNKNOWN},
-                {THP_UNKNOWN, FACT_YES, GIB(1), 2, CONDITION_NONE},
+                { THP_ALWAYS, FACT_NO, GIB(1), 2, CONDITION_NONE },
+                { THP_ALWAYS, FACT_UNKNOWN, GIB(1), 2, CONDITION_NONE },
+                { THP_MADVISE, FACT_NO, KIB(4), 524288, CONDITION_THP },
+                { THP_MADVISE, FACT_UNKNOWN, 0, COUNT_UNKNOWN, CONDITION_UNKNOWN },
+                { THP_MADVISE, FACT_YES, GIB(1), 2, CONDITION_NONE },
+                { THP_NEVER, FACT_NO, KIB(4), 524288, CONDITION_THP },
+                { THP_NEVER, FACT_YES, GIB(1), 2, CONDITION_NONE },
+                { THP_UNKNOWN, FACT_NO, 0, COUNT_UNKNOWN, CONDITION_UNKNOWN },
+                { THP_UNKNOWN, FACT_YES, GIB(1), 2, CONDITION_NONE },
         };
 
         (void) state;
@@ -153,27 +208,33 @@ static void test_thp(void **state)
 enum { HUGE_PUD, PLACES_PMD, PLACES_PUD, THP, THP_EXEMPT, LOADED, ENABLED, GENERATION, N_FACTS };
 
 static const int n_values[N_FACTS] = {
-        [HUGE_PUD] = _FACT_VALUE_MAX,   [PLACES_PMD] = _FACT_VALUE_MAX, [PLACES_PUD] = _FACT_VALUE_MAX,
-        [THP] = _THP_MODE_MAX,          [THP_EXEMPT] = _FACT_VALUE_MAX, [LOADED] = _FACT_VALUE_MAX,
-        [ENABLED] = _FACT_VALUE_MAX,    [GENERATION] = _GENERATION_MAX,
+        [HUGE_PUD] = _FACT_VALUE_MAX, [PLACES_PMD] = _FACT_VALUE_MAX, [PLACES_PUD] = _FACT_VALUE_MAX,
+        [THP] = _THP_MODE_MAX,        [THP_EXEMPT] = _FACT_VALUE_MAX, [LOADED] = _FACT_VALUE_MAX,
+        [ENABLED] = _FACT_VALUE_MAX,  [GENERATION] = _GENERATION_MAX,
 };
 
 static struct verdict verdict_of(const int values[N_FACTS], uint64_t size)
 {
         struct kernel_facts k = {
-                X86, .huge_pmd = YES, .pin_by_leaf = YES, .thp = (enum thp_mode) values[THP],
-                .huge_pud = {(enum fact_value) values[HUGE_PUD]}, .places_pmd = {(enum fact_value) values[PLACES_PMD]},
-                .places_pud = {(enum fact_value) values[PLACES_PUD]}, .thp_exempt = {(enum fact_value) values[THP_EXEMPT]},
+                X86,
+                .huge_pmd = YES,
+                .pin_by_leaf = YES,
+                .thp = (enum thp_mode) values[THP],
+                .huge_pud = { (enum fact_value) values[HUGE_PUD] },
+                .places_pmd = { (enum fact_value) values[PLACES_PMD] },
+                .places_pud = { (enum fact_value) values[PLACES_PUD] },
+                .thp_exempt = { (enum fact_value) values[THP_EXEMPT] },
         };
         struct module_facts m = {
-                .loaded = {(enum fact_value) values[LOADED]}, .enabled = {(enum fact_value) values[ENABLED]},
+                .loaded = { (enum fact_value) values[LOADED] },
+                .enabled = { (enum fact_value) values[ENABLED] },
         };
 
         return verdict_bar(&k, &m, (enum emulator_generation) values[GENERATION], size);
 }
 
-/* The smallest and the largest page that the facts allow, over all that the unknown ones could be. Every enum
- * has "unknown" as 0. */
+/* The smallest and the largest page that the facts allow, over all that the unknown ones could be. Every
+ * enum has "unknown" as 0. */
 static void bounds(int values[N_FACTS], size_t from, uint64_t size, uint64_t *least, uint64_t *most)
 {
         while (from < N_FACTS && values[from] != 0)
@@ -205,7 +266,7 @@ static void print_facts(const int values[N_FACTS], uint64_t size)
  * that the unknown facts could be come to the same page. */
 static void test_unknown(void **state)
 {
-        static const uint64_t sizes[] = {MIB(1), MIB(64), GIB(2)}; /* powers of two, as BARs are */
+        static const uint64_t sizes[] = { MIB(1), MIB(64), GIB(2) }; /* powers of two, as BARs are */
         int values[N_FACTS] = {};
         size_t f;
 
@@ -218,8 +279,8 @@ static void test_unknown(void **state)
                         bounds(values, 0, sizes[i], &least, &most);
                         if (v.page_size != (least == most ? least : 0)) {
                                 print_facts(values, sizes[i]);
-                                fail_msg("page %ju, can be %ju to %ju", (uintmax_t) v.page_size, (uintmax_t) least,
-                                         (uintmax_t) most);
+                                fail_msg("page %ju, can be %ju to %ju", (uintmax_t) v.page_size,
+                                         (uintmax_t) least, (uintmax_t) most);
                         }
                         assert_int_equal(v.page_size == 0, v.limit == CONDITION_UNKNOWN);
                         assert_int_equal(v.page_size == 0, v.faults == COUNT_UNKNOWN);
@@ -248,8 +309,8 @@ static void test_unknown_kernel(void **state)
         assert_int_equal(v.pin_steps, COUNT_UNKNOWN);
 
         /* A kernel of which nothing is known but its page sizes */
-        k = (struct kernel_facts) {X86};
-        v = verdict_bar(&k, &(struct module_facts) {}, GENERATION_UNKNOWN, GIB(2));
+        k = (struct kernel_facts){ X86 };
+        v = verdict_bar(&k, &(struct module_facts){}, GENERATION_UNKNOWN, GIB(2));
         assert_int_equal(v.page_size, 0);
         assert_int_equal(v.faults, COUNT_UNKNOWN);
         assert_int_equal(v.pin_steps, COUNT_UNKNOWN);
@@ -260,21 +321,23 @@ static void test_mapping(void **state)
         static const struct {
                 uint64_t start, offset, size, page_size, faults;
         } cases[] = {
-                {0x7f1000000000, 0, GIB(2), GIB(1), 2},
-                {0x7f1000200000, 0, GIB(2), MIB(2), 1024},
-                {0x7f1000201000, 0, GIB(2), KIB(4), 524288},
+                { 0x7f1000000000, 0, GIB(2), GIB(1), 2 },
+                { 0x7f1000200000, 0, GIB(2), MIB(2), 1024 },
+                { 0x7f1000201000, 0, GIB(2), KIB(4), 524288 },
                 /* Congruent, and not at a boundary: small entries up to the next one. */
-                {0x7f1000001000, 0x1000, GIB(2) - 0x1000, GIB(1), 511 + 511 + 1},
-                {0x7f103fe00000, GIB(1) - MIB(2), MIB(2) + GIB(1), GIB(1), 1 + 1},
-                {0x7f103fe00000, GIB(1) - MIB(2), MIB(2) + GIB(1) + KIB(4), GIB(1), 1 + 1 + 1},
-                {0x7f1000001000, 0x1000, MIB(4), MIB(2), 511 + 1 + 1},
+                { 0x7f1000001000, 0x1000, GIB(2) - 0x1000, GIB(1), 511 + 511 + 1 },
+                { 0x7f103fe00000, GIB(1) - MIB(2), MIB(2) + GIB(1), GIB(1), 1 + 1 },
+                { 0x7f103fe00000, GIB(1) - MIB(2), MIB(2) + GIB(1) + KIB(4), GIB(1), 1 + 1 + 1 },
+                { 0x7f1000001000, 0x1000, MIB(4), MIB(2), 511 + 1 + 1 },
                 /* An area that a guest's MSI-X table splits off */
-                {0x7f1000100000, MIB(1), MIB(1), KIB(4), 256},
+                { 0x7f1000100000, MIB(1), MIB(1), KIB(4), 256 },
         };
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                const struct mapping m = {.start = cases[i].start, .offset = cases[i].offset, .size = cases[i].size};
+                const struct mapping m = { .start = cases[i].start,
+                                           .offset = cases[i].offset,
+                                           .size = cases[i].size };
                 struct verdict v = verdict_mapping(&linux_7_3, fact_unknown(NULL), PLACER_PROGRAM, &m);
 
                 assert_int_equal(v.page_size, cases[i].page_size);
@@ -286,7 +349,7 @@ static void test_mapping(void **state)
 
 static void test_shortfall(void **state)
 {
-        struct verdict v = {.page_size = GIB(1)};
+        struct verdict v = { .page_size = GIB(1) };
 
         (void) state;
         assert_int_equal(verdict_best_page(&linux_7_3, GIB(2)), GIB(1));
@@ -304,13 +367,14 @@ static void test_shortfall(void **state)
 /* 1 GiB + 6 MiB from 512 MiB on: no 1 GiB page fits in it, and how it is placed depends on who does it. */
 static void test_area(void **state)
 {
-        const struct area area = {.region_size = GIB(2), .offset = MIB(512), .size = GIB(1) + MIB(6)};
-        const struct area odd = {.region_size = GIB(2), .size = MIB(6) + KIB(4)};
-        const struct area inner = {.region_size = GIB(4), .offset = MIB(512), .size = GIB(2)};
+        const struct area area = { .region_size = GIB(2), .offset = MIB(512), .size = GIB(1) + MIB(6) };
+        const struct area odd = { .region_size = GIB(2), .size = MIB(6) + KIB(4) };
+        const struct area inner = { .region_size = GIB(4), .offset = MIB(512), .size = GIB(2) };
         struct verdict v;
 
         (void) state;
-        v = verdict_area(&linux_7_3, &no_module, (struct placer) {.generation = GENERATION_PER_REGION}, &area);
+        v = verdict_area(&linux_7_3, &no_module, (struct placer){ .generation = GENERATION_PER_REGION },
+                         &area);
         assert_int_equal(v.page_size, MIB(2));
         assert_int_equal(v.faults, 515);
         assert_int_equal(v.limit, CONDITION_BAR_SIZE);
@@ -330,13 +394,14 @@ static void test_area(void **state)
         assert_int_equal(v.faults, 4);
 }
 
-/* 6.12 with THP=madvise: QEMU asks for huge pages, a plain program does not, and of others it is not known. */
+/* 6.12 with THP=madvise: QEMU asks for huge pages, a plain program does not, and of others it is not known.
+ */
 static void test_advice(void **state)
 {
-        const struct area whole = {.region_size = GIB(2), .size = GIB(2)};
+        const struct area whole = { .region_size = GIB(2), .size = GIB(2) };
         struct kernel_facts k = linux_6_12;
-        const struct emulator qemu = {.generation = GENERATION_NONE};
-        const struct mapping m = {.start = GIB(7), .size = GIB(2)};
+        const struct emulator qemu = { .generation = GENERATION_NONE };
+        const struct mapping m = { .start = GIB(7), .size = GIB(2) };
         struct verdict v;
 
         (void) state;
@@ -356,7 +421,8 @@ static void test_advice(void **state)
         assert_int_equal(v.page_size, GIB(1));
         v = verdict_mapping(&k, fact_unknown(NULL), placer_emulator(NULL), &m);
         assert_int_equal(v.page_size, 0);
-        v = verdict_mapping(&k, fact_is(false, SOURCE_PROC), placer_emulator(&qemu), &m); /* PR_SET_THP_DISABLE */
+        v = verdict_mapping(&k, fact_is(false, SOURCE_PROC), placer_emulator(&qemu),
+                            &m); /* PR_SET_THP_DISABLE */
         assert_int_equal(v.page_size, KIB(4));
 
         k.thp = THP_NEVER;
@@ -367,10 +433,10 @@ static void test_advice(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),     cmocka_unit_test(test_thp),       cmocka_unit_test(test_unknown),
-                cmocka_unit_test(test_unknown_kernel), cmocka_unit_test(test_mapping), cmocka_unit_test(test_shortfall),
-                cmocka_unit_test(test_area),
-                cmocka_unit_test(test_advice),
+                cmocka_unit_test(test_table),   cmocka_unit_test(test_thp),
+                cmocka_unit_test(test_unknown), cmocka_unit_test(test_unknown_kernel),
+                cmocka_unit_test(test_mapping), cmocka_unit_test(test_shortfall),
+                cmocka_unit_test(test_area),    cmocka_unit_test(test_advice),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@
 static struct guest new_guest(struct hostdev *hostdev, const char *bdf)
 {
         strcpy(hostdev->bdf, bdf);
-        return (struct guest) {.name = (char *) "guest", .hostdevs = hostdev, .n_hostdevs = 1};
+        return (struct guest){ .name = (char *) "guest", .hostdevs = hostdev, .n_hostdevs = 1 };
 }
 
 #define PAGE_FIXES (FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_EMULATOR) | FIX_BIT(FIX_PRELOAD) | FIX_BIT(FIX_THP))
@@ -63,7 +63,8 @@ static void test_host(void **state)
         h.kernel.thp_exempt.value = FACT_NO;
         assert_string_equal(found(&h, NULL), "preload"); /* which asks for huge pages itself */
 
-        /* 7.3 with THP=madvise: whether the kernel heeds that cannot be seen, and the module lifts what can */
+        /* 7.3 with THP=madvise: whether the kernel heeds that cannot be seen, and the module lifts what can
+         */
         h = new_host(&f->root);
         h.kernel.thp = THP_MADVISE;
         assert_string_equal(found(&h, NULL), "module");
@@ -91,7 +92,7 @@ static void test_guest(void **state)
 {
         struct fixture *f = *state;
         struct host h = new_host(&f->root);
-        struct emulator e = {.path = (char *) "/opt/qemu", .generation = GENERATION_NONE};
+        struct emulator e = { .path = (char *) "/opt/qemu", .generation = GENERATION_NONE };
         struct hostdev hostdevs[3] = {};
         struct guest g = new_guest(hostdevs, "0000:00:05.0");
         struct guest_cost v;
@@ -106,7 +107,7 @@ static void test_guest(void **state)
         fixture_write(f, "opt/qemu", "");
         assert_ok(emulator_read(&e, &f->root, "/opt/qemu"));
         e.generation = GENERATION_NONE;
-        h.emulators = (struct emulator_facts) {.emulators = &e, .n_emulators = 1};
+        h.emulators = (struct emulator_facts){ .emulators = &e, .n_emulators = 1 };
         g.emulator = (char *) "/opt/qemu";
         v = cost(&h, &g);
         assert_int_equal(v.worst.page_size, KIB(4));
@@ -142,13 +143,13 @@ static void test_emulator(void **state)
         struct fixture *f = *state;
         struct host h = new_host(&f->root);
         struct emulator e[] = {
-                {.path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true},
-                {.path = (char *) "/opt/qemu", .generation = GENERATION_PER_REGION},
+                { .path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true },
+                { .path = (char *) "/opt/qemu", .generation = GENERATION_PER_REGION },
         };
         struct hostdev hostdev = {};
         struct guest g = new_guest(&hostdev, "0000:00:05.0");
 
-        h.emulators = (struct emulator_facts) {.emulators = e, .n_emulators = 2};
+        h.emulators = (struct emulator_facts){ .emulators = e, .n_emulators = 2 };
         h.module.loadable.value = FACT_NO;
         g.arch = (char *) "x86_64";
         assert_string_equal(found(&h, &g), "emulator");
@@ -196,8 +197,8 @@ static void keep_answer(enum file_kind kind, const char *path, const char *data,
 static void test_recorded_emulator(void **state)
 {
         struct fixture *f = *state;
-        const struct emulator e = {.path = (char *) "/opt/qemu", .generation = GENERATION_PER_REGION};
-        static const char *const texts[] = {"pc-q35-7.2-machine", "pc-q35-99-machine"};
+        const struct emulator e = { .path = (char *) "/opt/qemu", .generation = GENERATION_PER_REGION };
+        static const char *const texts[] = { "pc-q35-7.2-machine", "pc-q35-99-machine" };
         _cleanup_free_ char *answers = NULL;
         struct root again;
         size_t size;
@@ -225,14 +226,15 @@ static void test_area(void **state)
 {
         struct fixture *f = *state;
         struct host h = new_host(&f->root);
-        const struct area whole = {.region_size = GIB(2), .size = GIB(2)};
+        const struct area whole = { .region_size = GIB(2), .size = GIB(2) };
         struct verdict v;
 
         assert_true(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_MODULE), &v));
         assert_int_equal(v.page_size, GIB(1));
         assert_true(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_PRELOAD), &v));
         assert_int_equal(v.page_size, GIB(1));
-        assert_false(what_if_area(&h, (struct placer) {.generation = GENERATION_PER_AREA}, &whole, FIX_BIT(FIX_PRELOAD), &v));
+        assert_false(what_if_area(&h, (struct placer){ .generation = GENERATION_PER_AREA }, &whole,
+                                  FIX_BIT(FIX_PRELOAD), &v));
         assert_false(what_if_area(&h, PLACER_PROGRAM, &whole, FIX_BIT(FIX_THP), &v)); /* always */
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
                 if (!(PAGE_FIXES & FIX_BIT(id)))
@@ -288,16 +290,19 @@ static void test_users(void **state)
 {
         struct fixture *f = *state;
         struct host h = new_host(&f->root);
-        struct emulator e = {.path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true};
+        struct emulator e = { .path = (char *) "/usr/bin/qemu",
+                              .generation = GENERATION_NONE,
+                              .distribution = true };
         struct hostdev hostdev = {};
-        struct libvirt_guest guest = {.xml = new_guest(&hostdev, "0000:00:05.0"), .defined = true};
+        struct libvirt_guest guest = { .xml = new_guest(&hostdev, "0000:00:05.0"), .defined = true };
         struct help help;
 
         h.kernel.thp = THP_MADVISE;
         h.kernel.thp_exempt.value = FACT_NO;
         h.kernel.places_pmd.value = FACT_YES;
-        h.emulators = (struct emulator_facts) {.emulators = &e, .n_emulators = 1};
-        h.libvirt = (struct libvirt_facts) {.installed = YES, .readable = YES, .guests = &guest, .n_guests = 1};
+        h.emulators = (struct emulator_facts){ .emulators = &e, .n_emulators = 1 };
+        h.libvirt =
+                (struct libvirt_facts){ .installed = YES, .readable = YES, .guests = &guest, .n_guests = 1 };
         help = help_host(&h);
         assert_string_equal(names(help_all(&help)), "module+preload");
         assert_int_equal(help.here, help_all(&help));
@@ -323,7 +328,7 @@ static void test_users(void **state)
 
         /* Which function of a pool it gets is not known yet: it can be any. */
         e.generation = GENERATION_NONE;
-        hostdev = (struct hostdev) {.kind = HOSTDEV_NETWORK};
+        hostdev = (struct hostdev){ .kind = HOSTDEV_NETWORK };
         assert_string_equal(found(&h, NULL), "module");
         hostdev.kind = HOSTDEV_MDEV;
         assert_string_equal(found(&h, NULL), "none");
@@ -334,12 +339,15 @@ static void test_mappings(void **state)
 {
         struct fixture *f = *state;
         struct host h = new_host(&f->root);
-        struct mapping m = {.pid = 4, .start = GIB(7), .size = GIB(2), .bdf = "0000:00:05.0", .region = 1};
-        struct mapping_process p = {.pid = 4, .thp = YES};
+        struct mapping m = { .pid = 4, .start = GIB(7), .size = GIB(2), .bdf = "0000:00:05.0", .region = 1 };
+        struct mapping_process p = { .pid = 4, .thp = YES };
         struct hostdev hostdev = {};
-        struct libvirt_guest guest = {.xml = new_guest(&hostdev, "0000:00:06.0"), .running = true, .pid = 4};
+        struct libvirt_guest guest = { .xml = new_guest(&hostdev, "0000:00:06.0"),
+                                       .running = true,
+                                       .pid = 4 };
 
-        h.mappings = (struct mapping_facts) {.mappings = &m, .n_mappings = 1, .processes = &p, .n_processes = 1};
+        h.mappings =
+                (struct mapping_facts){ .mappings = &m, .n_mappings = 1, .processes = &p, .n_processes = 1 };
         assert_string_equal(found(&h, NULL), "module"); /* by luck it is well where it is now */
         assert_string_equal(names(help_host(&h).here), "module+preload");
         h.module.enabled.value = h.module.loaded.value = FACT_YES;
@@ -355,9 +363,11 @@ static void test_mappings(void **state)
         /* A guest's own process: the guest stands for it, with what its domain says. */
         h = new_host(&f->root);
         p.thp.value = FACT_YES;
-        h.mappings = (struct mapping_facts) {.mappings = &m, .n_mappings = 1, .processes = &p, .n_processes = 1};
+        h.mappings =
+                (struct mapping_facts){ .mappings = &m, .n_mappings = 1, .processes = &p, .n_processes = 1 };
         guest.xml.preload = (char *) "/usr/lib/libvfioalign-preload.so";
-        h.libvirt = (struct libvirt_facts) {.installed = YES, .readable = YES, .guests = &guest, .n_guests = 1};
+        h.libvirt =
+                (struct libvirt_facts){ .installed = YES, .readable = YES, .guests = &guest, .n_guests = 1 };
         assert_string_equal(found(&h, NULL), "none");
 }
 

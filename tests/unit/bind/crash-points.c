@@ -5,22 +5,23 @@
 #include "results.h"
 #include "util/macro.h"
 
-/* Kills a bind and an unbind at every point: before and after each write of an attribute, each record, each system call
- * that makes one appear or go; and what comes after it as well. Whatever comes then must find every function of the group
- * where it was or where it should go, all of them on the same side, with driver, override and settings. */
+/* Kills a bind and an unbind at every point: before and after each write of an attribute, each record, each
+ * system call that makes one appear or go; and what comes after it as well. Whatever comes then must find
+ * every function of the group where it was or where it should go, all of them on the same side, with driver,
+ * override and settings. */
 
 #define NIC 0x020000
 #define FIRST "0000:01:00.0"
 
 enum recovery {
-        SETTLE,      /* as after a start */
-        BIND,        /* somebody asks at once for the one or the other */
+        SETTLE, /* as after a start */
+        BIND,   /* somebody asks at once for the one or the other */
         UNBIND,
         SETTLE_DIES, /* and is killed in turn, at each of its points; then settle */
         _RECOVERY_MAX,
 };
 
-static const char *const recoveries[] = {"settle", "bind", "unbind", "settle, killed"};
+static const char *const recoveries[] = { "settle", "bind", "unbind", "settle, killed" };
 
 struct trial {
         struct fake_kernel *k;
@@ -36,8 +37,8 @@ static char old_state[8192], new_state[8192];
 
 static struct fake_kernel *make_host(unsigned n_functions)
 {
-        static const char *const drivers[] = {FAKE_HOST, "", FAKE_SECOND, FAKE_HOST};
-        static const char *const overrides[] = {"", "", FAKE_SECOND, FAKE_SECOND};
+        static const char *const drivers[] = { FAKE_HOST, "", FAKE_SECOND, FAKE_HOST };
+        static const char *const overrides[] = { "", "", FAKE_SECOND, FAKE_SECOND };
         struct fake_kernel *k = fake_new();
 
         fake_add(k, "0000:00:01.0", 0x0100, 0x060400, 1, NULL);
@@ -46,7 +47,8 @@ static struct fake_kernel *make_host(unsigned n_functions)
                 bdf_t bdf;
 
                 snprintf(bdf, sizeof(bdf), "0000:01:00.%u", i % 8);
-                f = fake_add(k, bdf, i % 4 == 2 ? FAKE_VARIANT_ID : FAKE_HOST_ID, NIC, 1, i % 4 ? NULL : "00-02-c9-03-00-0a-5f-d6");
+                f = fake_add(k, bdf, i % 4 == 2 ? FAKE_VARIANT_ID : FAKE_HOST_ID, NIC, 1,
+                             i % 4 ? NULL : "00-02-c9-03-00-0a-5f-d6");
                 strcpy(f->autoprobe, i % 2 ? "" : "0");
                 strcpy(f->d3cold_allowed, i % 2 ? "1" : "0");
                 fake_place(k, f, drivers[i % 4], overrides[i % 4]);
@@ -60,9 +62,11 @@ static struct fake_kernel *make_host(unsigned n_functions)
 static bool fail(const struct trial *t, const struct fake_result *r, const char *what)
 {
         if (lost++ < 20)
-                fprintf(stderr, "%s of %u, killed %s point %u, then %s (point %u): %s\n  %s; record %s\n  %s\n  written: %s\n",
-                        t->unbind ? "unbind" : "bind", t->n_functions, t->kind == FAULT_KILL_AFTER ? "after" : "before", t->at,
-                        recoveries[t->recovery], t->again, what, r ? fake_result_text(r) : "-", fake_record_state(t->k, FIRST),
+                fprintf(stderr,
+                        "%s of %u, killed %s point %u, then %s (point %u): %s\n  %s; record %s\n  %s\n  written: %s\n",
+                        t->unbind ? "unbind" : "bind", t->n_functions,
+                        t->kind == FAULT_KILL_AFTER ? "after" : "before", t->at, recoveries[t->recovery],
+                        t->again, what, r ? fake_result_text(r) : "-", fake_record_state(t->k, FIRST),
                         fake_state(t->k), t->k->log);
         return false;
 }
@@ -71,10 +75,12 @@ static bool is_settled(const struct trial *t)
 {
         const char *state = fake_state(t->k), *record = fake_record_state(t->k, FIRST);
 
-        return (streq(state, old_state) && streq(record, "none")) || (streq(state, new_state) && streq(record, "bound"));
+        return (streq(state, old_state) && streq(record, "none")) ||
+               (streq(state, new_state) && streq(record, "bound"));
 }
 
-static bool went(const struct trial *t, const struct fake_result *r, enum bind_outcome a, enum bind_outcome b)
+static bool went(const struct trial *t, const struct fake_result *r, enum bind_outcome a,
+                 enum bind_outcome b)
 {
         return !*t->k->violation && r->signal == 0 && r->status == 0 && (r->outcome == a || r->outcome == b);
 }
@@ -113,14 +119,16 @@ static bool recover(struct trial *t)
         case BIND:
                 r = fake_bind(t->k, FIRST);
                 points++;
-                return went(t, &r, BIND_BOUND, BIND_UNCHANGED) && streq(fake_state(t->k), new_state) ? true :
-                                fail(t, &r, "not bound");
+                return went(t, &r, BIND_BOUND, BIND_UNCHANGED) && streq(fake_state(t->k), new_state)
+                               ? true
+                               : fail(t, &r, "not bound");
         default:
                 r = fake_unbind(t->k, FIRST);
                 points++;
                 /* Where nothing is bound (any more), it says that a driver has to be named. */
-                return went(t, &r, BIND_RETURNED, BIND_UNCHANGED) && streq(fake_state(t->k), old_state) ? true :
-                                fail(t, &r, "not returned");
+                return went(t, &r, BIND_RETURNED, BIND_UNCHANGED) && streq(fake_state(t->k), old_state)
+                               ? true
+                               : fail(t, &r, "not returned");
         }
 }
 
@@ -143,13 +151,13 @@ static unsigned try(struct trial *t)
 
 static void try_all(struct fake_kernel *k, unsigned n_functions, bool unbind)
 {
-        static const enum fake_fault_kind kinds[] = {FAULT_KILL_BEFORE, FAULT_KILL_AFTER};
+        static const enum fake_fault_kind kinds[] = { FAULT_KILL_BEFORE, FAULT_KILL_AFTER };
         unsigned before = points;
 
         for (enum recovery recovery = 0; recovery < _RECOVERY_MAX; recovery++)
                 for (size_t kind = 0; kind < ELEMENTSOF(kinds); kind++)
                         for (unsigned at = 1; lost < 20; at++) {
-                                struct trial t = {k, n_functions, unbind, recovery, kinds[kind], at, 0};
+                                struct trial t = { k, n_functions, unbind, recovery, kinds[kind], at, 0 };
 
                                 unsigned deaths;
 
@@ -164,7 +172,7 @@ static void try_all(struct fake_kernel *k, unsigned n_functions, bool unbind)
 
 int main(int argc, char **argv)
 {
-        static const unsigned sizes[] = {1, 2, 8};
+        static const unsigned sizes[] = { 1, 2, 8 };
         json_object *results = json_object_new_object();
 
         for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {

@@ -20,11 +20,11 @@ static const struct fake_driver {
         uint16_t device, mask; /* of the ids that it takes by itself */
         uint32_t base_class;   /* or this; 0: none */
 } drivers[] = {
-        {FAKE_PORT, .base_class = 0x06},
-        {FAKE_HOST, .device = 0x00a0, .mask = 0xfff0},
-        {FAKE_SECOND, .device = 0x00a0, .mask = 0xfff0},
-        {FAKE_VFIO, .vfio = true},
-        {FAKE_VARIANT, .vfio = true},
+        { FAKE_PORT, .base_class = 0x06 },
+        { FAKE_HOST, .device = 0x00a0, .mask = 0xfff0 },
+        { FAKE_SECOND, .device = 0x00a0, .mask = 0xfff0 },
+        { FAKE_VFIO, .vfio = true },
+        { FAKE_VARIANT, .vfio = true },
 };
 
 static const struct fake_driver *find_driver(const char *name)
@@ -64,7 +64,8 @@ static bool refuses(struct fake_kernel *k, const struct fake_driver *d, const st
 static void attach(struct fake_function *f, const struct fake_driver *d)
 {
         snprintf(f->driver, sizeof(f->driver), "%s", d->name);
-        /* vfio_pci_core_register_device() allows runtime power management; many a driver of the host does as well. */
+        /* vfio_pci_core_register_device() allows runtime power management; many a driver of the host does as
+         * well. */
         if (d->vfio || streq(d->name, FAKE_SECOND))
                 strcpy(f->control, "auto");
 }
@@ -72,7 +73,8 @@ static void attach(struct fake_function *f, const struct fake_driver *d)
 static void detach(struct fake_function *f)
 {
         if (fake_driver_is_vfio(f->driver))
-                strcpy(f->control, "on"); /* vfio_pci_core_unregister_device() forbids it, whatever it was before */
+                strcpy(f->control,
+                       "on"); /* vfio_pci_core_unregister_device() forbids it, whatever it was before */
         f->driver[0] = '\0';
 }
 
@@ -114,14 +116,14 @@ void fake_unplug(struct fake_kernel *k, struct fake_function *f)
         f->driver[0] = f->override[0] = '\0';
 }
 
-struct fake_function *fake_add(struct fake_kernel *k, const char *bdf, uint16_t device, uint32_t class, int group,
-                               const char *serial)
+struct fake_function *fake_add(struct fake_kernel *k, const char *bdf, uint16_t device, uint32_t class,
+                               int group, const char *serial)
 {
         struct fake_function *f = &k->functions[k->n_functions++];
 
         if (k->n_functions > FAKE_FUNCTIONS_MAX)
                 abort();
-        *f = (struct fake_function) {.device = device, .class = class, .group = group};
+        *f = (struct fake_function){ .device = device, .class = class, .group = group };
         snprintf(f->bdf, sizeof(f->bdf), "%s", bdf);
         snprintf(f->serial, sizeof(f->serial), "%s", serial ?: "");
         fake_plug(k, f);
@@ -168,7 +170,8 @@ void fake_reboot(struct fake_kernel *k, bool keep_run)
 
 struct fake_kernel *fake_new(void)
 {
-        struct fake_kernel *k = mmap(NULL, sizeof(*k), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        struct fake_kernel *k = mmap(NULL, sizeof(*k), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                                     -1, 0);
 
         if (k == MAP_FAILED || pipe2(k->hung_pipe, O_CLOEXEC) < 0)
                 abort();
@@ -203,7 +206,7 @@ void fake_fault(struct fake_kernel *k, enum fake_fault_kind kind, unsigned at, i
 {
         for (size_t i = 0; i < FAKE_FAULTS_MAX; i++)
                 if (k->faults[i].kind == FAULT_NONE) {
-                        k->faults[i] = (struct fake_fault) {.kind = kind, .at = at, .error = error};
+                        k->faults[i] = (struct fake_fault){ .kind = kind, .at = at, .error = error };
                         return;
                 }
         abort();
@@ -229,15 +232,16 @@ const char *fake_state(const struct fake_kernel *k)
 
                 if (f->present)
                         n += (size_t) snprintf(s + n, sizeof(buffers[0]) - n, "%s %s %s %s %s %s; ", f->bdf,
-                                               *f->driver ? f->driver : "-", *f->override ? f->override : "-", f->control,
+                                               *f->driver ? f->driver : "-",
+                                               *f->override ? f->override : "-", f->control,
                                                f->d3cold_allowed, *f->autoprobe ? f->autoprobe : "-");
         }
         return s;
 }
 
 /* What no careful tool does. */
-_printf_(3, 4) _Noreturn
-static void violate(struct fake_kernel *k, const char *path, const char *format, ...)
+_printf_(3, 4) _Noreturn static void violate(struct fake_kernel *k, const char *path, const char *format,
+                                             ...)
 {
         char what[160];
         va_list ap;
@@ -276,11 +280,13 @@ static void want_record(struct fake_kernel *k, const char *path, const char *bdf
         if (!r)
                 violate(k, path, "%s is written, and no record has it", bdf);
         if (r->state != BIND_STATE_BINDING && r->state != BIND_STATE_RETURNING)
-                violate(k, path, "%s is written, and its record says %s", bdf, bind_state_to_string(r->state));
+                violate(k, path, "%s is written, and its record says %s", bdf,
+                        bind_state_to_string(r->state));
 }
 
 /* The whole value, with or without a newline. */
-static void want_change(struct fake_kernel *k, const char *path, const char *old, const char *value, size_t n)
+static void want_change(struct fake_kernel *k, const char *path, const char *old, const char *value,
+                        size_t n)
 {
         if (strlen(old) == n && strncmp(old, value, n) == 0)
                 violate(k, path, "\"%s\" is written, and is there already", old);
@@ -301,7 +307,8 @@ static int store(struct fake_kernel *k, const char *path, const char *value, cha
 }
 
 /* driver_set_override(): a newline alone clears it; to write nothing is no write. */
-static int store_override(struct fake_kernel *k, const char *path, struct fake_function *f, const char *value)
+static int store_override(struct fake_kernel *k, const char *path, struct fake_function *f,
+                          const char *value)
 {
         size_t n = strcspn(value, "\n");
 
@@ -314,10 +321,10 @@ static int store_override(struct fake_kernel *k, const char *path, struct fake_f
         return 0;
 }
 
-static int write_function(struct fake_kernel *k, const char *path, struct fake_function *f, const char *attribute,
-                          const char *value)
+static int write_function(struct fake_kernel *k, const char *path, struct fake_function *f,
+                          const char *attribute, const char *value)
 {
-        static const char *const controls[2] = {"on", "auto"}, *const switches[2] = {"0", "1"};
+        static const char *const controls[2] = { "on", "auto" }, *const switches[2] = { "0", "1" };
 
         if (streq(attribute, "driver_override"))
                 return store_override(k, path, f, value);
@@ -366,7 +373,8 @@ static struct target find_target(struct fake_kernel *k, const char *path, const 
         snprintf(bdf, sizeof(bdf), "%.*s", (int) strcspn(value, "\n"), value);
         if (streq(path, "sys/bus/pci/drivers_probe"))
                 t.probe = true;
-        else if (sscanf(path, "sys/bus/pci/drivers/%63[^/]/unbind%n", t.driver, &end) == 1 && end && !path[end]) {
+        else if (sscanf(path, "sys/bus/pci/drivers/%63[^/]/unbind%n", t.driver, &end) == 1 && end &&
+                 !path[end]) {
                 if (!find_driver(t.driver))
                         violate(k, path, "no such driver");
         } else if ((sscanf(path, "sys/bus/pci/devices/%63[^/]/%n", name, &end) == 1 && end) ||
@@ -407,9 +415,10 @@ static struct fake_fault next_point(struct fake_kernel *k)
         unsigned point = __atomic_add_fetch(&k->points, 1, __ATOMIC_SEQ_CST);
 
         for (size_t i = 0; i < FAKE_FAULTS_MAX; i++)
-                if (k->faults[i].kind && (k->faults[i].at == point || (k->faults[i].on && k->faults[i].at < point)))
+                if (k->faults[i].kind &&
+                    (k->faults[i].at == point || (k->faults[i].on && k->faults[i].at < point)))
                         return k->faults[i];
-        return (struct fake_fault) {};
+        return (struct fake_fault){};
 }
 
 static void strike_before(struct fake_kernel *k, const struct fake_fault *fault)
@@ -440,8 +449,8 @@ static void note(struct fake_kernel *k, const char *path, const char *value)
         size_t n = strlen(k->log);
         const char *rest = startswith(path, "sys/bus/pci/") ?: path;
 
-        snprintf(k->log + n, sizeof(k->log) - n, "%s=%.*s;", startswith(rest, "devices/") ?: rest, (int) strcspn(value, "\n"),
-                 value);
+        snprintf(k->log + n, sizeof(k->log) - n, "%s=%.*s;", startswith(rest, "devices/") ?: rest,
+                 (int) strcspn(value, "\n"), value);
 }
 
 int __wrap_write_attribute_at(int dirfd, const char *path, const char *value);

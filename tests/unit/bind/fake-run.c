@@ -24,7 +24,8 @@ static void keep(struct fake_result *to, const struct bind_result *r)
 }
 
 /* The child's part; it ends with exit(), so that a leak is one. */
-static int work(struct fake_kernel *k, const char *bdf, const struct bind_order *order, struct fake_result *shared)
+static int work(struct fake_kernel *k, const char *bdf, const struct bind_order *order,
+                struct fake_result *shared)
 {
         struct bind_result result = {};
         struct root root;
@@ -51,14 +52,16 @@ static int work(struct fake_kernel *k, const char *bdf, const struct bind_order 
 
 struct fake_result *fake_result_new(void)
 {
-        struct fake_result *r = mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        struct fake_result *r = mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                                     -1, 0);
 
         if (r == MAP_FAILED)
                 abort();
         return r;
 }
 
-pid_t fake_start(struct fake_kernel *k, const char *bdf, const struct bind_order *order, struct fake_result *shared)
+pid_t fake_start(struct fake_kernel *k, const char *bdf, const struct bind_order *order,
+                 struct fake_result *shared)
 {
         pid_t pid;
 
@@ -94,12 +97,12 @@ struct fake_result fake_run(struct fake_kernel *k, const char *bdf, const struct
 
 struct fake_result fake_bind(struct fake_kernel *k, const char *bdf)
 {
-        return fake_run(k, bdf, &(struct bind_order) {.operation = BIND_BIND, .owner = "operator"});
+        return fake_run(k, bdf, &(struct bind_order){ .operation = BIND_BIND, .owner = "operator" });
 }
 
 struct fake_result fake_unbind(struct fake_kernel *k, const char *bdf)
 {
-        return fake_run(k, bdf, &(struct bind_order) {.operation = BIND_UNBIND, .owner = "operator"});
+        return fake_run(k, bdf, &(struct bind_order){ .operation = BIND_UNBIND, .owner = "operator" });
 }
 
 static void read_records(struct fake_kernel *k, struct bind_records *records)
@@ -118,7 +121,8 @@ struct fake_result fake_settle(struct fake_kernel *k)
 
         read_records(k, &records);
         for (size_t i = 0; i < records.n_records && result.signal == 0; i++)
-                result = fake_run(k, records.records[i].members[0].bdf, &(struct bind_order) {.operation = BIND_SETTLE});
+                result = fake_run(k, records.records[i].members[0].bdf,
+                                  &(struct bind_order){ .operation = BIND_SETTLE });
         bind_records_done(&records);
         return result;
 }
@@ -126,7 +130,8 @@ struct fake_result fake_settle(struct fake_kernel *k)
 bool fake_result_has(const struct fake_result *r, enum finding_id id, const char *bdf, const char *detail)
 {
         for (size_t i = 0; i < r->n_findings; i++)
-                if (r->findings[i].id == id && streq(r->findings[i].subject, bdf) && strstr(r->findings[i].detail, detail))
+                if (r->findings[i].id == id && streq(r->findings[i].subject, bdf) &&
+                    strstr(r->findings[i].detail, detail))
                         return true;
         return false;
 }
@@ -137,13 +142,15 @@ const char *fake_result_text(const struct fake_result *r)
         size_t n = 0;
 
         if (r->signal || r->status) {
-                snprintf(text, sizeof(text), "%s %d", r->signal ? "died of signal" : "exit code", r->signal ?: r->status);
+                snprintf(text, sizeof(text), "%s %d", r->signal ? "died of signal" : "exit code",
+                         r->signal ?: r->status);
                 return text;
         }
         n = (size_t) snprintf(text, sizeof(text), "%s:", bind_outcome_to_string(r->outcome));
         for (size_t i = 0; i < r->n_findings && n < sizeof(text); i++)
-                n += (size_t) snprintf(text + n, sizeof(text) - n, " %s %s (%s)", finding_to_string(r->findings[i].id),
-                                       r->findings[i].subject, r->findings[i].detail);
+                n += (size_t) snprintf(text + n, sizeof(text) - n, " %s %s (%s)",
+                                       finding_to_string(r->findings[i].id), r->findings[i].subject,
+                                       r->findings[i].detail);
         return text;
 }
 

@@ -9,8 +9,8 @@
 #define FAKE_FINDINGS_MAX 12
 
 struct fake_result {
-        int signal;                /* it died of it: SIGKILL by a fault, SIGABRT by the fake kernel; else 0 */
-        int status;                /* its exit code; 0: what follows holds */
+        int signal; /* it died of it: SIGKILL by a fault, SIGABRT by the fake kernel; else 0 */
+        int status; /* its exit code; 0: what follows holds */
         enum bind_outcome outcome;
         unsigned writes;
         size_t n_findings, n_members;
@@ -32,7 +32,8 @@ struct fake_result fake_unbind(struct fake_kernel *k, const char *bdf);
 struct fake_result fake_settle(struct fake_kernel *k);
 
 /* Starts what fake_run() runs, and waits for it: for two at a time. */
-pid_t fake_start(struct fake_kernel *k, const char *bdf, const struct bind_order *order, struct fake_result *shared);
+pid_t fake_start(struct fake_kernel *k, const char *bdf, const struct bind_order *order,
+                 struct fake_result *shared);
 void fake_wait(pid_t pid, struct fake_result *shared);
 struct fake_result *fake_result_new(void);
 

@@ -14,8 +14,7 @@
 #define DEVICES "sys/devices/pci0000:00/"
 #define RELEASE "6.12.0-fake"
 
-_printf_(1, 2) _Noreturn
-static void die(const char *format, ...)
+_printf_(1, 2) _Noreturn static void die(const char *format, ...)
 {
         va_list ap;
 
@@ -105,8 +104,8 @@ bool fake_exists(struct fake_kernel *k, const char *path)
 }
 
 /* An attribute of a function, "NAME". */
-_printf_(4, 5)
-static void write_attribute(struct fake_kernel *k, const struct fake_function *f, const char *name, const char *format, ...)
+_printf_(4, 5) static void write_attribute(struct fake_kernel *k, const struct fake_function *f,
+                                           const char *name, const char *format, ...)
 {
         char path[256], text[512];
         va_list ap;
@@ -133,8 +132,8 @@ static void write_config(struct fake_kernel *k, const struct fake_function *f)
         put_le32(config, (uint32_t) f->device << 16 | 0x1234);
         put_le32(config + 4, 0x00100006);
         put_le32(config + 8, f->class << 8);
-        if (sscanf(f->serial, "%2hhx-%2hhx-%2hhx-%2hhx-%2hhx-%2hhx-%2hhx-%2hhx", &s[0], &s[1], &s[2], &s[3], &s[4], &s[5],
-                   &s[6], &s[7]) == 8) {
+        if (sscanf(f->serial, "%2hhx-%2hhx-%2hhx-%2hhx-%2hhx-%2hhx-%2hhx-%2hhx", &s[0], &s[1], &s[2], &s[3],
+                   &s[4], &s[5], &s[6], &s[7]) == 8) {
                 put_le32(config + 0x34, 0x40);
                 put_le32(config + 0x40, 0x00020010); /* PCI Express */
                 put_le32(config + 0x100, 0x00010003);
@@ -160,8 +159,10 @@ static void show_driver(struct fake_kernel *k, const struct fake_function *f, co
                 snprintf(path, sizeof(path), DEVICES "%s/vfio-dev", f->bdf);
                 fake_write(k, path, NULL);
         }
-        write_attribute(k, f, "uevent", "%s%s%sPCI_CLASS=%X\nPCI_ID=1234:%04X\nPCI_SUBSYS_ID=1234:0001\nPCI_SLOT_NAME=%s\n",
-                        *f->driver ? "DRIVER=" : "", f->driver, *f->driver ? "\n" : "", f->class, f->device, f->bdf);
+        write_attribute(k, f, "uevent",
+                        "%s%s%sPCI_CLASS=%X\nPCI_ID=1234:%04X\nPCI_SUBSYS_ID=1234:0001\nPCI_SLOT_NAME=%s\n",
+                        *f->driver ? "DRIVER=" : "", f->driver, *f->driver ? "\n" : "", f->class, f->device,
+                        f->bdf);
         if (!*f->driver)
                 return;
         snprintf(path, sizeof(path), DEVICES "%s/driver", f->bdf);
@@ -210,8 +211,8 @@ void fake_tree_add(struct fake_kernel *k, const struct fake_function *f)
         write_attribute(k, f, "subsystem_vendor", "0x1234\n");
         write_attribute(k, f, "subsystem_device", "0x0001\n");
         write_attribute(k, f, "class", "0x%06x\n", f->class);
-        write_attribute(k, f, "modalias", "pci:v00001234d%08Xsv00001234sd00000001bc%02Xsc%02Xi%02X\n", f->device, f->class >> 16,
-                        f->class >> 8 & 0xff, f->class & 0xff);
+        write_attribute(k, f, "modalias", "pci:v00001234d%08Xsv00001234sd00000001bc%02Xsc%02Xi%02X\n",
+                        f->device, f->class >> 16, f->class >> 8 & 0xff, f->class & 0xff);
         write_attribute(k, f, "resource", "0x00000000fa000000 0x00000000faffffff 0x0000000000040200\n");
         write_attribute(k, f, "numa_node", "-1\n");
 
@@ -239,7 +240,7 @@ void fake_tree_remove(struct fake_kernel *k, const struct fake_function *f)
                 snprintf(path, sizeof(path), PCI "drivers/%s/%s", f->driver, f->bdf);
                 fake_write(k, path, NULL);
         }
-        k->shown[f - k->functions] = (struct fake_function) {};
+        k->shown[f - k->functions] = (struct fake_function){};
         snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices/%s", f->group, f->bdf);
         fake_write(k, path, NULL);
         snprintf(path, sizeof(path), DEVICES "%s", f->bdf);
@@ -254,7 +255,9 @@ void fake_tree_add_driver(struct fake_kernel *k, const char *name)
         for (char *s = module; *s; s++)
                 if (*s == '-')
                         *s = '_';
-        for (const char *const *file = (const char *const[]) {"bind", "unbind", "new_id", "remove_id", NULL}; *file; file++) {
+        for (const char *const *file =
+                     (const char *const[]){ "bind", "unbind", "new_id", "remove_id", NULL };
+             *file; file++) {
                 snprintf(path, sizeof(path), PCI "drivers/%s/%s", name, *file);
                 fake_write(k, path, "");
         }
@@ -269,7 +272,8 @@ void fake_tree_new(struct fake_kernel *k)
 {
         const char *base = getenv("TMPDIR") ?: access("/dev/shm", W_OK) >= 0 ? "/dev/shm" : "/tmp";
 
-        if (snprintf(k->dir, sizeof(k->dir), "%s/vfioalign-fake-XXXXXX", base) >= (int) sizeof(k->dir) || !mkdtemp(k->dir))
+        if (snprintf(k->dir, sizeof(k->dir), "%s/vfioalign-fake-XXXXXX", base) >= (int) sizeof(k->dir) ||
+            !mkdtemp(k->dir))
                 die("%s", base);
         fake_write(k, PCI "drivers_probe", "");
         fake_write(k, PCI "drivers_autoprobe", "1\n");

@@ -8,16 +8,17 @@
 #include "results.h"
 #include "util/macro.h"
 
-/* Random operations on a host with four IOMMU groups: bind, unbind, settle, functions that leave and come (the same or
- * others), other tools that rebind behind our back, functions in use, faults, kills and starts of a new boot. After each one
- * it is checked what must hold whatever happened. What a function has to go back to is known from the fake kernel at the time
- * of the bind, not from the record. */
+/* Random operations on a host with four IOMMU groups: bind, unbind, settle, functions that leave and come
+ * (the same or others), other tools that rebind behind our back, functions in use, faults, kills and starts
+ * of a new boot. After each one it is checked what must hold whatever happened. What a function has to go
+ * back to is known from the fake kernel at the time of the bind, not from the record. */
 
 #define NIC 0x020000
 #define OPERATIONS 10000
 
 struct model {
-        struct fake_function home; /* as it was when its group was bound; not present: it was not bound with it */
+        struct fake_function
+                home; /* as it was when its group was bound; not present: it was not bound with it */
 };
 
 static const struct {
@@ -25,14 +26,14 @@ static const struct {
         uint16_t device;
         int group;
 } host[] = {
-        {"0000:01:00.0", FAKE_HOST, "", NULL, FAKE_HOST_ID, 1},
-        {"0000:02:00.0", FAKE_HOST, "", NULL, FAKE_HOST_ID, 2},
-        {"0000:02:00.1", "", "", NULL, FAKE_NOBODYS_ID, 2},
-        {"0000:03:00.0", FAKE_SECOND, FAKE_SECOND, NULL, FAKE_VARIANT_ID, 3},
-        {"0000:03:00.1", FAKE_HOST, "", NULL, FAKE_HOST_ID, 3},
-        {"0000:03:00.2", FAKE_SECOND, "", NULL, FAKE_HOST_ID, 3},
-        {"0000:04:00.0", FAKE_HOST, FAKE_HOST, "00-02-c9-03-00-0a-5f-d6", FAKE_HOST_ID, 4},
-        {"0000:04:00.1", "", "none", "00-02-c9-03-00-0a-5f-d7", FAKE_HOST_ID, 4},
+        { "0000:01:00.0", FAKE_HOST, "", NULL, FAKE_HOST_ID, 1 },
+        { "0000:02:00.0", FAKE_HOST, "", NULL, FAKE_HOST_ID, 2 },
+        { "0000:02:00.1", "", "", NULL, FAKE_NOBODYS_ID, 2 },
+        { "0000:03:00.0", FAKE_SECOND, FAKE_SECOND, NULL, FAKE_VARIANT_ID, 3 },
+        { "0000:03:00.1", FAKE_HOST, "", NULL, FAKE_HOST_ID, 3 },
+        { "0000:03:00.2", FAKE_SECOND, "", NULL, FAKE_HOST_ID, 3 },
+        { "0000:04:00.0", FAKE_HOST, FAKE_HOST, "00-02-c9-03-00-0a-5f-d6", FAKE_HOST_ID, 4 },
+        { "0000:04:00.1", "", "none", "00-02-c9-03-00-0a-5f-d7", FAKE_HOST_ID, 4 },
 };
 
 static struct fake_kernel *k;
@@ -61,7 +62,8 @@ static void make_host(void)
                 fake_delete(k);
         k = fake_new();
         for (size_t i = 0; i < ELEMENTSOF(host); i++) {
-                struct fake_function *f = fake_add(k, host[i].bdf, host[i].device, NIC, host[i].group, host[i].serial);
+                struct fake_function *f = fake_add(k, host[i].bdf, host[i].device, NIC, host[i].group,
+                                                   host[i].serial);
 
                 fake_place(k, f, host[i].driver, host[i].override);
                 strcpy(f->control, i % 3 ? "on" : "auto");
@@ -71,8 +73,7 @@ static void make_host(void)
         memset(models, 0, sizeof(models));
 }
 
-_printf_(2, 3)
-static bool want(bool holds, const char *format, ...)
+_printf_(2, 3) static bool want(bool holds, const char *format, ...)
 {
         va_list ap;
 
@@ -157,9 +158,10 @@ static bool all_home(int group, bool settings)
                 if (host[i].group != group || !f->present)
                         continue;
                 if (is_recorded(i))
-                        ok = want(is_at(f, &models[i].home) && (!settings || has_settings_of(f, &models[i].home)),
-                                  "%s is not back at %s/%s/%s", f->bdf, models[i].home.driver, models[i].home.override,
-                                  models[i].home.control);
+                        ok = want(is_at(f, &models[i].home) &&
+                                          (!settings || has_settings_of(f, &models[i].home)),
+                                  "%s is not back at %s/%s/%s", f->bdf, models[i].home.driver,
+                                  models[i].home.override, models[i].home.control);
                 else if (was[i].present)
                         ok = want(is_at(f, &was[i]), "%s was not bound, and has been written", f->bdf);
         }
@@ -191,7 +193,8 @@ static bool still_bound(int group)
 static bool others_had(int group)
 {
         for (size_t i = 0; i < ELEMENTSOF(host); i++)
-                if (host[i].group == group && models[i].home.present && was[i].present && is_with_vfio(&was[i]))
+                if (host[i].group == group && models[i].home.present && was[i].present &&
+                    is_with_vfio(&was[i]))
                         return false;
         return true;
 }
@@ -208,24 +211,28 @@ static bool check_result(const struct fake_result *r, enum bind_operation operat
         case BIND_REFUSED:
                 if (streq(record, "none"))
                         forget(group); /* others have taken all of it */
-                return want(k->writes == 0 && nothing_changed(group), "%s, and something was written", fake_result_text(r));
+                return want(k->writes == 0 && nothing_changed(group), "%s, and something was written",
+                            fake_result_text(r));
         case BIND_BOUND:
                 bound_from(group);
-                return want(operation == BIND_BIND && all_with_vfio(group) && (faulty || streq(record, "bound")), "%s, record %s",
-                            fake_result_text(r), record);
+                return want(operation == BIND_BIND && all_with_vfio(group) &&
+                                    (faulty || streq(record, "bound")),
+                            "%s, record %s", fake_result_text(r), record);
         case BIND_RETURNED:
-                if (!want(operation == BIND_UNBIND && (faulty || streq(record, "none")), "%s, record %s", fake_result_text(r), record) ||
+                if (!want(operation == BIND_UNBIND && (faulty || streq(record, "none")), "%s, record %s",
+                          fake_result_text(r), record) ||
                     !all_home(group, !faulty))
                         return false;
                 forget(group);
                 return true;
         case BIND_FAILED:
                 return want(faulty, "it failed by itself: %s", fake_result_text(r)) &&
-                       want(operation == BIND_BIND ? nothing_changed(group) : still_bound(group), "%s, and not as it was",
-                            fake_result_text(r));
+                       want(operation == BIND_BIND ? nothing_changed(group) : still_bound(group),
+                            "%s, and not as it was", fake_result_text(r));
         case BIND_GONE:
                 for (size_t i = 0; i < ELEMENTSOF(host); i++)
-                        if (host[i].group == group && !want(!is_recorded(i), "gone, and %s is there", host[i].bdf))
+                        if (host[i].group == group &&
+                            !want(!is_recorded(i), "gone, and %s is there", host[i].bdf))
                                 return false;
                 forget(group);
                 return true;
@@ -255,14 +262,17 @@ static bool settle_killed(enum bind_operation operation, int group, bool quarant
         fake_arm(k);
         r = fake_settle(k);
         record = record_of(group);
-        if (!want(!*k->violation && r.signal == 0 && r.status == 0, "settle: %s %s", fake_result_text(&r), k->violation))
+        if (!want(!*k->violation && r.signal == 0 && r.status == 0, "settle: %s %s", fake_result_text(&r),
+                  k->violation))
                 return false;
         if (streq(record, "bound"))
                 return want(all_with_vfio(group) || operation == BIND_UNBIND, "settled as bound");
         if (quarantined && streq(record, "quarantined")) /* killed before it had begun */
                 return want(nothing_changed(group), "still quarantined, and something was written");
-        if (operation == BIND_UNBIND && streq(record, "none") && others_had(group) && nothing_changed(group)) {
-                forget(group); /* killed before it had begun, too, and what others have in hand needs no record */
+        if (operation == BIND_UNBIND && streq(record, "none") && others_had(group) &&
+            nothing_changed(group)) {
+                forget(group); /* killed before it had begun, too, and what others have in hand needs no
+                                  record */
                 return true;
         }
         if (!want(streq(record, "none"), "settled as %s", record) || !all_home(group, true))
@@ -282,10 +292,12 @@ static bool has_used(int group)
 /* A bind or an unbind, maybe with a fault; what it leaves behind is settled in any case. */
 static bool do_order(enum bind_operation operation, bool dry_run)
 {
-        static const int errors[] = {EIO, EBUSY, EINVAL, ENOMEM, ENOSPC};
+        static const int errors[] = { EIO, EBUSY, EINVAL, ENOMEM, ENOSPC };
         const char *driver = pick(8) ? NULL : FAKE_VFIO;
-        struct bind_order order = {.operation = operation, .owner = "operator", .dry_run = dry_run,
-                                   .driver = operation == BIND_BIND ? driver : NULL};
+        struct bind_order order = { .operation = operation,
+                                    .owner = "operator",
+                                    .dry_run = dry_run,
+                                    .driver = operation == BIND_BIND ? driver : NULL };
         size_t i = pick(ELEMENTSOF(host));
         bool faulty = !dry_run && pick(2), refusing = faulty && pick(3) == 0, quarantined;
         enum fake_fault_kind kind = FAULT_NONE;
@@ -303,14 +315,16 @@ static bool do_order(enum bind_operation operation, bool dry_run)
                 k->faults[0].on = (kind == FAULT_ERRNO || kind == FAULT_LIE) && pick(4) == 0;
         }
         if (refusing)
-                fake_refuse(k, (const char *[]) {FAKE_HOST, FAKE_SECOND, FAKE_VFIO, FAKE_VARIANT}[pick(4)], NULL,
-                            pick(2) ? 1 : UINT32_MAX);
-        snprintf(what, sizeof(what), "%s%s of %s (fault %d at %u, %s refuses %u times)", bind_operation_to_string(operation),
-                 dry_run ? ", dry," : "", host[i].bdf, kind, k->faults[0].at, k->refusing, k->refusals);
+                fake_refuse(k, (const char *[]){ FAKE_HOST, FAKE_SECOND, FAKE_VFIO, FAKE_VARIANT }[pick(4)],
+                            NULL, pick(2) ? 1 : UINT32_MAX);
+        snprintf(what, sizeof(what), "%s%s of %s (fault %d at %u, %s refuses %u times)",
+                 bind_operation_to_string(operation), dry_run ? ", dry," : "", host[i].bdf, kind,
+                 k->faults[0].at, k->refusing, k->refusals);
         quarantined = streq(record_of(group), "quarantined");
         r = fake_run(k, host[i].bdf, &order);
         if (!want(!*k->violation, "%s", k->violation) ||
-            !want(r.signal == 0 || kind == FAULT_KILL_BEFORE || kind == FAULT_KILL_AFTER, "it died of signal %d", r.signal))
+            !want(r.signal == 0 || kind == FAULT_KILL_BEFORE || kind == FAULT_KILL_AFTER,
+                  "it died of signal %d", r.signal))
                 return false;
         if (has_used(group) && !want(k->writes == 0, "it is in use"))
                 return false;
@@ -326,13 +340,15 @@ static bool do_order(enum bind_operation operation, bool dry_run)
         /* The commit failed: what it left is what it said. */
         if (!want(faulty, "the record says %s", record))
                 return false;
-        if (r.outcome == BIND_QUARANTINED || r.outcome == BIND_FAILED) /* not even the record of the way back could be written */
+        if (r.outcome == BIND_QUARANTINED ||
+            r.outcome == BIND_FAILED) /* not even the record of the way back could be written */
                 return settle_killed(operation, group, quarantined);
         memcpy(was, k->functions, sizeof(was));
         fake_arm(k);
         (void) fake_settle(k);
         record = record_of(group);
-        return want(!*k->violation && (streq(record, "none") || streq(record, "bound")), "%s; the record says %s", k->violation, record) &&
+        return want(!*k->violation && (streq(record, "none") || streq(record, "bound")),
+                    "%s; the record says %s", k->violation, record) &&
                want(nothing_changed(group), "to settle changed what was done: %s", fake_result_text(&r));
 }
 
@@ -341,7 +357,8 @@ static bool drop_unbound(void)
 {
         for (size_t i = 0; i < ELEMENTSOF(host); i++)
                 if (streq(record_of(host[i].group), "none")) {
-                        if (!want(!is_recorded(i) || !is_with_vfio(function(i)), "the record of %s is lost", host[i].bdf))
+                        if (!want(!is_recorded(i) || !is_with_vfio(function(i)), "the record of %s is lost",
+                                  host[i].bdf))
                                 return false;
                         models[i].home.present = false;
                 }
@@ -357,7 +374,8 @@ static bool do_settle(void)
         fake_arm(k);
         r = fake_settle(k);
         return drop_unbound() &&
-               want(!*k->violation && r.signal == 0 && r.status == 0, "%s %s", fake_result_text(&r), k->violation) &&
+               want(!*k->violation && r.signal == 0 && r.status == 0, "%s %s", fake_result_text(&r),
+                    k->violation) &&
                want(k->writes == 0 && nothing_changed(-1), "something was written");
 }
 
@@ -380,7 +398,8 @@ static bool do_plug(void)
         }
         f->device = pick(3) ? host[i].device : FAKE_NOBODYS_ID;
         if (host[i].serial)
-                snprintf(f->serial, sizeof(f->serial), "%s", pick(3) ? host[i].serial : "00-02-c9-03-00-0a-00-00");
+                snprintf(f->serial, sizeof(f->serial), "%s",
+                         pick(3) ? host[i].serial : "00-02-c9-03-00-0a-00-00");
         fake_plug(k, f);
         return true;
 }
@@ -388,7 +407,9 @@ static bool do_plug(void)
 static void do_foreign(void)
 {
         static const char *const places[][2] = {
-                {FAKE_HOST, ""}, {FAKE_SECOND, FAKE_SECOND}, {FAKE_VFIO, FAKE_VFIO}, {"", ""}, {FAKE_VFIO, ""}, {"", FAKE_VFIO},
+                { FAKE_HOST, "" },        { FAKE_SECOND, FAKE_SECOND },
+                { FAKE_VFIO, FAKE_VFIO }, { "", "" },
+                { FAKE_VFIO, "" },        { "", FAKE_VFIO },
         };
         const char *const *place = places[pick(ELEMENTSOF(places))];
         struct fake_function *f = function(pick(ELEMENTSOF(host)));
@@ -418,7 +439,8 @@ static void do_use(void)
                 snprintf(target, sizeof(target), "../../devices/pci0000:00/%s/node", host[n].bdf);
                 fake_link(k, path, target);
                 if (function(n)->used)
-                        snprintf(answer + strlen(answer), sizeof(answer) - strlen(answer), " 100:c:240:%zu", n);
+                        snprintf(answer + strlen(answer), sizeof(answer) - strlen(answer), " 100:c:240:%zu",
+                                 n);
         }
         strcat(answer, "\n");
         fake_write(k, "proc/100/comm", "user\n");
@@ -487,7 +509,8 @@ int main(int argc, char **argv)
         if (results_write(argc > 1 ? argv[1] : "build/results/random-ops.json", results) != EXIT_SUCCESS)
                 return EXIT_FAILURE;
         /* Where all is refused nothing is shown. */
-        if (outcomes[BIND_BOUND] < 500 || outcomes[BIND_RETURNED] < 300 || outcomes[BIND_FAILED] < 50 || kills < 50) {
+        if (outcomes[BIND_BOUND] < 500 || outcomes[BIND_RETURNED] < 300 || outcomes[BIND_FAILED] < 50 ||
+            kills < 50) {
                 fprintf(stderr, "too little was tried\n");
                 return EXIT_FAILURE;
         }

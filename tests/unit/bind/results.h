@@ -3,5 +3,6 @@
 
 #include <json-c/json.h>
 
-/* Writes what a long test found, as JSON, and its directory where there is none. Takes the object over. Returns an exit code. */
+/* Writes what a long test found, as JSON, and its directory where there is none. Takes the object over.
+ * Returns an exit code. */
 int results_write(const char *path, json_object *results);

@@ -47,12 +47,14 @@ static void add_group(struct fake_kernel *k)
 
 #define assert_outcome(k, r, expected) assert_outcome_at(k, r, expected, __LINE__)
 
-static void assert_outcome_at(const struct fake_kernel *k, struct fake_result r, enum bind_outcome expected, int line)
+static void assert_outcome_at(const struct fake_kernel *k, struct fake_result r, enum bind_outcome expected,
+                              int line)
 {
         if (*k->violation)
                 fail_msg("line %d: %s", line, k->violation);
         if (r.signal || r.status || r.outcome != expected)
-                fail_msg("line %d: %s, not %s; written: %s", line, fake_result_text(&r), bind_outcome_to_string(expected), k->log);
+                fail_msg("line %d: %s, not %s; written: %s", line, fake_result_text(&r),
+                         bind_outcome_to_string(expected), k->log);
 }
 
 static void assert_driver(struct fake_kernel *k, const char *bdf, const char *driver, const char *override)
@@ -103,20 +105,20 @@ static void test_old_driver(void **state)
                 uint16_t device;
                 const char *driver, *override, *control;
         } cases[] = {
-                {FAKE_HOST_ID, FAKE_HOST, "", "on"},
-                {FAKE_HOST_ID, FAKE_HOST, "", "auto"},
-                {FAKE_HOST_ID, FAKE_HOST, FAKE_HOST, "on"},
-                {FAKE_HOST_ID, FAKE_SECOND, "", "auto"},           /* bound by name */
-                {FAKE_HOST_ID, FAKE_SECOND, "", "on"},
-                {FAKE_HOST_ID, FAKE_HOST, FAKE_SECOND, "on"},      /* an override that came later */
-                {FAKE_HOST_ID, "", "", "on"},
-                {FAKE_HOST_ID, "", "", "auto"},
-                {FAKE_HOST_ID, "", "none", "on"},
-                {FAKE_HOST_ID, "", FAKE_HOST, "on"},
-                {FAKE_HOST_ID, "", FAKE_VFIO, "on"},
-                {FAKE_HOST_ID, FAKE_HOST, FAKE_VFIO, "on"},        /* prepared by somebody for the next probe */
-                {FAKE_NOBODYS_ID, FAKE_SECOND, FAKE_SECOND, "on"},
-                {FAKE_NOBODYS_ID, FAKE_SECOND, "", "on"},
+                { FAKE_HOST_ID, FAKE_HOST, "", "on" },
+                { FAKE_HOST_ID, FAKE_HOST, "", "auto" },
+                { FAKE_HOST_ID, FAKE_HOST, FAKE_HOST, "on" },
+                { FAKE_HOST_ID, FAKE_SECOND, "", "auto" }, /* bound by name */
+                { FAKE_HOST_ID, FAKE_SECOND, "", "on" },
+                { FAKE_HOST_ID, FAKE_HOST, FAKE_SECOND, "on" }, /* an override that came later */
+                { FAKE_HOST_ID, "", "", "on" },
+                { FAKE_HOST_ID, "", "", "auto" },
+                { FAKE_HOST_ID, "", "none", "on" },
+                { FAKE_HOST_ID, "", FAKE_HOST, "on" },
+                { FAKE_HOST_ID, "", FAKE_VFIO, "on" },
+                { FAKE_HOST_ID, FAKE_HOST, FAKE_VFIO, "on" }, /* prepared by somebody for the next probe */
+                { FAKE_NOBODYS_ID, FAKE_SECOND, FAKE_SECOND, "on" },
+                { FAKE_NOBODYS_ID, FAKE_SECOND, "", "on" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -134,7 +136,8 @@ static void test_old_driver(void **state)
                 assert_driver(k, A, FAKE_VFIO, FAKE_VFIO);
                 assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
                 if (!streq(fake_state(k), before))
-                        fail_msg("case %zu: %s, and it was %s; written: %s", i, fake_state(k), before, k->log);
+                        fail_msg("case %zu: %s, and it was %s; written: %s", i, fake_state(k), before,
+                                 k->log);
                 fake_delete(k);
         }
 }
@@ -142,7 +145,7 @@ static void test_old_driver(void **state)
 static void test_named_driver(void **state)
 {
         struct fake_kernel *k = *state;
-        struct bind_order order = {.operation = BIND_BIND, .owner = "operator", .driver = FAKE_VFIO};
+        struct bind_order order = { .operation = BIND_BIND, .owner = "operator", .driver = FAKE_VFIO };
         struct fake_result r;
 
         fake_add(k, A, FAKE_VARIANT_ID, NIC, 1, NULL);
@@ -168,7 +171,7 @@ static void test_named_driver(void **state)
 /* What somebody else has bound goes where it is told to, and nowhere by itself. */
 static void test_foreign(void **state)
 {
-        struct bind_order order = {.operation = BIND_UNBIND, .owner = "operator", .driver = FAKE_HOST};
+        struct bind_order order = { .operation = BIND_UNBIND, .owner = "operator", .driver = FAKE_HOST };
         struct fake_kernel *k = *state;
         struct fake_result r;
 
@@ -220,7 +223,7 @@ static void test_other_vfio_driver(void **state)
 
 static void test_dry_run(void **state)
 {
-        struct bind_order order = {.operation = BIND_BIND, .owner = "operator", .dry_run = true};
+        struct bind_order order = { .operation = BIND_BIND, .owner = "operator", .dry_run = true };
         struct fake_kernel *k = *state;
         struct fake_result r;
 
@@ -247,7 +250,8 @@ static void test_dry_run(void **state)
 /* At whatever write of the bind it fails: all is as it was, in reverse, and the next one goes through. */
 static void test_each_failure_of_bind(void **state)
 {
-        static const enum fake_fault_kind kinds[] = {FAULT_ERRNO, FAULT_ERRNO_AFTER, FAULT_LIE, FAULT_KILL_BEFORE, FAULT_KILL_AFTER};
+        static const enum fake_fault_kind kinds[] = { FAULT_ERRNO, FAULT_ERRNO_AFTER, FAULT_LIE,
+                                                      FAULT_KILL_BEFORE, FAULT_KILL_AFTER };
         unsigned n, failed = 0;
 
         (void) state;
@@ -271,13 +275,15 @@ static void test_each_failure_of_bind(void **state)
                         if (*k->violation)
                                 fail_msg("fault %u at %u: %s", kinds[i], at, k->violation);
                         fake_arm(k);
-                        if (r.signal == SIGKILL || streq(fake_record_state(k, A), "binding")) /* its commit may be late */
+                        if (r.signal == SIGKILL ||
+                            streq(fake_record_state(k, A), "binding")) /* its commit may be late */
                                 (void) fake_settle(k);
                         now = fake_state(k);
                         record = fake_record_state(k, A);
-                        if (streq(now, before) != streq(record, "none") || (!streq(record, "none") && !streq(record, "bound")))
-                                fail_msg("fault %u at %u: %s, record %s: %s; written: %s", kinds[i], at, fake_result_text(&r),
-                                         record, now, k->log);
+                        if (streq(now, before) != streq(record, "none") ||
+                            (!streq(record, "none") && !streq(record, "bound")))
+                                fail_msg("fault %u at %u: %s, record %s: %s; written: %s", kinds[i], at,
+                                         fake_result_text(&r), record, now, k->log);
                         failed += r.outcome == BIND_FAILED;
                         if (streq(record, "none"))
                                 assert_outcome(k, fake_bind(k, A), BIND_BOUND);
@@ -313,7 +319,8 @@ static void test_reverse(void **state)
                 fail_msg("%s", k->log);
 }
 
-/* A driver of the host that does not come back keeps the function in VFIO's hands, where somebody may try again. */
+/* A driver of the host that does not come back keeps the function in VFIO's hands, where somebody may try
+ * again. */
 static void test_no_return(void **state)
 {
         struct fake_kernel *k = *state;
@@ -360,7 +367,8 @@ static void test_quarantine(void **state)
         assert_int_equal(k->writes, 0);
 
         fake_arm(k);
-        fake_fault(k, FAULT_ERRNO_AFTER, 1, EIO); /* the record of the way back is there, and could not be synced */
+        fake_fault(k, FAULT_ERRNO_AFTER, 1,
+                   EIO); /* the record of the way back is there, and could not be synced */
         assert_outcome(k, fake_unbind(k, A), BIND_REFUSED);
         assert_string_equal(fake_record_state(k, A), "quarantined");
         fake_arm(k);
@@ -370,10 +378,11 @@ static void test_quarantine(void **state)
         assert_string_equal(fake_record_state(k, A), "none");
 }
 
-/* The kernel says ENODEV also of a function that is there, where another tool was quicker: that is no reason to forget it. */
+/* The kernel says ENODEV also of a function that is there, where another tool was quicker: that is no reason
+ * to forget it. */
 static void test_not_gone(void **state)
 {
-        static const enum fake_fault_kind kinds[] = {FAULT_ERRNO, FAULT_ERRNO_AFTER};
+        static const enum fake_fault_kind kinds[] = { FAULT_ERRNO, FAULT_ERRNO_AFTER };
         unsigned reached = 0;
 
         (void) state;
@@ -388,7 +397,8 @@ static void test_not_gone(void **state)
                         fake_arm(k);
                         fake_fault(k, kinds[i], at, ENODEV);
                         if (fake_unbind(k, A).outcome == BIND_RETURNED && !streq(fake_state(k), before))
-                                fail_msg("at %u: not home, and said to be: %s; written: %s", at, fake_state(k), k->log);
+                                fail_msg("at %u: not home, and said to be: %s; written: %s", at,
+                                         fake_state(k), k->log);
                         reached += k->points >= at;
                         fake_arm(k);
                         if (!streq(fake_state(k), before)) {
@@ -429,11 +439,14 @@ static void test_vanishing(void **state)
 
                         if (!f->present)
                                 continue;
-                        if (f->group == 1 && !streq(f->bdf, "0000:00:01.0") && fake_driver_is_vfio(f->driver))
-                                fail_msg("at %u: %s has not gone back: %s; written: %s", at, f->bdf, fake_result_text(&r), k->log);
+                        if (f->group == 1 && !streq(f->bdf, "0000:00:01.0") &&
+                            fake_driver_is_vfio(f->driver))
+                                fail_msg("at %u: %s has not gone back: %s; written: %s", at, f->bdf,
+                                         fake_result_text(&r), k->log);
                 }
-                if (strlen(now) < strlen(before) && (r.outcome != (unbind ? BIND_RETURNED : BIND_FAILED) || r.signal || r.status ||
-                                                     !streq(fake_record_state(k, B), "none")))
+                if (strlen(now) < strlen(before) &&
+                    (r.outcome != (unbind ? BIND_RETURNED : BIND_FAILED) || r.signal || r.status ||
+                     !streq(fake_record_state(k, B), "none")))
                         fail_msg("at %u: %s, record %s", at, fake_result_text(&r), fake_record_state(k, B));
                 for (size_t i = 0; i < k->n_functions; i++)
                         if (!k->functions[i].present) {
@@ -522,15 +535,16 @@ static void test_named_gone(void **state)
         assert_int_equal(k->writes, 0);
 }
 
-/* A function that comes into a group that is bound: nobody says that all is well, and no second record splits the group. */
+/* A function that comes into a group that is bound: nobody says that all is well, and no second record
+ * splits the group. */
 static void test_late_member(void **state)
 {
         struct fake_kernel *k = *state;
-        const char *late[] = {"0000:00:02.0", "0000:03:00.0"}; /* before the first, and behind the last */
+        const char *late[] = { "0000:00:02.0", "0000:03:00.0" }; /* before the first, and behind the last */
 
         add_group(k);
         for (size_t i = 0; i < ELEMENTSOF(late); i++) {
-                const char *before = fake_state(k), *names[] = {A, late[i]};
+                const char *before = fake_state(k), *names[] = { A, late[i] };
                 struct fake_function *f;
                 struct fake_result r;
 
@@ -595,7 +609,7 @@ static void test_unreachable(void **state)
 /* Past its deadline nothing more is written there; what was goes back. */
 static void test_deadline(void **state)
 {
-        struct bind_order order = {.operation = BIND_BIND, .owner = "operator", .deadline_usec = 1};
+        struct bind_order order = { .operation = BIND_BIND, .owner = "operator", .deadline_usec = 1 };
         struct fake_kernel *k = *state;
         struct fake_result r;
         const char *before;
@@ -642,7 +656,7 @@ static void test_no_record(void **state)
 /* The second waits for the first; when that dies, it settles what that left, and goes on. */
 static void test_two_at_a_time(void **state)
 {
-        struct bind_order order = {.operation = BIND_BIND, .owner = "operator"};
+        struct bind_order order = { .operation = BIND_BIND, .owner = "operator" };
         struct fake_result *first = fake_result_new(), *second = fake_result_new();
         struct fake_kernel *k = *state;
         const char *before;
@@ -673,7 +687,9 @@ static void test_unassignable(void **state)
         add_group(k);
         fake_add(k, "0000:04:00.0", FAKE_HOST_ID, NIC, -1, NULL);
         fake_arm(k);
-        for (const char *const *bdf = (const char *const[]) {"0000:00:01.0", "0000:04:00.0", "0000:09:00.0", NULL}; *bdf; bdf++) {
+        for (const char *const *bdf =
+                     (const char *const[]){ "0000:00:01.0", "0000:04:00.0", "0000:09:00.0", NULL };
+             *bdf; bdf++) {
                 r = fake_bind(k, *bdf);
                 assert_outcome(k, r, BIND_REFUSED);
                 assert_true(fake_result_has(&r, FINDING_BIND_UNASSIGNABLE, *bdf, ""));

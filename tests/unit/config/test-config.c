@@ -22,7 +22,8 @@ static void on_problem(const char *file, unsigned line, bool fatal, const char *
         size_t n = strlen(problems);
 
         assert_ptr_equal(userdata, problems);
-        snprintf(problems + n, sizeof(problems) - n, "%s:%u: %s: %s\n", file, line, fatal ? "error" : "warning", what);
+        snprintf(problems + n, sizeof(problems) - n, "%s:%u: %s: %s\n", file, line,
+                 fatal ? "error" : "warning", what);
 }
 
 static int read_config(struct fixture *f, struct config *c)
@@ -41,7 +42,8 @@ static struct config read_good(struct fixture *f)
         return c;
 }
 
-static void assert_config(const struct config *c, enum policy module, uint64_t deadline_usec, enum on_unreachable on_unreachable)
+static void assert_config(const struct config *c, enum policy module, uint64_t deadline_usec,
+                          enum on_unreachable on_unreachable)
 {
         assert_int_equal(c->fixes[FIX_MODULE], module);
         assert_int_equal(c->hook_deadline_usec, deadline_usec);
@@ -97,7 +99,9 @@ static void test_values(void **state)
         assert_int_equal(c.guest.min_bar_size, GIB(2));
 
         /* White space before a key makes it no part of the value above. */
-        fixture_write(f, MAIN, "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  OnUnreachable=refuse\n  # a comment\n");
+        fixture_write(
+                f, MAIN,
+                "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  OnUnreachable=refuse\n  # a comment\n");
         c = read_good(f);
         assert_config(&c, POLICY_SUGGEST, 2 * USEC_PER_SEC, ON_UNREACHABLE_REFUSE);
 }
@@ -107,12 +111,15 @@ static void test_unknown_key(void **state)
         struct fixture *f = *state;
         struct config c;
 
-        fixture_write(f, MAIN, "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nOnUnreachable=refuse\n[Guest]\nOnUnreachable=refuse\n");
+        fixture_write(
+                f, MAIN,
+                "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nOnUnreachable=refuse\n[Guest]\nOnUnreachable=refuse\n");
         assert_ok(read_config(f, &c));
-        assert_string_equal(problems, MAIN ":1: warning: unknown key 'Module' in section [], ignoring\n"
-                                      MAIN ":3: warning: unknown key 'Modul' in section [Fix], ignoring\n"
-                                      MAIN ":4: warning: unknown key 'module' in section [Fix], ignoring\n"
-                                      MAIN ":7: warning: unknown key 'OnUnreachable' in section [Gust], ignoring\n");
+        assert_string_equal(problems,
+                            MAIN ":1: warning: unknown key 'Module' in section [], ignoring\n" MAIN
+                                 ":3: warning: unknown key 'Modul' in section [Fix], ignoring\n" MAIN
+                                 ":4: warning: unknown key 'module' in section [Fix], ignoring\n" MAIN
+                                 ":7: warning: unknown key 'OnUnreachable' in section [Gust], ignoring\n");
         assert_config(&c, POLICY_AUTO, 5 * USEC_PER_SEC, ON_UNREACHABLE_REFUSE);
 }
 
@@ -121,38 +128,55 @@ static void test_bad_value(void **state)
         static const struct {
                 const char *text, *problem;
         } cases[] = {
-                {"[Fix]\nModule=yes\n", MAIN ":2: error: Module=yes: wanted auto, suggest or off\n"},
-                {"[Fix]\nModule=\n", ":2: error: Module=: wanted auto, suggest or off\n"},
-                {"[Guest]\nHookDeadlineSec=0\n", ":2: error: HookDeadlineSec=0: wanted seconds from 0.1 to 60\n"},
-                {"[Guest]\nHookDeadlineSec=61\n", ":2: error: HookDeadlineSec=61: wanted seconds from 0.1 to 60\n"},
-                {"[Guest]\nHookDeadlineSec=5s\n", ":2: error: HookDeadlineSec=5s: wanted seconds from 0.1 to 60\n"},
-                {"[Guest]\nHookDeadlineSec=nan\n", ":2: error: HookDeadlineSec=nan: wanted seconds from 0.1 to 60\n"},
-                {"[Guest]\nHookDeadlineSec=1e9999\n", ":2: error: HookDeadlineSec=1e9999: wanted seconds from 0.1 to 60\n"},
-                {"[Bind]\nDeadlineSec=0.9\n", ":2: error: DeadlineSec=0.9: wanted seconds from 1 to 600\n"},
-                {"[Bind]\nDeadlineSec=601\n", ":2: error: DeadlineSec=601: wanted seconds from 1 to 600\n"},
-                {"[Guest]\nOnUnreachable=deny\n", ":2: error: OnUnreachable=deny: wanted allow or refuse\n"},
-                {"[Fix]\nPreload=auto\n", ":2: error: Preload=auto: wanted suggest or off\n"},
-                {"[Fix]\nNoMmap=auto\n", ":2: error: NoMmap=auto: wanted suggest or off\n"},
-                {"[Guest]\nOnUnaligned=deny\n", ":2: error: OnUnaligned=deny: wanted allow, warn or refuse\n"},
-                {"[Guest]\nMinBarSize=1X\n", ":2: error: MinBarSize=1X: wanted a size in bytes, or with K, M, G or T behind it\n"},
-                {"[Guest]\nMinBarSize=1GB\n", ":2: error: MinBarSize=1GB: wanted a size"},
-                {"[Guest]\nMinBarSize=-1\n", ":2: error: MinBarSize=-1: wanted a size"},
-                {"[Guest]\nMinBarSize=\n", ":2: error: MinBarSize=: wanted a size"},
-                {"[Guest]\nMinBarSize=18446744073709551616\n", ":2: error: MinBarSize=18446744073709551616: wanted a size"},
-                {"[Guest]\nMinBarSize=16777216T\n", ":2: error: MinBarSize=16777216T: wanted a size"},
-                {"\n[Guest a]\n[Guest]\n", ":2: error: [Guest a] says nothing: wanted OnUnaligned= or MinBarSize=\n"},
-                {"[Guest a]\nMinBarSize=1\n[Guest b]\nMinBarSize=1\n[Guest a]\nMinBarSize=2\n", ":5: error: [Guest a] is in line 1 already\n"},
-                {"[Guest a]\nMinBarSize=1\nMinBarSize=2\n", ":3: error: MinBarSize= is there twice in section [Guest a]\n"},
-                {"[Guest a]\nOnUnaligned=1\n", ":2: error: OnUnaligned=1: wanted allow, warn or refuse\n"},
-                {"[Fix]\nModule=auto\nnonsense\n", ":3: error: neither a [section] nor a key=value\n"},
-                {"[Fix\nModule=auto\n", ":1: error: neither a [section] nor a key=value\n"},
-                {"[Fix]\nModule=bad\n[Guest]\nOnUnreachable=bad\n",
-                 ":2: error: Module=bad: wanted auto, suggest or off\n" MAIN ":4: error: OnUnreachable=bad: wanted allow or refuse\n"},
+                { "[Fix]\nModule=yes\n", MAIN ":2: error: Module=yes: wanted auto, suggest or off\n" },
+                { "[Fix]\nModule=\n", ":2: error: Module=: wanted auto, suggest or off\n" },
+                { "[Guest]\nHookDeadlineSec=0\n",
+                  ":2: error: HookDeadlineSec=0: wanted seconds from 0.1 to 60\n" },
+                { "[Guest]\nHookDeadlineSec=61\n",
+                  ":2: error: HookDeadlineSec=61: wanted seconds from 0.1 to 60\n" },
+                { "[Guest]\nHookDeadlineSec=5s\n",
+                  ":2: error: HookDeadlineSec=5s: wanted seconds from 0.1 to 60\n" },
+                { "[Guest]\nHookDeadlineSec=nan\n",
+                  ":2: error: HookDeadlineSec=nan: wanted seconds from 0.1 to 60\n" },
+                { "[Guest]\nHookDeadlineSec=1e9999\n",
+                  ":2: error: HookDeadlineSec=1e9999: wanted seconds from 0.1 to 60\n" },
+                { "[Bind]\nDeadlineSec=0.9\n",
+                  ":2: error: DeadlineSec=0.9: wanted seconds from 1 to 600\n" },
+                { "[Bind]\nDeadlineSec=601\n",
+                  ":2: error: DeadlineSec=601: wanted seconds from 1 to 600\n" },
+                { "[Guest]\nOnUnreachable=deny\n",
+                  ":2: error: OnUnreachable=deny: wanted allow or refuse\n" },
+                { "[Fix]\nPreload=auto\n", ":2: error: Preload=auto: wanted suggest or off\n" },
+                { "[Fix]\nNoMmap=auto\n", ":2: error: NoMmap=auto: wanted suggest or off\n" },
+                { "[Guest]\nOnUnaligned=deny\n",
+                  ":2: error: OnUnaligned=deny: wanted allow, warn or refuse\n" },
+                { "[Guest]\nMinBarSize=1X\n",
+                  ":2: error: MinBarSize=1X: wanted a size in bytes, or with K, M, G or T behind it\n" },
+                { "[Guest]\nMinBarSize=1GB\n", ":2: error: MinBarSize=1GB: wanted a size" },
+                { "[Guest]\nMinBarSize=-1\n", ":2: error: MinBarSize=-1: wanted a size" },
+                { "[Guest]\nMinBarSize=\n", ":2: error: MinBarSize=: wanted a size" },
+                { "[Guest]\nMinBarSize=18446744073709551616\n",
+                  ":2: error: MinBarSize=18446744073709551616: wanted a size" },
+                { "[Guest]\nMinBarSize=16777216T\n", ":2: error: MinBarSize=16777216T: wanted a size" },
+                { "\n[Guest a]\n[Guest]\n",
+                  ":2: error: [Guest a] says nothing: wanted OnUnaligned= or MinBarSize=\n" },
+                { "[Guest a]\nMinBarSize=1\n[Guest b]\nMinBarSize=1\n[Guest a]\nMinBarSize=2\n",
+                  ":5: error: [Guest a] is in line 1 already\n" },
+                { "[Guest a]\nMinBarSize=1\nMinBarSize=2\n",
+                  ":3: error: MinBarSize= is there twice in section [Guest a]\n" },
+                { "[Guest a]\nOnUnaligned=1\n", ":2: error: OnUnaligned=1: wanted allow, warn or refuse\n" },
+                { "[Fix]\nModule=auto\nnonsense\n", ":3: error: neither a [section] nor a key=value\n" },
+                { "[Fix\nModule=auto\n", ":1: error: neither a [section] nor a key=value\n" },
+                { "[Fix]\nModule=bad\n[Guest]\nOnUnreachable=bad\n",
+                  ":2: error: Module=bad: wanted auto, suggest or off\n" MAIN
+                  ":4: error: OnUnreachable=bad: wanted allow or refuse\n" },
         };
         struct fixture *f = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .on_unreachable = ON_UNREACHABLE_REFUSE};
+                struct config c = { .fixes[FIX_MODULE] = POLICY_OFF,
+                                    .hook_deadline_usec = 7,
+                                    .on_unreachable = ON_UNREACHABLE_REFUSE };
 
                 fixture_write(f, MAIN, cases[i].text);
                 assert_int_equal(read_config(f, &c), -EINVAL);
@@ -165,7 +189,9 @@ static void test_bad_value(void **state)
 static void test_drop_ins(void **state)
 {
         struct fixture *f = *state;
-        struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .on_unreachable = ON_UNREACHABLE_REFUSE};
+        struct config c = { .fixes[FIX_MODULE] = POLICY_OFF,
+                            .hook_deadline_usec = 7,
+                            .on_unreachable = ON_UNREACHABLE_REFUSE };
 
         fixture_write(f, MAIN, "[Fix]\nModule=off\n[Guest]\nHookDeadlineSec=1\nOnUnreachable=refuse\n");
         fixture_write(f, DROP_IN "20-b.conf", "[Guest]\nHookDeadlineSec=3\n");
@@ -180,11 +206,13 @@ static void test_drop_ins(void **state)
         /* A section does not leak from one file into the next. */
         fixture_write(f, DROP_IN "15-x.conf", "HookDeadlineSec=9\n");
         assert_ok(read_config(f, &c));
-        assert_string_equal(problems, DROP_IN "15-x.conf:1: warning: unknown key 'HookDeadlineSec' in section [], ignoring\n");
+        assert_string_equal(problems, DROP_IN
+                            "15-x.conf:1: warning: unknown key 'HookDeadlineSec' in section [], ignoring\n");
 
         fixture_write(f, DROP_IN "15-x.conf", "\n[Guest]\nHookDeadlineSec=9 hours\n");
         assert_int_equal(read_config(f, &c), -EINVAL);
-        assert_string_equal(problems, DROP_IN "15-x.conf:3: error: HookDeadlineSec=9 hours: wanted seconds from 0.1 to 60\n");
+        assert_string_equal(problems, DROP_IN
+                            "15-x.conf:3: error: HookDeadlineSec=9 hours: wanted seconds from 0.1 to 60\n");
 
         fixture_remove(f, DROP_IN "15-x.conf");
         fixture_write(f, DROP_IN "15-x.conf/directory", "");
@@ -195,7 +223,7 @@ static void test_drop_ins(void **state)
 /* By name, however the file system lists them: with the last one gone, the one before it counts. */
 static void test_drop_in_order(void **state)
 {
-        static const unsigned written[] = {4, 2, 6, 1, 5, 3};
+        static const unsigned written[] = { 4, 2, 6, 1, 5, 3 };
         struct fixture *f = *state;
         char path[64], text[64];
         struct config c;
@@ -219,12 +247,13 @@ static void test_device_values(void **state)
         const struct device_section *d;
         struct config c;
 
-        fixture_write(f, MAIN,
-                      "[Device all-of_it.0:1]\nAddress=41:0.0\nID=10DE:2330 ; a GPU\nClass=030200\nDriver=nouveau\nBind=boot\n"
-                      "VfioDriver=nvgrace_gpu_vfio_pci\n"
-                      "\n[Device  some]\nBind=guest\nID=15b3:*\nVfioDriver=auto\n"
-                      "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-1]\nClass=02\nBind=never\n"
-                      "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-2]\nClass=0C03\nBind=never\n");
+        fixture_write(
+                f, MAIN,
+                "[Device all-of_it.0:1]\nAddress=41:0.0\nID=10DE:2330 ; a GPU\nClass=030200\nDriver=nouveau\nBind=boot\n"
+                "VfioDriver=nvgrace_gpu_vfio_pci\n"
+                "\n[Device  some]\nBind=guest\nID=15b3:*\nVfioDriver=auto\n"
+                "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-1]\nClass=02\nBind=never\n"
+                "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-2]\nClass=0C03\nBind=never\n");
         c = read_good(f);
         assert_int_equal(c.n_devices, 4);
 
@@ -270,55 +299,71 @@ static void test_device_bad(void **state)
         static const struct {
                 const char *text, *problem; /* of which the first must be it */
         } cases[] = {
-                {"[Device]\nID=10de:*\nBind=boot\n",
-                 ":1: error: [Device]: wanted a name, of letters, digits, '.', '_', ':' and '-'\n"},
-                {"[Device ]\nID=10de:*\nBind=boot\n", ":1: error: [Device ]: wanted a name, "},
-                {"[Device a b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a b]: wanted a name, "},
-                {"[Device a/b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a/b]: wanted a name, "},
-                {"[Device a\x1b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a\x1b]: wanted a name, "},
-                {"\n[Device a]\n", ":2: error: [Device a] names no device: wanted Address=, ID=, Class= or Driver=\n"},
-                {"[Device a]\n[Fix]\nModule=auto\n", ":1: error: [Device a] names no device: "},
-                {"[Device a]\nBind=boot\nVfioDriver=auto\n[Fix]\n", ":1: error: [Device a] names no device: "},
-                {"\n\n[Device a]\nID=10de:*\n\n\n", ":3: error: [Device a] says nothing to do: wanted Bind=\n"},
-                {"[Device a]\nID=10de:*\nVfioDriver=auto\n", ":1: error: [Device a] says nothing to do: wanted Bind=\n"},
-                {"[Device a]\nID=10de:*\nBind=boot\n[Device b]\nClass=03\nBind=boot\n[Device a]\nID=10de:*\nBind=boot\n",
-                 ":7: error: [Device a] is in line 1 already\n"},
-                {"[Device a]\nID=10de:*\nBind=boot\nID=10de:*\n", ":4: error: ID= is there twice in section [Device a]\n"},
-                {"[Device a]\nID=10de:*\nBind=boot\nBind=boot\n", ":4: error: Bind= is there twice in section [Device a]\n"},
-                {"[Device a]\nAddress=41:00\nBind=boot\n", ":2: error: Address=41:00: wanted a PCI address, like 0000:41:00.0\n"},
-                {"[Device a]\nAddress=*\nBind=boot\n", ":2: error: Address=*: wanted a PCI address, "},
-                {"[Device a]\nAddress=\nBind=boot\n", ":2: error: Address=: wanted a PCI address, "},
-                {"[Device a]\nAddress=0000:41:00.0 0000:42:00.0\nBind=boot\n", ":2: error: Address=0000:41:00.0 0000:42:00.0: wanted"},
-                {"[Device a]\nID=10de\nBind=boot\n",
-                 ":2: error: ID=10de: wanted vendor and device in four hex digits each, like 10de:2330, or 10de:*\n"},
-                {"[Device a]\nID=*:*\nBind=boot\n", ":2: error: ID=*:*: wanted vendor"},
-                {"[Device a]\nID=10de:\nBind=boot\n", ":2: error: ID=10de:: wanted vendor"},
-                {"[Device a]\nID=10de:233\nBind=boot\n", ":2: error: ID=10de:233: wanted vendor"},
-                {"[Device a]\nID=10de:23300\nBind=boot\n", ":2: error: ID=10de:23300: wanted vendor"},
-                {"[Device a]\nID=10de:233g\nBind=boot\n", ":2: error: ID=10de:233g: wanted vendor"},
-                {"[Device a]\nID=0x10de:0x2330\nBind=boot\n", ":2: error: ID=0x10de:0x2330: wanted vendor"},
-                {"[Device a]\nID=10de:*x\nBind=boot\n", ":2: error: ID=10de:*x: wanted vendor"},
-                {"[Device a]\nID=-0de:2330\nBind=boot\n", ":2: error: ID=-0de:2330: wanted vendor"},
-                {"[Device a]\nClass=0x0302\nBind=boot\n", ":2: error: Class=0x0302: wanted 2, 4 or 6 hex digits, like 0302\n"},
-                {"[Device a]\nClass=030\nBind=boot\n", ":2: error: Class=030: wanted 2, 4 or 6"},
-                {"[Device a]\nClass=\nBind=boot\n", ":2: error: Class=: wanted 2, 4 or 6"},
-                {"[Device a]\nClass=03020000\nBind=boot\n", ":2: error: Class=03020000: wanted 2, 4 or 6"},
-                {"[Device a]\nClass=zz\nBind=boot\n", ":2: error: Class=zz: wanted 2, 4 or 6"},
-                {"[Device a]\nDriver=a/b\nBind=boot\n", ":2: error: Driver=a/b: wanted " SLASH},
-                {"[Device a]\nDriver=..\nBind=boot\n", ":2: error: Driver=..: wanted " SLASH},
-                {"[Device a]\nDriver=\nBind=boot\n", ":2: error: Driver=: wanted " SLASH},
-                {"[Device a]\nDriver=nvme # mine\nBind=boot\n", ":2: error: Driver=nvme # mine: wanted " SLASH},
-                {"[Device a]\nDriver=" LONG "\nBind=boot\n", ":2: error: Driver=" LONG ": wanted " SLASH},
-                {"[Device a]\nID=10de:*\nBind=always\n", ":3: error: Bind=always: wanted boot, guest or never\n"},
-                {"[Device a]\nID=10de:*\nBind=\n", ":3: error: Bind=: wanted boot, guest or never\n"},
-                {"[Device a]\nID=10de:*\nBind=boot\nVfioDriver=\n", ":4: error: VfioDriver=: wanted auto, or " SLASH},
-                {"[Device a]\nID=10de:*\nBind=boot\nVfioDriver=../vfio\n", ":4: error: VfioDriver=../vfio: wanted auto, or " SLASH},
+                { "[Device]\nID=10de:*\nBind=boot\n",
+                  ":1: error: [Device]: wanted a name, of letters, digits, '.', '_', ':' and '-'\n" },
+                { "[Device ]\nID=10de:*\nBind=boot\n", ":1: error: [Device ]: wanted a name, " },
+                { "[Device a b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a b]: wanted a name, " },
+                { "[Device a/b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a/b]: wanted a name, " },
+                { "[Device a\x1b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a\x1b]: wanted a name, " },
+                { "\n[Device a]\n",
+                  ":2: error: [Device a] names no device: wanted Address=, ID=, Class= or Driver=\n" },
+                { "[Device a]\n[Fix]\nModule=auto\n", ":1: error: [Device a] names no device: " },
+                { "[Device a]\nBind=boot\nVfioDriver=auto\n[Fix]\n",
+                  ":1: error: [Device a] names no device: " },
+                { "\n\n[Device a]\nID=10de:*\n\n\n",
+                  ":3: error: [Device a] says nothing to do: wanted Bind=\n" },
+                { "[Device a]\nID=10de:*\nVfioDriver=auto\n",
+                  ":1: error: [Device a] says nothing to do: wanted Bind=\n" },
+                { "[Device a]\nID=10de:*\nBind=boot\n[Device b]\nClass=03\nBind=boot\n[Device a]\nID=10de:*\nBind=boot\n",
+                  ":7: error: [Device a] is in line 1 already\n" },
+                { "[Device a]\nID=10de:*\nBind=boot\nID=10de:*\n",
+                  ":4: error: ID= is there twice in section [Device a]\n" },
+                { "[Device a]\nID=10de:*\nBind=boot\nBind=boot\n",
+                  ":4: error: Bind= is there twice in section [Device a]\n" },
+                { "[Device a]\nAddress=41:00\nBind=boot\n",
+                  ":2: error: Address=41:00: wanted a PCI address, like 0000:41:00.0\n" },
+                { "[Device a]\nAddress=*\nBind=boot\n", ":2: error: Address=*: wanted a PCI address, " },
+                { "[Device a]\nAddress=\nBind=boot\n", ":2: error: Address=: wanted a PCI address, " },
+                { "[Device a]\nAddress=0000:41:00.0 0000:42:00.0\nBind=boot\n",
+                  ":2: error: Address=0000:41:00.0 0000:42:00.0: wanted" },
+                { "[Device a]\nID=10de\nBind=boot\n",
+                  ":2: error: ID=10de: wanted vendor and device in four hex digits each, like 10de:2330, or 10de:*\n" },
+                { "[Device a]\nID=*:*\nBind=boot\n", ":2: error: ID=*:*: wanted vendor" },
+                { "[Device a]\nID=10de:\nBind=boot\n", ":2: error: ID=10de:: wanted vendor" },
+                { "[Device a]\nID=10de:233\nBind=boot\n", ":2: error: ID=10de:233: wanted vendor" },
+                { "[Device a]\nID=10de:23300\nBind=boot\n", ":2: error: ID=10de:23300: wanted vendor" },
+                { "[Device a]\nID=10de:233g\nBind=boot\n", ":2: error: ID=10de:233g: wanted vendor" },
+                { "[Device a]\nID=0x10de:0x2330\nBind=boot\n",
+                  ":2: error: ID=0x10de:0x2330: wanted vendor" },
+                { "[Device a]\nID=10de:*x\nBind=boot\n", ":2: error: ID=10de:*x: wanted vendor" },
+                { "[Device a]\nID=-0de:2330\nBind=boot\n", ":2: error: ID=-0de:2330: wanted vendor" },
+                { "[Device a]\nClass=0x0302\nBind=boot\n",
+                  ":2: error: Class=0x0302: wanted 2, 4 or 6 hex digits, like 0302\n" },
+                { "[Device a]\nClass=030\nBind=boot\n", ":2: error: Class=030: wanted 2, 4 or 6" },
+                { "[Device a]\nClass=\nBind=boot\n", ":2: error: Class=: wanted 2, 4 or 6" },
+                { "[Device a]\nClass=03020000\nBind=boot\n", ":2: error: Class=03020000: wanted 2, 4 or 6" },
+                { "[Device a]\nClass=zz\nBind=boot\n", ":2: error: Class=zz: wanted 2, 4 or 6" },
+                { "[Device a]\nDriver=a/b\nBind=boot\n", ":2: error: Driver=a/b: wanted " SLASH },
+                { "[Device a]\nDriver=..\nBind=boot\n", ":2: error: Driver=..: wanted " SLASH },
+                { "[Device a]\nDriver=\nBind=boot\n", ":2: error: Driver=: wanted " SLASH },
+                { "[Device a]\nDriver=nvme # mine\nBind=boot\n",
+                  ":2: error: Driver=nvme # mine: wanted " SLASH },
+                { "[Device a]\nDriver=" LONG "\nBind=boot\n", ":2: error: Driver=" LONG ": wanted " SLASH },
+                { "[Device a]\nID=10de:*\nBind=always\n",
+                  ":3: error: Bind=always: wanted boot, guest or never\n" },
+                { "[Device a]\nID=10de:*\nBind=\n", ":3: error: Bind=: wanted boot, guest or never\n" },
+                { "[Device a]\nID=10de:*\nBind=boot\nVfioDriver=\n",
+                  ":4: error: VfioDriver=: wanted auto, or " SLASH },
+                { "[Device a]\nID=10de:*\nBind=boot\nVfioDriver=../vfio\n",
+                  ":4: error: VfioDriver=../vfio: wanted auto, or " SLASH },
         };
         struct fixture *f = *state;
         struct config c;
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                c = (struct config) {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .on_unreachable = ON_UNREACHABLE_REFUSE};
+                c = (struct config){ .fixes[FIX_MODULE] = POLICY_OFF,
+                                     .hook_deadline_usec = 7,
+                                     .on_unreachable = ON_UNREACHABLE_REFUSE };
                 fixture_write(f, MAIN, cases[i].text);
                 assert_int_equal(read_config(f, &c), -EINVAL);
                 assert_config(&c, POLICY_OFF, 7, ON_UNREACHABLE_REFUSE);
@@ -328,7 +373,9 @@ static void test_device_bad(void **state)
         }
 
         /* One byte less, and it is the longest. */
-        fixture_write(f, MAIN, "[Device a]\nBind=boot\nDriver=012345678901234567890123456789012345678901234567890123456789012\n");
+        fixture_write(
+                f, MAIN,
+                "[Device a]\nBind=boot\nDriver=012345678901234567890123456789012345678901234567890123456789012\n");
         c = read_good(f);
         assert_int_equal(strlen(c.devices[0].driver), 63);
         config_done(&c);
@@ -340,22 +387,27 @@ static void test_device_unknown_key(void **state)
         struct fixture *f = *state;
         struct config c;
 
-        fixture_write(f, MAIN, "[Device a]\nId=10de:*\nID=10de:*\nBind=boot\nModule=off\n[Device b]\nadress=41:0.0\nBind=boot\n");
+        fixture_write(
+                f, MAIN,
+                "[Device a]\nId=10de:*\nID=10de:*\nBind=boot\nModule=off\n[Device b]\nadress=41:0.0\nBind=boot\n");
         assert_int_equal(read_config(f, &c), -EINVAL);
-        assert_string_equal(problems, MAIN ":2: warning: unknown key 'Id' in section [Device a], ignoring\n"
-                                      MAIN ":5: warning: unknown key 'Module' in section [Device a], ignoring\n"
-                                      MAIN ":7: warning: unknown key 'adress' in section [Device b], ignoring\n"
-                                      MAIN ":6: error: [Device b] names no device: wanted Address=, ID=, Class= or Driver=\n");
+        assert_string_equal(
+                problems,
+                MAIN ":2: warning: unknown key 'Id' in section [Device a], ignoring\n" MAIN
+                     ":5: warning: unknown key 'Module' in section [Device a], ignoring\n" MAIN
+                     ":7: warning: unknown key 'adress' in section [Device b], ignoring\n" MAIN
+                     ":6: error: [Device b] names no device: wanted Address=, ID=, Class= or Driver=\n");
 
         fixture_write(f, MAIN, "[Devices a]\nID=10de:*\n[device a]\nBind=boot\n");
         assert_ok(read_config(f, &c));
-        assert_string_equal(problems, MAIN ":2: warning: unknown key 'ID' in section [Devices a], ignoring\n"
-                                      MAIN ":4: warning: unknown key 'Bind' in section [device a], ignoring\n");
+        assert_string_equal(problems,
+                            MAIN ":2: warning: unknown key 'ID' in section [Devices a], ignoring\n" MAIN
+                                 ":4: warning: unknown key 'Bind' in section [device a], ignoring\n");
         assert_int_equal(c.n_devices, 0);
 }
 
-static const char *find(const struct config *c, const char *address, uint16_t vendor, uint16_t device, uint32_t class,
-                        const char *driver)
+static const char *find(const struct config *c, const char *address, uint16_t vendor, uint16_t device,
+                        uint32_t class, const char *driver)
 {
         const struct device_section *d = config_find_device(c, address, vendor, device, class, driver);
 
@@ -404,10 +456,13 @@ static void test_device_find(void **state)
         /* One with an error takes all of them along. */
         fixture_write(f, DROP_IN "20.conf", "[Device x]\n");
         assert_int_equal(read_config(f, &c), -EINVAL);
-        assert_string_equal(problems, DROP_IN "20.conf:1: error: [Device x] names no device: wanted Address=, ID=, Class= or Driver=\n");
+        assert_string_equal(
+                problems, DROP_IN
+                "20.conf:1: error: [Device x] names no device: wanted Address=, ID=, Class= or Driver=\n");
 }
 
-static void assert_policy(const struct config *c, const char *guest, enum on_unaligned on_unaligned, uint64_t min_bar_size)
+static void assert_policy(const struct config *c, const char *guest, enum on_unaligned on_unaligned,
+                          uint64_t min_bar_size)
 {
         struct guest_policy p = config_guest_policy(c, guest);
 
@@ -436,7 +491,9 @@ static void test_guest_sections(void **state)
         /* A drop-in goes before; the same name in another file is a section of its own. */
         fixture_write(f, DROP_IN "a.conf", "[Guest gpu-7]\nOnUnaligned=warn\nHookDeadlineSec=1\n");
         assert_ok(read_config(f, &c));
-        assert_string_equal(problems, DROP_IN "a.conf:3: warning: unknown key 'HookDeadlineSec' in section [Guest gpu-7], ignoring\n");
+        assert_string_equal(
+                problems, DROP_IN
+                "a.conf:3: warning: unknown key 'HookDeadlineSec' in section [Guest gpu-7], ignoring\n");
         assert_policy(&c, "gpu-7", ON_UNALIGNED_WARN, MIB(256));
         config_done(&c);
 }
@@ -445,10 +502,45 @@ static void test_guest_sections(void **state)
 static void test_junk(void **state)
 {
         static const char *const parts[] = {
-                "[Device a]", "[Device b]", "[Device ", "]", "[", "\n", "\n", "\n", "\r\n", " ", "\t", "ID=10de:*", "ID=10de:2330",
-                "Address=41:0.0", "Class=03", "Driver=nvme", "Bind=boot", "Bind=guest", "Bind=", "VfioDriver=auto", "=", ":", ";",
-                " ;", "#", "\xef\xbb\xbf", "\xff", "\x1b", "[Fix]", "Module=auto", "[Bind]", "DeadlineSec=2", "[Guest]", "[Guest ", "[Guest a]",
-                "OnUnaligned=warn", "MinBarSize=1G", LONG, LONG,
+                "[Device a]",
+                "[Device b]",
+                "[Device ",
+                "]",
+                "[",
+                "\n",
+                "\n",
+                "\n",
+                "\r\n",
+                " ",
+                "\t",
+                "ID=10de:*",
+                "ID=10de:2330",
+                "Address=41:0.0",
+                "Class=03",
+                "Driver=nvme",
+                "Bind=boot",
+                "Bind=guest",
+                "Bind=",
+                "VfioDriver=auto",
+                "=",
+                ":",
+                ";",
+                " ;",
+                "#",
+                "\xef\xbb\xbf",
+                "\xff",
+                "\x1b",
+                "[Fix]",
+                "Module=auto",
+                "[Bind]",
+                "DeadlineSec=2",
+                "[Guest]",
+                "[Guest ",
+                "[Guest a]",
+                "OnUnaligned=warn",
+                "MinBarSize=1G",
+                LONG,
+                LONG,
         };
         unsigned seed = 4711, accepted = 0, with_devices = 0;
         struct fixture *f = *state;
@@ -460,7 +552,8 @@ static void test_junk(void **state)
                 int k = rand_r(&seed) % 24;
 
                 while (k-- > 0)
-                        n += (size_t) sprintf(text + n, "%s", parts[(size_t) rand_r(&seed) % ELEMENTSOF(parts)]);
+                        n += (size_t) sprintf(text + n, "%s",
+                                              parts[(size_t) rand_r(&seed) % ELEMENTSOF(parts)]);
                 if (round % 2 == 0)
                         sprintf(text + n, "\n[Device z]\nID=10de:*\nBind=boot\n");
                 fixture_write(f, MAIN, text);
@@ -496,10 +589,11 @@ static void test_odd_bytes(void **state)
                 assert_int_equal(n, 6 + 1 + 197 + extra + 1 + 11 + 8);
                 fixture_write(f, MAIN, text);
                 assert_int_equal(read_config(f, &c), extra ? -EINVAL : 0);
-                assert_string_equal(problems,
-                                    extra ? MAIN ":2: error: line is longer than 198 bytes\n"
-                                            MAIN ":4: warning: unknown key 'Modul' in section [Fix], ignoring\n"
-                                          : MAIN ":4: warning: unknown key 'Modul' in section [Fix], ignoring\n");
+                assert_string_equal(
+                        problems,
+                        extra ? MAIN ":2: error: line is longer than 198 bytes\n" MAIN
+                                     ":4: warning: unknown key 'Modul' in section [Fix], ignoring\n"
+                              : MAIN ":4: warning: unknown key 'Modul' in section [Fix], ignoring\n");
         }
 
         fixture_write_bytes(f, MAIN, "[Fix]\nMod\0ule=off\n", 18);
@@ -521,7 +615,9 @@ static void test_shipped(void **state)
 {
         _cleanup_free_ char *shipped = NULL, *text = NULL;
         struct fixture *f = *state;
-        struct config c = {.fixes[FIX_MODULE] = POLICY_OFF, .hook_deadline_usec = 7, .on_unreachable = ON_UNREACHABLE_REFUSE};
+        struct config c = { .fixes[FIX_MODULE] = POLICY_OFF,
+                            .hook_deadline_usec = 7,
+                            .on_unreachable = ON_UNREACHABLE_REFUSE };
         unsigned keys = 0;
         char *out, *save = NULL;
         size_t size;
@@ -550,11 +646,20 @@ int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_missing),  FIXTURE_TEST(test_values),   FIXTURE_TEST(test_unknown_key), FIXTURE_TEST(test_bad_value),
-                FIXTURE_TEST(test_drop_ins), FIXTURE_TEST(test_drop_in_order),
-                FIXTURE_TEST(test_device_values), FIXTURE_TEST(test_device_bad), FIXTURE_TEST(test_device_unknown_key),
-                FIXTURE_TEST(test_device_find), FIXTURE_TEST(test_guest_sections), FIXTURE_TEST(test_junk),
-                FIXTURE_TEST(test_odd_bytes), FIXTURE_TEST(test_shipped),
+                FIXTURE_TEST(test_missing),
+                FIXTURE_TEST(test_values),
+                FIXTURE_TEST(test_unknown_key),
+                FIXTURE_TEST(test_bad_value),
+                FIXTURE_TEST(test_drop_ins),
+                FIXTURE_TEST(test_drop_in_order),
+                FIXTURE_TEST(test_device_values),
+                FIXTURE_TEST(test_device_bad),
+                FIXTURE_TEST(test_device_unknown_key),
+                FIXTURE_TEST(test_device_find),
+                FIXTURE_TEST(test_guest_sections),
+                FIXTURE_TEST(test_junk),
+                FIXTURE_TEST(test_odd_bytes),
+                FIXTURE_TEST(test_shipped),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Stands for vfioalignd on the bus, for check-bind-ctl.py: fake-daemon BUS REPLY ERROR. Prints one line when it has the name
- * and one for each call, and answers with REPLY, or where that is empty with an error of that name. */
+/* Stands for vfioalignd on the bus, for check-bind-ctl.py: fake-daemon BUS REPLY ERROR. Prints one line when
+ * it has the name and one for each call, and answers with REPLY, or where that is empty with an error of
+ * that name. */
 #include <stdio.h>
 #include <systemd/sd-bus.h>
 

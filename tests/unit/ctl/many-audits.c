@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* "vfioalignctl audit --json --root DIR", for each line DIR of standard input: leaves what it says in DIR.out and DIR.err, and
- * prints its exit status, or minus the signal that ended it. Each is a process of its own, which begins where this one has
- * loaded its libraries: that takes more than half of an audit's time. */
+/* "vfioalignctl audit --json --root DIR", for each line DIR of standard input: leaves what it says in
+ * DIR.out and DIR.err, and prints its exit status, or minus the signal that ended it. Each is a process of
+ * its own, which begins where this one has loaded its libraries: that takes more than half of an audit's
+ * time. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,9 @@ static void redirect(FILE *stream, const char *root, const char *suffix)
 
 static int audit(char *root)
 {
-        char *argv[] = {(char *) "vfioalign-ctl", (char *) "audit", (char *) "--json", (char *) "--root", root, NULL};
+        char *argv[] = {
+                (char *) "vfioalign-ctl", (char *) "audit", (char *) "--json", (char *) "--root", root, NULL
+        };
         pid_t pid = fork();
         int status;
 

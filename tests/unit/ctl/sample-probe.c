@@ -5,21 +5,34 @@
 #include "util/macro.h"
 
 static const struct probe_area whole = {
-        .size = GIB(128), .fault_size = GIB(4), .expected_faults = 2048, .agrees = {.value = FACT_YES},
-        .predicted = {.page_size = MIB(2), .luck = true, .faults = 65536, .pin_steps = 65536, .limit = CONDITION_PLACEMENT},
-        .median = {.alignment = MIB(2), .page_size = MIB(2), .faults = 2048, .seconds = 0.25},
+        .size = GIB(128),
+        .fault_size = GIB(4),
+        .expected_faults = 2048,
+        .agrees = { .value = FACT_YES },
+        .predicted = { .page_size = MIB(2),
+                       .luck = true,
+                       .faults = 65536,
+                       .pin_steps = 65536,
+                       .limit = CONDITION_PLACEMENT },
+        .median = { .alignment = MIB(2), .page_size = MIB(2), .faults = 2048, .seconds = 0.25 },
 };
 static const struct probe_area sparse = {
-        .offset = KIB(64), .size = KIB(64), .error = -EFAULT, .expected_faults = COUNT_UNKNOWN,
-        .predicted = {.faults = COUNT_UNKNOWN, .pin_steps = COUNT_UNKNOWN, .limit = CONDITION_UNKNOWN},
-        .median = {.alignment = KIB(4), .faults = COUNT_UNKNOWN, .seconds = 0.000001},
+        .offset = KIB(64),
+        .size = KIB(64),
+        .error = -EFAULT,
+        .expected_faults = COUNT_UNKNOWN,
+        .predicted = { .faults = COUNT_UNKNOWN, .pin_steps = COUNT_UNKNOWN, .limit = CONDITION_UNKNOWN },
+        .median = { .alignment = KIB(4), .faults = COUNT_UNKNOWN, .seconds = 0.000001 },
 };
 
 int main(int argc, char *argv[])
 {
-        const struct host host = {.time_usec = 1700000000000000, .kernel = {.release = (char *) "6.12.0-test"}};
-        const struct device device = {.bdf = "0000:41:00.0", .name = "Some GPU", .driver = (char *) "vfio-pci"};
-        struct probe_area areas[] = {whole, sparse};
+        const struct host host = { .time_usec = 1700000000000000,
+                                   .kernel = { .release = (char *) "6.12.0-test" } };
+        const struct device device = { .bdf = "0000:41:00.0",
+                                       .name = "Some GPU",
+                                       .driver = (char *) "vfio-pci" };
+        struct probe_area areas[] = { whole, sparse };
         struct bar_probe p = {
                 .n_bars = 3,
                 .bars = {

@@ -20,7 +20,7 @@ static virConnectPtr connection;
 
 static bool next(struct libvirt_news *ret, int msec)
 {
-        struct pollfd p = {.fd = libvirt_thread_fd(thread), .events = POLLIN};
+        struct pollfd p = { .fd = libvirt_thread_fd(thread), .events = POLLIN };
         uint64_t end = clock_usec(CLOCK_MONOTONIC) + (uint64_t) msec * USEC_PER_MSEC, now;
 
         while (!libvirt_thread_take(thread, ret)) {
@@ -57,17 +57,19 @@ static virDomainPtr start_guest(const char *name)
         char xml[512];
         virDomainPtr domain;
 
-        snprintf(xml, sizeof(xml),
-                 "<domain type='test'><name>%s</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><devices>"
-                 "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='1' slot='0' "
-                 "function='0'/></source></hostdev></devices></domain>", name);
+        snprintf(
+                xml, sizeof(xml),
+                "<domain type='test'><name>%s</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><devices>"
+                "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='1' slot='0' "
+                "function='0'/></source></hostdev></devices></domain>",
+                name);
         domain = virDomainCreateXML(connection, xml, 0);
         assert_non_null(domain);
         return domain;
 }
 
-/* Guests that run are told of at the connection, those that start later when they do, those that end never; and after
- * the last one the connection is closed. */
+/* Guests that run are told of at the connection, those that start later when they do, those that end never;
+ * and after the last one the connection is closed. */
 static void test_guests(void **state)
 {
         virDomainPtr test = virDomainLookupByName(connection, "test"), late, later;
@@ -132,7 +134,8 @@ static void test_many_events(void **state)
 static void test_no_libvirt(void **state)
 {
         (void) state;
-        assert_ok(libvirt_thread_connect(thread, "qemu+unix:///system?mode=direct&socket=/nonexistent/sock"));
+        assert_ok(
+                libvirt_thread_connect(thread, "qemu+unix:///system?mode=direct&socket=/nonexistent/sock"));
         expect(LIBVIRT_FAILED, NULL, "connect to libvirt: ");
         assert_ok(libvirt_thread_connect(thread, "no-such-driver:///"));
         expect(LIBVIRT_FAILED, NULL, "connect to libvirt: ");

@@ -16,7 +16,8 @@
 static void write_record(struct fixture *f, const char *word, const char *by)
 {
         static const char record[] =
-                "{\"boot_id\": \"" BOOT "\", \"state\": \"bound\", \"owner\": \"guest web1\", \"reason\": null, "
+                "{\"boot_id\": \"" BOOT
+                "\", \"state\": \"bound\", \"owner\": \"guest web1\", \"reason\": null, "
                 "\"time_usec\": 1700000000000000, \"group\": 7, \"members\": [{\"address\": \"" GPU "\", "
                 "\"vendor\": 4318, \"device\": 9008, \"subsystem_vendor\": 4318, \"subsystem_device\": 1, "
                 "\"serial\": \"00-02-c9\", \"before\": {\"driver\": \"nvidia\", \"override\": null}, "
@@ -66,18 +67,29 @@ static void test_read(void **state)
 static struct bind_record sample(struct bind_member *members, size_t n)
 {
         struct bind_record r = {
-                .boot_id = BOOT, .state = BIND_STATE_QUARANTINED, .owner = strdup("boot"), .reason = strdup("a \"b\" \\ c\n/d"),
-                .time_usec = 1, .group = 12, .members = members, .n_members = n,
+                .boot_id = BOOT,
+                .state = BIND_STATE_QUARANTINED,
+                .owner = strdup("boot"),
+                .reason = strdup("a \"b\" \\ c\n/d"),
+                .time_usec = 1,
+                .group = 12,
+                .members = members,
+                .n_members = n,
         };
 
         for (size_t i = 0; i < n; i++) {
-                members[i] = (struct bind_member) {
-                        .vendor = 0xffff, .device = 1, .subsystem_vendor = 2, .subsystem_device = (uint16_t) i,
-                        .serial = "00-02-c9-03-00-0a-5f-d6", .before = {.driver = "e1000e"},
-                        .after = {.driver = "vfio-pci", .override = "vfio-pci"},
-                        .settings = {.control = "on", .sriov_drivers_autoprobe = "1"},
+                members[i] = (struct bind_member){
+                        .vendor = 0xffff,
+                        .device = 1,
+                        .subsystem_vendor = 2,
+                        .subsystem_device = (uint16_t) i,
+                        .serial = "00-02-c9-03-00-0a-5f-d6",
+                        .before = { .driver = "e1000e" },
+                        .after = { .driver = "vfio-pci", .override = "vfio-pci" },
+                        .settings = { .control = "on", .sriov_drivers_autoprobe = "1" },
                 };
-                snprintf(members[i].bdf, sizeof(bdf_t), "0000:%02zx:%02zx.%zu", (1 + i / 256) & 0xff, i / 8 % 32, i % 8);
+                snprintf(members[i].bdf, sizeof(bdf_t), "0000:%02zx:%02zx.%zu", (1 + i / 256) & 0xff,
+                         i / 8 % 32, i % 8);
                 /* The longest that there can be. */
                 memset(members[i].before.override, 'x', sizeof(members[i].before.override) - 1);
         }
@@ -88,7 +100,7 @@ static struct bind_record sample(struct bind_member *members, size_t n)
 static void test_round_trip(void **state)
 {
         struct fixture *f = *state;
-        static const size_t counts[] = {1, 2, 1024};
+        static const size_t counts[] = { 1, 2, 1024 };
 
         for (size_t i = 0; i < ELEMENTSOF(counts); i++) {
                 struct bind_member *members = calloc(counts[i], sizeof(*members));
@@ -149,50 +161,50 @@ static void test_hostile(void **state)
         static const struct {
                 const char *word, *by;
         } cases[] = {
-                {"\"bound\"", "\"lost\""},
-                {"\"bound\"", "null"},
-                {"\"bound\"", "1"},
-                {"\"guest web1\"", "null"},
-                {"\"guest web1\"", "[\"x\"]"},
-                {"\"guest web1\"", "\"a\\u0000b\""},
-                {"\"guest web1\"", "\"a\\nb\""},
-                {"\"reason\": null, ", ""},
-                {"\"" BOOT "\"", "null"},
-                {"\"" BOOT "\"", "\"" BOOT "0\""},
-                {"1700000000000000", "-1"},
-                {"1700000000000000", "1.5"},
-                {"1700000000000000", "\"1\""},
-                {": 7", ": -1"},
-                {": 7", ": 2147483648"},
-                {": 7", ": true"},
-                {"4318", "65536"},
-                {"4318", "-1"},
-                {"\"0000:01:00.0\"", "\"01:00.0\""},
-                {"\"0000:01:00.0\"", "\"0000:01:00.1\""}, /* not the file's */
-                {"\"0000:01:00.0\"", "\"../../01:00.0\""},
-                {"\"0000:01:00.0\"", "null"},
-                {"\"00-02-c9\"", "\"00-02-c9-03-00-0a-5f-d6-\""},
-                {"\"nvidia\"", "\"../nvidia\""},
-                {"\"nvidia\"", "\"nvi\\tdia\""},
-                {"\"nvidia\"", "\"0123456789012345678901234567890123456789012345678901234567890123\""},
-                {"\"nvidia\"", "{}"},
-                {"{\"driver\": \"nvidia\", \"override\": null}", "null"},
-                {"{\"driver\": \"nvidia\", \"override\": null}", "[]"},
-                {", \"override\": null", ""},
-                {"\"auto\"", "\"automatic\""},
-                {"\"auto\"", "\"a/b\""},
-                {"\"1\"", "1"},
-                {"\"settings\"", "\"setting\""},
-                {"\"members\"", "\"member\""},
-                {"[{\"address\"", "[null, {\"address\""},
-                {"}]}", "}, 7]}"},
-                {"}]}", "}]} x"},
-                {"}]}", "}]}{}"},
-                {"}]}", "}]"},
+                { "\"bound\"", "\"lost\"" },
+                { "\"bound\"", "null" },
+                { "\"bound\"", "1" },
+                { "\"guest web1\"", "null" },
+                { "\"guest web1\"", "[\"x\"]" },
+                { "\"guest web1\"", "\"a\\u0000b\"" },
+                { "\"guest web1\"", "\"a\\nb\"" },
+                { "\"reason\": null, ", "" },
+                { "\"" BOOT "\"", "null" },
+                { "\"" BOOT "\"", "\"" BOOT "0\"" },
+                { "1700000000000000", "-1" },
+                { "1700000000000000", "1.5" },
+                { "1700000000000000", "\"1\"" },
+                { ": 7", ": -1" },
+                { ": 7", ": 2147483648" },
+                { ": 7", ": true" },
+                { "4318", "65536" },
+                { "4318", "-1" },
+                { "\"0000:01:00.0\"", "\"01:00.0\"" },
+                { "\"0000:01:00.0\"", "\"0000:01:00.1\"" }, /* not the file's */
+                { "\"0000:01:00.0\"", "\"../../01:00.0\"" },
+                { "\"0000:01:00.0\"", "null" },
+                { "\"00-02-c9\"", "\"00-02-c9-03-00-0a-5f-d6-\"" },
+                { "\"nvidia\"", "\"../nvidia\"" },
+                { "\"nvidia\"", "\"nvi\\tdia\"" },
+                { "\"nvidia\"", "\"0123456789012345678901234567890123456789012345678901234567890123\"" },
+                { "\"nvidia\"", "{}" },
+                { "{\"driver\": \"nvidia\", \"override\": null}", "null" },
+                { "{\"driver\": \"nvidia\", \"override\": null}", "[]" },
+                { ", \"override\": null", "" },
+                { "\"auto\"", "\"automatic\"" },
+                { "\"auto\"", "\"a/b\"" },
+                { "\"1\"", "1" },
+                { "\"settings\"", "\"setting\"" },
+                { "\"members\"", "\"member\"" },
+                { "[{\"address\"", "[null, {\"address\"" },
+                { "}]}", "}, 7]}" },
+                { "}]}", "}]} x" },
+                { "}]}", "}]}{}" },
+                { "}]}", "}]" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                struct bind_record r = {.group = 99};
+                struct bind_record r = { .group = 99 };
 
                 write_record(f, cases[i].word, cases[i].by);
                 if (bind_record_read(&r, &f->root, GPU) != -EBADMSG)
@@ -200,16 +212,16 @@ static void test_hostile(void **state)
                 assert_int_equal(r.group, 99);
         }
         fixture_write(f, FILE_OF(GPU), "");
-        assert_int_equal(bind_record_read(&(struct bind_record) {}, &f->root, GPU), -EBADMSG);
+        assert_int_equal(bind_record_read(&(struct bind_record){}, &f->root, GPU), -EBADMSG);
         fixture_write(f, FILE_OF(GPU), "null");
-        assert_int_equal(bind_record_read(&(struct bind_record) {}, &f->root, GPU), -EBADMSG);
+        assert_int_equal(bind_record_read(&(struct bind_record){}, &f->root, GPU), -EBADMSG);
 }
 
 /* One member twice, or before another of a lower address. */
 static void test_order(void **state)
 {
         struct fixture *f = *state;
-        static const char *const orders[][2] = {{GPU, AUDIO}, {GPU, GPU}, {AUDIO, GPU}};
+        static const char *const orders[][2] = { { GPU, AUDIO }, { GPU, GPU }, { AUDIO, GPU } };
 
         for (size_t i = 0; i < ELEMENTSOF(orders); i++) {
                 struct bind_member *members = calloc(2, sizeof(*members));
@@ -237,10 +249,10 @@ static void test_huge(void **state)
 
         memset(text, ' ', size);
         fixture_write_bytes(f, FILE_OF(GPU), text, size);
-        assert_int_equal(bind_record_read(&(struct bind_record) {}, &f->root, GPU), -EBADMSG);
+        assert_int_equal(bind_record_read(&(struct bind_record){}, &f->root, GPU), -EBADMSG);
         memset(text, '[', 65536);
         fixture_write_bytes(f, FILE_OF(GPU), text, 65536);
-        assert_int_equal(bind_record_read(&(struct bind_record) {}, &f->root, GPU), -EBADMSG);
+        assert_int_equal(bind_record_read(&(struct bind_record){}, &f->root, GPU), -EBADMSG);
 }
 
 static void test_all(void **state)
@@ -309,7 +321,7 @@ static void test_recorded(void **state)
 
 static void test_binding_equal(void **state)
 {
-        struct binding a = {.driver = "nvme"}, b = {.driver = "nvme"};
+        struct binding a = { .driver = "nvme" }, b = { .driver = "nvme" };
 
         (void) state;
         assert_true(binding_equal(&a, &b));
@@ -325,7 +337,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_read, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_round_trip, fixture_setup, fixture_teardown),
-                cmocka_unit_test_setup_teardown(test_more_than_a_group_can_have, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_more_than_a_group_can_have, fixture_setup,
+                                                fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_truncated, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_hostile, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_order, fixture_setup, fixture_teardown),

@@ -6,14 +6,20 @@
 #include "util/macro.h"
 
 static const struct device gpu = {
-        .bdf = "0000:41:00.0", .vendor = 0x10de, .device = 0x2330, .subsystem_vendor = 0x10de,
-        .subsystem_device = 0x16c1, .class = 0x030200,
+        .bdf = "0000:41:00.0",
+        .vendor = 0x10de,
+        .device = 0x2330,
+        .subsystem_vendor = 0x10de,
+        .subsystem_device = 0x16c1,
+        .class = 0x030200,
 };
 
-static const struct device disk = {.bdf = "0000:42:00.0", .vendor = 0x144d, .device = 0xa80a, .class = 0x010802};
+static const struct device disk = {
+        .bdf = "0000:42:00.0", .vendor = 0x144d, .device = 0xa80a, .class = 0x010802
+};
 
-static void assert_claim(const struct claims *c, size_t i, enum claim_tool tool, const char *file, unsigned line,
-                         const char *driver)
+static void assert_claim(const struct claims *c, size_t i, enum claim_tool tool, const char *file,
+                         unsigned line, const char *driver)
 {
         assert_true(i < c->n_claims);
         assert_int_equal(c->claims[i].tool, tool);
@@ -34,10 +40,11 @@ static void test_all(void **state)
         fixture_write(f, "etc/driverctl.d/pci-0000:42:00.0", "none\n");
         fixture_write(f, "etc/driverctl.d/vmbus-1234", "uio_hv_generic\n");
         fixture_write(f, "proc/cmdline", "root=/dev/sda1 vfio-pci.ids=10de:2330,8086:1521 quiet\n");
-        fixture_write(f, "etc/modprobe.d/vfio.conf",
-                      "# options vfio-pci ids=1111:1111\noptions vfio-pci disable_vga=1 \\\n  ids=144d:a80a\n"
-                      "options kvm ids=2222:2222\noptions vfio-pcix ids=3333:3333\nsoftdep nvme pre: vfio-pci\n"
-                      "  options vfio_pci ids=10de:2330:10de:16c1");
+        fixture_write(
+                f, "etc/modprobe.d/vfio.conf",
+                "# options vfio-pci ids=1111:1111\noptions vfio-pci disable_vga=1 \\\n  ids=144d:a80a\n"
+                "options kvm ids=2222:2222\noptions vfio-pcix ids=3333:3333\nsoftdep nvme pre: vfio-pci\n"
+                "  options vfio_pci ids=10de:2330:10de:16c1");
         fixture_write(f, "usr/lib/modprobe.d/vfio.conf", "options vfio-pci ids=4444:4444\n"); /* hidden */
         fixture_write(f, "usr/lib/modprobe.d/more.conf", "options vfio-pci ids=5555:5555\n");
         fixture_write(f, "usr/lib/modprobe.d/more.conf.dpkg-old", "options vfio-pci ids=6666:6666\n");
@@ -54,7 +61,8 @@ static void test_all(void **state)
         assert_claim(&c, 4, CLAIM_MODPROBE, "/etc/modprobe.d/vfio.conf", 2, "vfio-pci");
         assert_claim(&c, 5, CLAIM_MODPROBE, "/etc/modprobe.d/vfio.conf", 7, "vfio-pci");
         assert_claim(&c, 6, CLAIM_MODPROBE, "/usr/lib/modprobe.d/more.conf", 1, "vfio-pci");
-        assert_claim(&c, 7, CLAIM_MDEVCTL, "/etc/mdevctl.d/0000:43:00.0/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", 0, NULL);
+        assert_claim(&c, 7, CLAIM_MDEVCTL,
+                     "/etc/mdevctl.d/0000:43:00.0/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", 0, NULL);
         assert_string_equal(c.claims[7].bdf, "0000:43:00.0");
 
         for (size_t i = 0; i < c.n_claims; i++) {
@@ -71,22 +79,22 @@ static void test_ids(void **state)
                 size_t n;
                 bool gpu;
         } cases[] = {
-                {"10de:2330", 1, true},
-                {"10DE:2330", 1, true},
-                {"10de", 0, false},
-                {"10de:", 0, false},
-                {":2330", 0, false},
-                {"", 0, false},
-                {",,10de:2330,", 1, true},
-                {"10de:2330:10de", 1, true},
-                {"10de:2330:8086", 1, false},
-                {"10de:2330::16c1", 1, true},
-                {"10de:2330:10de:16c2", 1, false},
-                {"ffffffff:ffffffff:ffffffff:ffffffff:030000:ff0000", 1, true},
-                {"ffffffff:ffffffff:ffffffff:ffffffff:020000:ff0000", 1, false},
-                {"10de:2330:10de:16c1:0:0:junk", 1, true},
-                {"10de:233g,144d:a80a", 1, false},
-                {"123456789:1", 0, false},
+                { "10de:2330", 1, true },
+                { "10DE:2330", 1, true },
+                { "10de", 0, false },
+                { "10de:", 0, false },
+                { ":2330", 0, false },
+                { "", 0, false },
+                { ",,10de:2330,", 1, true },
+                { "10de:2330:10de", 1, true },
+                { "10de:2330:8086", 1, false },
+                { "10de:2330::16c1", 1, true },
+                { "10de:2330:10de:16c2", 1, false },
+                { "ffffffff:ffffffff:ffffffff:ffffffff:030000:ff0000", 1, true },
+                { "ffffffff:ffffffff:ffffffff:ffffffff:020000:ff0000", 1, false },
+                { "10de:2330:10de:16c1:0:0:junk", 1, true },
+                { "10de:233g,144d:a80a", 1, false },
+                { "123456789:1", 0, false },
         };
         struct fixture *f = *state;
 
@@ -97,7 +105,8 @@ static void test_ids(void **state)
                 snprintf(text, sizeof(text), "vfio_pci.ids=%s", cases[i].ids);
                 fixture_write(f, "proc/cmdline", text);
                 assert_ok(claims_read(&c, &f->root));
-                if (c.n_claims != cases[i].n || (c.n_claims == 1 && claim_matches(&c.claims[0], &gpu) != cases[i].gpu))
+                if (c.n_claims != cases[i].n ||
+                    (c.n_claims == 1 && claim_matches(&c.claims[0], &gpu) != cases[i].gpu))
                         fail_msg("%s: %zu", cases[i].ids, c.n_claims);
                 claims_done(&c);
         }

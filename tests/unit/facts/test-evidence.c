@@ -7,12 +7,18 @@
 #include "test.h"
 #include "util/macro.h"
 
-#define YES {.value = FACT_YES}
-#define NO {.value = FACT_NO}
+#define YES \
+        { \
+                .value = FACT_YES \
+        }
+#define NO \
+        { \
+                .value = FACT_NO \
+        }
 #define BUILD_ID "0123456789abcdef"
 
 static const struct sighting gigantic = {
-        .key = {.emulator = BUILD_ID, .release = "7.3.4", .module = true, .thp = THP_ALWAYS},
+        .key = { .emulator = BUILD_ID, .release = "7.3.4", .module = true, .thp = THP_ALWAYS },
         .bar_size = GIB(2),
         .page_size = GIB(1),
         .time_usec = 1000,
@@ -22,7 +28,8 @@ static const struct sighting gigantic = {
 static void write_file(struct fixture *f, const char *word, const char *by)
 {
         static const char file[] =
-                "{\"sightings\":[{\"emulator\":\"" BUILD_ID "\",\"release\":\"7.3.4\",\"module\":true,\"preload\":false,"
+                "{\"sightings\":[{\"emulator\":\"" BUILD_ID
+                "\",\"release\":\"7.3.4\",\"module\":true,\"preload\":false,"
                 "\"thp\":\"always\",\"bar_size\":2147483648,\"page_size\":1073741824,\"count\":12,\"time_usec\":1000}]}";
         const char *at = strstr(file, word);
         _cleanup_free_ char *text = NULL;
@@ -61,12 +68,29 @@ static void test_read(void **state)
 static void test_damaged(void **state)
 {
         static const char *const words[][2] = {
-                {"{", ""}, {"]}", "]"}, {"]}", "]} x"}, {"\"sightings\"", "\"other\""}, {"[{", "[7,{"}, {"[{", "[[],{"},
-                {BUILD_ID, ""}, {BUILD_ID, "a\\nb"}, {BUILD_ID, "a\\u0000b"}, {"\"7.3.4\"", "7"}, {"true", "1"},
-                {"false", "null"}, {"always", "sometimes"}, {"2147483648", "1"}, {"2147483648", "\"2\""},
-                {"1073741824", "1073741823"}, {":12,", ":0,"}, {":12,", ":-1,"}, {":12,", ":1.5,"}, {":12,", ":99999999999999999999,"},
-                {",\"time_usec\":1000", ""}, {BUILD_ID, "0123456789012345678901234567890123456789012345678901234567890123"
-                                              "456789012345678901234567890123456789"},
+                { "{", "" },
+                { "]}", "]" },
+                { "]}", "]} x" },
+                { "\"sightings\"", "\"other\"" },
+                { "[{", "[7,{" },
+                { "[{", "[[],{" },
+                { BUILD_ID, "" },
+                { BUILD_ID, "a\\nb" },
+                { BUILD_ID, "a\\u0000b" },
+                { "\"7.3.4\"", "7" },
+                { "true", "1" },
+                { "false", "null" },
+                { "always", "sometimes" },
+                { "2147483648", "1" },
+                { "2147483648", "\"2\"" },
+                { "1073741824", "1073741823" },
+                { ":12,", ":0," },
+                { ":12,", ":-1," },
+                { ":12,", ":1.5," },
+                { ":12,", ":99999999999999999999," },
+                { ",\"time_usec\":1000", "" },
+                { BUILD_ID, "0123456789012345678901234567890123456789012345678901234567890123"
+                            "456789012345678901234567890123456789" },
         };
         struct fixture *f = *state;
         _cleanup_free_ char *long_list = strdup("{\"sightings\":[");
@@ -157,9 +181,9 @@ static void test_bound(void **state)
 
 static void test_key(void **state)
 {
-        struct kernel_facts k = {.release = (char *) "7.3.4", .thp = THP_MADVISE};
-        struct module_facts m = {.loaded = YES, .enabled = YES};
-        struct emulator e = {.path = (char *) "/usr/bin/qemu", .build_id = (char *) BUILD_ID};
+        struct kernel_facts k = { .release = (char *) "7.3.4", .thp = THP_MADVISE };
+        struct module_facts m = { .loaded = YES, .enabled = YES };
+        struct emulator e = { .path = (char *) "/usr/bin/qemu", .build_id = (char *) BUILD_ID };
         struct evidence_key key, other;
 
         (void) state;
@@ -172,7 +196,7 @@ static void test_key(void **state)
         /* Without a build id it is the file; without that, nobody knows. */
         e.build_id = NULL;
         assert_false(evidence_key_make(&key, &k, &m, &e, true));
-        e.stat = (struct stat) {.st_dev = 1, .st_ino = 2, .st_size = 3, .st_mtime = 4};
+        e.stat = (struct stat){ .st_dev = 1, .st_ino = 2, .st_size = 3, .st_mtime = 4 };
         assert_true(evidence_key_make(&key, &k, &m, &e, true));
         e.stat.st_mtime = 5;
         assert_true(evidence_key_make(&other, &k, &m, &e, true));
@@ -180,7 +204,7 @@ static void test_key(void **state)
         /* Of a wrapper it is what the wrapper starts. */
         e.target = (char *) "/opt/qemu";
         assert_false(evidence_key_make(&other, &k, &m, &e, true));
-        e.target_stat = (struct stat) {.st_dev = 1, .st_ino = 2, .st_size = 3, .st_mtime = 4};
+        e.target_stat = (struct stat){ .st_dev = 1, .st_ino = 2, .st_size = 3, .st_mtime = 4 };
         assert_true(evidence_key_make(&other, &k, &m, &e, true));
         assert_true(evidence_key_equal(&key, &other));
 
@@ -189,12 +213,16 @@ static void test_key(void **state)
         assert_false(evidence_key_make(&key, &k, &m, &e, true));
 }
 
-static struct device device = {.bdf = "0000:00:05.0", .n_bars = 2, .bars = {{.size = KIB(4)}, {.index = 2, .size = GIB(2)}}};
-static struct emulator emulator = {.path = (char *) "/opt/qemu", .build_id = (char *) BUILD_ID,
-                                   .generation = GENERATION_PER_AREA};
-static struct hostdev hostdev = {.bdf = "0000:00:05.0"};
-static const struct guest guest = {.name = (char *) "g", .emulator = (char *) "/opt/qemu", .hostdevs = &hostdev,
-                                   .n_hostdevs = 1};
+static struct device device = { .bdf = "0000:00:05.0",
+                                .n_bars = 2,
+                                .bars = { { .size = KIB(4) }, { .index = 2, .size = GIB(2) } } };
+static struct emulator emulator = { .path = (char *) "/opt/qemu",
+                                    .build_id = (char *) BUILD_ID,
+                                    .generation = GENERATION_PER_AREA };
+static struct hostdev hostdev = { .bdf = "0000:00:05.0" };
+static const struct guest guest = {
+        .name = (char *) "g", .emulator = (char *) "/opt/qemu", .hostdevs = &hostdev, .n_hostdevs = 1
+};
 
 static struct host new_host(void)
 {

@@ -97,9 +97,12 @@ static void test_vfs(void **state)
 static void test_record(void **state)
 {
         struct fixture *f = *state;
-        struct bind_member members[] = {{.bdf = DISK}, {.bdf = OTHER_DISK}};
-        const struct bind_record record = {.boot_id = "boot", .state = BIND_STATE_BOUND, .owner = (char *) "operator",
-                                           .members = members, .n_members = ELEMENTSOF(members)};
+        struct bind_member members[] = { { .bdf = DISK }, { .bdf = OTHER_DISK } };
+        const struct bind_record record = { .boot_id = "boot",
+                                            .state = BIND_STATE_BOUND,
+                                            .owner = (char *) "operator",
+                                            .members = members,
+                                            .n_members = ELEMENTSOF(members) };
         _cleanup_free_ char *text = bind_record_format(&record);
         struct host h;
 

@@ -6,17 +6,25 @@
 #include "test.h"
 #include "util/macro.h"
 
-#define YES {.value = FACT_YES}
-#define NO {.value = FACT_NO}
+#define YES \
+        { \
+                .value = FACT_YES \
+        }
+#define NO \
+        { \
+                .value = FACT_NO \
+        }
 
 static struct device devices[] = {
-        {.bdf = "0000:00:05.0", .group = 5, .n_bars = 1, .bars = {{.size = GIB(2)}}},
-        {.bdf = "0000:00:06.0", .group = 6, .n_bars = 1, .bars = {{.size = MIB(64)}}},
+        { .bdf = "0000:00:05.0", .group = 5, .n_bars = 1, .bars = { { .size = GIB(2) } } },
+        { .bdf = "0000:00:06.0", .group = 6, .n_bars = 1, .bars = { { .size = MIB(64) } } },
 };
 
-static struct emulator emulator = {.path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true};
+static struct emulator emulator = { .path = (char *) "/usr/bin/qemu",
+                                    .generation = GENERATION_NONE,
+                                    .distribution = true };
 
-static struct hostdev hostdevs[] = {{.bdf = "0000:00:05.0"}, {.bdf = "0000:00:06.0"}};
+static struct hostdev hostdevs[] = { { .bdf = "0000:00:05.0" }, { .bdf = "0000:00:06.0" } };
 
 static const struct host host = {
         .kernel = {
@@ -28,7 +36,7 @@ static const struct host host = {
         .emulators = {.emulators = &emulator, .n_emulators = 1},
 };
 
-static const struct guest guest = {.name = (char *) "gpu-7", .hostdevs = hostdevs, .n_hostdevs = 2};
+static const struct guest guest = { .name = (char *) "gpu-7", .hostdevs = hostdevs, .n_hostdevs = 2 };
 
 static struct config new_config(enum on_unaligned on_unaligned)
 {
@@ -38,8 +46,8 @@ static struct config new_config(enum on_unaligned on_unaligned)
         return c;
 }
 
-static void assert_decision(const struct host *h, const struct config *c, const struct guest *g, bool allowed,
-                            bool unaligned, bool warn, const char *text)
+static void assert_decision(const struct host *h, const struct config *c, const struct guest *g,
+                            bool allowed, bool unaligned, bool warn, const char *text)
 {
         struct decision d = decision_make(h, c, g);
 
@@ -56,15 +64,20 @@ static void test_words(void **state)
         struct config c = new_config(ON_UNALIGNED_ALLOW);
 
         (void) state;
-        assert_decision(&host, &c, &guest, true, true, false, SHORT "; what helps: vfioalignctl fix apply module");
+        assert_decision(&host, &c, &guest, true, true, false,
+                        SHORT "; what helps: vfioalignctl fix apply module");
         c.guest.on_unaligned = ON_UNALIGNED_WARN;
-        assert_decision(&host, &c, &guest, true, true, true, SHORT "; what helps: vfioalignctl fix apply module");
+        assert_decision(&host, &c, &guest, true, true, true,
+                        SHORT "; what helps: vfioalignctl fix apply module");
         c.guest.on_unaligned = ON_UNALIGNED_REFUSE;
         assert_decision(&host, &c, &guest, false, true, true,
-                        SHORT "; what helps: vfioalignctl fix apply module; OnUnaligned=refuse is set for it");
+                        SHORT
+                        "; what helps: vfioalignctl fix apply module; OnUnaligned=refuse is set for it");
         c.fixes[FIX_MODULE] = POLICY_OFF;
-        assert_decision(&host, &c, &guest, false, true, true,
-                        SHORT "; what helps: vfioalignctl guest apply gpu-7 preload; OnUnaligned=refuse is set for it");
+        assert_decision(
+                &host, &c, &guest, false, true, true,
+                SHORT
+                "; what helps: vfioalignctl guest apply gpu-7 preload; OnUnaligned=refuse is set for it");
         c.fixes[FIX_PRELOAD] = POLICY_OFF;
         assert_decision(&host, &c, &guest, false, true, true, SHORT "; OnUnaligned=refuse is set for it");
 }
@@ -84,8 +97,11 @@ static void test_fine(void **state)
 static void test_evidence(void **state)
 {
         struct sighting seen = {
-                .key = {.emulator = "0123", .release = "7.3.4", .thp = THP_ALWAYS},
-                .bar_size = GIB(2), .page_size = MIB(2), .count = 12, .time_usec = 1,
+                .key = { .emulator = "0123", .release = "7.3.4", .thp = THP_ALWAYS },
+                .bar_size = GIB(2),
+                .page_size = MIB(2),
+                .count = 12,
+                .time_usec = 1,
         };
         struct emulator known = emulator;
         struct config c = new_config(ON_UNALIGNED_ALLOW);
@@ -95,16 +111,18 @@ static void test_evidence(void **state)
         known.build_id = (char *) "0123";
         h.emulators.emulators = &known;
         h.kernel.release = (char *) "7.3.4";
-        h.evidence = (struct evidence) {.sightings = &seen, .n_sightings = 1};
+        h.evidence = (struct evidence){ .sightings = &seen, .n_sightings = 1 };
         assert_decision(&h, &c, &guest, true, true, false,
                         SHORT "; seen here 12 times: 2 MiB; what helps: vfioalignctl fix apply module");
         seen.bar_size = MIB(64);
-        assert_decision(&h, &c, &guest, true, true, false, SHORT "; what helps: vfioalignctl fix apply module");
+        assert_decision(&h, &c, &guest, true, true, false,
+                        SHORT "; what helps: vfioalignctl fix apply module");
         h.module.loaded.value = h.module.enabled.value = FACT_YES;
         seen.bar_size = GIB(2);
         seen.page_size = GIB(1);
         seen.key.module = true;
-        assert_decision(&h, &c, &guest, true, false, false, "0000:00:05.0 gets 1 GiB pages; seen here 12 times: 1 GiB");
+        assert_decision(&h, &c, &guest, true, false, false,
+                        "0000:00:05.0 gets 1 GiB pages; seen here 12 times: 1 GiB");
 }
 
 static void test_not_to_blame(void **state)
@@ -151,7 +169,8 @@ static void test_min_bar_size(void **state)
         c.guest.min_bar_size = GIB(2);
         assert_false(decision_make(&host, &c, &g).allowed);
         c.guest.min_bar_size = GIB(4);
-        assert_decision(&host, &c, &g, true, false, false, SHORT "; what helps: vfioalignctl fix apply module");
+        assert_decision(&host, &c, &g, true, false, false,
+                        SHORT "; what helps: vfioalignctl fix apply module");
         g.hostdevs = &hostdevs[1];
         g.n_hostdevs = 1;
         c.guest.min_bar_size = MIB(64);
@@ -171,11 +190,11 @@ static void test_metadata(void **state)
                 enum on_unaligned on_unaligned;
                 uint64_t min_bar_size;
         } cases[] = {
-                {"", ON_UNALIGNED_WARN, MIB(64)},
-                {"on-unaligned='refuse'", ON_UNALIGNED_REFUSE, MIB(64)},
-                {"min-bar-size='1G'", ON_UNALIGNED_WARN, GIB(1)},
-                {"on-unaligned='allow' min-bar-size='0'", ON_UNALIGNED_ALLOW, 0},
-                {"on-unaligned='perhaps' min-bar-size='big'", ON_UNALIGNED_WARN, MIB(64)},
+                { "", ON_UNALIGNED_WARN, MIB(64) },
+                { "on-unaligned='refuse'", ON_UNALIGNED_REFUSE, MIB(64) },
+                { "min-bar-size='1G'", ON_UNALIGNED_WARN, GIB(1) },
+                { "on-unaligned='allow' min-bar-size='0'", ON_UNALIGNED_ALLOW, 0 },
+                { "on-unaligned='perhaps' min-bar-size='big'", ON_UNALIGNED_WARN, MIB(64) },
         };
         struct config c = config_default();
 
@@ -197,9 +216,10 @@ static void test_metadata(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_words), cmocka_unit_test(test_fine), cmocka_unit_test(test_evidence),
-                cmocka_unit_test(test_not_to_blame),
-                cmocka_unit_test(test_thp), cmocka_unit_test(test_min_bar_size), cmocka_unit_test(test_metadata),
+                cmocka_unit_test(test_words),    cmocka_unit_test(test_fine),
+                cmocka_unit_test(test_evidence), cmocka_unit_test(test_not_to_blame),
+                cmocka_unit_test(test_thp),      cmocka_unit_test(test_min_bar_size),
+                cmocka_unit_test(test_metadata),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,14 +11,15 @@
 
 #define QEMU_NS "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
 #define LIBRARY "/usr/lib/x86_64-linux-gnu/vfioalign/libvfioalign-preload.so"
-#define HOSTDEV                                                                                                \
-        "    <hostdev mode='subsystem' type='pci' managed='yes'>\n"                                            \
-        "      <source>\n"                                                                                     \
-        "        <address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/>\n"                           \
-        "      </source>\n"                                                                                    \
-        "      <address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/>\n"                  \
+#define HOSTDEV \
+        "    <hostdev mode='subsystem' type='pci' managed='yes'>\n" \
+        "      <source>\n" \
+        "        <address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/>\n" \
+        "      </source>\n" \
+        "      <address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/>\n" \
         "    </hostdev>\n"
-#define DEVICES "  <devices>\n    <emulator>/usr/bin/qemu-system-x86_64</emulator>\n" HOSTDEV "  </devices>\n"
+#define DEVICES \
+        "  <devices>\n    <emulator>/usr/bin/qemu-system-x86_64</emulator>\n" HOSTDEV "  </devices>\n"
 
 /* All with a device at 00:05.0. */
 static const char *const domains[] = {
@@ -48,27 +49,31 @@ static const char *const domains[] = {
         "        <address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/>\n      </source>\n"
         "      <alias name='ua-gpu'/>\n    </hostdev>\n  </devices>\n</domain>",
         /* the namespace by another name, on the element, as the default */
-        "<domain type='kvm' xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0' xmlns:qemu='urn:other'>\n  <name>g</name>\n"
-        DEVICES "  <q:commandline>\n    <q:arg value='x'/>\n  </q:commandline>\n  <qemu:x/>\n</domain>\n",
+        "<domain type='kvm' xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0' xmlns:qemu='urn:other'>\n  <name>g</name>\n" DEVICES
+        "  <q:commandline>\n    <q:arg value='x'/>\n  </q:commandline>\n  <qemu:x/>\n</domain>\n",
         "<domain type='kvm'>\n  <name>g</name>\n" DEVICES
         "  <commandline xmlns=\"http://libvirt.org/schemas/domain/qemu/1.0\"><arg value='x'/></commandline>\n"
         "  <qemu:override " QEMU_NS "/>\n</domain>\n",
         "<domain type='kvm' xmlns:qemu='urn:other'>\n  <name>g</name>\n" DEVICES "</domain>\n",
         /* another's commandline is none */
-        "<domain type='kvm'>\n  <name>g</name>\n" DEVICES "  <commandline><env name='LD_PRELOAD' value='x'/></commandline>\n"
+        "<domain type='kvm'>\n  <name>g</name>\n" DEVICES
+        "  <commandline><env name='LD_PRELOAD' value='x'/></commandline>\n"
         "</domain>\n",
         /* metadata of others, empty ones in all ways */
         "<domain>\n  <name>g</name>\n  <title>t</title>\n  <metadata>\n    <x:a xmlns:x=\"urn:x\">\n      <x:b/>\n    </x:a>\n"
         "  </metadata>\n" DEVICES "</domain>\n",
-        "<domain>\n  <name>g</name>\n  <metadata/>\n" DEVICES "  <qemu:commandline " QEMU_NS " />\n</domain>\n",
-        "<domain>\n  <name>g</name>\n  <metadata ></metadata >\n" DEVICES "  <qemu:commandline " QEMU_NS "></qemu:commandline>\n"
+        "<domain>\n  <name>g</name>\n  <metadata/>\n" DEVICES "  <qemu:commandline " QEMU_NS
+        " />\n</domain>\n",
+        "<domain>\n  <name>g</name>\n  <metadata ></metadata >\n" DEVICES "  <qemu:commandline " QEMU_NS
+        "></qemu:commandline>\n"
         "</domain>\n",
         "<domain>\n  <name>g</name>\n  <metadata>\n  </metadata>\n" DEVICES "</domain>\n",
         /* comments, CDATA, a processing instruction, entities, all of them looking like what they are not */
         "<?xml version='1.0' encoding='utf-8'?>\n<!-- <domain><devices> -->\n<domain type='a&gt;b' a=\"/>\">\n"
         "  <!-- <metadata/> --><name>g</name><?x <devices>?>\n  <description><![CDATA[<devices><emulator>x]]></description>\n"
         "  <devices a = '>' ><!-- <emulator>no</emulator> -->\n"
-        "    <emulator><![CDATA[/usr/bin/qemu&]]>&#45;kvm</emulator>\n" HOSTDEV "  </devices>\n<!-- end --></domain>\n<!-- after -->",
+        "    <emulator><![CDATA[/usr/bin/qemu&]]>&#45;kvm</emulator>\n" HOSTDEV
+        "  </devices>\n<!-- end --></domain>\n<!-- after -->",
         /* one line, no emulator */
         "<domain><name>g</name><devices><hostdev mode='subsystem' type='pci'><source><address domain='0x0000' bus='0x00'"
         " slot='0x05' function='0x0'/></source></hostdev></devices></domain>",
@@ -87,16 +92,20 @@ static const struct {
         struct domain_change changes[2];
         size_t n;
 } fixes[] = {
-        {"emulator", {{PLACE_EMULATOR, (char *) "", (char *) "/opt/qemu 10/bin/<qemu>'&\""}}, 1},
-        {"preload", {{PLACE_PRELOAD, (char *) "", (char *) LIBRARY}}, 1},
-        {"iommufd", {{PLACE_IOMMUFD, (char *) "0000:00:05.0", (char *) "yes"}}, 1},
-        {"no-mmap", {{PLACE_ALIAS, (char *) "0000:00:05.0", (char *) "ua-x"}, {PLACE_NO_MMAP, (char *) "ua-x", (char *) "true"}}, 2},
+        { "emulator", { { PLACE_EMULATOR, (char *) "", (char *) "/opt/qemu 10/bin/<qemu>'&\"" } }, 1 },
+        { "preload", { { PLACE_PRELOAD, (char *) "", (char *) LIBRARY } }, 1 },
+        { "iommufd", { { PLACE_IOMMUFD, (char *) "0000:00:05.0", (char *) "yes" } }, 1 },
+        { "no-mmap",
+          { { PLACE_ALIAS, (char *) "0000:00:05.0", (char *) "ua-x" },
+            { PLACE_NO_MMAP, (char *) "ua-x", (char *) "true" } },
+          2 },
 };
 
 /* The caller's to free. */
 static char *apply(const char *xml, size_t fix)
 {
-        struct domain_changes changes = {.changes = (struct domain_change *) fixes[fix].changes, .n = fixes[fix].n};
+        struct domain_changes changes = { .changes = (struct domain_change *) fixes[fix].changes,
+                                          .n = fixes[fix].n };
         char *out = NULL;
         int r = domain_edit_apply(xml, strlen(xml), fixes[fix].id, &changes, &out);
 
@@ -137,10 +146,12 @@ static void test_round_trip(void **state)
 
                 assert_int_equal(domain_edit_state(domains[d], strlen(domains[d]), NULL), DOMAIN_EDIT_NONE);
                 for (size_t a = 0; a < ELEMENTSOF(fixes); a++) {
-                        _cleanup_free_ char *one = apply(domains[d], a), *back = revert(one, fixes[a].id), *more;
+                        _cleanup_free_ char *one = apply(domains[d], a), *back = revert(one, fixes[a].id),
+                                            *more;
 
                         assert_string_equal(back, domains[d]);
-                        assert_int_equal(domain_edit_state(one, strlen(one), fixes[a].id), DOMAIN_EDIT_APPLIED);
+                        assert_int_equal(domain_edit_state(one, strlen(one), fixes[a].id),
+                                         DOMAIN_EDIT_APPLIED);
                         check_values(one, a);
                         for (size_t b = 0; b < ELEMENTSOF(fixes); b++) {
                                 _cleanup_free_ char *two = NULL, *first = NULL, *last = NULL;
@@ -151,7 +162,8 @@ static void test_round_trip(void **state)
                                 check_values(two, a);
                                 check_values(two, b);
                                 first = revert(two, fixes[a].id);
-                                assert_int_equal(domain_edit_state(first, strlen(first), fixes[a].id), DOMAIN_EDIT_NONE);
+                                assert_int_equal(domain_edit_state(first, strlen(first), fixes[a].id),
+                                                 DOMAIN_EDIT_NONE);
                                 check_values(first, b);
                                 last = revert(first, fixes[b].id);
                                 assert_string_equal(last, domains[d]);
@@ -189,14 +201,18 @@ static void test_text(void **state)
         _cleanup_free_ char *one = apply(domains[0], 1), *two = apply(domains[6], 1);
 
         (void) state;
-        assert_non_null(strstr(one, "  <uuid>1b0e0a32-7a3d-4f40-9b36-1d2c3f1c7a55</uuid>\n  <metadata>\n"
-                                    "    <vfioalign:edits xmlns:vfioalign=\"" DOMAIN_EDIT_NAMESPACE "\" metadata=\"new\">\n"
-                                    "      <vfioalign:fix id=\"preload\">\n"
-                                    "        <vfioalign:edit place=\"preload\" key=\"\" after=\"" LIBRARY "\" made=\"2\"/>\n"
-                                    "      </vfioalign:fix>\n    </vfioalign:edits>\n  </metadata>\n  <memory"));
+        assert_non_null(strstr(
+                one,
+                "  <uuid>1b0e0a32-7a3d-4f40-9b36-1d2c3f1c7a55</uuid>\n  <metadata>\n"
+                "    <vfioalign:edits xmlns:vfioalign=\"" DOMAIN_EDIT_NAMESPACE "\" metadata=\"new\">\n"
+                "      <vfioalign:fix id=\"preload\">\n"
+                "        <vfioalign:edit place=\"preload\" key=\"\" after=\"" LIBRARY "\" made=\"2\"/>\n"
+                "      </vfioalign:fix>\n    </vfioalign:edits>\n  </metadata>\n  <memory"));
         assert_non_null(strstr(one, "  </devices>\n  <qemu:commandline " QEMU_NS ">\n"
-                                    "    <qemu:env name='LD_PRELOAD' value='" LIBRARY "'/>\n  </qemu:commandline>\n</domain>"));
-        assert_non_null(strstr(two, "    <q:arg value='x'/>\n    <q:env name='LD_PRELOAD' value='" LIBRARY "'/>\n  </q:"));
+                                    "    <qemu:env name='LD_PRELOAD' value='" LIBRARY
+                                    "'/>\n  </qemu:commandline>\n</domain>"));
+        assert_non_null(strstr(two, "    <q:arg value='x'/>\n    <q:env name='LD_PRELOAD' value='" LIBRARY
+                                    "'/>\n  </q:"));
 }
 
 static char *replace(const char *xml, const char *what, const char *by)
@@ -212,7 +228,8 @@ static char *replace(const char *xml, const char *what, const char *by)
 /* By hand, elsewhere: kept. */
 static void test_edited_elsewhere(void **state)
 {
-        _cleanup_free_ char *one = apply(domains[0], 3), *two = apply(one, 1), *by_hand = NULL, *back = NULL, *arg = NULL, *wanted = NULL;
+        _cleanup_free_ char *one = apply(domains[0], 3), *two = apply(one, 1), *by_hand = NULL, *back = NULL,
+                            *arg = NULL, *wanted = NULL;
 
         (void) state;
         by_hand = replace(two, "65536", "131072");
@@ -220,7 +237,9 @@ static void test_edited_elsewhere(void **state)
         back = revert(arg, NULL);
         wanted = replace(domains[0], "65536", "131072");
         free(by_hand);
-        by_hand = replace(wanted, "</domain>", "  <qemu:commandline " QEMU_NS ">\n    <qemu:arg value='-x'/>\n  </qemu:commandline>\n</domain>");
+        by_hand = replace(wanted, "</domain>",
+                          "  <qemu:commandline " QEMU_NS
+                          ">\n    <qemu:arg value='-x'/>\n  </qemu:commandline>\n</domain>");
         assert_string_equal(back, by_hand);
 }
 
@@ -231,19 +250,21 @@ static void test_edited(void **state)
                 size_t domain, fix;
                 const char *ours, *theirs;
         } cases[] = {
-                {0, 0, ">/opt/qemu 10/bin/&lt;qemu&gt;", ">/opt/other/bin/&lt;qemu&gt;"},
-                {0, 1, "value='" LIBRARY, "value='/a.so:" LIBRARY},
-                {1, 1, "value='" LIBRARY, "value='/a.so:" LIBRARY},
-                {5, 2, "iommufd='yes'", "iommufd='no'"},
-                {0, 3, "x-no-mmap' type='bool' value='true'", "x-no-mmap' type='bool' value='false'"},
+                { 0, 0, ">/opt/qemu 10/bin/&lt;qemu&gt;", ">/opt/other/bin/&lt;qemu&gt;" },
+                { 0, 1, "value='" LIBRARY, "value='/a.so:" LIBRARY },
+                { 1, 1, "value='" LIBRARY, "value='/a.so:" LIBRARY },
+                { 5, 2, "iommufd='yes'", "iommufd='no'" },
+                { 0, 3, "x-no-mmap' type='bool' value='true'", "x-no-mmap' type='bool' value='false'" },
         };
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                _cleanup_free_ char *one = apply(domains[cases[i].domain], cases[i].fix), *by_hand = NULL, *out = NULL;
+                _cleanup_free_ char *one = apply(domains[cases[i].domain], cases[i].fix), *by_hand = NULL,
+                                    *out = NULL;
 
                 by_hand = replace(one, cases[i].ours, cases[i].theirs);
-                assert_int_equal(domain_edit_state(by_hand, strlen(by_hand), fixes[cases[i].fix].id), DOMAIN_EDIT_CHANGED);
+                assert_int_equal(domain_edit_state(by_hand, strlen(by_hand), fixes[cases[i].fix].id),
+                                 DOMAIN_EDIT_CHANGED);
                 assert_int_equal(domain_edit_revert(by_hand, strlen(by_hand), NULL, &out), -ESTALE);
                 assert_string_equal(out, one);
         }
@@ -252,7 +273,8 @@ static void test_edited(void **state)
 /* By hand, back to what it was: only the mark goes. */
 static void test_taken_back(void **state)
 {
-        _cleanup_free_ char *one = apply(domains[1], 1), *by_hand = NULL, *back = NULL, *two = NULL, *gone = NULL, *none = NULL;
+        _cleanup_free_ char *one = apply(domains[1], 1), *by_hand = NULL, *back = NULL, *two = NULL,
+                            *gone = NULL, *none = NULL;
 
         (void) state;
         by_hand = replace(one, "value='" LIBRARY "'", "value='/opt/a.so'");
@@ -262,7 +284,8 @@ static void test_taken_back(void **state)
 
         /* the device is gone: its alias and the override with it */
         two = apply(domains[0], 3);
-        gone = replace(two, "slot='0x05' function='0x0'/>\n      </source>", "slot='0x06' function='0x0'/>\n      </source>");
+        gone = replace(two, "slot='0x05' function='0x0'/>\n      </source>",
+                       "slot='0x06' function='0x0'/>\n      </source>");
         assert_int_equal(domain_edit_state(gone, strlen(gone), "no-mmap"), DOMAIN_EDIT_UNDONE);
         none = revert(gone, NULL);
         assert_null(strstr(none, "x-no-mmap"));
@@ -272,8 +295,8 @@ static void test_taken_back(void **state)
 /* What is there already is not ours to take away. */
 static void test_there_already(void **state)
 {
-        struct domain_change change = {PLACE_PRELOAD, (char *) "", (char *) "/opt/a.so"};
-        struct domain_changes changes = {&change, 1};
+        struct domain_change change = { PLACE_PRELOAD, (char *) "", (char *) "/opt/a.so" };
+        struct domain_changes changes = { &change, 1 };
         char *out = NULL;
 
         (void) state;
@@ -287,7 +310,8 @@ static void test_there_already(void **state)
 /* What libvirt does to the driver that was made, or a person. */
 static void test_driver(void **state)
 {
-        _cleanup_free_ char *one = apply(domains[0], 2), *named = NULL, *model = NULL, *back = NULL, *left = NULL;
+        _cleanup_free_ char *one = apply(domains[0], 2), *named = NULL, *model = NULL, *back = NULL,
+                            *left = NULL;
 
         (void) state;
         named = replace(one, "<driver iommufd='yes'/>", "<driver name='vfio' iommufd='yes'/>");
@@ -310,8 +334,10 @@ static void test_hundred(void **state)
         for (int i = 0; i < 100; i++) {
                 char key[16], alias[32];
 
-                fprintf(file, "    <hostdev mode='subsystem' type='pci' managed='yes'>\n      <source>\n        <address domain='0x0000' "
-                              "bus='0x%02x' slot='0x%02x' function='0x%x'/>\n      </source>\n    </hostdev>\n", i / 32, i % 32, i % 8);
+                fprintf(file,
+                        "    <hostdev mode='subsystem' type='pci' managed='yes'>\n      <source>\n        <address domain='0x0000' "
+                        "bus='0x%02x' slot='0x%02x' function='0x%x'/>\n      </source>\n    </hostdev>\n",
+                        i / 32, i % 32, i % 8);
                 snprintf(key, sizeof(key), "0000:%02x:%02x.%d", i / 32, i % 32, i % 8);
                 snprintf(alias, sizeof(alias), "ua-vfioalign-%d", i);
                 assert_ok(domain_changes_add(&changes, PLACE_ALIAS, key, alias));
@@ -328,7 +354,11 @@ static void test_hundred(void **state)
 static void test_hostile(void **state)
 {
         static const char *const bad[] = {
-                "", "<", "<domain>", "<network><name>g</name></network>", "<domain/><domain/>",
+                "",
+                "<",
+                "<domain>",
+                "<network><name>g</name></network>",
+                "<domain/><domain/>",
                 "<!DOCTYPE domain [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><domain><name>&b;</name></domain>",
                 "<!DOCTYPE domain SYSTEM 'http://192.0.2.1/'><domain><name>g</name></domain>",
                 "<domain xmlns='urn:x'><name>g</name></domain>",
@@ -340,15 +370,19 @@ static void test_hostile(void **state)
                 "<domain " QEMU_NS "><devices/><qemu:commandline/><qemu:commandline/></domain>",
         };
         static const char *const marks[] = {
-                "<x:edits xmlns:x='" DOMAIN_EDIT_NAMESPACE "'><x:fix><x:edit place='emulator' key='' after='x'/></x:fix></x:edits>",
-                "<x:edits xmlns:x='" DOMAIN_EDIT_NAMESPACE "'><x:fix id='a'><x:edit place='no' key='' after='x'/></x:fix></x:edits>",
-                "<x:edits xmlns:x='" DOMAIN_EDIT_NAMESPACE "'><x:fix id='a'><x:edit place='emulator' after='x'/></x:fix></x:edits>",
-                "<x:edits xmlns:x='" DOMAIN_EDIT_NAMESPACE "'><x:fix id='a'><x:edit place='emulator' key='' after='x'"
+                "<x:edits xmlns:x='" DOMAIN_EDIT_NAMESPACE
+                "'><x:fix><x:edit place='emulator' key='' after='x'/></x:fix></x:edits>",
+                "<x:edits xmlns:x='" DOMAIN_EDIT_NAMESPACE
+                "'><x:fix id='a'><x:edit place='no' key='' after='x'/></x:fix></x:edits>",
+                "<x:edits xmlns:x='" DOMAIN_EDIT_NAMESPACE
+                "'><x:fix id='a'><x:edit place='emulator' after='x'/></x:fix></x:edits>",
+                "<x:edits xmlns:x='" DOMAIN_EDIT_NAMESPACE
+                "'><x:fix id='a'><x:edit place='emulator' key='' after='x'"
                 " made='99999999999'/></x:fix></x:edits>",
                 "<x:edits xmlns:x='" DOMAIN_EDIT_NAMESPACE "'><fix id='a'/></x:edits>",
         };
-        struct domain_change change = {PLACE_PRELOAD, (char *) "", (char *) "x"};
-        struct domain_changes changes = {&change, 1};
+        struct domain_change change = { PLACE_PRELOAD, (char *) "", (char *) "x" };
+        struct domain_changes changes = { &change, 1 };
         _cleanup_free_ char *deep = NULL, *huge = NULL;
         char *out = NULL;
         size_t size;
@@ -359,7 +393,8 @@ static void test_hostile(void **state)
                 assert_int_equal(domain_edit_apply(bad[i], strlen(bad[i]), "x", &changes, &out), -EBADMSG);
         assert_int_equal(domain_edit_apply("<domain>\0</domain>", 18, "x", &changes, &out), -EBADMSG);
         for (size_t i = 0; i < ELEMENTSOF(marks); i++) {
-                _cleanup_free_ char *xml = replace("<domain><metadata>MARK</metadata></domain>", "MARK", marks[i]);
+                _cleanup_free_ char *xml = replace("<domain><metadata>MARK</metadata></domain>", "MARK",
+                                                   marks[i]);
 
                 assert_int_equal(domain_edit_revert(xml, strlen(xml), NULL, &out), -EBADMSG);
         }

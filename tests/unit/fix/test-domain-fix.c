@@ -8,16 +8,26 @@
 #include "test.h"
 #include "util/macro.h"
 
-#define YES {.value = FACT_YES}
-#define NO {.value = FACT_NO}
+#define YES \
+        { \
+                .value = FACT_YES \
+        }
+#define NO \
+        { \
+                .value = FACT_NO \
+        }
 
-static struct device device = {.bdf = "0000:00:05.0", .group = 5, .n_bars = 1, .bars = {{.size = GIB(2)}}};
+static struct device device = {
+        .bdf = "0000:00:05.0", .group = 5, .n_bars = 1, .bars = { { .size = GIB(2) } }
+};
 
 static struct emulator emulators[] = {
-        {.path = (char *) "/usr/bin/qemu-system-x86_64", .generation = GENERATION_NONE, .distribution = true},
-        {.path = (char *) "/usr/bin/qemu-system-aarch64", .generation = GENERATION_PER_REGION},
-        {.path = (char *) "/opt/old/qemu-system-x86_64", .generation = GENERATION_PER_AREA},
-        {.path = (char *) "/opt/new/qemu-system-x86_64", .generation = GENERATION_PER_AREA},
+        { .path = (char *) "/usr/bin/qemu-system-x86_64",
+          .generation = GENERATION_NONE,
+          .distribution = true },
+        { .path = (char *) "/usr/bin/qemu-system-aarch64", .generation = GENERATION_PER_REGION },
+        { .path = (char *) "/opt/old/qemu-system-x86_64", .generation = GENERATION_PER_AREA },
+        { .path = (char *) "/opt/new/qemu-system-x86_64", .generation = GENERATION_PER_AREA },
 };
 
 /* What it takes to ask a fix: a host on which everything can be had. */
@@ -56,14 +66,17 @@ static struct asked *asked(struct asked *a, struct fixture *f)
                 },
         };
         a->guest.hostdevs = a->hostdevs;
-        a->subject = (struct domain_subject) {.host = &a->host, .guest = &a->guest, .libvirt_version = 12001000};
+        a->subject =
+                (struct domain_subject){ .host = &a->host, .guest = &a->guest, .libvirt_version = 12001000 };
         fixture_write_bytes(f, "opt/new/qemu-system-x86_64", "\0pc-q35-7.2-machine\0iommufd\0", 28);
-        fixture_write_bytes(f, "opt/old/qemu-system-x86_64", "\0pc-q35-7.2-machineX\0pc-q35-9.0-machine\0", 40);
+        fixture_write_bytes(f, "opt/old/qemu-system-x86_64", "\0pc-q35-7.2-machineX\0pc-q35-9.0-machine\0",
+                            40);
         fixture_write_bytes(f, "usr/bin/qemu-system-x86_64", "\0iommufd\0", 9);
         fixture_write(f, "usr/bin/qemu-system-aarch64", "");
         fixture_write(f, "dev/iommu", "");
         fixture_write(f, PRELOAD_LIBRARY + 1, "");
-        fixture_write(f, "proc/kallsyms", "0 d vfio_device_fops [vfio]\n0 t vfio_device_fops_cdev_open [vfio]\n");
+        fixture_write(f, "proc/kallsyms",
+                      "0 d vfio_device_fops [vfio]\n0 t vfio_device_fops_cdev_open [vfio]\n");
         return a;
 }
 
@@ -73,7 +86,8 @@ static void ask(struct asked *a, const char *id)
         assert_ok(domain_fix_find(id)->plan(&a->subject, &a->changes, &a->plan));
 }
 
-static void expect(struct asked *a, const char *id, size_t i, enum domain_place place, const char *key, const char *value)
+static void expect(struct asked *a, const char *id, size_t i, enum domain_place place, const char *key,
+                   const char *value)
 {
         ask(a, id);
         if (a->plan.refusal)
@@ -109,7 +123,8 @@ static void test_emulator(void **state)
 
         /* named */
         a.subject.emulator = &emulators[3];
-        expect_refusal(&a, "emulator", "/opt/new/qemu-system-x86_64 does not know the machine type pc-q35-8.1");
+        expect_refusal(&a, "emulator",
+                       "/opt/new/qemu-system-x86_64 does not know the machine type pc-q35-8.1");
         a.subject.emulator = &emulators[0];
         expect_refusal(&a, "emulator", "leaves the address to the kernel");
         a.subject.emulator = NULL;
@@ -182,9 +197,10 @@ static void test_no_mmap(void **state)
         /* names that are taken, or libvirt's; what has it already; what takes no such change */
         a.guest.n_hostdevs = 3;
         a.hostdevs[0].alias = (char *) "hostdev0";
-        a.hostdevs[1] = (struct hostdev) {.kind = HOSTDEV_MDEV, .uuid = (char *) "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001",
-                                          .alias = (char *) "ua-vfioalign-0"};
-        a.hostdevs[2] = (struct hostdev) {.kind = HOSTDEV_NETWORK, .network = (char *) "pool"};
+        a.hostdevs[1] = (struct hostdev){ .kind = HOSTDEV_MDEV,
+                                          .uuid = (char *) "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001",
+                                          .alias = (char *) "ua-vfioalign-0" };
+        a.hostdevs[2] = (struct hostdev){ .kind = HOSTDEV_NETWORK, .network = (char *) "pool" };
         expect(&a, "no-mmap", 0, PLACE_ALIAS, "0000:00:05.0", "ua-vfioalign-1");
         expect(&a, "no-mmap", 1, PLACE_NO_MMAP, "ua-vfioalign-1", "true");
         expect(&a, "no-mmap", 2, PLACE_NO_MMAP, "ua-vfioalign-0", "true");

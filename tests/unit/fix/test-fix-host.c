@@ -14,7 +14,7 @@
 
 static struct host host_with(struct fixture *f, enum thp_mode thp)
 {
-        return (struct host) {.root = &f->root, .kernel = {.thp = thp, .thp_exempt.value = FACT_NO}};
+        return (struct host){ .root = &f->root, .kernel = { .thp = thp, .thp_exempt.value = FACT_NO } };
 }
 
 static void assert_file(struct fixture *f, const char *path, const char *text)
@@ -30,8 +30,8 @@ static void assert_file(struct fixture *f, const char *path, const char *text)
 }
 
 /* Runs it, and checks how many steps it had and whether it was refused. */
-static void run(int (*fix)(const struct host *, enum fix_action, bool, struct fix_plan *), const struct host *h,
-                enum fix_action action, bool dry_run, size_t steps, bool refused)
+static void run(int (*fix)(const struct host *, enum fix_action, bool, struct fix_plan *),
+                const struct host *h, enum fix_action action, bool dry_run, size_t steps, bool refused)
 {
         _cleanup_(fix_plan_done) struct fix_plan plan = {};
 
@@ -57,7 +57,8 @@ static void test_thp(void **state)
         run(fix_thp, &h, FIX_APPLY, false, 1, false);
         assert_file(f, SETTING, "always");
         assert_file(f, RECORD, "madvise");
-        assert_int_equal(fix_thp_state(&h), FIX_PARTIAL); /* by these facts: as if cut off between the two writes */
+        assert_int_equal(fix_thp_state(&h),
+                         FIX_PARTIAL); /* by these facts: as if cut off between the two writes */
         run(fix_thp, &h, FIX_APPLY, false, 1, false);
         assert_file(f, RECORD, "madvise");
 
@@ -110,7 +111,7 @@ static void test_thp_not_ours(void **state)
 static void test_module_refused(void **state)
 {
         struct fixture *f = *state;
-        struct host h = {.root = &f->root};
+        struct host h = { .root = &f->root };
 
         h.kernel.huge_pmd.value = FACT_NO;
         run(fix_module, &h, FIX_APPLY, false, 0, true);
@@ -118,7 +119,7 @@ static void test_module_refused(void **state)
         h.module.installed.value = FACT_NO;
         run(fix_module, &h, FIX_APPLY, false, 0, true);
         h.module.installed.value = FACT_YES;
-        h.module.loadable = (struct fact) {.value = FACT_NO, .why = "panic_on_taint="};
+        h.module.loadable = (struct fact){ .value = FACT_NO, .why = "panic_on_taint=" };
         run(fix_module, &h, FIX_APPLY, false, 0, true);
         h.module.loadable.value = FACT_YES;
         fixture_write(f, "run/vfioalign/off", "");
@@ -132,7 +133,7 @@ static void test_module_enable(void **state)
 {
         _cleanup_(fix_plan_done) struct fix_plan plan = {};
         struct fixture *f = *state;
-        struct host h = {.root = &f->root};
+        struct host h = { .root = &f->root };
 
         h.kernel.huge_pmd.value = FACT_YES;
         h.module.installed.value = h.module.loadable.value = h.module.loaded.value = FACT_YES;
@@ -142,7 +143,8 @@ static void test_module_enable(void **state)
         fixture_write(f, "sys/module/vfio_align/parameters/enabled", "N\n");
         assert_true(fix_is_held_off(&f->root, FIX_MODULE));
 
-        /* The parameter is a plain file here, and says "1" afterwards, which is not how a kernel says yes. */
+        /* The parameter is a plain file here, and says "1" afterwards, which is not how a kernel says yes.
+         */
         assert_int_equal(fix_module(&h, FIX_APPLY, false, &plan), -EIO);
         assert_int_equal(plan.n_steps, 1);
         assert_non_null(plan.refusal);
@@ -153,7 +155,7 @@ static void test_module_enable(void **state)
 static void test_module_state(void **state)
 {
         struct fixture *f = *state;
-        struct host h = {.root = &f->root};
+        struct host h = { .root = &f->root };
 
         assert_int_equal(fix_module_state(&h), FIX_UNKNOWN);
         h.module.loaded.value = FACT_NO;
@@ -189,8 +191,12 @@ int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_thp), FIXTURE_TEST(test_thp_not_ours), FIXTURE_TEST(test_module_refused),
-                FIXTURE_TEST(test_module_enable), FIXTURE_TEST(test_module_state), cmocka_unit_test(test_plan),
+                FIXTURE_TEST(test_thp),
+                FIXTURE_TEST(test_thp_not_ours),
+                FIXTURE_TEST(test_module_refused),
+                FIXTURE_TEST(test_module_enable),
+                FIXTURE_TEST(test_module_state),
+                cmocka_unit_test(test_plan),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

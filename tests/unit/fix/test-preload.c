@@ -12,8 +12,9 @@
 #include "util/file.h"
 #include "util/macro.h"
 
-#define UNIT "[Unit]\nDescription=a daemon\n[Service]\n# Environment=LD_PRELOAD=/no/comment.so \\\nType=notify\n" \
-             "Environment=LIBVIRTD_ARGS=\"--timeout 120\"\nEnvironmentFile=-/etc/default/libvirtd\n"
+#define UNIT \
+        "[Unit]\nDescription=a daemon\n[Service]\n# Environment=LD_PRELOAD=/no/comment.so \\\nType=notify\n" \
+        "Environment=LIBVIRTD_ARGS=\"--timeout 120\"\nEnvironmentFile=-/etc/default/libvirtd\n"
 #define UNITS "usr/lib/systemd/system/"
 #define LIBVIRTD UNITS "libvirtd.service"
 #define ETC "etc/systemd/system/"
@@ -25,18 +26,21 @@ static uint64_t run_timeout;
 static unsigned writes_until_failure;
 
 int __real_run_confined(const char *program, char *const argv[], char *const env[], const char *directory,
-                        uint64_t timeout_usec, void *bytes, size_t size, size_t *ret_size, enum run_end *ret_end);
+                        uint64_t timeout_usec, void *bytes, size_t size, size_t *ret_size,
+                        enum run_end *ret_end);
 int __wrap_run_confined(const char *program, char *const argv[], char *const env[], const char *directory,
-                        uint64_t timeout_usec, void *bytes, size_t size, size_t *ret_size, enum run_end *ret_end);
+                        uint64_t timeout_usec, void *bytes, size_t size, size_t *ret_size,
+                        enum run_end *ret_end);
 int __wrap_sd_bus_open_system(sd_bus **ret);
 int __real_write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode);
 int __wrap_write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode);
 
 int __wrap_run_confined(const char *program, char *const argv[], char *const env[], const char *directory,
-                        uint64_t timeout_usec, void *bytes, size_t size, size_t *ret_size, enum run_end *ret_end)
+                        uint64_t timeout_usec, void *bytes, size_t size, size_t *ret_size,
+                        enum run_end *ret_end)
 {
-        return __real_run_confined(program, argv, env, directory, run_timeout ?: timeout_usec, bytes, size, ret_size,
-                                   ret_end);
+        return __real_run_confined(program, argv, env, directory, run_timeout ?: timeout_usec, bytes, size,
+                                   ret_size, ret_end);
 }
 
 /* The systemd of this machine has nothing to do with it. */
@@ -110,11 +114,12 @@ static void run_daemon(struct fixture *f, const char *environ, size_t size)
 static struct host read_host(struct fixture *f)
 {
         static struct emulator emulators[] = {
-                {.path = (char *) "/" EMULATOR},
-                {.path = (char *) "/in/a/container", .container = true},
-                {.path = (char *) "/usr/bin/gone"},
+                { .path = (char *) "/" EMULATOR },
+                { .path = (char *) "/in/a/container", .container = true },
+                { .path = (char *) "/usr/bin/gone" },
         };
-        struct host h = {.root = &f->root, .emulators = {.emulators = emulators, .n_emulators = ELEMENTSOF(emulators)}};
+        struct host h = { .root = &f->root,
+                          .emulators = { .emulators = emulators, .n_emulators = ELEMENTSOF(emulators) } };
 
         assert_ok(libvirt_facts_read(&h.libvirt, &f->root));
         return h;
@@ -241,7 +246,8 @@ static void test_apply_and_revert(void **state)
 
 static void test_running(void **state)
 {
-        static const char without[] = "PATH=/bin\0HOME=/", with[] = "PATH=/bin\0LD_PRELOAD=/a.so:" LIBRARY "\0HOME=/";
+        static const char without[] = "PATH=/bin\0HOME=/",
+                          with[] = "PATH=/bin\0LD_PRELOAD=/a.so:" LIBRARY "\0HOME=/";
         _cleanup_(fix_plan_done) struct fix_plan plan = {};
         struct fixture *f = *state;
 
@@ -283,22 +289,32 @@ static void test_extends(void **state)
         static const struct {
                 const char *path, *text, *value; /* of the variable, before ours */
         } cases[] = {
-                {LIBVIRTD, "[Service]\nEnvironment=LD_PRELOAD=/a.so\n", "/a.so:"},
-                {LIBVIRTD, "[Service]\nEnvironment = A=1 \"LD_PRELOAD=/a.so /b.so\" 'B=2'\n", "/a.so /b.so:"},
-                {LIBVIRTD, "[Service]\nEnvironment=A=1 \\\n  LD_PRELOAD=/a.so \\\n  B=2\nType=simple\n", "/a.so:"},
-                {LIBVIRTD, "[Service]\nEnvironment=LD_PRELOAD=/a.so\nEnvironment=\n", ""},
-                {LIBVIRTD, "[Service]\nEnvironment=LD_PRELOAD=\n", ""},
-                {LIBVIRTD, "[Install]\nEnvironment=LD_PRELOAD=/a.so\n[Service]\nXEnvironment=LD_PRELOAD=/a.so\n", ""},
-                {LIBVIRTD, "[Service]\n# \\\nEnvironment=LD_PRELOAD=/a.so\nEnvironment=LD_PRELOADX=/b.so", "/a.so:"},
-                {ETC "libvirtd.service", "[Service]\nEnvironment=LD_PRELOAD=/etc.so\n", "/etc.so:"},
-                {ETC "libvirtd.service.d/override.conf", "[Service]\nEnvironment=LD_PRELOAD=/o.so\n", "/o.so:"},
+                { LIBVIRTD, "[Service]\nEnvironment=LD_PRELOAD=/a.so\n", "/a.so:" },
+                { LIBVIRTD, "[Service]\nEnvironment = A=1 \"LD_PRELOAD=/a.so /b.so\" 'B=2'\n",
+                  "/a.so /b.so:" },
+                { LIBVIRTD, "[Service]\nEnvironment=A=1 \\\n  LD_PRELOAD=/a.so \\\n  B=2\nType=simple\n",
+                  "/a.so:" },
+                { LIBVIRTD, "[Service]\nEnvironment=LD_PRELOAD=/a.so\nEnvironment=\n", "" },
+                { LIBVIRTD, "[Service]\nEnvironment=LD_PRELOAD=\n", "" },
+                { LIBVIRTD,
+                  "[Install]\nEnvironment=LD_PRELOAD=/a.so\n[Service]\nXEnvironment=LD_PRELOAD=/a.so\n",
+                  "" },
+                { LIBVIRTD, "[Service]\n# \\\nEnvironment=LD_PRELOAD=/a.so\nEnvironment=LD_PRELOADX=/b.so",
+                  "/a.so:" },
+                { ETC "libvirtd.service", "[Service]\nEnvironment=LD_PRELOAD=/etc.so\n", "/etc.so:" },
+                { ETC "libvirtd.service.d/override.conf", "[Service]\nEnvironment=LD_PRELOAD=/o.so\n",
+                  "/o.so:" },
                 /* of one name the first, of two the last */
-                {"run/systemd/system/libvirtd.service.d/override.conf", "[Service]\nEnvironment=LD_PRELOAD=/r.so\n", "/o.so:"},
-                {"run/systemd/system/libvirtd.service.d/a.conf", "[Service]\nEnvironment=LD_PRELOAD=/r.so\n", "/o.so:"},
-                {"run/systemd/system/libvirtd.service.d/p.conf", "[Service]\nEnvironment=LD_PRELOAD=/p.so\n", "/p.so:"},
-                {UNITS "service.d/q.conf", "[Service]\nEnvironment=LD_PRELOAD=/q.so\n", "/q.so:"},
-                {UNITS "service.d/q.config", "[Service]\nEnvironment=LD_PRELOAD=/z.so\n", "/q.so:"},
-                {"etc/default/libvirtd", "# LD_PRELOAD=/x.so\nMY_LD_PRELOAD=/x.so\nLD_PRELOADED=1\n", "/q.so:"},
+                { "run/systemd/system/libvirtd.service.d/override.conf",
+                  "[Service]\nEnvironment=LD_PRELOAD=/r.so\n", "/o.so:" },
+                { "run/systemd/system/libvirtd.service.d/a.conf",
+                  "[Service]\nEnvironment=LD_PRELOAD=/r.so\n", "/o.so:" },
+                { "run/systemd/system/libvirtd.service.d/p.conf",
+                  "[Service]\nEnvironment=LD_PRELOAD=/p.so\n", "/p.so:" },
+                { UNITS "service.d/q.conf", "[Service]\nEnvironment=LD_PRELOAD=/q.so\n", "/q.so:" },
+                { UNITS "service.d/q.config", "[Service]\nEnvironment=LD_PRELOAD=/z.so\n", "/q.so:" },
+                { "etc/default/libvirtd", "# LD_PRELOAD=/x.so\nMY_LD_PRELOAD=/x.so\nLD_PRELOADED=1\n",
+                  "/q.so:" },
         };
         struct fixture *f = *state;
 
@@ -337,16 +353,20 @@ static void test_refuses(void **state)
         static const struct {
                 const char *path, *text, *why;
         } cases[] = {
-                {"sys/fs/selinux/enforce", "1", "SELinux"},
-                {"etc/default/libvirtd", "A=1\n LD_PRELOAD = /x.so\n", "/etc/default/libvirtd, its EnvironmentFile=, has"},
-                {LIBVIRTD, UNIT "EnvironmentFile=/etc/default/libvirt-*\n", "libvirt-* cannot be followed"},
-                {LIBVIRTD, UNIT "UnsetEnvironment=A LD_PRELOAD\n", "UnsetEnvironment="},
-                {LIBVIRTD, UNIT "Environment=LD_PRELOAD=/%p.so\n", "cannot be extended"},
-                {LIBVIRTD, UNIT "Environment=LD_PRELOAD=/a\\x20b.so\n", "cannot be extended"},
-                {ETC "libvirtd.service.d/zzz.conf", "[Service]\nEnvironment=LD_PRELOAD=/x.so\n", "zzz.conf comes behind"},
-                {ETC "libvirtd.service.d/zzz.conf", "[Service]\nEnvironment=\n", "zzz.conf comes behind"},
-                {DROP_IN("libvirtd"), "[Service]\nEnvironment=LD_PRELOAD=/mine.so\n", "has been edited, or is not ours"},
-                {DROP_IN("libvirtd"), "", "has been edited, or is not ours"},
+                { "sys/fs/selinux/enforce", "1", "SELinux" },
+                { "etc/default/libvirtd", "A=1\n LD_PRELOAD = /x.so\n",
+                  "/etc/default/libvirtd, its EnvironmentFile=, has" },
+                { LIBVIRTD, UNIT "EnvironmentFile=/etc/default/libvirt-*\n",
+                  "libvirt-* cannot be followed" },
+                { LIBVIRTD, UNIT "UnsetEnvironment=A LD_PRELOAD\n", "UnsetEnvironment=" },
+                { LIBVIRTD, UNIT "Environment=LD_PRELOAD=/%p.so\n", "cannot be extended" },
+                { LIBVIRTD, UNIT "Environment=LD_PRELOAD=/a\\x20b.so\n", "cannot be extended" },
+                { ETC "libvirtd.service.d/zzz.conf", "[Service]\nEnvironment=LD_PRELOAD=/x.so\n",
+                  "zzz.conf comes behind" },
+                { ETC "libvirtd.service.d/zzz.conf", "[Service]\nEnvironment=\n", "zzz.conf comes behind" },
+                { DROP_IN("libvirtd"), "[Service]\nEnvironment=LD_PRELOAD=/mine.so\n",
+                  "has been edited, or is not ours" },
+                { DROP_IN("libvirtd"), "", "has been edited, or is not ours" },
         };
         static const char foreign[] = "LD_PRELOAD=/from/nowhere.so";
         struct fixture *f = *state;
@@ -354,7 +374,8 @@ static void test_refuses(void **state)
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 fixture_write(f, cases[i].path, cases[i].text);
                 assert_refuses(f, cases[i].why);
-                assert_int_equal(state_of(f), strstr(cases[i].path, LIBVIRT_PRELOAD_DROP_IN) ? FIX_PARTIAL : FIX_ABSENT);
+                assert_int_equal(state_of(f),
+                                 strstr(cases[i].path, LIBVIRT_PRELOAD_DROP_IN) ? FIX_PARTIAL : FIX_ABSENT);
                 fixture_remove(f, cases[i].path);
                 fixture_write(f, LIBVIRTD, UNIT);
         }
@@ -387,8 +408,8 @@ static void cut_library(struct fixture *f, size_t size)
 /* What would stop the daemon, or its guests, is seen before anything is written. */
 static void test_trial(void **state)
 {
-        static const char *const programs[] = {"usr/sbin/libvirtd", EMULATOR};
-        static const size_t cuts[] = {0, 100, 4096, 5000};
+        static const char *const programs[] = { "usr/sbin/libvirtd", EMULATOR };
+        static const size_t cuts[] = { 0, 100, 4096, 5000 };
         _cleanup_(fix_plan_done) struct fix_plan plan = {};
         struct fixture *f = *state;
 
@@ -396,7 +417,9 @@ static void test_trial(void **state)
                 cut_library(f, cuts[i]);
                 assert_refuses(f, "libvirtd");
         }
-        fixture_write(f, LIBRARY + 1, "This is no library, and is longer than the header of one, so that ld.so looks at it.\n");
+        fixture_write(
+                f, LIBRARY + 1,
+                "This is no library, and is longer than the header of one, so that ld.so looks at it.\n");
         assert_refuses(f, "invalid ELF header");
         f->root.live = false;
         assert_ok(do_fix(f, FIX_APPLY, true, &plan)); /* what is recorded is not run */
@@ -424,15 +447,17 @@ static void test_trial(void **state)
 
         /* It is run with --version, and has the libraries that are there already before ours. */
         fixture_write(f, LIBVIRTD, UNIT "Environment=LD_PRELOAD=/a.so\n");
-        fixture_write(f, EMULATOR, "#!/bin/sh\n[ \"$1 $#\" = '--version 1' ] || exit 1\n"
-                                   "case $LD_PRELOAD in /a.so:/*" LIBRARY " | /a.so) ;; *) exit 1 ;; esac\n"
-                                   "[ $LD_PRELOAD = /a.so ] && exit 2 || exit 0");
+        fixture_write(f, EMULATOR,
+                      "#!/bin/sh\n[ \"$1 $#\" = '--version 1' ] || exit 1\n"
+                      "case $LD_PRELOAD in /a.so:/*" LIBRARY " | /a.so) ;; *) exit 1 ;; esac\n"
+                      "[ $LD_PRELOAD = /a.so ] && exit 2 || exit 0");
         assert_applies(f, 1);
 }
 
 static void test_edited(void **state)
 {
-        static const char edited[] = "# Written by vfioalign.\n# It was: LD_PRELOAD=/a.so\n[Service]\nNice=5\n";
+        static const char edited[] =
+                "# Written by vfioalign.\n# It was: LD_PRELOAD=/a.so\n[Service]\nNice=5\n";
         _cleanup_(fix_plan_done) struct fix_plan plan = {};
         _cleanup_free_ char *before = NULL, *after = NULL, *text = NULL;
         struct fixture *f = *state;
@@ -472,7 +497,8 @@ static void test_cut_off(void **state)
                         for (unsigned again = 0; again < 2; again++) {
                                 _cleanup_(fix_plan_done) struct fix_plan plan = {};
                                 _cleanup_free_ char *after = NULL;
-                                const char *last = write == 1 ? DROP_IN("libvirtd") "~" : DROP_IN("virtqemud") "~";
+                                const char *last = write == 1 ? DROP_IN("libvirtd") "~"
+                                                              : DROP_IN("virtqemud") "~";
 
                                 writes_until_failure = write;
                                 assert_int_equal(do_fix(f, FIX_APPLY, false, &plan), -ENOSPC);
@@ -482,7 +508,8 @@ static void test_cut_off(void **state)
                                         fixture_remove(f, ETC "libvirtd.service.d");
                                 else
                                         fixture_remove(f, ETC "virtqemud.service.d");
-                                assert_int_equal(state_of(f), write == 2 || left_over ? FIX_PARTIAL : FIX_ABSENT);
+                                assert_int_equal(state_of(f),
+                                                 write == 2 || left_over ? FIX_PARTIAL : FIX_ABSENT);
                                 if (again) {
                                         assert_applies(f, write == 1 ? 2 : 1);
                                         assert_int_equal(state_of(f), FIX_APPLIED);
@@ -519,8 +546,9 @@ static void test_cut_off(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_apply_and_revert), TEST(test_running), TEST(test_extends), TEST(test_refuses),
-                TEST(test_trial),            TEST(test_edited),  TEST(test_cut_off),
+                TEST(test_apply_and_revert), TEST(test_running), TEST(test_extends),
+                TEST(test_refuses),          TEST(test_trial),   TEST(test_edited),
+                TEST(test_cut_off),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs with a build of the preload library for which a memfd with a certain name is a VFIO device, and which looks for
- * the switch in the working directory. */
+/* Runs with a build of the preload library for which a memfd with a certain name is a VFIO device, and which
+ * looks for the switch in the working directory. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,11 +32,12 @@ static int new_device(const char *name)
         return fd;
 }
 
-/* Moves the address that the kernel would choose next by an odd number of pages, so that nothing is aligned by
- * chance; too large for any hole that is there. */
+/* Moves the address that the kernel would choose next by an odd number of pages, so that nothing is aligned
+ * by chance; too large for any hole that is there. */
 static void jitter(void)
 {
-        void *p = mmap(NULL, GIB(16) + KIB(12), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void *p = mmap(NULL, GIB(16) + KIB(12), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                       0);
 
         assert_ptr_not_equal(p, MAP_FAILED);
 }
@@ -78,15 +79,15 @@ static void test_congruent(void **state)
         static const struct {
                 uint64_t offset, size, align;
         } cases[] = {
-                {0, GIB(2), GIB(1)},
-                {0, GIB(1), GIB(1)},
-                {(UINT64_C(2) << 40), GIB(4), GIB(1)},             /* another region */
-                {(UINT64_C(2) << 40) + KIB(64), GIB(2), GIB(1)},   /* starts behind an MSI-X table */
-                {(UINT64_C(2) << 40) + KIB(64), GIB(1), MIB(2)},   /* no whole gigabyte is left in it */
-                {0, MIB(2), MIB(2)},
-                {0, GIB(1) - MIB(2), MIB(2)},
-                {0, MIB(2) + 1, MIB(2)}, /* a length that is no whole page */
-                {MIB(1), MIB(4), MIB(2)},
+                { 0, GIB(2), GIB(1) },
+                { 0, GIB(1), GIB(1) },
+                { (UINT64_C(2) << 40), GIB(4), GIB(1) },           /* another region */
+                { (UINT64_C(2) << 40) + KIB(64), GIB(2), GIB(1) }, /* starts behind an MSI-X table */
+                { (UINT64_C(2) << 40) + KIB(64), GIB(1), MIB(2) }, /* no whole gigabyte is left in it */
+                { 0, MIB(2), MIB(2) },
+                { 0, GIB(1) - MIB(2), MIB(2) },
+                { 0, MIB(2) + 1, MIB(2) }, /* a length that is no whole page */
+                { MIB(1), MIB(4), MIB(2) },
         };
         int fd = new_device(DEVICE);
 
@@ -200,7 +201,8 @@ static void test_trims(void **state)
 
         assert_int_equal(count_mappings(DEVICE), devices + 1);
         assert_int_equal(count_mappings(" ---p "), reserved);
-        snprintf(line, sizeof(line), "%jx-%jx rw-s", (uintmax_t) (uintptr_t) p, (uintmax_t) (uintptr_t) (p + GIB(2)));
+        snprintf(line, sizeof(line), "%jx-%jx rw-s", (uintmax_t) (uintptr_t) p,
+                 (uintmax_t) (uintptr_t) (p + GIB(2)));
         assert_int_equal(count_mappings(line), 1);
         assert_int_equal(munmap(p, GIB(2)), 0);
         close(fd);
@@ -215,12 +217,15 @@ static void write_file(const char *path, const char *text)
         close(fd);
 }
 
-/* Where there is no room to look for a gigabyte, the next size; where there is none for that, the plain mapping. */
+/* Where there is no room to look for a gigabyte, the next size; where there is none for that, the plain
+ * mapping. */
 static void test_no_room(void **state)
 {
         const struct {
                 uint64_t room, align;
-        } cases[] = {{GIB(5) + MIB(64), GIB(1)}, {GIB(4) + MIB(64), MIB(2)}, {GIB(2) + MIB(64), KIB(4)}};
+        } cases[] = { { GIB(5) + MIB(64), GIB(1) },
+                      { GIB(4) + MIB(64), MIB(2) },
+                      { GIB(2) + MIB(64), KIB(4) } };
         int fd = new_device(DEVICE);
         struct rlimit before;
 
@@ -277,7 +282,7 @@ static void test_advice(void **state)
         q = mmap(NULL, GIB(2), PROT_READ, MAP_SHARED, file, 0);
         assert_ptr_not_equal(q, MAP_FAILED);
         if (madvise(q, GIB(1), MADV_HUGEPAGE) < 0)
-                skip(); /* a kernel without it */
+                skip();             /* a kernel without it */
         assert_true(is_advised(q)); /* so that this test sees it */
         assert_false(is_advised(q + GIB(1)));
 
@@ -376,7 +381,8 @@ static void *storm_devices(void *userdata)
 static void *storm_others(void *userdata)
 {
         while (!storm.stop) {
-                char *p = mmap(NULL, GIB(2), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                char *p = mmap(NULL, GIB(2), PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
                 char *q = mmap(NULL, MIB(4), PROT_READ, MAP_SHARED, storm.file, 0);
 
                 if (p == MAP_FAILED || q == MAP_FAILED) {
@@ -416,8 +422,8 @@ static void *storm_forks(void *userdata)
 /* Threads that map, threads that fork, and a signal handler that maps in the middle of malloc(). */
 static void test_storm(void **state)
 {
-        void *(*const bodies[])(void *) = {storm_devices, storm_devices, storm_others, storm_forks};
-        const struct itimerval tick = {{0, 500}, {0, 500}}, none = {};
+        void *(*const bodies[])(void *) = { storm_devices, storm_devices, storm_others, storm_forks };
+        const struct itimerval tick = { { 0, 500 }, { 0, 500 } }, none = {};
         unsigned reserved = count_mappings(" ---p "), devices;
         pthread_t threads[ELEMENTSOF(bodies)];
         struct timespec start, now;
@@ -433,7 +439,10 @@ static void test_storm(void **state)
         for (size_t i = 0; i < ELEMENTSOF(bodies); i++)
                 assert_int_equal(pthread_create(&threads[i], NULL, bodies[i], NULL), 0);
         pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
-        assert_int_equal(sigaction(SIGALRM, &(struct sigaction) {.sa_handler = on_alarm, .sa_flags = SA_RESTART}, NULL), 0);
+        assert_int_equal(sigaction(SIGALRM,
+                                   &(struct sigaction){ .sa_handler = on_alarm, .sa_flags = SA_RESTART },
+                                   NULL),
+                         0);
         assert_int_equal(setitimer(ITIMER_REAL, &tick, NULL), 0);
 
         clock_gettime(CLOCK_MONOTONIC, &start);
@@ -463,9 +472,14 @@ static void test_switch(void **state)
                 const char *cmdline;
                 bool off;
         } cases[] = {
-                {"quiet vfioalign=off\n", true}, {"vfioalign=off quiet\n", true}, {"vfioalign=off", true},
-                {"quiet vfioalign=offline\n", false}, {"xvfioalign=off\n", false}, {"vfioalign=on\n", false},
-                {"xvfioalign=off vfioalign=off\n", true}, {"", false},
+                { "quiet vfioalign=off\n", true },
+                { "vfioalign=off quiet\n", true },
+                { "vfioalign=off", true },
+                { "quiet vfioalign=offline\n", false },
+                { "xvfioalign=off\n", false },
+                { "vfioalign=on\n", false },
+                { "xvfioalign=off vfioalign=off\n", true },
+                { "", false },
         };
         int fd = new_device(DEVICE);
 
@@ -500,10 +514,12 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 /* Before there are holes into which the kernel would put small mappings. */
-                cmocka_unit_test(test_others),    cmocka_unit_test(test_is_loaded), cmocka_unit_test(test_congruent),
-                cmocka_unit_test(test_failures),  cmocka_unit_test(test_trims),     cmocka_unit_test(test_switch),
-                cmocka_unit_test(test_no_room),   cmocka_unit_test(test_advice),    cmocka_unit_test(test_cdev),
-                cmocka_unit_test(test_cancel),    cmocka_unit_test(test_storm),
+                cmocka_unit_test(test_others),    cmocka_unit_test(test_is_loaded),
+                cmocka_unit_test(test_congruent), cmocka_unit_test(test_failures),
+                cmocka_unit_test(test_trims),     cmocka_unit_test(test_switch),
+                cmocka_unit_test(test_no_room),   cmocka_unit_test(test_advice),
+                cmocka_unit_test(test_cdev),      cmocka_unit_test(test_cancel),
+                cmocka_unit_test(test_storm),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);

@@ -6,21 +6,34 @@
 #include "test.h"
 #include "util/macro.h"
 
-#define YES {.value = FACT_YES}
-#define NO {.value = FACT_NO}
+#define YES \
+        { \
+                .value = FACT_YES \
+        }
+#define NO \
+        { \
+                .value = FACT_NO \
+        }
 
 static struct kernel_facts kernel(void)
 {
-        return (struct kernel_facts) {
-                .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1), .huge_pmd = YES, .huge_pud = YES,
-                .places_pmd = YES, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
+        return (struct kernel_facts){
+                .page_size = KIB(4),
+                .pmd_size = MIB(2),
+                .pud_size = GIB(1),
+                .huge_pmd = YES,
+                .huge_pud = YES,
+                .places_pmd = YES,
+                .places_pud = NO,
+                .thp = THP_ALWAYS,
+                .pin_by_leaf = YES,
         };
 }
 
 static void test_page_size(void **state)
 {
         struct kernel_facts k = kernel();
-        struct probe_area a = {.size = GIB(2), .fault_size = GIB(2)};
+        struct probe_area a = { .size = GIB(2), .fault_size = GIB(2) };
 
         (void) state;
         assert_int_equal(probe_page_size(&k, &a, GIB(1), 2), GIB(1));
@@ -34,7 +47,7 @@ static void test_page_size(void **state)
         assert_int_equal(probe_page_size(&k, &a, GIB(1), 1), 0);
         assert_int_equal(probe_page_size(&k, &a, GIB(1), COUNT_UNKNOWN), 0);
         /* An area at 506 MiB: 259 pages of 2 MiB, then one of 1 GiB */
-        a = (struct probe_area) {.offset = MIB(506), .size = MIB(1542), .fault_size = MIB(1542)};
+        a = (struct probe_area){ .offset = MIB(506), .size = MIB(1542), .fault_size = MIB(1542) };
         assert_int_equal(probe_page_size(&k, &a, GIB(1), 259 + 1), GIB(1));
         assert_int_equal(probe_page_size(&k, &a, MIB(2), 771), MIB(2));
 
@@ -44,12 +57,11 @@ static void test_page_size(void **state)
 
 static void fill(struct probe_area *a, const struct kernel_facts *k, uint64_t alignment, uint64_t faults)
 {
-        const struct module_facts m = {.loaded = NO, .enabled = NO};
+        const struct module_facts m = { .loaded = NO, .enabled = NO };
 
-        a->predicted = verdict_area(k, &m, PLACER_PROGRAM,
-                                    &(struct area) {a->size, a->offset, a->size});
+        a->predicted = verdict_area(k, &m, PLACER_PROGRAM, &(struct area){ a->size, a->offset, a->size });
         for (size_t i = 0; i < PROBE_TIMES; i++)
-                a->maps[i] = (struct probe_map) {
+                a->maps[i] = (struct probe_map){
                         .alignment = alignment,
                         .page_size = probe_page_size(k, a, alignment, faults),
                         .faults = faults,
@@ -61,7 +73,7 @@ static void fill(struct probe_area *a, const struct kernel_facts *k, uint64_t al
 static void test_conclusion(void **state)
 {
         struct kernel_facts k = kernel();
-        struct probe_area a = {.size = GIB(2), .fault_size = GIB(2)};
+        struct probe_area a = { .size = GIB(2), .fault_size = GIB(2) };
 
         (void) state;
         fill(&a, &k, MIB(2), 1024);
@@ -98,10 +110,10 @@ static void test_conclusion(void **state)
 
         /* Nothing measured, and nothing foretold */
         k = kernel();
-        a = (struct probe_area) {.size = GIB(2)};
+        a = (struct probe_area){ .size = GIB(2) };
         fill(&a, &k, MIB(2), COUNT_UNKNOWN);
         assert_int_equal(a.agrees.value, FACT_UNKNOWN);
-        a = (struct probe_area) {.size = GIB(2), .fault_size = GIB(2)};
+        a = (struct probe_area){ .size = GIB(2), .fault_size = GIB(2) };
         k.places_pmd.value = FACT_UNKNOWN;
         fill(&a, &k, MIB(2), 1024);
         assert_int_equal(a.agrees.value, FACT_UNKNOWN);
@@ -112,7 +124,7 @@ static void test_conclusion(void **state)
 static void test_limit(void **state)
 {
         struct kernel_facts k = kernel();
-        struct probe_area a = {.size = GIB(128), .fault_size = VFIO_DMA_MAX};
+        struct probe_area a = { .size = GIB(128), .fault_size = VFIO_DMA_MAX };
 
         (void) state;
         fill(&a, &k, MIB(2), 2048);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The linker gives the calls below in place of the C library's (--wrap): a kernel with one device behind VFIO. */
+/* The linker gives the calls below in place of the C library's (--wrap): a kernel with one device behind
+ * VFIO. */
 #include "probe/vfio-device.h"
 
 #include <fcntl.h>
@@ -19,14 +20,14 @@ enum { CONTAINER = 1000, GROUP, DEVICE, IOMMUFD };
 
 static struct {
         bool no_group, not_viable, no_type1, no_bind;
-        int busy;                              /* the descriptor whose open fails so */
+        int busy; /* the descriptor whose open fails so */
         struct vfio_iova_range ranges[4];
         unsigned n_ranges;
         struct vfio_region_sparse_mmap_area areas[80];
         unsigned n_areas;
         uint64_t size;
         uint32_t flags;
-        bool evil;                             /* a chain of capabilities that runs in a circle */
+        bool evil; /* a chain of capabilities that runs in a circle */
         uint16_t command;
         unsigned writes, opened, closed;
 } fake;
@@ -44,7 +45,8 @@ ssize_t __wrap_pwrite(int fd, const void *buffer, size_t size, off_t at);
 
 static int descriptor(const char *path)
 {
-        static const char *const paths[] = {"/dev/vfio/vfio", "/dev/vfio/12", "/dev/vfio/devices/vfio3", "/dev/iommu"};
+        static const char *const paths[] = { "/dev/vfio/vfio", "/dev/vfio/12", "/dev/vfio/devices/vfio3",
+                                             "/dev/iommu" };
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++)
                 if (streq(path, paths[i]) && !(fake.no_group && i == 1))
@@ -94,8 +96,9 @@ static int iommu_info(struct vfio_iommu_type1_info *info)
         info->flags |= VFIO_IOMMU_INFO_CAPS;
         if (info->argsz >= wanted) {
                 info->cap_offset = sizeof(*info);
-                *cap = (struct vfio_iommu_type1_info_cap_iova_range) {
-                        .header = {.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, .version = 1}, .nr_iovas = fake.n_ranges,
+                *cap = (struct vfio_iommu_type1_info_cap_iova_range){
+                        .header = { .id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, .version = 1 },
+                        .nr_iovas = fake.n_ranges,
                 };
                 memcpy(cap + 1, fake.ranges, size);
         }
@@ -116,9 +119,10 @@ static int region_info(struct vfio_region_info *info)
         info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
         if (info->argsz >= wanted) {
                 info->cap_offset = sizeof(*info);
-                *cap = (struct vfio_region_info_cap_sparse_mmap) {
-                        .header = {.id = fake.evil ? 77 : VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1,
-                                   .next = fake.evil ? sizeof(*info) : 0},
+                *cap = (struct vfio_region_info_cap_sparse_mmap){
+                        .header = { .id = fake.evil ? 77 : VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+                                    .version = 1,
+                                    .next = fake.evil ? sizeof(*info) : 0 },
                         .nr_areas = fake.n_areas,
                 };
                 memcpy(cap + 1, fake.areas, size);
@@ -143,7 +147,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
                 assert_int_equal((uintptr_t) argument, VFIO_TYPE1v2_IOMMU);
                 return !fake.no_type1;
         case VFIO_GROUP_GET_STATUS:
-                ((struct vfio_group_status *) argument)->flags = fake.not_viable ? 0 : VFIO_GROUP_FLAGS_VIABLE;
+                ((struct vfio_group_status *) argument)->flags = fake.not_viable ? 0
+                                                                                 : VFIO_GROUP_FLAGS_VIABLE;
                 return 0;
         case VFIO_GROUP_SET_CONTAINER:
                 assert_int_equal(*(int *) argument, CONTAINER);
@@ -258,9 +263,9 @@ static void test_iova(void **state)
         vfio_device_close(&d);
 
         /* Too low, too short once its start is rounded, and one that fits exactly */
-        fake.ranges[0] = (struct vfio_iova_range) {0, 0xfedfffff};
-        fake.ranges[1] = (struct vfio_iova_range) {GIB(5) + 1, GIB(10) - 1 - 1};
-        fake.ranges[2] = (struct vfio_iova_range) {GIB(20), GIB(24) - 1};
+        fake.ranges[0] = (struct vfio_iova_range){ 0, 0xfedfffff };
+        fake.ranges[1] = (struct vfio_iova_range){ GIB(5) + 1, GIB(10) - 1 - 1 };
+        fake.ranges[2] = (struct vfio_iova_range){ GIB(20), GIB(24) - 1 };
         fake.n_ranges = 3;
         assert_ok(vfio_device_open(&d, "0000:05:00.0", 12, -1));
         assert_int_equal(d.iova, GIB(20));
@@ -268,8 +273,8 @@ static void test_iova(void **state)
         fake.ranges[2].end--;
         assert_int_equal(vfio_device_open(&d, "0000:05:00.0", 12, -1), -ERANGE);
         vfio_device_close(&d);
-        fake.ranges[2] = (struct vfio_iova_range) {UINT64_MAX - KIB(4), UINT64_MAX};
-        fake.ranges[3] = (struct vfio_iova_range) {0, UINT64_MAX};
+        fake.ranges[2] = (struct vfio_iova_range){ UINT64_MAX - KIB(4), UINT64_MAX };
+        fake.ranges[3] = (struct vfio_iova_range){ 0, UINT64_MAX };
         fake.n_ranges = 4;
         assert_ok(vfio_device_open(&d, "0000:05:00.0", 12, -1));
         assert_int_equal(d.iova, GIB(4));
@@ -320,9 +325,9 @@ static void test_regions(void **state)
         assert_int_equal(r.n_areas, 0);
 
         fake.size = MIB(16);
-        fake.areas[0] = (struct vfio_region_sparse_mmap_area) {0, MIB(1)};
-        fake.areas[1] = (struct vfio_region_sparse_mmap_area) {MIB(2), 0}; /* nothing */
-        fake.areas[2] = (struct vfio_region_sparse_mmap_area) {MIB(2), MIB(14)};
+        fake.areas[0] = (struct vfio_region_sparse_mmap_area){ 0, MIB(1) };
+        fake.areas[1] = (struct vfio_region_sparse_mmap_area){ MIB(2), 0 }; /* nothing */
+        fake.areas[2] = (struct vfio_region_sparse_mmap_area){ MIB(2), MIB(14) };
         fake.n_areas = 3;
         assert_ok(vfio_device_read_region(&d, 2, &r));
         assert_int_equal(r.n_areas, 2);
@@ -334,10 +339,10 @@ static void test_regions(void **state)
         assert_int_equal(vfio_device_read_region(&d, 2, &r), -EBADMSG);
         fake.areas[2].size = MIB(1) + 1;
         assert_int_equal(vfio_device_read_region(&d, 2, &r), -EBADMSG);
-        fake.areas[2] = (struct vfio_region_sparse_mmap_area) {-MIB(1), MIB(2)};
+        fake.areas[2] = (struct vfio_region_sparse_mmap_area){ -MIB(1), MIB(2) };
         assert_int_equal(vfio_device_read_region(&d, 2, &r), -EBADMSG);
         for (size_t i = 0; i < ELEMENTSOF(fake.areas); i++)
-                fake.areas[i] = (struct vfio_region_sparse_mmap_area) {i * KIB(8), KIB(4)};
+                fake.areas[i] = (struct vfio_region_sparse_mmap_area){ i * KIB(8), KIB(4) };
         fake.n_areas = ELEMENTSOF(fake.areas);
         assert_int_equal(vfio_device_read_region(&d, 2, &r), -E2BIG);
         fake.n_areas = 1;

@@ -36,9 +36,10 @@ static void assert_entry(const struct record_entry *entries, size_t n, const cha
 static void test_record(void **state)
 {
         struct fixture *f = *state;
-        const char *const one[] = {"one", NULL}, *const two[] = {"two", "one", NULL};
+        const char *const one[] = { "one", NULL }, *const two[] = { "two", "one", NULL };
         _cleanup_(record_freep) struct record *record = NULL;
-        _cleanup_free_ char *vendor = NULL, *first = NULL, *second = NULL, *idle = NULL, *xml = NULL, *args = NULL;
+        _cleanup_free_ char *vendor = NULL, *first = NULL, *second = NULL, *idle = NULL, *xml = NULL,
+                            *args = NULL;
         _cleanup_(names_done) struct names names = {};
         const struct record_entry *entries;
         size_t n;

@@ -20,7 +20,8 @@ static void test_which(void **state)
         assert_int_equal(redaction_of("/etc/libvirt/qemu.conf"), REDACT_NOTHING);
 }
 
-static void check_arguments(const char *data, size_t size, const char *wanted, size_t wanted_size, int left_out)
+static void check_arguments(const char *data, size_t size, const char *wanted, size_t wanted_size,
+                            int left_out)
 {
         _cleanup_free_ char *text = NULL, *copy = malloc(size + 1);
         size_t n;
@@ -48,13 +49,16 @@ static void test_arguments(void **state)
 static void test_kernel_arguments(void **state)
 {
         _cleanup_free_ char *text = NULL;
-        const char *line = "root=/dev/sda1 vfio-pci.ids=10de:2330 netroot=iscsi:me:pw@host  rd.key=abc intel_iommu=on quiet\n";
+        const char *line =
+                "root=/dev/sda1 vfio-pci.ids=10de:2330 netroot=iscsi:me:pw@host  rd.key=abc intel_iommu=on quiet\n";
         size_t n;
 
         (void) state;
         assert_int_equal(redact(REDACT_KERNEL_ARGUMENTS, line, strlen(line), &text, &n), 1);
-        assert_string_equal(text, "root=/dev/sda1 vfio-pci.ids=10de:2330 netroot=redacted rd.key=redacted intel_iommu=on "
-                                  "quiet\n");
+        assert_string_equal(
+                text,
+                "root=/dev/sda1 vfio-pci.ids=10de:2330 netroot=redacted rd.key=redacted intel_iommu=on "
+                "quiet\n");
         assert_int_equal(n, strlen(text));
 }
 
@@ -116,8 +120,10 @@ static void test_no_xml(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_which),            cmocka_unit_test(test_arguments),
-                cmocka_unit_test(test_kernel_arguments), cmocka_unit_test(test_xml),
+                cmocka_unit_test(test_which),
+                cmocka_unit_test(test_arguments),
+                cmocka_unit_test(test_kernel_arguments),
+                cmocka_unit_test(test_xml),
                 cmocka_unit_test(test_no_xml),
         };
 

@@ -10,7 +10,8 @@
 
 static void test_parse_u64(void **state)
 {
-        static const char *const bad[] = {"", " 1", "-1", "+1", "1 ", "0x", "0xg", "1.5", "x1", "18446744073709551616"};
+        static const char *const bad[] = { "",   " 1",  "-1",  "+1", "1 ",
+                                           "0x", "0xg", "1.5", "x1", "18446744073709551616" };
         uint64_t v = 7;
 
         (void) state;

@@ -13,9 +13,17 @@ static void test_size(void **state)
                 uint64_t bytes;
                 const char *text;
         } cases[] = {
-                {0, "0 B"}, {1023, "1023 B"}, {1024, "1 KiB"}, {4608, "4.5 KiB"}, {MIB(2), "2 MiB"},
-                {MIB(6), "6 MiB"}, {GIB(1) - 1, "1024 MiB"}, {GIB(1), "1 GiB"}, {GIB(128), "128 GiB"},
-                {GIB(1) * 4096, "4 TiB"}, {UINT64_MAX, "16 EiB"},
+                { 0, "0 B" },
+                { 1023, "1023 B" },
+                { 1024, "1 KiB" },
+                { 4608, "4.5 KiB" },
+                { MIB(2), "2 MiB" },
+                { MIB(6), "6 MiB" },
+                { GIB(1) - 1, "1024 MiB" },
+                { GIB(1), "1 GiB" },
+                { GIB(128), "128 GiB" },
+                { GIB(1) * 4096, "4 TiB" },
+                { UINT64_MAX, "16 EiB" },
         };
         format_t buffer;
 

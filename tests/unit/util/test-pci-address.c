@@ -9,12 +9,26 @@ static void test_bdf(void **state)
         static const struct {
                 const char *text, *bdf;
         } good[] = {
-                {"0000:00:05.0", "0000:00:05.0"}, {"00:05.0", "0000:00:05.0"},       {"0:5.0", "0000:00:05.0"},
-                {"10000:e1:1f.7", "10000:e1:1f.7"}, {"ffffffff:ff:1f.7", "ffffffff:ff:1f.7"}, {"0000:FF:0A.1", "0000:ff:0a.1"},
+                { "0000:00:05.0", "0000:00:05.0" },
+                { "00:05.0", "0000:00:05.0" },
+                { "0:5.0", "0000:00:05.0" },
+                { "10000:e1:1f.7", "10000:e1:1f.7" },
+                { "ffffffff:ff:1f.7", "ffffffff:ff:1f.7" },
+                { "0000:FF:0A.1", "0000:ff:0a.1" },
         };
         static const char *const bad[] = {
-                "", "0", "0000:00:05", "0000:00:05.8", "0000:00:20.0", "0000:00:05.0x", "100000000:00:05.0", "0000:00:05.10",
-                "pci0000:00", "0000:000:05.0", "-1:00:05.0", " 0000:00:05.0",
+                "",
+                "0",
+                "0000:00:05",
+                "0000:00:05.8",
+                "0000:00:20.0",
+                "0000:00:05.0x",
+                "100000000:00:05.0",
+                "0000:00:05.10",
+                "pci0000:00",
+                "0000:000:05.0",
+                "-1:00:05.0",
+                " 0000:00:05.0",
         };
         bdf_t bdf = "untouched";
 
@@ -53,7 +67,7 @@ static void test_driver_name(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_bdf), cmocka_unit_test(test_driver_name)};
+        const struct CMUnitTest tests[] = { cmocka_unit_test(test_bdf), cmocka_unit_test(test_driver_name) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ static void test_links_stay_inside(void **state)
 static void test_grep(void **state)
 {
         struct fixture *f = *state;
-        const char *const words[] = {"one", "three", NULL};
+        const char *const words[] = { "one", "three", NULL };
         _cleanup_free_ char *text = NULL, *none = NULL;
 
         fixture_write(f, "lines", "one\ntwo\nthree\ntwenty-one");
@@ -58,9 +58,9 @@ static void test_read_once(void **state)
         assert_int_equal(file_lines_open_at(f->root.fd, "lines", &lines), -ENOENT);
         fixture_write(f, "lines", "one\ntwo\n");
         assert_ok(file_lines_open_at(f->root.fd, "lines", &lines));
-        assert_ok(file_lines_grep(&lines, (const char *const[]) {"one", NULL}, &one));
+        assert_ok(file_lines_grep(&lines, (const char *const[]){ "one", NULL }, &one));
         fixture_write(f, "lines", "three\n");
-        assert_ok(file_lines_grep(&lines, (const char *const[]) {"two", NULL}, &two));
+        assert_ok(file_lines_grep(&lines, (const char *const[]){ "two", NULL }, &two));
         assert_string_equal(one, "one\n");
         assert_string_equal(two, "two\n");
 }
@@ -110,10 +110,10 @@ static void test_observer(void **state)
 {
         struct fixture *f = *state;
         char real[4096];
-        struct log log = {.prefix = realpath(f->dir, real)};
+        struct log log = { .prefix = realpath(f->dir, real) };
         _cleanup_(names_done) struct names names = {};
         _cleanup_free_ char *text = NULL, *line = NULL;
-        const char *const words[] = {"b", NULL};
+        const char *const words[] = { "b", NULL };
 
         fixture_write(f, "devices/x/vendor", "0x1234\n");
         fixture_link(f, "bus/x", "../devices/x");

@@ -11,9 +11,18 @@ static void test_words(void **state)
         static const struct {
                 const char *name, *argument;
         } cases[] = {
-                {"train-a", "train-a"}, {"0000:41:00.0", "0000:41:00.0"}, {"", "''"}, {"Ana's PC", "'Ana'\\''s PC'"},
-                {"Q4OS FreeXP", "'Q4OS FreeXP'"}, {"$(reboot)", "'$(reboot)'"}, {"~root", "'~root'"}, {"a;b", "'a;b'"},
-                {"\xc3\xa4", "'\xc3\xa4'"}, {"-gpu", "-- -gpu"}, {"--", "-- --"}, {"-a b", "-- '-a b'"},
+                { "train-a", "train-a" },
+                { "0000:41:00.0", "0000:41:00.0" },
+                { "", "''" },
+                { "Ana's PC", "'Ana'\\''s PC'" },
+                { "Q4OS FreeXP", "'Q4OS FreeXP'" },
+                { "$(reboot)", "'$(reboot)'" },
+                { "~root", "'~root'" },
+                { "a;b", "'a;b'" },
+                { "\xc3\xa4", "'\xc3\xa4'" },
+                { "-gpu", "-- -gpu" },
+                { "--", "-- --" },
+                { "-a b", "-- '-a b'" },
         };
 
         (void) state;
@@ -46,7 +55,7 @@ static void test_shell(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_words), cmocka_unit_test(test_shell)};
+        const struct CMUnitTest tests[] = { cmocka_unit_test(test_words), cmocka_unit_test(test_shell) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

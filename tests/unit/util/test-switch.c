@@ -11,7 +11,8 @@ static void test_switch(void **state)
         struct fixture *f = *state;
 
         assert_null(switched_off(&f->root));
-        fixture_write(f, "proc/cmdline", "root=/dev/vda xvfioalign=off vfioalign=offline vfioalign=on quiet\n");
+        fixture_write(f, "proc/cmdline",
+                      "root=/dev/vda xvfioalign=off vfioalign=offline vfioalign=on quiet\n");
         assert_null(switched_off(&f->root));
         fixture_write(f, "proc/cmdline", "root=/dev/vda vfioalign=off\n");
         assert_string_equal(switched_off(&f->root), "vfioalign=off on the kernel command line");

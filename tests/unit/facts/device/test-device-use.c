@@ -12,7 +12,8 @@
 #define GPU "0000:04:00.0"
 #define AUDIO "0000:04:00.1"
 
-static void add_function(struct fixture *f, const char *bdf, const char *class, const char *driver, int group)
+static void add_function(struct fixture *f, const char *bdf, const char *class, const char *driver,
+                         int group)
 {
         char path[128], text[128];
 
@@ -25,14 +26,17 @@ static void add_function(struct fixture *f, const char *bdf, const char *class, 
 }
 
 /* A device of a class: where it is below the first root port, or in devices/virtual. */
-static void add_class(struct fixture *f, const char *class, const char *name, const char *place, const char *number)
+static void add_class(struct fixture *f, const char *class, const char *name, const char *place,
+                      const char *number)
 {
         char path[128], target[256];
 
         snprintf(path, sizeof(path), "sys/class/%s/%s", class, name);
-        snprintf(target, sizeof(target), "../../devices/%s%s/%s", *place == '0' ? "pci0000:00/0000:00:01.0/" : "", place, name);
+        snprintf(target, sizeof(target), "../../devices/%s%s/%s",
+                 *place == '0' ? "pci0000:00/0000:00:01.0/" : "", place, name);
         fixture_link(f, path, target);
-        snprintf(path, sizeof(path), "sys/devices/%s%s/%s/dev", *place == '0' ? "pci0000:00/0000:00:01.0/" : "", place, name);
+        snprintf(path, sizeof(path), "sys/devices/%s%s/%s/dev",
+                 *place == '0' ? "pci0000:00/0000:00:01.0/" : "", place, name);
         fixture_write(f, path, number);
 }
 
@@ -85,8 +89,9 @@ static void assert_blocks(const struct device_uses *u, const char *bdf, const ch
                 if (i > 0)
                         assert_true(bdf_compare(u->blocks[i - 1].bdf, u->blocks[i].bdf) <= 0);
                 if (streq(u->blocks[i].bdf, bdf))
-                        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s:%u:%u", *text ? "|" : "",
-                                 u->blocks[i].name, u->blocks[i].major, u->blocks[i].minor);
+                        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s:%u:%u",
+                                 *text ? "|" : "", u->blocks[i].name, u->blocks[i].major,
+                                 u->blocks[i].minor);
         }
         assert_string_equal(text, expected);
 }
@@ -119,7 +124,8 @@ static void test_block(void **state)
         read_uses(f, &u);
         assert_int_equal(u.block.value, FACT_YES);
         assert_int_equal(u.processes.value, FACT_UNKNOWN);
-        assert_uses(&u, DISK, "mount:/|mount:/boot dir|swap:vg-swap|holder:dm-0 (vg-root)|holder:dm-1 (vg-swap)");
+        assert_uses(&u, DISK,
+                    "mount:/|mount:/boot dir|swap:vg-swap|holder:dm-0 (vg-root)|holder:dm-1 (vg-swap)");
         assert_uses(&u, OTHER_DISK, "mount:/only-bound");
         assert_blocks(&u, DISK, "dm-0:253:0|dm-1:253:1|nvme0n1:259:0|nvme0n1p1:259:1|nvme0n1p2:259:2");
         assert_blocks(&u, OTHER_DISK, "nvme1n1:259:3");
@@ -134,25 +140,31 @@ static void test_hidden_block(void **state)
         struct device_uses u;
 
         add_class(f, "block", "nvme0n1", "virtual/nvme-subsystem/nvme-subsys0", "259:0\n");
-        fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme0", "../../pci0000:00/" DISK "/nvme/nvme0");
-        fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme3", "../../pci0000:00/" OTHER_DISK "/nvme/nvme3");
-        fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme0n1", "../../pci0000:00/" GPU "/nvme/nvme0");
+        fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme0",
+                     "../../pci0000:00/" DISK "/nvme/nvme0");
+        fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme3",
+                     "../../pci0000:00/" OTHER_DISK "/nvme/nvme3");
+        fixture_link(f, "sys/class/nvme-subsystem/nvme-subsys0/nvme0n1",
+                     "../../pci0000:00/" GPU "/nvme/nvme0");
         add_class(f, "block", "nvme0n1p1", "virtual/nvme-subsystem/nvme-subsys0/nvme0n1", "259:1\n");
-        fixture_link(f, "sys/class/block/nvme0c0n1", "../../devices/pci0000:00/" DISK "/nvme/nvme0/nvme0c0n1");
+        fixture_link(f, "sys/class/block/nvme0c0n1",
+                     "../../devices/pci0000:00/" DISK "/nvme/nvme0/nvme0c0n1");
         add_class(f, "block", "sda", AUDIO "/ata1/host0/target0:0:0/0:0:0:0/block", "8:0\n");
         add_class(f, "block", "sdb", NIC "/ata1/host0/target0:0:1/0:0:1:0/block", "8:16\n");
         fixture_write(f, "sys/fs/btrfs/features/x", "");
         fixture_write(f, "sys/fs/btrfs/8c5e/devices/sda", "");
         fixture_write(f, "sys/fs/btrfs/8c5e/devices/sdb", "");
-        fixture_write(f, "proc/1/mountinfo", "22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n"
-                                             "23 1 0:40 /@home /home rw - btrfs /dev/sdb rw\n");
+        fixture_write(f, "proc/1/mountinfo",
+                      "22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n"
+                      "23 1 0:40 /@home /home rw - btrfs /dev/sdb rw\n");
         read_uses(f, &u);
         assert_uses(&u, DISK, "mount:/");
         assert_uses(&u, OTHER_DISK, "mount:/");
         assert_uses(&u, GPU, "");
         assert_uses(&u, AUDIO, "mount:/home");
         assert_uses(&u, NIC, "mount:/home|virtual-functions:1 virtual function");
-        assert_blocks(&u, DISK, "nvme0n1:259:0|nvme0n1p1:259:1"); /* and not the single path, which has no node */
+        assert_blocks(&u, DISK,
+                      "nvme0n1:259:0|nvme0n1p1:259:1"); /* and not the single path, which has no node */
         assert_blocks(&u, OTHER_DISK, "nvme0n1:259:0|nvme0n1p1:259:1");
         assert_blocks(&u, NIC, "sdb:8:16");
         assert_int_equal(u.block.value, FACT_YES);
@@ -176,10 +188,12 @@ static void test_mounts_elsewhere(void **state)
         add_class(f, "block", "sda", NIC "/ata1/block", "8:0\n");
         fixture_write(f, "proc/1/mountinfo", root);
         fixture_link(f, "proc/1/ns/mnt", "mnt:[4026531841]");
-        fixture_write(f, "proc/100/mountinfo", "30 1 259:0 / /copy rw - ext4 /dev/nvme0n1 rw\n"
-                                               "31 1 259:3 / /data rw - ext4 /dev/nvme1n1 rw\n");
+        fixture_write(f, "proc/100/mountinfo",
+                      "30 1 259:0 / /copy rw - ext4 /dev/nvme0n1 rw\n"
+                      "31 1 259:3 / /data rw - ext4 /dev/nvme1n1 rw\n");
         fixture_link(f, "proc/100/ns/mnt", "mnt:[4026531842]");
-        fixture_write(f, "proc/200/mountinfo", "31 1 8:0 / /x rw - ext4 /dev/sda rw\n"); /* of a namespace that was read */
+        fixture_write(f, "proc/200/mountinfo",
+                      "31 1 8:0 / /x rw - ext4 /dev/sda rw\n"); /* of a namespace that was read */
         fixture_link(f, "proc/200/ns/mnt", "mnt:[4026531842]");
         f->root.live = true;
         read_uses(f, &u);
@@ -202,15 +216,19 @@ static void test_network(void **state)
         static const struct {
                 const char *flags, *route, *inet6, *answer, *uses;
         } cases[] = {
-                {"0x1003\n", NULL, NULL, NULL, ""},
-                {"0x1003\n", "Iface\tDestination\neth0\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n", NULL, NULL,
-                 "interface:eth0 (default route)|"},
-                {"0x1003\n", "eth0\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n", NULL, NULL, "interface:eth0|"},
-                {"0x1002\n", "eth0\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n", NULL, NULL, ""},
-                {"0x1003\n", NULL, "fe800000000000000000000000000001 02 40 20 80     eth0\n", NULL, ""},
-                {"0x1003\n", NULL, "20010db8000000000000000000000001 02 40 00 80     eth0\n", NULL, "interface:eth0|"},
-                {"0x1003\n", NULL, "20010db8000000000000000000000001 02 40 00 80     eth01\n", NULL, ""},
-                {"0x1003\n", NULL, NULL, "interfaces-with-address\tlo eth0\n", "interface:eth0|"},
+                { "0x1003\n", NULL, NULL, NULL, "" },
+                { "0x1003\n",
+                  "Iface\tDestination\neth0\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n", NULL,
+                  NULL, "interface:eth0 (default route)|" },
+                { "0x1003\n", "eth0\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n", NULL, NULL,
+                  "interface:eth0|" },
+                { "0x1002\n", "eth0\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n", NULL, NULL,
+                  "" },
+                { "0x1003\n", NULL, "fe800000000000000000000000000001 02 40 20 80     eth0\n", NULL, "" },
+                { "0x1003\n", NULL, "20010db8000000000000000000000001 02 40 00 80     eth0\n", NULL,
+                  "interface:eth0|" },
+                { "0x1003\n", NULL, "20010db8000000000000000000000001 02 40 00 80     eth01\n", NULL, "" },
+                { "0x1003\n", NULL, NULL, "interfaces-with-address\tlo eth0\n", "interface:eth0|" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -221,7 +239,8 @@ static void test_network(void **state)
                 assert_int_equal(setup(state), 0);
                 f = *state;
                 add_class(f, "net", "eth0", NIC "/net", "");
-                fixture_write(f, "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/eth0/flags", cases[i].flags);
+                fixture_write(f, "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/eth0/flags",
+                              cases[i].flags);
                 if (cases[i].route)
                         fixture_write(f, "proc/net/route", cases[i].route);
                 if (cases[i].inet6)
@@ -229,7 +248,8 @@ static void test_network(void **state)
                 if (cases[i].answer)
                         fixture_write(f, "vfioalign/answers", cases[i].answer);
                 read_uses(f, &u);
-                snprintf(expected, sizeof(expected), "%svirtual-functions:1 virtual function", cases[i].uses);
+                snprintf(expected, sizeof(expected), "%svirtual-functions:1 virtual function",
+                         cases[i].uses);
                 assert_uses(&u, NIC, expected);
                 assert_int_equal(u.network.value, FACT_YES);
                 device_uses_done(&u);
@@ -255,8 +275,9 @@ static void test_enslaved(void **state)
         fixture_write(f, "sys/bus/pci/devices/" VF "/net/x", ""); /* its own is elsewhere */
         read_uses(f, &u);
         assert_int_equal(u.network.value, FACT_UNKNOWN); /* no flags */
-        assert_uses(&u, NIC, "enslaved:eth0 (below br0)|enslaved:eth1 (below bond0)|enslaved:eth2 (below eth2.7)|"
-                             "virtual-functions:1 virtual function");
+        assert_uses(&u, NIC,
+                    "enslaved:eth0 (below br0)|enslaved:eth1 (below bond0)|enslaved:eth2 (below eth2.7)|"
+                    "virtual-functions:1 virtual function");
         assert_uses(&u, VF, "namespace:an interface in another network namespace");
         device_uses_done(&u);
 }
@@ -276,7 +297,8 @@ static void test_console(void **state)
         assert_uses(&u, GPU, ""); /* the boot display, but VFIO has it */
         device_uses_done(&u);
 
-        fixture_write(f, "sys/bus/pci/devices/" GPU "/uevent", "DRIVER=amdgpu\nPCI_CLASS=30000\nPCI_ID=1002:744C\n");
+        fixture_write(f, "sys/bus/pci/devices/" GPU "/uevent",
+                      "DRIVER=amdgpu\nPCI_CLASS=30000\nPCI_ID=1002:744C\n");
         read_uses(f, &u);
         assert_uses(&u, GPU, "console:boot display");
         device_uses_done(&u);
@@ -289,13 +311,15 @@ static void test_console_no_function(void **state)
         struct device_uses u;
 
         fixture_write(f, "sys/class/tty/console/active", "ttyS0\n");
-        fixture_link(f, "sys/class/tty/ttyS0", "../../devices/pnp0/00:03/00:03:0/00:03:0.0/03:00.0/tty/ttyS0");
+        fixture_link(f, "sys/class/tty/ttyS0",
+                     "../../devices/pnp0/00:03/00:03:0/00:03:0.0/03:00.0/tty/ttyS0");
         read_uses(f, &u);
         assert_uses(&u, NIC, "virtual-functions:1 virtual function");
         device_uses_done(&u);
 }
 
-static void add_input(struct fixture *f, const char *event, const char *place, const char *name, const char *keys)
+static void add_input(struct fixture *f, const char *event, const char *place, const char *name,
+                      const char *keys)
 {
         char path[128];
 
@@ -316,20 +340,23 @@ static void test_keyboard(void **state)
                 const char *place[2], *keys[2];
                 const char *on_nic, *on_vf;
         } cases[] = {
-                {{USB(NIC)}, {TYPING}, "keyboard:K0|", ""},
-                {{USB(NIC), USB(NIC)}, {TYPING, TYPING}, "keyboard:K0|keyboard:K1|", ""},
-                {{USB(NIC), USB(VF)}, {TYPING, TYPING}, "", ""},
-                {{"platform/i8042/serio0/input/input1", USB(NIC)}, {TYPING, TYPING}, "", ""},
-                {{USB(NIC), "platform/i8042/serio0/input/input1"}, {TYPING, TYPING}, "", ""},
-                {{USB(NIC), "virtual/input/input9"}, {TYPING, TYPING}, "keyboard:K0|", ""},
+                { { USB(NIC) }, { TYPING }, "keyboard:K0|", "" },
+                { { USB(NIC), USB(NIC) }, { TYPING, TYPING }, "keyboard:K0|keyboard:K1|", "" },
+                { { USB(NIC), USB(VF) }, { TYPING, TYPING }, "", "" },
+                { { "platform/i8042/serio0/input/input1", USB(NIC) }, { TYPING, TYPING }, "", "" },
+                { { USB(NIC), "platform/i8042/serio0/input/input1" }, { TYPING, TYPING }, "", "" },
+                { { USB(NIC), "virtual/input/input9" }, { TYPING, TYPING }, "keyboard:K0|", "" },
                 /* a power button and a mouse: KEY_POWER; BTN_LEFT and others */
-                {{"LNXSYSTM:00/LNXPWRBN:00/input/input0", USB(NIC)}, {"10000000000000 0\n", TYPING}, "keyboard:K1|", ""},
-                {{USB(VF), USB(NIC)}, {"1f0000 0 0 0 0\n", TYPING}, "keyboard:K1|", ""},
-                {{USB(NIC)}, {"fffffffffffffffe 0\n"}, "", ""},
-                {{USB(NIC)}, {"fdfffffffffffffe\n"}, "", ""}, /* no KEY_SPACE */
-                {{USB(NIC)}, {"\n"}, "", ""},
-                {{USB(VF)}, {TYPING}, "", "keyboard:K0"},
-                {{USB(GPU)}, {TYPING}, "", ""}, /* bound to VFIO */
+                { { "LNXSYSTM:00/LNXPWRBN:00/input/input0", USB(NIC) },
+                  { "10000000000000 0\n", TYPING },
+                  "keyboard:K1|",
+                  "" },
+                { { USB(VF), USB(NIC) }, { "1f0000 0 0 0 0\n", TYPING }, "keyboard:K1|", "" },
+                { { USB(NIC) }, { "fffffffffffffffe 0\n" }, "", "" },
+                { { USB(NIC) }, { "fdfffffffffffffe\n" }, "", "" }, /* no KEY_SPACE */
+                { { USB(NIC) }, { "\n" }, "", "" },
+                { { USB(VF) }, { TYPING }, "", "keyboard:K0" },
+                { { USB(GPU) }, { TYPING }, "", "" }, /* bound to VFIO */
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -340,9 +367,11 @@ static void test_keyboard(void **state)
                 assert_int_equal(setup(state), 0);
                 f = *state;
                 for (size_t k = 0; k < 2 && cases[i].place[k]; k++)
-                        add_input(f, k ? "event1" : "event0", cases[i].place[k], k ? "K1\n" : "K0\n", cases[i].keys[k]);
+                        add_input(f, k ? "event1" : "event0", cases[i].place[k], k ? "K1\n" : "K0\n",
+                                  cases[i].keys[k]);
                 read_uses(f, &u);
-                snprintf(expected, sizeof(expected), "%svirtual-functions:1 virtual function", cases[i].on_nic);
+                snprintf(expected, sizeof(expected), "%svirtual-functions:1 virtual function",
+                         cases[i].on_nic);
                 assert_uses(&u, NIC, expected);
                 assert_uses(&u, VF, cases[i].on_vf);
                 assert_uses(&u, GPU, "");
@@ -362,13 +391,15 @@ static void test_processes(void **state)
         fixture_link(f, "sys/dev/char/244:5", "../../devices/virtual/vfio/5");
         fixture_link(f, "sys/dev/char/511:0", "../../devices/pci0000:00/" VF "/vfio-dev/vfio0");
         fixture_link(f, "sys/dev/char/1:3", "../../devices/virtual/mem/null");
-        fixture_write(f, "proc/driver/nvidia/gpus/" OTHER_DISK "/information", "Model: \t X\nDevice Minor: \t 2\n");
+        fixture_write(f, "proc/driver/nvidia/gpus/" OTHER_DISK "/information",
+                      "Model: \t X\nDevice Minor: \t 2\n");
         fixture_write(f, "proc/100/comm", "pipe\twire\n");
         fixture_write(f, "proc/200/comm", "qemu-system-x86\n");
         fixture_write_bytes(f, "proc/200/cmdline", cmdline, sizeof(cmdline));
         fixture_write(f, "proc/300/comm", "cloud-hyperviso\n");
-        fixture_write(f, "vfioalign/answers",
-                      "open-device-nodes\tall 100:c:116:5 200:c:244:5 200:b:259:0 300:c:511:0 400:c:195:2 100:c:1:3 x 1:c\n");
+        fixture_write(
+                f, "vfioalign/answers",
+                "open-device-nodes\tall 100:c:116:5 200:c:244:5 200:b:259:0 300:c:511:0 400:c:195:2 100:c:1:3 x 1:c\n");
         read_uses(f, &u);
         assert_int_equal(u.processes.value, FACT_YES);
         assert_uses(&u, NIC, "process:pipe?wire (pid 100, controlC0)|virtual-functions:1 virtual function");

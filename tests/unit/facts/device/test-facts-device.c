@@ -11,13 +11,13 @@
 #define PCI "sys/bus/pci/devices/"
 
 /* As sysfs prints it: BAR 0 to 5, the ROM, and for a bridge its windows. */
-#define RESOURCE_GPU                                                            \
-        "0x00000000fa000000 0x00000000faffffff 0x0000000000040200\n"            \
-        "0x0000380000000000 0x000038007fffffff 0x000000000014220c\n"            \
-        "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"            \
-        "0x000000000000c000 0x000000000000c07f 0x0000000000040101\n"            \
-        "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"            \
-        "0x00000000fb000000 0x00000000fb000fff 0x0000000000040200\n"            \
+#define RESOURCE_GPU \
+        "0x00000000fa000000 0x00000000faffffff 0x0000000000040200\n" \
+        "0x0000380000000000 0x000038007fffffff 0x000000000014220c\n" \
+        "0x0000000000000000 0x0000000000000000 0x0000000000000000\n" \
+        "0x000000000000c000 0x000000000000c07f 0x0000000000040101\n" \
+        "0x0000000000000000 0x0000000000000000 0x0000000000000000\n" \
+        "0x00000000fb000000 0x00000000fb000fff 0x0000000000040200\n" \
         "0x00000000fc000000 0x00000000fc07ffff 0x0000000000046200\n"
 
 static void write_device(struct fixture *f, const char *bdf, const char *resource, const char *class)
@@ -99,11 +99,13 @@ static void test_attributes(void **state)
         const struct device *d;
 
         fixture_write(f, "proc/sys/kernel/osrelease", "6.12.0\n");
-        fixture_write(f, "lib/modules/6.12.0/modules.alias", "alias vfio_pci:v000010DEd00002330sv*sd*bc*sc*i* gpu_vfio_pci\n");
+        fixture_write(f, "lib/modules/6.12.0/modules.alias",
+                      "alias vfio_pci:v000010DEd00002330sv*sd*bc*sc*i* gpu_vfio_pci\n");
         fixture_write(f, "vfioalign/answers", "hwdb 10DE:2330\tNVIDIA Corporation GH100 [H100 SXM5 80GB]\n");
-        fixture_write(f, PCI "0000:41:00.0/uevent",
-                      "DRIVER=gpu-vfio-pci\nPCI_CLASS=30200\nPCI_ID=10DE:2330\nPCI_SUBSYS_ID=10DE:16C1\n"
-                      "PCI_SLOT_NAME=0000:41:00.0\nMODALIAS=pci:v000010DEd00002330sv000010DEsd000016C1bc03sc02i00\n");
+        fixture_write(
+                f, PCI "0000:41:00.0/uevent",
+                "DRIVER=gpu-vfio-pci\nPCI_CLASS=30200\nPCI_ID=10DE:2330\nPCI_SUBSYS_ID=10DE:16C1\n"
+                "PCI_SLOT_NAME=0000:41:00.0\nMODALIAS=pci:v000010DEd00002330sv000010DEsd000016C1bc03sc02i00\n");
         fixture_write(f, PCI "0000:41:00.0/vendor", "0x1111\n"); /* not asked */
         fixture_write(f, PCI "0000:41:00.0/resource", RESOURCE_GPU);
         fixture_write(f, PCI "0000:41:00.0/resource1_resize", "00000000000bffc0\n");
@@ -112,7 +114,8 @@ static void test_attributes(void **state)
         fixture_write(f, PCI "0000:41:00.0/reset_method", "flr bus\n");
         fixture_write(f, PCI "0000:41:00.0/boot_vga", "1\n");
         fixture_write(f, PCI "0000:41:00.0/sriov_totalvfs", "20\n");
-        fixture_write(f, PCI "0000:41:00.1/uevent", "PCI_CLASS=20000\nPCI_ID=15B3:101E\nDRIVER=unheard_of\n");
+        fixture_write(f, PCI "0000:41:00.1/uevent",
+                      "PCI_CLASS=20000\nPCI_ID=15B3:101E\nDRIVER=unheard_of\n");
         fixture_link(f, PCI "0000:41:00.1/physfn", "../0000:41:00.0");
         fixture_write(f, PCI "0000:41:00.1/vfio-dev/vfio0/dev", "511:0\n");
         fixture_write(f, PCI "0000:41:00.1/driver_override", "(null)\n");
@@ -172,13 +175,14 @@ static void test_resource(void **state)
                 size_t n_bars;
                 uint64_t largest;
         } cases[] = {
-                {"", 0, 0},
-                {"junk\n", 0, 0},
-                {"0x0000000000000000 0x000000007fffffff 0x000000000014220c\n", 1, GIB(2)},
-                {"0x0000000000000000 0x000000007fffffff 0x000000000014220c", 1, GIB(2)},
-                {"0x0000000080000000 0x000000007fffffff 0x000000000014220c\n", 0, 0}, /* ends before it starts */
-                {"0x0000000000000000 0x000000007fffffff 0x000000000014220c\nxyz\n", 1, GIB(2)},
-                {RESOURCE_GPU RESOURCE_GPU, 3, GIB(2)},
+                { "", 0, 0 },
+                { "junk\n", 0, 0 },
+                { "0x0000000000000000 0x000000007fffffff 0x000000000014220c\n", 1, GIB(2) },
+                { "0x0000000000000000 0x000000007fffffff 0x000000000014220c", 1, GIB(2) },
+                { "0x0000000080000000 0x000000007fffffff 0x000000000014220c\n", 0,
+                  0 }, /* ends before it starts */
+                { "0x0000000000000000 0x000000007fffffff 0x000000000014220c\nxyz\n", 1, GIB(2) },
+                { RESOURCE_GPU RESOURCE_GPU, 3, GIB(2) },
         };
         struct fixture *f = *state;
         struct device_facts facts;

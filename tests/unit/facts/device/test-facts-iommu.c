@@ -97,8 +97,9 @@ static void test_amd(void **state)
         fixture_write(f, "sys/class/iommu/ivhd0/amd-iommu/cap", "40\n");
         fixture_write(f, "proc/cmdline", "quiet\n");
         fixture_write(f, "proc/interrupts", "  24:  0  PCI-MSI-0000:00:02.0  0-edge  nvme0q0\n");
-        fixture_write(f, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu pdpe1gb svm npt\npower management:\n"
-                                         "processor\t: 1\nflags\t\t: fpu svm npt\n");
+        fixture_write(f, "proc/cpuinfo",
+                      "processor\t: 0\nflags\t\t: fpu pdpe1gb svm npt\npower management:\n"
+                      "processor\t: 1\nflags\t\t: fpu svm npt\n");
         fixture_write(f, TYPE1 "allow_unsafe_interrupts", "Y\n");
         i = read_facts(f);
         assert_int_equal(i.iommus[0].type, IOMMU_AMD);
@@ -135,8 +136,11 @@ static void test_arm(void **state)
 /* What cannot be seen is unknown, never no. */
 static void test_missing(void **state)
 {
-        static const char *const paths[] = {"sys/class", "sys/class/iommu/dmar0/intel-iommu", "sys/kernel", "sys/module",
-                                            "sys", "proc/interrupts", "proc/cpuinfo", "proc/cmdline", "proc"};
+        static const char *const paths[] = { "sys/class",    "sys/class/iommu/dmar0/intel-iommu",
+                                             "sys/kernel",   "sys/module",
+                                             "sys",          "proc/interrupts",
+                                             "proc/cpuinfo", "proc/cmdline",
+                                             "proc" };
         struct fixture *f = *state;
         struct iommu_facts whole, i;
 
@@ -145,9 +149,9 @@ static void test_missing(void **state)
         for (size_t n = 0; n < ELEMENTSOF(paths); n++) {
                 fixture_remove(f, paths[n]);
                 i = read_facts(f);
-#define NOT_TURNED(fact)                                                                \
-        if (i.fact.value == FACT_NO && whole.fact.value != FACT_NO)                     \
-                fail_msg("%s turns to no without %s", #fact, paths[n])
+#define NOT_TURNED(fact) \
+        if (i.fact.value == FACT_NO && whole.fact.value != FACT_NO) \
+        fail_msg("%s turns to no without %s", #fact, paths[n])
                 NOT_TURNED(at_work);
                 NOT_TURNED(remaps_interrupts);
                 NOT_TURNED(huge_pmd);
@@ -193,11 +197,12 @@ static void test_off(void **state)
         iommu_facts_done(&i);
 }
 
-static void add_device(struct device_facts *d, const char *bdf, int group, const char *driver, uint32_t class)
+static void add_device(struct device_facts *d, const char *bdf, int group, const char *driver,
+                       uint32_t class)
 {
         struct device *device = &d->devices[d->n_devices++];
 
-        *device = (struct device) {.group = group, .driver = (char *) driver, .class = class};
+        *device = (struct device){ .group = group, .driver = (char *) driver, .class = class };
         strcpy(device->bdf, bdf);
 }
 
@@ -205,11 +210,12 @@ static void test_groups(void **state)
 {
         struct fixture *f = *state;
         struct device devices[16];
-        struct device_facts d = {.devices = devices};
+        struct device_facts d = { .devices = devices };
         const struct iommu_group *g;
         struct iommu_facts i;
 
-        add_device(&d, "0000:00:00.0", 0, "skl_uncore", 0x060000); /* a host bridge with a driver of the host */
+        add_device(&d, "0000:00:00.0", 0, "skl_uncore",
+                   0x060000); /* a host bridge with a driver of the host */
         add_device(&d, "0000:00:01.0", 7, "pcieport", 0x060400);
         add_device(&d, "0000:00:01.1", 7, "shpchp", 0x060400);
         add_device(&d, "0000:00:02.0", -1, "i915", 0x030000);
@@ -243,7 +249,8 @@ static void test_groups(void **state)
         assert_string_equal(g->culprit->bdf, "0000:02:00.1");
 
         assert_int_equal(iommu_facts_find_group(&i, 0)->viable.value, FACT_NO);
-        assert_int_equal(iommu_facts_find_group(&i, 12)->viable.value, FACT_YES); /* its module uses vfio_pci_core */
+        assert_int_equal(iommu_facts_find_group(&i, 12)->viable.value,
+                         FACT_YES); /* its module uses vfio_pci_core */
         assert_int_equal(iommu_facts_find_group(&i, 13)->viable.value, FACT_NO);
         assert_int_equal(iommu_facts_find_group(&i, 14)->viable.value, FACT_YES);
         assert_null(iommu_facts_find_group(&i, 1));

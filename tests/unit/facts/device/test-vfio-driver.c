@@ -13,25 +13,29 @@ static void test_best(void **state)
         static const struct {
                 const char *aliases, *modalias, *driver;
         } cases[] = {
-                {"", MLX5_VF, "vfio-pci"},
-                {"alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n", MLX5_VF, "vfio-pci"},
-                {"alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n"
-                 "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n", MLX5_VF, "mlx5_vfio_pci"},
-                {"alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n"
-                 "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n", MLX5_VF, "mlx5_vfio_pci"},
-                {"alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n", NVME, "vfio-pci"},
+                { "", MLX5_VF, "vfio-pci" },
+                { "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n", MLX5_VF, "vfio-pci" },
+                { "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n"
+                  "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n",
+                  MLX5_VF, "mlx5_vfio_pci" },
+                { "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n"
+                  "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n",
+                  MLX5_VF, "mlx5_vfio_pci" },
+                { "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n", NVME, "vfio-pci" },
                 /* the first of two that are as close */
-                {"alias vfio_pci:v*d*sv*sd*bc01sc08i02 any_nvme\nalias vfio_pci:v0000144Dd*sv*sd*bc01sc08i* samsung\n"
-                 "alias vfio_pci:v0000144Dd0000A80Asv*sd*bc*sc*i02 other\n", NVME, "any_nvme"},
+                { "alias vfio_pci:v*d*sv*sd*bc01sc08i02 any_nvme\nalias vfio_pci:v0000144Dd*sv*sd*bc01sc08i* samsung\n"
+                  "alias vfio_pci:v0000144Dd0000A80Asv*sd*bc*sc*i02 other\n",
+                  NVME, "any_nvme" },
                 /* fewer wildcards, wherever they are */
-                {"alias vfio_pci:v*d*sv*sd*bc01sc08i02 any_nvme\nalias vfio_pci:v0000144Dd0000A80Asv*sd*bc01sc08i* closer\n",
-                 NVME, "closer"},
-                {"alias pci:v0000144Dd0000A80Asv*sd*bc*sc*i* nvme\n", NVME, "vfio-pci"}, /* no VFIO driver */
-                {"alias vfio_pci:v0000144Dd0000A80A nvme\nalias vfio_pci:\nalias vfio_pci:v*d*sv*sd*bc*sc*i*\n", NVME,
-                 "vfio-pci"},
-                {"alias vfio_pci:v0000144DDd*sv*sd*bc*sc*i* long\n", NVME, "vfio-pci"},
-                {"alias vfio_pci:v*d*sv*sd*bc*sc*i* some_driver\n", "pci:junk", "vfio-pci"},
-                {"alias vfio_pci:v*d*sv*sd*bc*sc*i* some_driver\n", "usb:v1234", "vfio-pci"},
+                { "alias vfio_pci:v*d*sv*sd*bc01sc08i02 any_nvme\nalias vfio_pci:v0000144Dd0000A80Asv*sd*bc01sc08i* closer\n",
+                  NVME, "closer" },
+                { "alias pci:v0000144Dd0000A80Asv*sd*bc*sc*i* nvme\n", NVME,
+                  "vfio-pci" }, /* no VFIO driver */
+                { "alias vfio_pci:v0000144Dd0000A80A nvme\nalias vfio_pci:\nalias vfio_pci:v*d*sv*sd*bc*sc*i*\n",
+                  NVME, "vfio-pci" },
+                { "alias vfio_pci:v0000144DDd*sv*sd*bc*sc*i* long\n", NVME, "vfio-pci" },
+                { "alias vfio_pci:v*d*sv*sd*bc*sc*i* some_driver\n", "pci:junk", "vfio-pci" },
+                { "alias vfio_pci:v*d*sv*sd*bc*sc*i* some_driver\n", "usb:v1234", "vfio-pci" },
         };
         struct fixture *f = *state;
         struct vfio_drivers *v;

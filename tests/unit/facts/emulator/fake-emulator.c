@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Stands for QEMU in test-emulator-probe: opens the VFIO device that its last argument names, by the group, and maps
- * its BARs in the way that its own name tells. Every open() and mmap() goes through the C library, as QEMU's do. */
+/* Stands for QEMU in test-emulator-probe: opens the VFIO device that its last argument names, by the group,
+ * and maps its BARs in the way that its own name tells. Every open() and mmap() goes through the C library,
+ * as QEMU's do. */
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/vfio.h>
@@ -15,7 +16,8 @@
 
 static const char *way;
 
-static void place(int device, unsigned long offset, unsigned long size, unsigned long align, unsigned long shift)
+static void place(int device, unsigned long offset, unsigned long size, unsigned long align,
+                  unsigned long shift)
 {
         char *address = NULL;
 
@@ -31,7 +33,8 @@ static void place(int device, unsigned long offset, unsigned long size, unsigned
                 exit(4);
 }
 
-static void map_area(int device, const struct vfio_region_info *region, unsigned long offset, unsigned long size)
+static void map_area(int device, const struct vfio_region_info *region, unsigned long offset,
+                     unsigned long size)
 {
         unsigned long align = 1;
 
@@ -89,7 +92,7 @@ static int open_device(const char *argument)
 {
         char link[PATH_MAX], group[PATH_MAX] = "", path[PATH_MAX + 16];
         const char *directory = strstr(argument, "sysfsdev=");
-        struct vfio_group_status status = {.argsz = sizeof(status)};
+        struct vfio_group_status status = { .argsz = sizeof(status) };
         int container, fd;
 
         if (!directory)
@@ -101,7 +104,8 @@ static int open_device(const char *argument)
         container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
         fd = open(path, O_RDWR | O_CLOEXEC);
         if (container < 0 || fd < 0 || ioctl(fd, VFIO_GROUP_GET_STATUS, &status) < 0 ||
-            !(status.flags & VFIO_GROUP_FLAGS_VIABLE) || ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container) < 0 ||
+            !(status.flags & VFIO_GROUP_FLAGS_VIABLE) ||
+            ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container) < 0 ||
             ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0)
                 exit(10);
         return ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, "0000:77:00.0");
@@ -109,7 +113,7 @@ static int open_device(const char *argument)
 
 int main(int argc, char *argv[])
 {
-        struct vfio_device_info info = {.argsz = sizeof(info)};
+        struct vfio_device_info info = { .argsz = sizeof(info) };
         unsigned char type = 0;
         int device;
 
@@ -128,7 +132,8 @@ int main(int argc, char *argv[])
         if (device < 0 || ioctl(device, VFIO_DEVICE_GET_INFO, &info) < 0 ||
             info.num_regions <= VFIO_PCI_BAR5_REGION_INDEX)
                 return 11;
-        if (pread(device, &type, 1, ((off_t) VFIO_PCI_CONFIG_REGION_INDEX << 40) + 0x10) != 1 || type != 0x0c)
+        if (pread(device, &type, 1, ((off_t) VFIO_PCI_CONFIG_REGION_INDEX << 40) + 0x10) != 1 ||
+            type != 0x0c)
                 return 12;
         if (strstr(way, "crash-first"))
                 abort();

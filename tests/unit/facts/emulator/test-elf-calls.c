@@ -33,17 +33,17 @@ static const struct {
         enum emulator_generation generation;
         const char *why;
 } samples[] = {
-        {SAMPLE("plain"), 1, GENERATION_NONE, NULL},
-        {SAMPLE("plain-no-plt"), 1, GENERATION_NONE, NULL},
-        {SAMPLE("plain-gib"), 1, GENERATION_NONE, NULL},
-        {SAMPLE("area"), 2, GENERATION_PER_AREA, NULL},
-        {SAMPLE("area-no-plt"), 2, GENERATION_PER_AREA, NULL},
-        {SAMPLE("area-ibt"), 2, GENERATION_PER_AREA, NULL},
-        {SAMPLE("area-no-pie"), 2, GENERATION_PER_AREA, NULL},
-        {SAMPLE("area-stripped"), 2, GENERATION_PER_AREA, NULL},
-        {SAMPLE("region"), 2, GENERATION_PER_REGION, NULL},
-        {SAMPLE("hidden"), 0, GENERATION_UNKNOWN, "the binary exports no vfio_region_mmap()"},
-        {SAMPLE("static"), 0, GENERATION_UNKNOWN, "the binary exports no vfio_region_mmap()"},
+        { SAMPLE("plain"), 1, GENERATION_NONE, NULL },
+        { SAMPLE("plain-no-plt"), 1, GENERATION_NONE, NULL },
+        { SAMPLE("plain-gib"), 1, GENERATION_NONE, NULL },
+        { SAMPLE("area"), 2, GENERATION_PER_AREA, NULL },
+        { SAMPLE("area-no-plt"), 2, GENERATION_PER_AREA, NULL },
+        { SAMPLE("area-ibt"), 2, GENERATION_PER_AREA, NULL },
+        { SAMPLE("area-no-pie"), 2, GENERATION_PER_AREA, NULL },
+        { SAMPLE("area-stripped"), 2, GENERATION_PER_AREA, NULL },
+        { SAMPLE("region"), 2, GENERATION_PER_REGION, NULL },
+        { SAMPLE("hidden"), 0, GENERATION_UNKNOWN, "the binary exports no vfio_region_mmap()" },
+        { SAMPLE("static"), 0, GENERATION_UNKNOWN, "the binary exports no vfio_region_mmap()" },
 };
 
 static size_t count_calls(struct elf_image *image)
@@ -151,12 +151,12 @@ static void test_broken(void **state)
         }
 }
 
-/* More damage, at random but always the same: to headers, tables and lengths most of all. RANDOM_ROUNDS in the
- * environment for a longer try, best under a sanitizer. */
+/* More damage, at random but always the same: to headers, tables and lengths most of all. RANDOM_ROUNDS in
+ * the environment for a longer try, best under a sanitizer. */
 static void test_random(void **state)
 {
-        static const char *const names[] = {SAMPLE("area"), SAMPLE("area-no-plt"), SAMPLE("region")};
-        static const unsigned char values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
+        static const char *const names[] = { SAMPLE("area"), SAMPLE("area-no-plt"), SAMPLE("region") };
+        static const unsigned char values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
         const char *rounds = getenv("RANDOM_ROUNDS");
         struct fixture *f = *state;
 
@@ -173,10 +173,11 @@ static void test_random(void **state)
 
                         memcpy(broken, bytes, size);
                         for (long k = random() % 8; k >= 0; k--) {
-                                /* the file's header and its last 3 KiB, where the sections' headers are; or anywhere */
-                                size_t where = random() % 4 == 0 ? (size_t) random() % 64 :
-                                               random() % 2 ? size - 1 - (size_t) random() % 3072 :
-                                               (size_t) random() % size;
+                                /* the file's header and its last 3 KiB, where the sections' headers are; or
+                                 * anywhere */
+                                size_t where = random() % 4 == 0 ? (size_t) random() % 64
+                                               : random() % 2    ? size - 1 - (size_t) random() % 3072
+                                                                 : (size_t) random() % size;
 
                                 broken[where] = (char) (random() % 2 ? values[random() % 5] : random());
                         }
@@ -203,7 +204,8 @@ static size_t section_start(const char *bytes, size_t at)
 /* Read-only data are searched in pieces: the text is found on every edge. */
 static void test_pieces(void **state)
 {
-        static const char start[] = "the filler starts here", text[] = "overlapping sparse mmap regions detected";
+        static const char start[] = "the filler starts here",
+                          text[] = "overlapping sparse mmap regions detected";
         _cleanup_free_ char *bytes = NULL;
         struct fixture *f = *state;
         struct emulator e;

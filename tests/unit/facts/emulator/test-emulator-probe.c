@@ -40,16 +40,16 @@ static void place_make(struct place *p, void **state, const char *way)
 }
 
 static const struct probe_bar bars[] = {
-        {.size = GIB(3) + KIB(64)}, /* no power of two: the last of its run */
-        {.size = MIB(1)},
-        {.size = GIB(2)},
-        {.size = MIB(256), .areas = {{MIB(2), MIB(32)}, {MIB(128) + KIB(4), MIB(64)}}, .n_areas = 2},
-        {.size = GIB(128)},
+        { .size = GIB(3) + KIB(64) }, /* no power of two: the last of its run */
+        { .size = MIB(1) },
+        { .size = GIB(2) },
+        { .size = MIB(256), .areas = { { MIB(2), MIB(32) }, { MIB(128) + KIB(4), MIB(64) } }, .n_areas = 2 },
+        { .size = GIB(128) },
 };
 
 static int probe(struct place *p, struct emulator *e, struct probe_result *results, const char **ret_why)
 {
-        *e = (struct emulator) {.path = p->path};
+        *e = (struct emulator){ .path = p->path };
         return emulator_probe(e, &p->live, p->library, bars, ELEMENTSOF(bars), results, ret_why);
 }
 
@@ -70,9 +70,11 @@ static void test_generations(void **state)
                 enum emulator_generation generation;
                 uint64_t alignment[ELEMENTSOF(bars) + 1]; /* the sparse BAR has two */
         } cases[] = {
-                {"none", GENERATION_NONE, {}},
-                {"per-area", GENERATION_PER_AREA, {KIB(64), MIB(1), GIB(1), MIB(2), KIB(4), GIB(1)}},
-                {"per-region", GENERATION_PER_REGION, {GIB(1), MIB(1), GIB(1), MIB(256), MIB(256), GIB(1)}},
+                { "none", GENERATION_NONE, {} },
+                { "per-area", GENERATION_PER_AREA, { KIB(64), MIB(1), GIB(1), MIB(2), KIB(4), GIB(1) } },
+                { "per-region",
+                  GENERATION_PER_REGION,
+                  { GIB(1), MIB(1), GIB(1), MIB(256), MIB(256), GIB(1) } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -92,7 +94,8 @@ static void test_generations(void **state)
                         for (size_t a = 0; a < (bars[b].n_areas ?: 1); a++)
                                 expect_area(&results[b].areas[a], i > 0, cases[i].alignment[k++]);
                 assert_int_equal(k, ELEMENTSOF(bars) + 1);
-                /* Exactly what the generation gives, no more: the worst of the areas of a per-area emulator */
+                /* Exactly what the generation gives, no more: the worst of the areas of a per-area emulator
+                 */
                 if (cases[i].generation == GENERATION_PER_AREA)
                         assert_int_equal(results[3].areas[1].alignment, KIB(4));
                 root_close(&p.live);
@@ -135,11 +138,11 @@ static void test_failures(void **state)
         static const struct {
                 const char *way, *why;
         } cases[] = {
-                {"refuse", "the emulator ended before it had mapped the probe's BARs"},
-                {"crash-first", "the emulator crashed before it had mapped the probe's BARs"},
-                {"hang", "the emulator did not map the probe's BARs in time"},
-                {"linger", "the emulator did not map the probe's BARs in time"},
-                {"odd-way", "the emulator places mappings in a way that is not known"},
+                { "refuse", "the emulator ended before it had mapped the probe's BARs" },
+                { "crash-first", "the emulator crashed before it had mapped the probe's BARs" },
+                { "hang", "the emulator did not map the probe's BARs in time" },
+                { "linger", "the emulator did not map the probe's BARs in time" },
+                { "odd-way", "the emulator places mappings in a way that is not known" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -183,7 +186,7 @@ static void test_known(void **state)
 
         /* The code promised what the probe does not see. */
         place_make(&p, state, "none");
-        struct emulator e = {.path = p.path, .generation = GENERATION_PER_AREA, .source = SOURCE_ELF};
+        struct emulator e = { .path = p.path, .generation = GENERATION_PER_AREA, .source = SOURCE_ELF };
         assert_int_equal(emulator_probe(&e, &p.live, p.library, NULL, 0, NULL, &why), 1);
         assert_int_equal(e.generation, GENERATION_NONE);
         assert_true(e.contradicted);
@@ -191,7 +194,7 @@ static void test_known(void **state)
 
         /* A refusal takes nothing back. */
         place_make(&p, state, "refuse");
-        e = (struct emulator) {.path = p.path, .generation = GENERATION_PER_AREA, .source = SOURCE_ELF};
+        e = (struct emulator){ .path = p.path, .generation = GENERATION_PER_AREA, .source = SOURCE_ELF };
         assert_int_equal(emulator_probe(&e, &p.live, p.library, NULL, 0, NULL, &why), 0);
         assert_int_equal(e.generation, GENERATION_PER_AREA);
         assert_int_equal(e.source, SOURCE_ELF);
@@ -201,33 +204,33 @@ static void test_known(void **state)
 
 static void test_not_possible(void **state)
 {
-        const struct probe_bar small = {.size = 256};
-        const struct probe_bar outside = {.size = MIB(1), .areas = {{MIB(1), 4096}}, .n_areas = 1};
+        const struct probe_bar small = { .size = 256 };
+        const struct probe_bar outside = { .size = MIB(1), .areas = { { MIB(1), 4096 } }, .n_areas = 1 };
         struct fixture *f = *state;
         const char *why = NULL;
         struct place p;
 
         place_make(&p, state, "none");
-        struct emulator e = {.path = p.path};
+        struct emulator e = { .path = p.path };
         assert_int_equal(emulator_probe(&e, &p.live, p.library, &small, 1, NULL, &why), -EINVAL);
         assert_int_equal(emulator_probe(&e, &p.live, p.library, &outside, 1, NULL, &why), -EINVAL);
         assert_int_equal(emulator_probe(&e, &p.live, "fake.so", NULL, 0, NULL, &why), -EINVAL);
         e.container = true;
         assert_int_equal(emulator_probe(&e, &p.live, p.library, NULL, 0, NULL, &why), -EOPNOTSUPP);
-        e = (struct emulator) {.path = p.path, .replaced = true};
+        e = (struct emulator){ .path = p.path, .replaced = true };
         assert_int_equal(emulator_probe(&e, &p.live, p.library, NULL, 0, NULL, &why), -EOPNOTSUPP);
 
         /* A library that is not there: the emulator finds no device. */
-        e = (struct emulator) {.path = p.path};
+        e = (struct emulator){ .path = p.path };
         assert_int_equal(emulator_probe(&e, &p.live, "/nonexistent.so", NULL, 0, NULL, &why), 0);
         assert_int_equal(e.generation, GENERATION_UNKNOWN);
         /* Nor is the emulator */
-        e = (struct emulator) {.path = (char *) "/nonexistent"};
+        e = (struct emulator){ .path = (char *) "/nonexistent" };
         assert_int_equal(emulator_probe(&e, &p.live, p.library, NULL, 0, NULL, &why), 0);
         assert_string_equal(why, "the emulator cannot be started without privilege");
 
         /* Recorded: nothing is run. */
-        e = (struct emulator) {.path = (char *) "/usr/bin/qemu"};
+        e = (struct emulator){ .path = (char *) "/usr/bin/qemu" };
         assert_int_equal(emulator_probe(&e, &f->root, p.library, NULL, 0, NULL, &why), -EOPNOTSUPP);
         assert_int_equal(e.generation, GENERATION_UNKNOWN);
         root_close(&p.live);
@@ -236,12 +239,14 @@ static void test_not_possible(void **state)
 static void test_recorded(void **state)
 {
         struct fixture *f = *state;
-        struct emulator e = {.path = (char *) "/usr/bin/qemu"}, other = {.path = (char *) "/usr/bin/other"};
+        struct emulator e = { .path = (char *) "/usr/bin/qemu" },
+                        other = { .path = (char *) "/usr/bin/other" };
         const char *why = NULL;
 
-        fixture_write(f, "vfioalign/answers",
-                      "emulator-probe /usr/bin/qemu\tper-region\n"
-                      "emulator-probe /usr/bin/other\tthe emulator crashed before it had mapped the probe's BARs\n");
+        fixture_write(
+                f, "vfioalign/answers",
+                "emulator-probe /usr/bin/qemu\tper-region\n"
+                "emulator-probe /usr/bin/other\tthe emulator crashed before it had mapped the probe's BARs\n");
         assert_int_equal(emulator_probe(&e, &f->root, "/fake.so", NULL, 0, NULL, &why), 1);
         assert_int_equal(e.generation, GENERATION_PER_REGION);
         assert_int_equal(emulator_probe(&other, &f->root, "/fake.so", NULL, 0, NULL, &why), 0);
@@ -279,7 +284,7 @@ int main(int argc, char *argv[])
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_generations), FIXTURE_TEST(test_failures), FIXTURE_TEST(test_partial),
+                FIXTURE_TEST(test_generations), FIXTURE_TEST(test_failures),     FIXTURE_TEST(test_partial),
                 FIXTURE_TEST(test_known),       FIXTURE_TEST(test_not_possible), FIXTURE_TEST(test_recorded),
                 FIXTURE_TEST(test_qemu),
         };

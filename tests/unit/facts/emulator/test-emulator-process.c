@@ -41,9 +41,10 @@ static pid_t start(const char *root, const char *path)
         assert_true(pid >= 0);
         if (pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL); /* should the test fail */
-                if (root && (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-                             mount(root, root, NULL, MS_BIND, NULL) < 0 || chdir(root) < 0 ||
-                             syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0))
+                if (root &&
+                    (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                     mount(root, root, NULL, MS_BIND, NULL) < 0 || chdir(root) < 0 ||
+                     syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0))
                         _exit(1);
                 execl(path, path, "wait", NULL);
                 _exit(1);
@@ -168,7 +169,7 @@ static void test_container(void **state)
         emulator_facts_done(&facts);
 
         /* Upgraded inside the container */
-        facts = (struct emulator_facts) {};
+        facts = (struct emulator_facts){};
         fixture_remove(f, "a/usr/bin/qemu");
         assert_ok(emulator_facts_add_process(&facts, &live, pids[0]));
         assert_true(facts.emulators[0].container && facts.emulators[0].replaced);

@@ -26,7 +26,7 @@ static const char *sample(const char *name)
 /* A package manager gives files the time of their build. */
 static void keep_time(struct fixture *f, const struct stat *st)
 {
-        const struct timespec times[] = {st->st_mtim, st->st_mtim};
+        const struct timespec times[] = { st->st_mtim, st->st_mtim };
 
         assert_int_equal(utimensat(f->root.fd, QEMU, times, 0), 0);
 }
@@ -49,7 +49,8 @@ static void test_list(void **state)
         assert_int_equal(e->generation, GENERATION_NONE);
         assert_true(e->distribution && e->libvirt);
         assert_ptr_equal(emulator_facts_get(&facts, &f->root, "/usr/bin/kvm"), e);
-        assert_string_equal(emulator_facts_get(&facts, &f->root, "/usr/bin/qemu-kvm")->path, "/usr/libexec/qemu-kvm");
+        assert_string_equal(emulator_facts_get(&facts, &f->root, "/usr/bin/qemu-kvm")->path,
+                            "/usr/libexec/qemu-kvm");
         assert_null(emulator_facts_get(&facts, &f->root, "/opt/qemu/none"));
         fixture_copy(f, "opt/qemu/bin/qemu", sample("region"));
         e = emulator_facts_get(&facts, &f->root, "/opt/qemu/bin/qemu");
@@ -79,38 +80,41 @@ static void test_wrapper_text(void **state)
                 const char *text, *program;
                 int r;
         } cases[] = {
-                {"#!/bin/sh\nexec /usr/bin/qemu \"$@\"\n", "/usr/bin/qemu", 0},
-                {"#! /bin/sh -e\n\n# why\n  exec \"/usr/bin/qemu\" -enable-kvm '-cpu' host \"$@\"", "/usr/bin/qemu", 0},
-                {"#!/usr/bin/env bash\nexec /opt/a_b-c+1/qemu \"$@\"  \n", "/opt/a_b-c+1/qemu", 0},
-                {"", NULL, -ENOEXEC},
-                {"#", NULL, -ENOEXEC},
-                {"\x7f" "ELF", NULL, -ENOEXEC},
-                {"exec /usr/bin/qemu \"$@\"\n", NULL, -ENOEXEC},
-                {"#!", NULL, -EINVAL},
-                {"#!/bin/sh", NULL, -EINVAL},
-                {"#!/bin/sh\n", NULL, -EINVAL},
-                {"#!/bin/sh -c true\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/usr/bin/python3\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/usr/bin/env LD_PRELOAD=x sh\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\n/usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/qemu\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/qemu $@\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/qemu '$@'\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/qemu \"$@\" -S\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/qemu \"$@\"; rm x\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/$X \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec \"/usr/bin/$X\" \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/qemu `id` \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/qemu \"$X\" \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec \"/usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec '/usr/bin/qemu", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/a\"b\" \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexport LD_PRELOAD=x\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nLD_PRELOAD=x exec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec env /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/qemu \"$@\"\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL},
-                {"#!/bin/sh\nexec /usr/bin/qemu \\\n \"$@\"\n", NULL, -EINVAL},
+                { "#!/bin/sh\nexec /usr/bin/qemu \"$@\"\n", "/usr/bin/qemu", 0 },
+                { "#! /bin/sh -e\n\n# why\n  exec \"/usr/bin/qemu\" -enable-kvm '-cpu' host \"$@\"",
+                  "/usr/bin/qemu", 0 },
+                { "#!/usr/bin/env bash\nexec /opt/a_b-c+1/qemu \"$@\"  \n", "/opt/a_b-c+1/qemu", 0 },
+                { "", NULL, -ENOEXEC },
+                { "#", NULL, -ENOEXEC },
+                { "\x7f"
+                  "ELF",
+                  NULL, -ENOEXEC },
+                { "exec /usr/bin/qemu \"$@\"\n", NULL, -ENOEXEC },
+                { "#!", NULL, -EINVAL },
+                { "#!/bin/sh", NULL, -EINVAL },
+                { "#!/bin/sh\n", NULL, -EINVAL },
+                { "#!/bin/sh -c true\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/usr/bin/python3\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/usr/bin/env LD_PRELOAD=x sh\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\n/usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/qemu\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/qemu $@\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/qemu '$@'\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/qemu \"$@\" -S\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/qemu \"$@\"; rm x\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/$X \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec \"/usr/bin/$X\" \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/qemu `id` \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/qemu \"$X\" \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec \"/usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec '/usr/bin/qemu", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/a\"b\" \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexport LD_PRELOAD=x\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nLD_PRELOAD=x exec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec env /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/qemu \"$@\"\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec /usr/bin/qemu \\\n \"$@\"\n", NULL, -EINVAL },
         };
 
         (void) state;

@@ -10,7 +10,8 @@
 #include "test.h"
 #include "util/macro.h"
 
-#define ADDRESS(bus, slot) "<source><address domain='0x0000' bus='" bus "' slot='" slot "' function='0x0'/></source>"
+#define ADDRESS(bus, slot) \
+        "<source><address domain='0x0000' bus='" bus "' slot='" slot "' function='0x0'/></source>"
 #define HOSTDEV "<hostdev mode='subsystem' type='pci' managed='yes'>" ADDRESS("0x41", "0x00") "</hostdev>"
 
 static int parse(struct guest *g, const char *xml)
@@ -23,27 +24,35 @@ static void test_domain(void **state)
         struct guest g;
 
         (void) state;
-        assert_ok(parse(&g,
-                        "<?xml version='1.0'?><!-- made by libvirt -->\n"
-                        "<domain type='kvm' id='3' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
-                        "  <name>gpu &amp; co</name><uuid>6c3a0e1e-0000-4000-8000-000000000001</uuid>\n"
-                        "  <metadata><x:domain xmlns:x='urn:x'><x:name>no</x:name></x:domain></metadata>\n"
-                        "  <devices>\n"
-                        "    <emulator>/usr/bin/qemu-system-x86_64</emulator>\n"
-                        "    <disk type='file'><source file='/x'/><address type='pci' bus='0x09' slot='0' function='0'/></disk>\n"
-                        "    " HOSTDEV "\n"
-                        "    <hostdev mode='subsystem' type='usb'>" ADDRESS("0x42", "0x00") "</hostdev>\n"
-                        "    <interface type='hostdev' managed='no'><mac address='52:54:00:00:00:01'/>" ADDRESS("0x43", "0x1f")
-                        "</interface>\n"
-                        "    <interface type='network'><source network='default'/></interface>\n"
-                        "    <hostdev mode='subsystem' type='pci'><source>"
-                        "<address domain='0x10000' bus='225' slot='3' function='7'/></source></hostdev>\n"
-                        "    <hostdev mode='subsystem' type='pci'><source/></hostdev>\n"
-                        "    <hostdev mode='subsystem' type='pci'>" ADDRESS("0x141", "0x00") "</hostdev>\n"
-                        "    <hostdev mode='subsystem' type='pci'>" ADDRESS("bus", "0x00") "</hostdev>\n"
-                        "  </devices>\n"
-                        "  <qemu:commandline><qemu:arg value='-name'/></qemu:commandline>\n"
-                        "</domain>\n"));
+        assert_ok(parse(
+                &g,
+                "<?xml version='1.0'?><!-- made by libvirt -->\n"
+                "<domain type='kvm' id='3' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
+                "  <name>gpu &amp; co</name><uuid>6c3a0e1e-0000-4000-8000-000000000001</uuid>\n"
+                "  <metadata><x:domain xmlns:x='urn:x'><x:name>no</x:name></x:domain></metadata>\n"
+                "  <devices>\n"
+                "    <emulator>/usr/bin/qemu-system-x86_64</emulator>\n"
+                "    <disk type='file'><source file='/x'/><address type='pci' bus='0x09' slot='0' function='0'/></disk>\n"
+                "    " HOSTDEV "\n"
+                "    <hostdev mode='subsystem' type='usb'>" ADDRESS(
+                        "0x42",
+                        "0x00") "</hostdev>\n"
+                                "    <interface type='hostdev' managed='no'><mac address='52:54:00:00:00:01'/>" ADDRESS(
+                                        "0x43",
+                                        "0x1f") "</interface>\n"
+                                                "    <interface type='network'><source network='default'/></interface>\n"
+                                                "    <hostdev mode='subsystem' type='pci'><source>"
+                                                "<address domain='0x10000' bus='225' slot='3' function='7'/></source></hostdev>\n"
+                                                "    <hostdev mode='subsystem' type='pci'><source/></hostdev>\n"
+                                                "    <hostdev mode='subsystem' type='pci'>" ADDRESS(
+                                                        "0x141",
+                                                        "0x00") "</hostdev>\n"
+                                                                "    <hostdev mode='subsystem' type='pci'>" ADDRESS(
+                                                                        "bus",
+                                                                        "0x00") "</hostdev>\n"
+                                                                                "  </devices>\n"
+                                                                                "  <qemu:commandline><qemu:arg value='-name'/></qemu:commandline>\n"
+                                                                                "</domain>\n"));
         assert_string_equal(g.name, "gpu & co");
         assert_string_equal(g.uuid, "6c3a0e1e-0000-4000-8000-000000000001");
         assert_string_equal(g.emulator, "/usr/bin/qemu-system-x86_64");
@@ -65,9 +74,17 @@ static void test_domain(void **state)
 static void test_bad(void **state)
 {
         static const char *const bad[] = {
-                "", " ", "junk", "<domain>", "<domain><name>x</name>", "<domain/>", "<domain><name>x</name></domain>junk",
-                "<network><name>x</name></network>", "<domain><uuid>x</uuid></domain>",
-                "<domain><name>x</name><devices>" HOSTDEV, "<domain><name>\x01</name></domain>",
+                "",
+                " ",
+                "junk",
+                "<domain>",
+                "<domain><name>x</name>",
+                "<domain/>",
+                "<domain><name>x</name></domain>junk",
+                "<network><name>x</name></network>",
+                "<domain><uuid>x</uuid></domain>",
+                "<domain><name>x</name><devices>" HOSTDEV,
+                "<domain><name>\x01</name></domain>",
                 "<!DOCTYPE domain SYSTEM 'http://localhost:9/x.dtd'>",
         };
         struct guest g;
@@ -132,8 +149,11 @@ static void test_entities(void **state)
 
         (void) state;
         assert_int_equal(parse(&g, "<!DOCTYPE domain [<!ENTITY x SYSTEM 'file:///etc/hostname'>]>"
-                                   "<domain><name>&x;</name></domain>"), -EBADMSG);
-        assert_int_equal(parse(&g, "<!DOCTYPE domain [<!ENTITY a 'haha'>]><domain><name>&a;</name></domain>"), -EBADMSG);
+                                   "<domain><name>&x;</name></domain>"),
+                         -EBADMSG);
+        assert_int_equal(
+                parse(&g, "<!DOCTYPE domain [<!ENTITY a 'haha'>]><domain><name>&a;</name></domain>"),
+                -EBADMSG);
         assert_int_equal(parse(&g, "<!DOCTYPE domain><domain><name>x</name></domain>"), -EBADMSG);
 
         p += sprintf(p, "<!DOCTYPE domain [<!ENTITY l0 'ha'>");
@@ -174,28 +194,36 @@ static void test_kinds(void **state)
         struct guest g;
 
         (void) state;
-        assert_ok(parse(&g,
-                        "<domain " QEMU "><name>x</name><devices>"
-                        "<hostdev type='pci' managed='yes'><driver name='vfio' model='mlx5_vfio_pci' iommufd='yes'/>"
-                        ADDRESS("0x41", "0x00") "<alias name='ua-gpu'/></hostdev>"
-                        "<hostdev type='pci'><driver name='xen'/>" ADDRESS("0x42", "0x00") "</hostdev>"
-                        "<interface type='network'><source network='pool'/>"
-                        "<actual type='hostdev' managed='yes'><driver name='vfio'/>" ADDRESS("0x43", "0x00") "</actual>"
-                        "<alias name='hostdev1'/></interface>"
-                        "<interface type='network'><source network='lan'/><actual type='bridge'/></interface>"
-                        "<interface type='network'><source network='pool'/></interface>"
-                        "<interface type='network'><source network='default'/></interface>"
-                        "<interface type='network'><source network='pool'/></interface>"
-                        "<interface type='network'><source/></interface><interface type='user'/>"
-                        "<disk type='nvme' device='disk'><source type='pci' managed='yes' namespace='1'>"
-                        "<address domain='0' bus='0x44' slot='0' function='0'/></source></disk>"
-                        "<disk type='nvme'><source/></disk>"
-                        "<hostdev type='mdev' model='vfio-pci'><source><address uuid='" UUID "'/></source></hostdev>"
-                        "<hostdev type='mdev' model='vfio-ap'><source><address uuid='" UUID "'/></source></hostdev>"
-                        "<hostdev type='mdev' model='vfio-pci'><source><address uuid='../../x'/></source></hostdev>"
-                        "</devices><qemu:commandline>"
-                        ARGUMENT("-device", "vfio-pci,host=45:00.0,id=raw,x-no-mmap=on")
-                        "</qemu:commandline></domain>"));
+        assert_ok(parse(
+                &g,
+                "<domain " QEMU "><name>x</name><devices>"
+                "<hostdev type='pci' managed='yes'><driver name='vfio' model='mlx5_vfio_pci' iommufd='yes'/>" ADDRESS(
+                        "0x41",
+                        "0x00") "<alias name='ua-gpu'/></hostdev>"
+                                "<hostdev type='pci'><driver name='xen'/>" ADDRESS(
+                                        "0x42",
+                                        "0x00") "</hostdev>"
+                                                "<interface type='network'><source network='pool'/>"
+                                                "<actual type='hostdev' managed='yes'><driver name='vfio'/>" ADDRESS(
+                                                        "0x43",
+                                                        "0x00") "</actual>"
+                                                                "<alias name='hostdev1'/></interface>"
+                                                                "<interface type='network'><source network='lan'/><actual type='bridge'/></interface>"
+                                                                "<interface type='network'><source network='pool'/></interface>"
+                                                                "<interface type='network'><source network='default'/></interface>"
+                                                                "<interface type='network'><source network='pool'/></interface>"
+                                                                "<interface type='network'><source/></interface><interface type='user'/>"
+                                                                "<disk type='nvme' device='disk'><source type='pci' managed='yes' namespace='1'>"
+                                                                "<address domain='0' bus='0x44' slot='0' function='0'/></source></disk>"
+                                                                "<disk type='nvme'><source/></disk>"
+                                                                "<hostdev type='mdev' model='vfio-pci'><source><address uuid='" UUID
+                                                                "'/></source></hostdev>"
+                                                                "<hostdev type='mdev' model='vfio-ap'><source><address uuid='" UUID
+                                                                "'/></source></hostdev>"
+                                                                "<hostdev type='mdev' model='vfio-pci'><source><address uuid='../../x'/></source></hostdev>"
+                                                                "</devices><qemu:commandline>" ARGUMENT(
+                                                                        "-device",
+                                                                        "vfio-pci,host=45:00.0,id=raw,x-no-mmap=on") "</qemu:commandline></domain>"));
         assert_int_equal(g.n_hostdevs, 5);
         h = find_kind(&g, HOSTDEV_PCI);
         assert_string_equal(h->bdf, "0000:41:00.0");
@@ -229,7 +257,9 @@ static void assert_argument(const char *arguments, const char *bdf, const char *
         char xml[4096];
         struct guest g;
 
-        snprintf(xml, sizeof(xml), "<domain " QEMU "><name>x</name><qemu:commandline>%s</qemu:commandline></domain>", arguments);
+        snprintf(xml, sizeof(xml),
+                 "<domain " QEMU "><name>x</name><qemu:commandline>%s</qemu:commandline></domain>",
+                 arguments);
         assert_ok(parse(&g, xml));
         if (g.n_hostdevs != (bdf || uuid))
                 fail_msg("%s: %zu devices", arguments, g.n_hostdevs);
@@ -245,12 +275,21 @@ static void assert_argument(const char *arguments, const char *bdf, const char *
 static void test_arguments(void **state)
 {
         static const char *const none[] = {
-                "", ARGUMENT("-name", "vfio-pci,host=45:00.0"), ARGUMENT("-device", "vfio-pci"),
-                ARGUMENT("-device", "vfio-pcix,host=45:00.0"), ARGUMENT("-device", "vfio-pci,host=nonsense"),
-                ARGUMENT("-device", "virtio-net,host=45:00.0"), ARGUMENT("-device", "vfio-pci,xhost=45:00.0"),
-                ARGUMENT("-device", "vfio-pci,host=,sysfsdev="), "<qemu:arg value='-device'/>",
-                ARGUMENT("-device", "{\"driver\":\"vfio-pci\""), ARGUMENT("-device", "{\"driver\":\"e1000\",\"host\":\"45:00.0\"}"),
-                ARGUMENT("-device", "{\"driver\":\"vfio-pci\",\"xhost\":\"45:00.0\"}"), ARGUMENT("-device", "{"), ARGUMENT("-device", ","), ARGUMENT("-device", "vfio-pci,sysfsdev=/"),
+                "",
+                ARGUMENT("-name", "vfio-pci,host=45:00.0"),
+                ARGUMENT("-device", "vfio-pci"),
+                ARGUMENT("-device", "vfio-pcix,host=45:00.0"),
+                ARGUMENT("-device", "vfio-pci,host=nonsense"),
+                ARGUMENT("-device", "virtio-net,host=45:00.0"),
+                ARGUMENT("-device", "vfio-pci,xhost=45:00.0"),
+                ARGUMENT("-device", "vfio-pci,host=,sysfsdev="),
+                "<qemu:arg value='-device'/>",
+                ARGUMENT("-device", "{\"driver\":\"vfio-pci\""),
+                ARGUMENT("-device", "{\"driver\":\"e1000\",\"host\":\"45:00.0\"}"),
+                ARGUMENT("-device", "{\"driver\":\"vfio-pci\",\"xhost\":\"45:00.0\"}"),
+                ARGUMENT("-device", "{"),
+                ARGUMENT("-device", ","),
+                ARGUMENT("-device", "vfio-pci,sysfsdev=/"),
                 ARGUMENT("-device", "virtio-gpu-pci-that-is-long-vfio-pci,host=45:00.0"),
         };
         static const char dev[] = ARGUMENT("-device", "vfio-pci,id=g,host=45:00.0");
@@ -261,12 +300,18 @@ static void test_arguments(void **state)
         for (size_t i = 0; i < ELEMENTSOF(none); i++)
                 assert_argument(none[i], NULL, NULL, false);
         assert_argument(dev, "0000:45:00.0", NULL, false);
-        assert_argument(ARGUMENT("--device", "driver=vfio-pci-nohotplug,host=0001:45:00.0"), "0001:45:00.0", NULL, false);
-        assert_argument(ARGUMENT("-device", "vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:45:00.1/,x-no-mmap=off"),
-                        "0000:45:00.1", NULL, false);
-        assert_argument(ARGUMENT("-device", "vfio-pci,sysfsdev=/sys/bus/mdev/devices/" UUID), "", UUID, false);
-        assert_argument(ARGUMENT("-device", "{\"driver\": \"vfio-pci\", \"id\":\"host\", \"host\" : \"45:00.0\",\"x-no-mmap\":true}"),
-                        "0000:45:00.0", NULL, true);
+        assert_argument(ARGUMENT("--device", "driver=vfio-pci-nohotplug,host=0001:45:00.0"), "0001:45:00.0",
+                        NULL, false);
+        assert_argument(
+                ARGUMENT("-device", "vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:45:00.1/,x-no-mmap=off"),
+                "0000:45:00.1", NULL, false);
+        assert_argument(ARGUMENT("-device", "vfio-pci,sysfsdev=/sys/bus/mdev/devices/" UUID), "", UUID,
+                        false);
+        assert_argument(
+                ARGUMENT(
+                        "-device",
+                        "{\"driver\": \"vfio-pci\", \"id\":\"host\", \"host\" : \"45:00.0\",\"x-no-mmap\":true}"),
+                "0000:45:00.0", NULL, true);
 
         /* of another namespace */
         assert_ok(parse(&g, "<domain><name>x</name><commandline><arg value='-device'/>"
@@ -292,15 +337,20 @@ static void test_override(void **state)
         struct guest g;
 
         (void) state;
-        assert_ok(parse(&g,
-                        "<domain " QEMU "><name>x</name><iommufd enabled='yes'/><devices>"
-                        "<hostdev type='pci'>" ADDRESS("0x41", "0x00") "<alias name='ua-a'/></hostdev>"
-                        "<hostdev type='pci'>" ADDRESS("0x42", "0x00") "<alias name='ua-b'/></hostdev></devices>"
-                        "<qemu:override><qemu:device alias='ua-a'><qemu:frontend>"
-                        "<qemu:property name='x-no-mmap' type='bool' value='true'/></qemu:frontend></qemu:device>"
-                        "<qemu:device alias='ua-b'><qemu:frontend>"
-                        "<qemu:property name='x-no-mmap' type='bool' value='false'/></qemu:frontend></qemu:device>"
-                        "</qemu:override></domain>"));
+        assert_ok(parse(
+                &g,
+                "<domain " QEMU "><name>x</name><iommufd enabled='yes'/><devices>"
+                "<hostdev type='pci'>" ADDRESS(
+                        "0x41",
+                        "0x00") "<alias name='ua-a'/></hostdev>"
+                                "<hostdev type='pci'>" ADDRESS(
+                                        "0x42",
+                                        "0x00") "<alias name='ua-b'/></hostdev></devices>"
+                                                "<qemu:override><qemu:device alias='ua-a'><qemu:frontend>"
+                                                "<qemu:property name='x-no-mmap' type='bool' value='true'/></qemu:frontend></qemu:device>"
+                                                "<qemu:device alias='ua-b'><qemu:frontend>"
+                                                "<qemu:property name='x-no-mmap' type='bool' value='false'/></qemu:frontend></qemu:device>"
+                                                "</qemu:override></domain>"));
         assert_true(g.hostdevs[0].no_mmap);
         assert_false(g.hostdevs[1].no_mmap);
         assert_true(g.hostdevs[0].iommufd && g.hostdevs[1].iommufd);
@@ -312,15 +362,16 @@ static void test_machine(void **state)
         struct guest g;
 
         (void) state;
-        assert_ok(parse(&g,
-                        "<domain type='kvm' " QEMU "><name>x</name><memory unit='KiB'>8388608</memory>"
-                        "<maxMemory slots='16' unit='GiB'>64</maxMemory>"
-                        "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type><loader type='pflash'>/x</loader></os>"
-                        "<cpu mode='host-passthrough'><maxphysaddr mode='passthrough' limit='42'/></cpu>"
-                        "<devices><controller type='pci' model='pcie-root'><pcihole64 unit='KiB'>1048576</pcihole64>"
-                        "</controller></devices><qemu:commandline>"
-                        ARGUMENT("-fw_cfg", "name=opt/ovmf/X-PciMmio64Mb,string=65536")
-                        "<qemu:env name='LD_PRELOAD' value='/usr/lib/x.so'/></qemu:commandline></domain>"));
+        assert_ok(parse(
+                &g,
+                "<domain type='kvm' " QEMU "><name>x</name><memory unit='KiB'>8388608</memory>"
+                "<maxMemory slots='16' unit='GiB'>64</maxMemory>"
+                "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type><loader type='pflash'>/x</loader></os>"
+                "<cpu mode='host-passthrough'><maxphysaddr mode='passthrough' limit='42'/></cpu>"
+                "<devices><controller type='pci' model='pcie-root'><pcihole64 unit='KiB'>1048576</pcihole64>"
+                "</controller></devices><qemu:commandline>" ARGUMENT(
+                        "-fw_cfg",
+                        "name=opt/ovmf/X-PciMmio64Mb,string=65536") "<qemu:env name='LD_PRELOAD' value='/usr/lib/x.so'/></qemu:commandline></domain>"));
         assert_string_equal(g.arch, "x86_64");
         assert_string_equal(g.machine, "pc-q35-7.2");
         assert_int_equal(g.firmware, GUEST_FIRMWARE_EFI);
@@ -335,8 +386,9 @@ static void test_machine(void **state)
         assert_ok(parse(&g,
                         "<domain type='qemu' " QEMU "><name>x</name><memory>\n 1024 </memory>"
                         "<os><type arch='x86_64' machine='pc'>hvm</type></os><cpu mode='host-passthrough'/>"
-                        "<qemu:commandline>" ARGUMENT("-fw_cfg", "opt/ovmf/X-PciMmio64Mb,string=99999999")
-                        "</qemu:commandline></domain>"));
+                        "<qemu:commandline>" ARGUMENT(
+                                "-fw_cfg",
+                                "opt/ovmf/X-PciMmio64Mb,string=99999999") "</qemu:commandline></domain>"));
         assert_int_equal(g.firmware, GUEST_FIRMWARE_BIOS);
         assert_false(g.host_phys_bits);
         assert_int_equal(g.phys_bits, 0);
@@ -345,17 +397,18 @@ static void test_machine(void **state)
         guest_done(&g);
 
         /* nothing that makes sense */
-        assert_ok(parse(&g,
-                        "<domain type='kvm'><name>x</name><memory unit='parsec'>1</memory>"
-                        "<maxMemory unit='TiB'>99999999999999</maxMemory><os><loader>/rom</loader></os>"
-                        "<cpu><maxphysaddr mode='emulate' bits='99'/></cpu></domain>"));
+        assert_ok(parse(&g, "<domain type='kvm'><name>x</name><memory unit='parsec'>1</memory>"
+                            "<maxMemory unit='TiB'>99999999999999</maxMemory><os><loader>/rom</loader></os>"
+                            "<cpu><maxphysaddr mode='emulate' bits='99'/></cpu></domain>"));
         assert_int_equal(g.memory, 0);
         assert_int_equal(g.firmware, GUEST_FIRMWARE_UNKNOWN);
         assert_int_equal(g.phys_bits, 0);
         guest_done(&g);
 
-        assert_ok(parse(&g, "<domain type='kvm'><name>x</name><cpu mode='custom'><maxphysaddr mode='emulate' bits='46'/>"
-                            "</cpu></domain>"));
+        assert_ok(parse(
+                &g,
+                "<domain type='kvm'><name>x</name><cpu mode='custom'><maxphysaddr mode='emulate' bits='46'/>"
+                "</cpu></domain>"));
         assert_false(g.host_phys_bits);
         assert_int_equal(g.phys_bits, 46);
         guest_done(&g);
@@ -393,13 +446,17 @@ static void test_networks(void **state)
         struct guest g;
         char text[1024];
 
-        fixture_write(f, "etc/libvirt/qemu/networks/default.xml", NETWORK("default", "<forward mode='nat'/>"));
-        fixture_write(f, "etc/libvirt/qemu/networks/pool.xml",
-                      NETWORK("pool", "<forward mode='hostdev' managed='yes'><driver name='vfio' model='mlx5_vfio_pci'/>"
-                                      "<pf dev='eth3'/></forward>"));
+        fixture_write(f, "etc/libvirt/qemu/networks/default.xml",
+                      NETWORK("default", "<forward mode='nat'/>"));
+        fixture_write(
+                f, "etc/libvirt/qemu/networks/pool.xml",
+                NETWORK("pool",
+                        "<forward mode='hostdev' managed='yes'><driver name='vfio' model='mlx5_vfio_pci'/>"
+                        "<pf dev='eth3'/></forward>"));
         fixture_write(f, "run/libvirt/network/list.xml",
-                      "<networkstatus>" NETWORK("list", "<forward mode='hostdev'><address type='pci' bus='3' slot='0' "
-                                                        "function='1'/></forward>") "</networkstatus>");
+                      "<networkstatus>" NETWORK(
+                              "list", "<forward mode='hostdev'><address type='pci' bus='3' slot='0' "
+                                      "function='1'/></forward>") "</networkstatus>");
         fixture_write(f, "etc/libvirt/qemu/secret.xml", NETWORK("secret", "<forward mode='hostdev'/>"));
         snprintf(text, sizeof(text), xml, "");
         assert_ok(parse(&g, text));
@@ -415,8 +472,9 @@ static void test_networks(void **state)
         assert_null(g.hostdevs[1].parent);
         guest_done(&g);
 
-        assert_ok(parse(&g, "<domain><name>x</name><devices><interface type='network'><source network='default'/>"
-                            "</interface></devices></domain>"));
+        assert_ok(parse(
+                &g, "<domain><name>x</name><devices><interface type='network'><source network='default'/>"
+                    "</interface></devices></domain>"));
         assert_int_equal(guest_read_networks(&g, &f->root), 1);
         assert_int_equal(g.n_hostdevs, 0);
         guest_done(&g);
@@ -425,9 +483,15 @@ static void test_networks(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_domain), cmocka_unit_test(test_bad), cmocka_unit_test(test_truncated),
-                cmocka_unit_test(test_bounds), cmocka_unit_test(test_entities), cmocka_unit_test(test_kinds),
-                cmocka_unit_test(test_arguments), cmocka_unit_test(test_override), cmocka_unit_test(test_machine),
+                cmocka_unit_test(test_domain),
+                cmocka_unit_test(test_bad),
+                cmocka_unit_test(test_truncated),
+                cmocka_unit_test(test_bounds),
+                cmocka_unit_test(test_entities),
+                cmocka_unit_test(test_kinds),
+                cmocka_unit_test(test_arguments),
+                cmocka_unit_test(test_override),
+                cmocka_unit_test(test_machine),
                 cmocka_unit_test(test_status),
                 cmocka_unit_test_setup_teardown(test_networks, fixture_setup, fixture_teardown),
         };

@@ -19,7 +19,8 @@ static void write_daemon(struct fixture *f)
         fixture_write(f, "proc/stat", "cpu  1 2 3\nbtime 1000\nprocesses 7\n");
         fixture_write(f, "proc/1/comm", "systemd\n");
         fixture_write(f, "proc/700/comm", "virtqemud\n");
-        fixture_write(f, "proc/700/stat", "700 (a) b) c) S 1 700 700 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 19 0 5000 99 88\n");
+        fixture_write(f, "proc/700/stat",
+                      "700 (a) b) c) S 1 700 700 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 19 0 5000 99 88\n");
         fixture_write(f, "proc/700/status", "Name:\tvirtqemud\nTHP_enabled:\t0\n");
 }
 
@@ -36,12 +37,14 @@ static struct libvirt_facts look(struct fixture *f, const char *answers)
         return l;
 }
 
-static void assert_hook(struct fixture *f, const char *answers, enum fact_value installed, enum fact_value seen)
+static void assert_hook(struct fixture *f, const char *answers, enum fact_value installed,
+                        enum fact_value seen)
 {
         struct libvirt_facts l = look(f, answers);
 
         if (l.hook_installed.value != installed || l.hook_seen.value != seen)
-                fail_msg("\"%s\": installed %s, seen %s (%s)", answers, fact_value_to_string(l.hook_installed.value),
+                fail_msg("\"%s\": installed %s, seen %s (%s)", answers,
+                         fact_value_to_string(l.hook_installed.value),
                          fact_value_to_string(l.hook_seen.value), l.hook_seen.why);
         if (seen != FACT_YES)
                 assert_non_null(l.hook_seen.why);
@@ -71,8 +74,8 @@ static void test_hook(void **state)
         assert_hook(f, HOOK "100755 0 " T(1051) SITE_HOOK "100644 0 " T(1049), FACT_YES, FACT_UNKNOWN);
         fixture_write(f, "etc/libvirt/hooks/qemu.d/10-site", "");
         fixture_write(f, LIBVIRT_HOOK, "");
-        assert_hook(f, HOOK "100755 0 " T(1051) "stat etc/libvirt/hooks/qemu.d/10-site\t100755 0 " T(1049), FACT_YES,
-                    FACT_YES);
+        assert_hook(f, HOOK "100755 0 " T(1051) "stat etc/libvirt/hooks/qemu.d/10-site\t100755 0 " T(1049),
+                    FACT_YES, FACT_YES);
         /* there, and no more is known of it */
         assert_hook(f, "", FACT_UNKNOWN, FACT_UNKNOWN);
         /* when it started cannot be told */
@@ -121,9 +124,10 @@ static void test_preload(void **state)
 {
         static const char with[] = "A=1\0LD_PRELOAD=/a.so:/usr/lib/x/libvfioalign-preload.so\0B=2",
                           without[] = "A=libvfioalign-preload.so\0LD_PRELOAD=/a.so";
-        static const struct emulator unaware = {.path = (char *) "/opt/qemu", .generation = GENERATION_NONE};
-        struct guest g = {.emulator = (char *) "/opt/qemu"};
-        struct host h = {.emulators = {.emulators = (struct emulator *) &unaware, .n_emulators = 1}};
+        static const struct emulator unaware = { .path = (char *) "/opt/qemu",
+                                                 .generation = GENERATION_NONE };
+        struct guest g = { .emulator = (char *) "/opt/qemu" };
+        struct host h = { .emulators = { .emulators = (struct emulator *) &unaware, .n_emulators = 1 } };
         struct fixture *f = *state;
 
         fixture_write(f, "proc/1/comm", "systemd\n");
@@ -155,10 +159,12 @@ static void test_preload(void **state)
         assert_int_equal(h.libvirt.preload.value, FACT_NO);
 }
 
-#define DOMAIN(name, uuid, devices)                                                                             \
-        "<domain type='kvm'><name>" name "</name><uuid>" uuid "</uuid><devices>" devices "</devices></domain>"
-#define HOSTDEV(bus)                                                                                            \
-        "<hostdev type='pci'><source><address domain='0' bus='" bus "' slot='0' function='0'/></source></hostdev>"
+#define DOMAIN(name, uuid, devices) \
+        "<domain type='kvm'><name>" name "</name><uuid>" uuid "</uuid><devices>" devices \
+        "</devices></domain>"
+#define HOSTDEV(bus) \
+        "<hostdev type='pci'><source><address domain='0' bus='" bus \
+        "' slot='0' function='0'/></source></hostdev>"
 #define STATUS(attributes, domain) "<domstatus state='running' " attributes ">" domain "</domstatus>"
 
 static void test_guests(void **state)
@@ -167,12 +173,14 @@ static void test_guests(void **state)
         struct libvirt_facts l;
 
         write_daemon(f);
-        fixture_write(f, "etc/libvirt/qemu/gpu.xml", "<!-- by libvirt -->\n" DOMAIN("gpu", "a-1", HOSTDEV("0x41")));
+        fixture_write(f, "etc/libvirt/qemu/gpu.xml",
+                      "<!-- by libvirt -->\n" DOMAIN("gpu", "a-1", HOSTDEV("0x41")));
         fixture_write(f, "etc/libvirt/qemu/plain.xml", DOMAIN("plain", "a-2", ""));
         fixture_write(f, "etc/libvirt/qemu/notes.txt", "no XML");
         fixture_link(f, "etc/libvirt/qemu/autostart/plain.xml", "/etc/libvirt/qemu/plain.xml");
-        fixture_write(f, "etc/libvirt/qemu/networks/pool.xml",
-                      "<network><name>pool</name><forward mode='hostdev' managed='yes'><pf dev='eth3'/></forward></network>");
+        fixture_write(
+                f, "etc/libvirt/qemu/networks/pool.xml",
+                "<network><name>pool</name><forward mode='hostdev' managed='yes'><pf dev='eth3'/></forward></network>");
         fixture_write(f, "etc/libvirt/qemu/vf.xml",
                       DOMAIN("vf", "a-3", "<interface type='network'><source network='pool'/></interface>"));
         /* one that runs with what was plugged in, one that is not defined, one that ended unseen */

@@ -8,7 +8,8 @@
 #include "test.h"
 #include "util/macro.h"
 
-#define LINE_BAR2 "7f10c0000000-7f1140000000 rw-s 20000000000 00:13 1065                     anon_inode:[vfio-device]\n"
+#define LINE_BAR2 \
+        "7f10c0000000-7f1140000000 rw-s 20000000000 00:13 1065                     anon_inode:[vfio-device]\n"
 
 static void test_parse(void **state)
 {
@@ -17,20 +18,22 @@ static void test_parse(void **state)
                 uint64_t start, size, offset;
                 int region;
         } cases[] = {
-                {LINE_BAR2, 0x7f10c0000000, GIB(2), 0, 2},
-                {"7f10c0000000-7f10c0002000 rw-s 10000003000 00:13 1065 anon_inode:[vfio-device]", 0x7f10c0000000,
-                 KIB(8), 0x3000, 1},
+                { LINE_BAR2, 0x7f10c0000000, GIB(2), 0, 2 },
+                { "7f10c0000000-7f10c0002000 rw-s 10000003000 00:13 1065 anon_inode:[vfio-device]",
+                  0x7f10c0000000, KIB(8), 0x3000, 1 },
                 /* A device file of its own, 6.6 */
-                {"7f1000000000-7f1080000000 rw-s 00000000000 00:05 733                        /dev/vfio/devices/vfio12\n",
-                 0x7f1000000000, GIB(2), 0, 0},
+                { "7f1000000000-7f1080000000 rw-s 00000000000 00:05 733                        /dev/vfio/devices/vfio12\n",
+                  0x7f1000000000, GIB(2), 0, 0 },
                 /* 6.1: the physical address stands for the offset */
-                {"7fa870c00000-7fa8f0c00000 rw-s 380000000000 00:0e 1058                      anon_inode:[vfio-device]\n",
-                 0x7fa870c00000, GIB(2), 0, 56},
-                {"7fa870c00000-7fa8f0c00000 rw-s 7f8000000000 00:0e 1058                      anon_inode:[vfio-device]\n",
-                 0x7fa870c00000, GIB(2), 0x7f8000000000, -1},
+                { "7fa870c00000-7fa8f0c00000 rw-s 380000000000 00:0e 1058                      anon_inode:[vfio-device]\n",
+                  0x7fa870c00000, GIB(2), 0, 56 },
+                { "7fa870c00000-7fa8f0c00000 rw-s 7f8000000000 00:0e 1058                      anon_inode:[vfio-device]\n",
+                  0x7fa870c00000, GIB(2), 0x7f8000000000, -1 },
         };
         static const char *const others[] = {
-                "", "junk", "7f10c0000000-7f1140000000",
+                "",
+                "junk",
+                "7f10c0000000-7f1140000000",
                 "7f10c0000000-7f1140000000 rw-p 00000000 00:00 0 ",
                 "7f10c0000000-7f1140000000 rw-p 00000000 00:00 0 [heap]",
                 "7f10c0000000-7f1140000000 rw-s 00000000 00:01 1028 /memfd:anon_inode:[vfio-device] (deleted)",
@@ -104,8 +107,10 @@ static void test_resolve(void **state)
         struct mapping_facts m;
 
         write_devices(f);
-        WRITE_PROCESS(f, "555555554000-555555558000 r-xp 00000000 08:01 42 /usr/bin/qemu-system-x86_64\n" LINE_BAR2,
-                      "qemu\0-device\0vfio-pci,id=hostdev0,host=00:05.0,bus=pci.1");
+        WRITE_PROCESS(
+                f,
+                "555555554000-555555558000 r-xp 00000000 08:01 42 /usr/bin/qemu-system-x86_64\n" LINE_BAR2,
+                "qemu\0-device\0vfio-pci,id=hostdev0,host=00:05.0,bus=pci.1");
         fixture_write(f, "proc/1/maps", "7f10c0000000-7f1140000000 rw-p 00000000 00:00 0 [heap]\n");
         fixture_write(f, "proc/self/maps", LINE_BAR2); /* a link to a process that is there already */
         read_all(f, &m);
@@ -117,7 +122,9 @@ static void test_resolve(void **state)
         mapping_facts_done(&m);
 
         /* as libvirt writes it */
-        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0{\"driver\":\"vfio-pci\",\"host\":\"0000:00:06.0\",\"id\":\"hostdev0\"}");
+        WRITE_PROCESS(
+                f, LINE_BAR2,
+                "qemu\0-device\0{\"driver\":\"vfio-pci\",\"host\":\"0000:00:06.0\",\"id\":\"hostdev0\"}");
         assert_device(f, "0000:00:06.0");
 
         /* Two that fit: no guess */
@@ -134,13 +141,16 @@ static void test_resolve(void **state)
         WRITE_PROCESS(f, LINE_BAR2, "cloud-hypervisor\0--device\0path=/sys/bus/pci/devices/0000:00:06.0");
         assert_device(f, "");
         fixture_write(f, "proc/4242/fdinfo/1", "pos:\t0\nflags:\t02\n");
-        fixture_write(f, "proc/4242/fdinfo/31",
-                      "pos:\t0\nflags:\t02000002\nvfio-device-syspath: /sys/devices/pci0000:00/0000:00:06.0\n");
+        fixture_write(
+                f, "proc/4242/fdinfo/31",
+                "pos:\t0\nflags:\t02000002\nvfio-device-syspath: /sys/devices/pci0000:00/0000:00:06.0\n");
         assert_device(f, "0000:00:06.0");
 
-        /* Told by address alone, where the kernel shows the physical one; also past one whole region number */
+        /* Told by address alone, where the kernel shows the physical one; also past one whole region number
+         */
         fixture_remove(f, "proc/4242/fdinfo");
-        WRITE_PROCESS(f, "7fa870c00000-7fa8f0c00000 rw-s 380080000000 00:0e 1058 anon_inode:[vfio-device]\n", "vmm");
+        WRITE_PROCESS(f, "7fa870c00000-7fa8f0c00000 rw-s 380080000000 00:0e 1058 anon_inode:[vfio-device]\n",
+                      "vmm");
         read_all(f, &m);
         assert_string_equal(m.mappings[0].bdf, "0000:00:06.0");
         assert_int_equal(m.mappings[0].region, 2);
@@ -148,20 +158,22 @@ static void test_resolve(void **state)
         mapping_facts_done(&m);
 
         /* A BAR of 256 bytes, mapped as a page */
-        fixture_write(f, PCI "0000:00:09.0/resource", "0x00000000fe000000 0x00000000fe0000ff 0x0000000000040200\n");
+        fixture_write(f, PCI "0000:00:09.0/resource",
+                      "0x00000000fe000000 0x00000000fe0000ff 0x0000000000040200\n");
         WRITE_PROCESS(f, "7f6597f82000-7f6597f83000 rw-s 00000000 00:0e 1058 anon_inode:[vfio-device]\n",
                       "qemu\0-device\0vfio-pci,host=0000:00:09.0");
         assert_device(f, "0000:00:09.0");
 
         /* Region 2 reads as 2 TiB, where another function's BAR lies: the region decides */
-        fixture_write(f, PCI "0000:00:08.0/resource", "0x0000020000000000 0x000002ffffffffff 0x000000000014220c\n");
+        fixture_write(f, PCI "0000:00:08.0/resource",
+                      "0x0000020000000000 0x000002ffffffffff 0x000000000014220c\n");
         WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,host=0000:00:05.0");
         assert_device(f, "0000:00:05.0");
 }
 
 static void test_hint(void **state)
 {
-        const bdf_t hint[] = {"0000:00:06.0"};
+        const bdf_t hint[] = { "0000:00:06.0" };
         struct fixture *f = *state;
         struct device_facts devices;
         struct mapping_facts m = {};
@@ -211,7 +223,8 @@ static void write_status(struct fixture *f, unsigned page_tables, unsigned anony
         char text[256];
 
         snprintf(text, sizeof(text),
-                 "Name:\tqemu\nVmPTE:\t%8u kB\nRssAnon:\t%8u kB\nVmSwap:\t       0 kB\n%s", page_tables, anonymous, more);
+                 "Name:\tqemu\nVmPTE:\t%8u kB\nRssAnon:\t%8u kB\nVmSwap:\t       0 kB\n%s", page_tables,
+                 anonymous, more);
         fixture_write(f, "proc/4242/status", text);
 }
 
@@ -245,7 +258,8 @@ static void test_huge(void **state)
         WRITE_PROCESS(f,
                       "555500000000-555504000000 rw-p 00000000 00:00 0 [heap]\n" LINE_BAR2
                       "7f2000000000-7f2000100000 r-xp 00000000 08:01 42 /usr/lib/libc.so.6\n"
-                      "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n", "qemu");
+                      "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n",
+                      "qemu");
         write_status(f, 4300, 60000, "HugetlbPages:\t       0 kB\nTHP_enabled:\t1\n");
 
         /* 2 GiB of 4 KiB pages take 4 MiB of tables; of what the pages have, none told */
@@ -281,7 +295,8 @@ static void test_huge(void **state)
         /* 16 GiB of memory, all there, next to 16 GiB of BARs: the tables are the memory's */
         WRITE_PROCESS(f,
                       "7e1000000000-7e1400000000 rw-p 00000000 00:00 0 \n"
-                      "7f1000000000-7f1400000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]\n", "qemu");
+                      "7f1000000000-7f1400000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]\n",
+                      "qemu");
         write_status(f, 32900, 16777216, "");
         assert_huge(f, FACT_YES);
         write_status(f, 65800, 16777216, "");
@@ -360,7 +375,8 @@ static void test_holders(void **state)
         fixture_link(f, "proc/11/fd/4", "/dev/vfio/devices/vfio7");
         /* as recorded */
         fixture_write(f, "proc/12/maps", "");
-        fixture_write(f, ANSWERS_FILE, "vfio-descriptors 12\tgroup 5,device,container\nall-processes-seen\tno\n");
+        fixture_write(f, ANSWERS_FILE,
+                      "vfio-descriptors 12\tgroup 5,device,container\nall-processes-seen\tno\n");
 
         read_all(f, &m);
         assert_int_equal(m.complete.value, FACT_UNKNOWN);
@@ -390,7 +406,9 @@ static void test_sysfsdev(void **state)
         write_devices(f);
         WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:00:06.0");
         assert_device(f, "0000:00:06.0");
-        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0{\"driver\":\"vfio-pci\",\"sysfsdev\":\"/sys/bus/pci/devices/0000:00:05.0/\"}");
+        WRITE_PROCESS(
+                f, LINE_BAR2,
+                "qemu\0-device\0{\"driver\":\"vfio-pci\",\"sysfsdev\":\"/sys/bus/pci/devices/0000:00:05.0/\"}");
         assert_device(f, "0000:00:05.0");
 }
 

@@ -120,18 +120,19 @@ static void test_each_missing(void **state)
                 const char *path;
                 bool huge_faults, pin_by_leaf; /* still known */
         } cases[] = {
-                {"proc/sys/kernel/osrelease", true, true},
-                {"sys/kernel/btf/vmlinux", true, false}, /* kallsyms has the functions, and no structures */
-                {"sys/kernel/btf/vfio_pci_core", true, true},
-                {"sys/kernel/btf", true, false},
-                {"proc/kallsyms", true, true},
-                {"proc", true, true},
-                {THP "enabled", true, true},
-                {THP "hpage_pmd_size", true, true},
-                {"sys/kernel/mm", true, true},
-                {LOADED, true, true},
-                {"sys/module", true, true}, /* no module tree either: perhaps built in, symbols tell */
-                {"sys/kernel", true, false},
+                { "proc/sys/kernel/osrelease", true, true },
+                { "sys/kernel/btf/vmlinux", true,
+                  false }, /* kallsyms has the functions, and no structures */
+                { "sys/kernel/btf/vfio_pci_core", true, true },
+                { "sys/kernel/btf", true, false },
+                { "proc/kallsyms", true, true },
+                { "proc", true, true },
+                { THP "enabled", true, true },
+                { THP "hpage_pmd_size", true, true },
+                { "sys/kernel/mm", true, true },
+                { LOADED, true, true },
+                { "sys/module", true, true }, /* no module tree either: perhaps built in, symbols tell */
+                { "sys/kernel", true, false },
         };
         struct fixture *f = *state;
 
@@ -141,14 +142,16 @@ static void test_each_missing(void **state)
                 write_host(f);
                 fixture_remove(f, cases[i].path);
                 k = read_facts(f);
-                if (k.huge_pmd.value == FACT_NO || k.huge_pud.value == FACT_NO || k.pin_by_leaf.value == FACT_NO ||
-                    k.thp_exempt.value == FACT_NO)
+                if (k.huge_pmd.value == FACT_NO || k.huge_pud.value == FACT_NO ||
+                    k.pin_by_leaf.value == FACT_NO || k.thp_exempt.value == FACT_NO)
                         fail_msg("a \"no\" without %s", cases[i].path);
                 if (cases[i].pin_by_leaf != (k.pin_by_leaf.value == FACT_YES))
-                        fail_msg("pin_by_leaf is %s without %s", fact_value_to_string(k.pin_by_leaf.value), cases[i].path);
+                        fail_msg("pin_by_leaf is %s without %s", fact_value_to_string(k.pin_by_leaf.value),
+                                 cases[i].path);
                 if (!streq(cases[i].path, "sys/module") &&
                     cases[i].huge_faults != (k.huge_pmd.value == FACT_YES && k.huge_pud.value == FACT_YES))
-                        fail_msg("huge_pmd is %s without %s", fact_value_to_string(k.huge_pmd.value), cases[i].path);
+                        fail_msg("huge_pmd is %s without %s", fact_value_to_string(k.huge_pmd.value),
+                                 cases[i].path);
                 assert_int_equal(k.pmd_size, MIB(2));
                 kernel_facts_done(&k);
         }
@@ -180,15 +183,17 @@ static void test_old(void **state)
         write_btf(f, "sys/kernel/btf/vmlinux", btf);
         btf__free(btf);
         fixture_remove(f, "sys/kernel/btf/vfio_pci_core");
-        fixture_write(f, "proc/kallsyms", "0000000000000000 T vmf_insert_pfn_pmd\n"
-                                          "0000000000000000 t vfio_pci_mmap_huge_fault_not\t[vfio_pci_core]\n"
-                                          "0000000000000000 t not_vfio_pci_mmap_huge_fault\t[vfio_pci_core]\n");
+        fixture_write(f, "proc/kallsyms",
+                      "0000000000000000 T vmf_insert_pfn_pmd\n"
+                      "0000000000000000 t vfio_pci_mmap_huge_fault_not\t[vfio_pci_core]\n"
+                      "0000000000000000 t not_vfio_pci_mmap_huge_fault\t[vfio_pci_core]\n");
         k = read_facts(f);
         assert_int_equal(k.huge_pmd.value, FACT_NO);
         assert_int_equal(k.huge_pmd.source, SOURCE_KALLSYMS);
         assert_int_equal(k.huge_pud.value, FACT_NO);
         assert_int_equal(k.pin_by_leaf.value, FACT_NO);
-        assert_int_equal(k.thp_exempt.value, FACT_UNKNOWN); /* stable kernels have got it: only their code tells */
+        assert_int_equal(k.thp_exempt.value,
+                         FACT_UNKNOWN); /* stable kernels have got it: only their code tells */
         kernel_facts_done(&k);
 }
 
@@ -198,9 +203,14 @@ static void test_thp(void **state)
                 const char *text;
                 enum thp_mode mode;
         } cases[] = {
-                {"always [madvise] never\n", THP_MADVISE}, {"always madvise [never]\n", THP_NEVER}, {"always\n", THP_UNKNOWN},
-                {"", THP_UNKNOWN}, {"[\n", THP_UNKNOWN}, {"[inherit] always\n", THP_UNKNOWN}, {"[unknown]\n", THP_UNKNOWN},
-                {"][always]\n", THP_ALWAYS},
+                { "always [madvise] never\n", THP_MADVISE },
+                { "always madvise [never]\n", THP_NEVER },
+                { "always\n", THP_UNKNOWN },
+                { "", THP_UNKNOWN },
+                { "[\n", THP_UNKNOWN },
+                { "[inherit] always\n", THP_UNKNOWN },
+                { "[unknown]\n", THP_UNKNOWN },
+                { "][always]\n", THP_ALWAYS },
         };
         struct fixture *f = *state;
         struct kernel_facts k;
@@ -221,8 +231,9 @@ static void test_page_sizes(void **state)
                 const char *text;
                 uint64_t page, pmd;
         } cases[] = {
-                {"2097152\n", KIB(4), MIB(2)},  {"33554432\n", KIB(16), MIB(32)}, {"536870912\n", KIB(64), MIB(512)},
-                {"0\n", KIB(4), MIB(2)},        {"12345\n", KIB(4), MIB(2)},      {"junk\n", KIB(4), MIB(2)},
+                { "2097152\n", KIB(4), MIB(2) },      { "33554432\n", KIB(16), MIB(32) },
+                { "536870912\n", KIB(64), MIB(512) }, { "0\n", KIB(4), MIB(2) },
+                { "12345\n", KIB(4), MIB(2) },        { "junk\n", KIB(4), MIB(2) },
         };
         struct fixture *f = *state;
 
@@ -241,7 +252,7 @@ static void test_page_sizes(void **state)
 /* Not loaded: the file that would be is asked. */
 static void test_installed(void **state)
 {
-        static const char *const imports[] = {"vmf_insert_pfn_pmd", "vmf_insert_pfn_pud", "printk"};
+        static const char *const imports[] = { "vmf_insert_pfn_pmd", "vmf_insert_pfn_pud", "printk" };
         struct fixture *f = *state;
         struct kernel_facts k;
 
@@ -312,7 +323,8 @@ static void test_built_in(void **state)
 
         fake_module_write(f, "other", NULL, 0, false);
         fake_modules_index(f);
-        fixture_write(f, "lib/modules/" FAKE_RELEASE "/modules.builtin", "kernel/drivers/vfio/pci/vfio-pci-core.ko\n");
+        fixture_write(f, "lib/modules/" FAKE_RELEASE "/modules.builtin",
+                      "kernel/drivers/vfio/pci/vfio-pci-core.ko\n");
         k = read_facts(f);
         assert_int_equal(k.vfio.value, FACT_YES);
         assert_int_equal(k.huge_pmd.value, FACT_YES);
@@ -335,12 +347,18 @@ static void write_kcore(struct fixture *f, uint64_t mmap, uint64_t hook, const v
                 uint8_t fops[272];
                 uint8_t code[64];
         } c = {
-                .header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64}, .e_phnum = 2,
-                           .e_phoff = sizeof(Elf64_Ehdr), .e_phentsize = sizeof(Elf64_Phdr)},
-                .segments = {{.p_type = PT_LOAD, .p_vaddr = FOPS, .p_filesz = sizeof(c.fops),
-                              .p_offset = (size_t) ((char *) c.fops - (char *) &c)},
-                             {.p_type = PT_LOAD, .p_vaddr = THP_ORDERS, .p_filesz = sizeof(c.code),
-                              .p_offset = (size_t) ((char *) c.code - (char *) &c)}},
+                .header = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64 },
+                            .e_phnum = 2,
+                            .e_phoff = sizeof(Elf64_Ehdr),
+                            .e_phentsize = sizeof(Elf64_Phdr) },
+                .segments = { { .p_type = PT_LOAD,
+                                .p_vaddr = FOPS,
+                                .p_filesz = sizeof(c.fops),
+                                .p_offset = (size_t) ((char *) c.fops - (char *) &c) },
+                              { .p_type = PT_LOAD,
+                                .p_vaddr = THP_ORDERS,
+                                .p_filesz = sizeof(c.code),
+                                .p_offset = (size_t) ((char *) c.code - (char *) &c) } },
         };
 
         memcpy(c.fops + OFFSET_MMAP, &mmap, sizeof(mmap));
@@ -402,12 +420,15 @@ static void test_hook(void **state)
                 const char *function, *module;
                 enum fact_value filled, aligns, pmd, pud;
         } cases[] = {
-                {0, NULL, NULL, FACT_NO, FACT_NO, FACT_NO, FACT_NO},
-                {0xffffffffc0c00040, "vfio_align_get_unmapped_area", "vfio_align", FACT_YES, FACT_NO, FACT_NO, FACT_NO},
-                {0xffffffffc0d00040, "other_get_unmapped_area", "other", FACT_YES, FACT_NO, FACT_UNKNOWN, FACT_UNKNOWN},
-                {0xffffffff81800000, "thp_get_unmapped_area", NULL, FACT_YES, FACT_YES, FACT_YES, FACT_NO},
-                {0xffffffff81800100, "another_get_unmapped_area", NULL, FACT_YES, FACT_YES, FACT_UNKNOWN, FACT_UNKNOWN},
-                {0xffffffff81800101, NULL, NULL, FACT_YES, FACT_UNKNOWN, FACT_UNKNOWN, FACT_UNKNOWN},
+                { 0, NULL, NULL, FACT_NO, FACT_NO, FACT_NO, FACT_NO },
+                { 0xffffffffc0c00040, "vfio_align_get_unmapped_area", "vfio_align", FACT_YES, FACT_NO,
+                  FACT_NO, FACT_NO },
+                { 0xffffffffc0d00040, "other_get_unmapped_area", "other", FACT_YES, FACT_NO, FACT_UNKNOWN,
+                  FACT_UNKNOWN },
+                { 0xffffffff81800000, "thp_get_unmapped_area", NULL, FACT_YES, FACT_YES, FACT_YES, FACT_NO },
+                { 0xffffffff81800100, "another_get_unmapped_area", NULL, FACT_YES, FACT_YES, FACT_UNKNOWN,
+                  FACT_UNKNOWN },
+                { 0xffffffff81800101, NULL, NULL, FACT_YES, FACT_UNKNOWN, FACT_UNKNOWN, FACT_UNKNOWN },
         };
         struct fixture *f = *state;
         struct kernel_facts k;
@@ -478,9 +499,10 @@ static void test_refresh(void **state)
         assert_string_equal(k.hook_module, "vfio_align");
 
         write_kcore(f, FOPS_MMAP + 64, 0, NULL, 0); /* unloaded, and loaded elsewhere */
-        fixture_write(f, "proc/kallsyms", "ffffffff81000000 T _stext\n"
-                                          "ffffffffc0b00050 t vfio_device_fops_mmap\t[vfio]\n"
-                                          "ffffffffc0a01000 R vfio_device_fops\t[vfio]\n");
+        fixture_write(f, "proc/kallsyms",
+                      "ffffffff81000000 T _stext\n"
+                      "ffffffffc0b00050 t vfio_device_fops_mmap\t[vfio]\n"
+                      "ffffffffc0a01000 R vfio_device_fops\t[vfio]\n");
         kernel_facts_refresh(&k, &f->root);
         assert_fact(k.hook, FACT_NO, SOURCE_KCORE);
         assert_null(k.hook_module);
@@ -526,7 +548,8 @@ static void test_again(void **state)
         assert_fact(k.hook, FACT_YES, SOURCE_KCORE);
         assert_string_equal(k.hook_module, "vfio_align");
 
-        assert_int_equal(renameat(f->root.fd, "sys/module/vfio_pci_core", f->root.fd, "sys/module/before"), 0);
+        assert_int_equal(renameat(f->root.fd, "sys/module/vfio_pci_core", f->root.fd, "sys/module/before"),
+                         0);
         fixture_write(f, LOADED, "0\n");
         k = read_again(f, &k);
         assert_fact(k.thp_exempt, FACT_UNKNOWN, SOURCE_NONE);
@@ -571,14 +594,16 @@ static void test_hook_unseen(void **state)
         assert_hook_unknown(f, "BTF");
 
         write_seen_host(f, false);
-        fixture_write(f, "proc/kallsyms", "0000000000000000 T _stext\n"
-                                          "0000000000000000 t vfio_device_fops_mmap\t[vfio]\n"
-                                          "0000000000000000 R vfio_device_fops\t[vfio]\n");
+        fixture_write(f, "proc/kallsyms",
+                      "0000000000000000 T _stext\n"
+                      "0000000000000000 t vfio_device_fops_mmap\t[vfio]\n"
+                      "0000000000000000 R vfio_device_fops\t[vfio]\n");
         assert_hook_unknown(f, "root only");
         fixture_write(f, "proc/kallsyms", "ffffffff81000000 T _stext\n");
         assert_hook_unknown(f, "not loaded");
-        fixture_write(f, "proc/kallsyms", "ffffffff81000000 T _stext\n"
-                                          "ffffffffc0b00010 t vfio_device_fops_mmap\t[vfio]\n");
+        fixture_write(f, "proc/kallsyms",
+                      "ffffffff81000000 T _stext\n"
+                      "ffffffffc0b00010 t vfio_device_fops_mmap\t[vfio]\n");
         assert_hook_unknown(f, "KALLSYMS_ALL");
         fixture_write(f, "proc/kallsyms", "");
         assert_hook_unknown(f, "kallsyms cannot be read");
@@ -591,9 +616,10 @@ static void test_hook_built_in(void **state)
         struct kernel_facts k;
 
         write_seen_host(f, false);
-        fixture_write(f, "proc/kallsyms", "ffffffff81000000 T _stext\n"
-                                          "ffffffffc0b00010 t vfio_device_fops_mmap\n"
-                                          "ffffffffc0a01000 d vfio_device_fops\n");
+        fixture_write(f, "proc/kallsyms",
+                      "ffffffff81000000 T _stext\n"
+                      "ffffffffc0b00010 t vfio_device_fops_mmap\n"
+                      "ffffffffc0a01000 d vfio_device_fops\n");
         k = read_facts(f);
         assert_fact(k.hook, FACT_NO, SOURCE_KCORE);
         kernel_facts_done(&k);
@@ -613,7 +639,8 @@ static void test_mapping_order(void **state)
         kernel_facts_done(&k);
 }
 
-/* Of vma_file_bypass_thp_tuneables() in 7.3.4: and $0x4,%ch. In the kernels without, all flags are tested at once. */
+/* Of vma_file_bypass_thp_tuneables() in 7.3.4: and $0x4,%ch. In the kernels without, all flags are tested at
+ * once. */
 static void test_exempt(void **state)
 {
         static const struct {
@@ -621,19 +648,20 @@ static void test_exempt(void **state)
                 size_t size;
                 enum fact_value value;
         } cases[] = {
-                {"\x49\x8b\x4c\x24\x20\x48\x8b\x40\x38\x80\xe5\x04\x0f\x84", 14, FACT_YES},
-                {"\x49\x8b\x54\x24\x20\x80\xe6\x04", 8, FACT_YES},
-                {"\x41\xf6\x44\x24\x21\x04", 6, FACT_YES}, /* testb $0x4,0x21(%r12) */
-                {"\xf6\x47\x21\x04", 4, FACT_YES},         /* testb $0x4,0x21(%rdi) */
-                {"\xf6\xc4\x04", 3, FACT_YES},             /* test $0x4,%ah */
-                {"\x48\x0f\xba\xe0\x0a", 5, FACT_YES},     /* bt $0xa,%rax */
-                {"\xa9\x00\x04\x00\x00", 5, FACT_YES},     /* test $0x400,%eax */
-                {"\xf7\xc1\x00\x04\x00\x00", 6, FACT_YES}, /* test $0x400,%ecx */
-                {"\xa9\x00\x44\x44\x10", 5, FACT_UNKNOWN}, /* test $0x10444400,%eax: VM_NO_KHUGEPAGED, 6.12 */
-                {"\x40\x80\xe5\x04", 4, FACT_UNKNOWN},     /* and $0x4,%bpl */
-                {"\x41\xf6\xc4\x04", 4, FACT_UNKNOWN},     /* test $0x4,%r12b */
-                {"\xf6\xc4\x01", 3, FACT_UNKNOWN},         /* test $0x1,%ah: VM_GROWSDOWN */
-                {"", 0, FACT_UNKNOWN},
+                { "\x49\x8b\x4c\x24\x20\x48\x8b\x40\x38\x80\xe5\x04\x0f\x84", 14, FACT_YES },
+                { "\x49\x8b\x54\x24\x20\x80\xe6\x04", 8, FACT_YES },
+                { "\x41\xf6\x44\x24\x21\x04", 6, FACT_YES }, /* testb $0x4,0x21(%r12) */
+                { "\xf6\x47\x21\x04", 4, FACT_YES },         /* testb $0x4,0x21(%rdi) */
+                { "\xf6\xc4\x04", 3, FACT_YES },             /* test $0x4,%ah */
+                { "\x48\x0f\xba\xe0\x0a", 5, FACT_YES },     /* bt $0xa,%rax */
+                { "\xa9\x00\x04\x00\x00", 5, FACT_YES },     /* test $0x400,%eax */
+                { "\xf7\xc1\x00\x04\x00\x00", 6, FACT_YES }, /* test $0x400,%ecx */
+                { "\xa9\x00\x44\x44\x10", 5,
+                  FACT_UNKNOWN },                        /* test $0x10444400,%eax: VM_NO_KHUGEPAGED, 6.12 */
+                { "\x40\x80\xe5\x04", 4, FACT_UNKNOWN }, /* and $0x4,%bpl */
+                { "\x41\xf6\xc4\x04", 4, FACT_UNKNOWN }, /* test $0x4,%r12b */
+                { "\xf6\xc4\x01", 3, FACT_UNKNOWN },     /* test $0x1,%ah: VM_GROWSDOWN */
+                { "", 0, FACT_UNKNOWN },
         };
         struct fixture *f = *state;
 
@@ -643,7 +671,8 @@ static void test_exempt(void **state)
 
                 write_kcore(f, FOPS_MMAP, 0, cases[i].code, cases[i].size);
                 k = read_facts(f);
-                assert_fact(k.thp_exempt, cases[i].value, cases[i].value == FACT_YES ? SOURCE_KCORE : SOURCE_NONE);
+                assert_fact(k.thp_exempt, cases[i].value,
+                            cases[i].value == FACT_YES ? SOURCE_KCORE : SOURCE_NONE);
                 kernel_facts_done(&k);
         }
 }
@@ -669,14 +698,16 @@ static void test_exempt_stable(void **state)
         fixture_remove(f, KERNEL_LIVE_EXEMPT_RECORD);
 
         /* Not inlined, under a name of the compiler's. */
-        fixture_write(f, "proc/kallsyms", "0000000000000000 T _stext\n"
-                                          "0000000000000000 t vma_can_map_huge_file.isra.0\n");
+        fixture_write(f, "proc/kallsyms",
+                      "0000000000000000 T _stext\n"
+                      "0000000000000000 t vma_can_map_huge_file.isra.0\n");
         k = read_facts(f);
         assert_fact(k.thp_exempt, FACT_YES, SOURCE_KALLSYMS);
         kernel_facts_done(&k);
-        fixture_write(f, "proc/kallsyms", "0000000000000000 T _stext\n"
-                                          "0000000000000000 T entry_SYSCALL_64\n"
-                                          "0000000000000000 t vma_can_map_huge_filesystem\n");
+        fixture_write(f, "proc/kallsyms",
+                      "0000000000000000 T _stext\n"
+                      "0000000000000000 T entry_SYSCALL_64\n"
+                      "0000000000000000 t vma_can_map_huge_filesystem\n");
         k = read_facts(f);
         assert_fact(k.thp_exempt, FACT_UNKNOWN, SOURCE_NONE);
         kernel_facts_done(&k);
@@ -688,7 +719,9 @@ static void test_exempt_recorded(void **state)
         static const struct {
                 const char *text;
                 enum fact_value value;
-        } cases[] = {{"yes", FACT_YES}, {"no", FACT_NO}, {"perhaps", FACT_UNKNOWN}, {"", FACT_UNKNOWN}};
+        } cases[] = {
+                { "yes", FACT_YES }, { "no", FACT_NO }, { "perhaps", FACT_UNKNOWN }, { "", FACT_UNKNOWN }
+        };
         struct fixture *f = *state;
         struct kernel_facts k;
 
@@ -697,7 +730,8 @@ static void test_exempt_recorded(void **state)
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 fixture_write(f, KERNEL_LIVE_EXEMPT_RECORD, cases[i].text);
                 k = read_facts(f);
-                assert_fact(k.thp_exempt, cases[i].value, cases[i].value == FACT_UNKNOWN ? SOURCE_NONE : SOURCE_KCORE);
+                assert_fact(k.thp_exempt, cases[i].value,
+                            cases[i].value == FACT_UNKNOWN ? SOURCE_NONE : SOURCE_KCORE);
                 kernel_facts_done(&k);
         }
 
@@ -715,9 +749,10 @@ static void test_exempt_elsewhere(void **state)
         struct kernel_facts k;
 
         write_seen_host(f, false);
-        fixture_write(f, "proc/kallsyms", "ffffffff81000000 T _stext\n"
-                                          "ffffffff81774280 T __thp_vma_allowable_orders\n"
-                                          "ffffffff817742c0 T mm_get_huge_zero_folio\n");
+        fixture_write(f, "proc/kallsyms",
+                      "ffffffff81000000 T _stext\n"
+                      "ffffffff81774280 T __thp_vma_allowable_orders\n"
+                      "ffffffff817742c0 T mm_get_huge_zero_folio\n");
         write_kcore(f, FOPS_MMAP, 0, "\xf6\xc4\x04", 3);
         k = read_facts(f);
         assert_fact(k.thp_exempt, FACT_UNKNOWN, SOURCE_NONE);
@@ -784,7 +819,7 @@ static void test_probe(void **state)
                 assert_int_equal(pud.value, FACT_NO);
 
         assert_ok(getrlimit(RLIMIT_AS, &whole));
-        little = (struct rlimit) {.rlim_cur = MIB(64), .rlim_max = whole.rlim_max};
+        little = (struct rlimit){ .rlim_cur = MIB(64), .rlim_max = whole.rlim_max };
         assert_ok(setrlimit(RLIMIT_AS, &little));
         probe_socket(GIB(1), GIB(64), &pmd, &pud);
         assert_ok(setrlimit(RLIMIT_AS, &whole));
@@ -792,8 +827,9 @@ static void test_probe(void **state)
         assert_fact(pud, FACT_UNKNOWN, SOURCE_NONE);
 }
 
-/* A process whose lowest mapping is on a multiple of 1 GiB, and with holes above it for small mappings: malloc()'s arenas
- * make the like. Only what the kernel does itself counts. It stays so: the last of the tests. */
+/* A process whose lowest mapping is on a multiple of 1 GiB, and with holes above it for small mappings:
+ * malloc()'s arenas make the like. Only what the kernel does itself counts. It stays so: the last of the
+ * tests. */
 static void test_probe_layout(void **state)
 {
         const size_t hole = MIB(3), page = (size_t) sysconf(_SC_PAGESIZE);
@@ -820,15 +856,29 @@ int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_whole),     FIXTURE_TEST(test_each_missing), FIXTURE_TEST(test_nothing),
-                FIXTURE_TEST(test_old),       FIXTURE_TEST(test_thp),          FIXTURE_TEST(test_page_sizes),
-                FIXTURE_TEST(test_installed), FIXTURE_TEST(test_no_index),     FIXTURE_TEST(test_built_in),
-                FIXTURE_TEST(test_hook),      FIXTURE_TEST(test_hook_unseen),  FIXTURE_TEST(test_hook_built_in),
-                FIXTURE_TEST(test_refresh),   FIXTURE_TEST(test_again),        FIXTURE_TEST(test_exempt),
-                FIXTURE_TEST(test_exempt_elsewhere), FIXTURE_TEST(test_exempt_stable),
-                FIXTURE_TEST(test_exempt_recorded),  FIXTURE_TEST(test_recorded),
-                FIXTURE_TEST(test_mapping_order),    FIXTURE_TEST(test_symbols_are_read_once),
-                cmocka_unit_test(test_probe), cmocka_unit_test(test_probe_layout),
+                FIXTURE_TEST(test_whole),
+                FIXTURE_TEST(test_each_missing),
+                FIXTURE_TEST(test_nothing),
+                FIXTURE_TEST(test_old),
+                FIXTURE_TEST(test_thp),
+                FIXTURE_TEST(test_page_sizes),
+                FIXTURE_TEST(test_installed),
+                FIXTURE_TEST(test_no_index),
+                FIXTURE_TEST(test_built_in),
+                FIXTURE_TEST(test_hook),
+                FIXTURE_TEST(test_hook_unseen),
+                FIXTURE_TEST(test_hook_built_in),
+                FIXTURE_TEST(test_refresh),
+                FIXTURE_TEST(test_again),
+                FIXTURE_TEST(test_exempt),
+                FIXTURE_TEST(test_exempt_elsewhere),
+                FIXTURE_TEST(test_exempt_stable),
+                FIXTURE_TEST(test_exempt_recorded),
+                FIXTURE_TEST(test_recorded),
+                FIXTURE_TEST(test_mapping_order),
+                FIXTURE_TEST(test_symbols_are_read_once),
+                cmocka_unit_test(test_probe),
+                cmocka_unit_test(test_probe_layout),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 
 static struct module_facts read_facts(struct fixture *f)
 {
-        struct kernel_facts k = {.release = (char[]) {FAKE_RELEASE}};
+        struct kernel_facts k = { .release = (char[]){ FAKE_RELEASE } };
         struct module_facts m;
 
         module_facts_read(&m, &f->root, &k);
@@ -83,7 +83,8 @@ static void test_panic_on_taint(void **state)
         assert_forbidden(f, "panic_on_taint");
         fixture_write(f, "proc/cmdline", "panic_on_taint=20 quiet\n"); /* bad page */
         assert_allowed(f);
-        fixture_write(f, "proc/cmdline", "panic_on_taint=1000 panic_on_taint=20\n"); /* the last one counts */
+        fixture_write(f, "proc/cmdline",
+                      "panic_on_taint=1000 panic_on_taint=20\n"); /* the last one counts */
         assert_allowed(f);
         fixture_write(f, "proc/cmdline", "xpanic_on_taint=1000 no_panic_on_taint=1000\n");
         assert_allowed(f);
@@ -104,22 +105,24 @@ static void test_blacklist(void **state)
         static const struct {
                 const char *file, *text, *why; /* NULL: allowed */
         } cases[] = {
-                {"proc/cmdline", "quiet module_blacklist=nouveau,vfio_align\n", "module_blacklist="},
-                {"proc/cmdline", "module_blacklist=vfio_align,nouveau quiet\n", "module_blacklist="},
-                {"proc/cmdline", "module_blacklist=vfio_aligned,nvfio_align,vfio quiet\n", NULL},
-                {"proc/cmdline", "module_blacklist= modprobe.blacklist=,\n", NULL},
-                {"proc/cmdline", "modprobe.blacklist=vfio-align\n", "modprobe.blacklist="},
-                {"proc/cmdline", "modprobe.blacklist=e1000e\n", NULL},
-                {"proc/cmdline", "xmodule_blacklist=vfio_align\n", NULL},
-                {"etc/modprobe.d/ours.conf", "# blacklist vfio_align\nblacklist nouveau\n", NULL},
-                {"etc/modprobe.d/ours.conf", "options vfio_align enabled=0\n", NULL},
-                {"etc/modprobe.d/ours.conf", "blacklisted vfio_align\n", NULL},
-                {"etc/modprobe.d/ours.conf", " blacklist \tvfio-align \n", "\"blacklist vfio_align\""},
-                {"usr/lib/modprobe.d/ours.conf", "blacklist \\\nvfio_align\n", "\"blacklist vfio_align\""},
-                {"etc/modprobe.d/ours.conf", "install vfio_align /bin/false\n", "\"install vfio_align\""},
-                {"etc/modprobe.d/ours.conf", "install vfio_align /usr/bin/true # no\n", "\"install vfio_align\""},
-                {"etc/modprobe.d/ours.conf", "install vfio_align /sbin/modprobe -i vfio_align && logger yes\n", NULL},
-                {"etc/modprobe.d/ours.conf", "install nouveau /bin/false\n", NULL},
+                { "proc/cmdline", "quiet module_blacklist=nouveau,vfio_align\n", "module_blacklist=" },
+                { "proc/cmdline", "module_blacklist=vfio_align,nouveau quiet\n", "module_blacklist=" },
+                { "proc/cmdline", "module_blacklist=vfio_aligned,nvfio_align,vfio quiet\n", NULL },
+                { "proc/cmdline", "module_blacklist= modprobe.blacklist=,\n", NULL },
+                { "proc/cmdline", "modprobe.blacklist=vfio-align\n", "modprobe.blacklist=" },
+                { "proc/cmdline", "modprobe.blacklist=e1000e\n", NULL },
+                { "proc/cmdline", "xmodule_blacklist=vfio_align\n", NULL },
+                { "etc/modprobe.d/ours.conf", "# blacklist vfio_align\nblacklist nouveau\n", NULL },
+                { "etc/modprobe.d/ours.conf", "options vfio_align enabled=0\n", NULL },
+                { "etc/modprobe.d/ours.conf", "blacklisted vfio_align\n", NULL },
+                { "etc/modprobe.d/ours.conf", " blacklist \tvfio-align \n", "\"blacklist vfio_align\"" },
+                { "usr/lib/modprobe.d/ours.conf", "blacklist \\\nvfio_align\n", "\"blacklist vfio_align\"" },
+                { "etc/modprobe.d/ours.conf", "install vfio_align /bin/false\n", "\"install vfio_align\"" },
+                { "etc/modprobe.d/ours.conf", "install vfio_align /usr/bin/true # no\n",
+                  "\"install vfio_align\"" },
+                { "etc/modprobe.d/ours.conf",
+                  "install vfio_align /sbin/modprobe -i vfio_align && logger yes\n", NULL },
+                { "etc/modprobe.d/ours.conf", "install nouveau /bin/false\n", NULL },
         };
         struct fixture *f = *state;
 
@@ -195,8 +198,9 @@ static void test_key(void **state)
         assert_allowed(f);
 
         fixture_write(f, "sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
-        fixture_write(f, "proc/keys", KEY "another: 6b657922: X509.rsa 6b657922 []\n" KEY
-                                          "me!!: 6b657921: X509.rsa 6b657921 []\n");
+        fixture_write(f, "proc/keys",
+                      KEY "another: 6b657922: X509.rsa 6b657922 []\n" KEY
+                          "me!!: 6b657921: X509.rsa 6b657921 []\n");
         assert_int_equal(read_facts(f).key_enrolled.value, FACT_YES);
         assert_allowed(f);
 }
@@ -227,16 +231,16 @@ static void test_alive(void **state)
                 const char *module;
                 enum fact_value alive;
         } cases[] = {
-                {{.value = FACT_UNKNOWN, .why = "seen by root only"}, NULL, FACT_UNKNOWN},
-                {{.value = FACT_NO, .source = SOURCE_KCORE}, NULL, FACT_NO},
-                {{.value = FACT_YES, .source = SOURCE_KCORE}, NULL, FACT_NO},
-                {{.value = FACT_YES, .source = SOURCE_KCORE}, "other", FACT_NO},
-                {{.value = FACT_YES, .source = SOURCE_KCORE}, "vfio_align", FACT_YES},
+                { { .value = FACT_UNKNOWN, .why = "seen by root only" }, NULL, FACT_UNKNOWN },
+                { { .value = FACT_NO, .source = SOURCE_KCORE }, NULL, FACT_NO },
+                { { .value = FACT_YES, .source = SOURCE_KCORE }, NULL, FACT_NO },
+                { { .value = FACT_YES, .source = SOURCE_KCORE }, "other", FACT_NO },
+                { { .value = FACT_YES, .source = SOURCE_KCORE }, "vfio_align", FACT_YES },
         };
         struct fixture *f = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                struct kernel_facts k = {.hook = cases[i].hook, .hook_module = (char *) cases[i].module};
+                struct kernel_facts k = { .hook = cases[i].hook, .hook_module = (char *) cases[i].module };
                 struct module_facts m;
 
                 fixture_write(f, PARAMETERS "enabled", "Y\n");
@@ -257,8 +261,8 @@ static void test_alive_by_slot(void **state)
         static const struct {
                 const char *slot;
                 enum fact_value alive;
-        } cases[] = {{"ours\n", FACT_YES}, {"empty\n", FACT_NO}, {"foreign\n", FACT_NO}};
-        struct kernel_facts k = {.hook = {.value = FACT_UNKNOWN, .why = "seen by root only"}};
+        } cases[] = { { "ours\n", FACT_YES }, { "empty\n", FACT_NO }, { "foreign\n", FACT_NO } };
+        struct kernel_facts k = { .hook = { .value = FACT_UNKNOWN, .why = "seen by root only" } };
         struct fixture *f = *state;
         struct module_facts m;
 
@@ -307,7 +311,8 @@ static void test_other_release(void **state)
         fake_module_write(f, "other", NULL, 0, false);
         fake_modules_index(f);
         assert_string_equal(read_facts(f).other_release, "");
-        fixture_write(f, "lib/modules/6.9.0/modules.dep", "updates/dkms/vfio_align.ko: kernel/drivers/vfio/vfio.ko\n");
+        fixture_write(f, "lib/modules/6.9.0/modules.dep",
+                      "updates/dkms/vfio_align.ko: kernel/drivers/vfio/vfio.ko\n");
         fixture_write(f, "lib/modules/6.10.0/modules.dep", "updates/dkms/vfio-align.ko.xz:\n");
         fixture_write(f, "lib/modules/7.0.0/modules.dep", "kernel/drivers/vfio/vfio.ko:\n");
         m = read_facts(f);

@@ -78,11 +78,11 @@ static void test_broken(void **state)
         struct core c;
         uint8_t b[8];
 
-#define ASSERT_BROKEN(change)                                                           \
-        do {                                                                            \
-                c = new_core();                                                         \
-                change;                                                                 \
-                write_core(f, &c);                                                      \
+#define ASSERT_BROKEN(change) \
+        do { \
+                c = new_core(); \
+                change; \
+                write_core(f, &c); \
                 assert_int_equal(kcore_read(&f->root, 0xffffffffc0001000, b, 8), -EBADMSG); \
         } while (0)
         ASSERT_BROKEN(c.header.e_ident[0] = 0);
@@ -121,7 +121,8 @@ static void test_recorded(void **state)
         assert_string_equal(kept, "kcore ffffffffc000101c 4\t1c1d1e1f\n");
 
         fixture_remove(f, "proc/kcore");
-        fixture_write(f, ANSWERS_FILE, "kcore ffffffffc000101c 4\t1c1d1e1f\nkcore 8 4\t1c1d1e1\nkcore 9 4\t1c1d1e1x\n");
+        fixture_write(f, ANSWERS_FILE,
+                      "kcore ffffffffc000101c 4\t1c1d1e1f\nkcore 8 4\t1c1d1e1\nkcore 9 4\t1c1d1e1x\n");
         memset(b, 0, sizeof(b));
         assert_ok(root_open(&again, f->dir)); /* answers are read once */
         assert_ok(kcore_read(&again, 0xffffffffc000101c, b, sizeof(b)));

@@ -48,13 +48,14 @@ static void test_names(void **state)
         struct fixture *f = *state;
         struct module_index *index;
 
-        fixture_write(f, MODULES "modules.dep",
-                      "kernel/drivers/vfio/pci/vfio-pci-core.ko.xz: kernel/drivers/vfio/vfio.ko.xz kernel/my/vfio-mine.ko\n"
-                      "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/drivers/vfio/pci/vfio-pci-core.ko.xz\n"
-                      "kernel/drivers/vfio/vfio.ko.xz:\n"
-                      "kernel/drivers/vfio/notvfio.ko.xz:\n"
-                      "updates/dkms/vfio_align.ko: kernel/drivers/vfio/vfio.ko.xz\n"
-                      "top.ko:\n");
+        fixture_write(
+                f, MODULES "modules.dep",
+                "kernel/drivers/vfio/pci/vfio-pci-core.ko.xz: kernel/drivers/vfio/vfio.ko.xz kernel/my/vfio-mine.ko\n"
+                "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/drivers/vfio/pci/vfio-pci-core.ko.xz\n"
+                "kernel/drivers/vfio/vfio.ko.xz:\n"
+                "kernel/drivers/vfio/notvfio.ko.xz:\n"
+                "updates/dkms/vfio_align.ko: kernel/drivers/vfio/vfio.ko.xz\n"
+                "top.ko:\n");
         index = open_index(f);
         assert_path(index, "vfio", "kernel/drivers/vfio/vfio.ko.xz");
         assert_path(index, "vfio_pci", "kernel/drivers/vfio/pci/vfio-pci.ko.xz");
@@ -79,7 +80,7 @@ static void test_names(void **state)
 
 static void test_file(void **state)
 {
-        static const char *const imports[] = {"vmf_insert_pfn_pmd"};
+        static const char *const imports[] = { "vmf_insert_pfn_pmd" };
         _cleanup_free_ char *value = NULL, *none = NULL;
         struct fixture *f = *state;
         struct module_index *index;
@@ -96,10 +97,12 @@ static void test_file(void **state)
         assert_string_equal(none, "");
 
         fixture_write(f, MODULES "kernel/vfio_pci_core.ko", "no module");
-        assert_int_equal(module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pmd").value, FACT_UNKNOWN);
+        assert_int_equal(module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pmd").value,
+                         FACT_UNKNOWN);
         fixture_remove(f, MODULES "kernel/vfio_pci_core.ko");
         fixture_link(f, MODULES "kernel/vfio_pci_core.ko", "/dev/zero"); /* below the root there is none */
-        assert_int_equal(module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pmd").value, FACT_UNKNOWN);
+        assert_int_equal(module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pmd").value,
+                         FACT_UNKNOWN);
         module_index_close(index);
 }
 
@@ -111,9 +114,10 @@ static void test_recorded(void **state)
         struct module_index *index;
 
         fixture_write(f, MODULES "modules.dep", "kernel/vfio_pci_core.ko:\n");
-        fixture_write(f, ANSWERS_FILE, "module vfio_pci_core imports vmf_insert_pfn_pmd\tyes\n"
-                                       "module vfio_pci_core imports vmf_insert_pfn_pud\tno\n"
-                                       "module vfio_align info signer\tme and you\n");
+        fixture_write(f, ANSWERS_FILE,
+                      "module vfio_pci_core imports vmf_insert_pfn_pmd\tyes\n"
+                      "module vfio_pci_core imports vmf_insert_pfn_pud\tno\n"
+                      "module vfio_align info signer\tme and you\n");
         index = open_index(f);
         assert_int_equal(module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pmd").value, FACT_YES);
         assert_int_equal(module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pud").value, FACT_NO);
