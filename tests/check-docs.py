@@ -136,7 +136,7 @@ class Manual(unittest.TestCase):
         group = json.loads(read("fleet/bind.schema.json"))["$defs"]["group"]["properties"]
         self.assertEqual(group["outcome"]["enum"], outcomes)
         self.assertEqual(re.findall(r"(\w+): ", group["outcome"]["description"]), outcomes)
-        shown = re.findall(r'^        \{"(\w+)", (true|false), "', read("ctl/bind-report.c"), flags=re.M)
+        shown = re.findall(r'^        \{ ?"(\w+)", (true|false), "', read("ctl/bind-report.c"), flags=re.M)
         self.assertEqual([name for name, _ in shown], outcomes)
         severities = re.search(r"severity_table.*?};", read("audit/finding.c"), flags=re.S)[0]
         finding = json.loads(read("fleet/bind.schema.json"))["$defs"]["finding"]["properties"]
@@ -162,7 +162,7 @@ class Manual(unittest.TestCase):
 
 class Configuration(unittest.TestCase):
     def test_keys(self):
-        code = re.findall(r'^        \{"(\w+)", "(\w+)", parse_', read("config/config.c"), flags=re.M)
+        code = re.findall(r'^        \{ ?"(\w+)", "(\w+)", parse_', read("config/config.c"), flags=re.M)
         self.assertTrue(code)
         manual, shipped, section = [], [], None
         for line in read("etc/vfioalignd.conf").splitlines():
@@ -179,7 +179,7 @@ class Configuration(unittest.TestCase):
 
     def test_device_keys(self):
         source, page = read("config/device-section.c"), sections("vfioalignd.conf.5")
-        code = re.findall(r'^        \{"(\w+)", parse_', source, flags=re.M)
+        code = re.findall(r'^        \{ ?"(\w+)", parse_', source, flags=re.M)
         self.assertTrue(code)
         text = page["[DEVICE NAME] SECTIONS"]
         described = dict(re.findall(r"^\*(\w+)=\*\n\t((?:.*\n\t)*.*\n)", text, flags=re.M))
@@ -191,7 +191,7 @@ class Configuration(unittest.TestCase):
     def test_examples(self):
         """What the manual and the shipped file show as an example is of the keys and words that there are."""
         source = read("config/device-section.c")
-        code = re.findall(r'^        \{"(\w+)", parse_', source + read("config/guest-section.c"), flags=re.M)
+        code = re.findall(r'^        \{ ?"(\w+)", parse_', source + read("config/guest-section.c"), flags=re.M)
         policies = re.findall(r'\[BIND_\w+\] = "(\w+)"', source)
         shown = sections("vfioalignd.conf.5")["EXAMPLES"] + read("etc/vfioalignd.conf").split("# [Device")[1]
         keys = re.findall(r"^(?:# )?(\w+)=(\S+)$", shown, flags=re.M)
