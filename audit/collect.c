@@ -73,7 +73,7 @@ static int collect_module(struct findings *f, const struct host *h)
         if (m->installed.value == FACT_NO)
                 return *m->other_release
                                ? findings_add(f, FINDING_MODULE_NOT_INSTALLED, NULL,
-                                              "it is there for another kernel: %s", m->other_release)
+                                              "it is installed for another kernel: %s", m->other_release)
                                : add_plain(f, FINDING_MODULE_NOT_INSTALLED);
         if (m->loadable.value == FACT_NO)
                 return findings_add(f, FINDING_MODULE_FORBIDDEN, NULL, "%s", m->loadable.why);
@@ -196,8 +196,9 @@ static int collect_use(struct findings *f, const struct host *h, const struct de
         uses = device_uses_find(&h->uses, d->bdf, &n);
         for (size_t i = 0; i < n; i++)
                 if (is_use_of_host(&uses[i]))
-                        return findings_add(f, FINDING_DEVICE_IN_USE, d->bdf, "guest %s wants it; %s: %s",
-                                            g->xml.name, use_kind_to_string(uses[i].kind), uses[i].what);
+                        return findings_add(f, FINDING_DEVICE_IN_USE, d->bdf,
+                                            "it is meant for guest %s; %s: %s", g->xml.name,
+                                            use_kind_to_string(uses[i].kind), uses[i].what);
         return 0;
 }
 
@@ -297,8 +298,8 @@ static int collect_late(struct findings *f, const struct host *h, const struct b
         if (twin)
                 return findings_add(
                         f, FINDING_BIND_LATE, late->bdf,
-                        "%s had it first; no line of modprobe.d(5) tells it from %s, which has the same ID and "
-                        "stays with the host",
+                        "%s had it first; modprobe.d(5) cannot distinguish it from %s, which has the same ID "
+                        "and stays with the host",
                         late->before.driver, twin->bdf);
         lines = format_lines(h, b);
         if (!lines)
@@ -332,8 +333,8 @@ static int collect_evidence(struct findings *f, const struct host *h, const stru
 
         return !s ? 0
                   : findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path,
-                                 "under a guest a BAR of %s got %s pages where %s were foretold",
-                                 format_size(s->bar_size, size), format_size(s->page_size, page),
+                                 "a guest got %s pages for a BAR of %s where %s were predicted",
+                                 format_size(s->page_size, page), format_size(s->bar_size, size),
                                  format_size(foretold_size, foretold));
 }
 
@@ -354,7 +355,7 @@ static int collect_emulators(struct findings *f, const struct host *h)
                                 return r;
                 }
                 if (e->replaced)
-                        r = findings_add(f, FINDING_EMULATOR_STALE, e->path, "%zu process%s of it",
+                        r = findings_add(f, FINDING_EMULATOR_STALE, e->path, "used by %zu process%s",
                                          e->n_processes, e->n_processes == 1 ? "" : "es");
                 else if (e->generation == GENERATION_UNKNOWN)
                         r = findings_add(f, FINDING_EMULATOR_UNKNOWN, e->path, "%s",
@@ -402,7 +403,7 @@ static int collect_guest_pages(struct findings *f, const struct host *h, const s
                          "%s pages where %s are possible (%s%s): %s faults",
                          format_size(cost.worst.page_size, page), format_size(cost.best_page_size, best),
                          condition_to_string(cost.worst.limit),
-                         cost.worst.luck ? "; luck may give more" : "",
+                         cost.worst.luck ? "; it may get more by chance" : "",
                          cost.faults == COUNT_UNKNOWN ? "unknown" : format_count(cost.faults, faults));
         if (r < 0)
                 return r;
@@ -420,10 +421,10 @@ static int collect_guest(struct findings *f, const struct host *h, const struct 
 
                 if (g->xml.hostdevs[i].kind == HOSTDEV_ARGUMENT)
                         r = findings_add(f, FINDING_GUEST_RAW_DEVICE, g->xml.name, "%s",
-                                         *bdf ? bdf : "not known which");
+                                         *bdf ? bdf : "unknown device");
                 if (r >= 0 && g->xml.hostdevs[i].no_mmap)
                         r = findings_add(f, FINDING_GUEST_TRAPS, g->xml.name, "%s",
-                                         *bdf ? bdf : "not known which");
+                                         *bdf ? bdf : "unknown device");
                 if (r >= 0 && *bdf && h->devices.listed.value == FACT_YES &&
                     !device_facts_find(&h->devices, bdf))
                         r = findings_add(f, FINDING_GUEST_DEVICE_MISSING, g->xml.name, "%s", bdf);
@@ -501,16 +502,16 @@ static int collect_unseen(struct findings *f, const struct host *h)
                 bool matters;
         } facts[] = {
                 /* what is not there, or does not matter, need not be seen */
-                { "the IOMMU", h->iommu.at_work, true },
+                { "whether an IOMMU is active", h->iommu.at_work, true },
                 { "large entries for VFIO", h->kernel.huge_pmd, h->kernel.vfio.value != FACT_NO },
                 { "where the kernel places mappings", h->kernel.places_pmd, !module_works(&h->module) },
-                { "how DMA is pinned", h->kernel.pin_by_leaf, true },
-                { "what THP means to VFIO", h->kernel.thp_exempt,
+                { "how memory is pinned for DMA", h->kernel.pin_by_leaf, true },
+                { "whether THP settings apply to VFIO", h->kernel.thp_exempt,
                   h->kernel.thp != THP_ALWAYS && h->kernel.huge_pmd.value == FACT_YES },
-                { "whether the module is alive", h->module.alive, module_works(&h->module) },
-                { "what is handed over to VFIO", h->binds_readable, h->binds_readable.why != NULL },
+                { "whether the module is active", h->module.alive, module_works(&h->module) },
+                { "what is bound to VFIO", h->binds_readable, h->binds_readable.why != NULL },
                 { "libvirt's guests", h->libvirt.readable, h->libvirt.installed.value != FACT_NO },
-                { "what processes use devices", h->uses.processes, h->devices.n_devices > 0 },
+                { "which processes use devices", h->uses.processes, h->devices.n_devices > 0 },
         };
         _cleanup_free_ char *text = NULL;
 

@@ -57,18 +57,17 @@ static struct fact efi_fits(const struct guest *g, uint64_t sum, uint64_t larges
         if (fits && reachable(g, window, power_of_two_below(window), bits ?: PHYS_BITS_MIN))
                 return answer(true, "X-PciMmio64Mb makes room for it");
         if (bits && sum > UINT64_C(1) << (bits - 3) && sum > window)
-                return answer(
-                        false,
-                        "OVMF takes at most an eighth of the guest's addresses, or what X-PciMmio64Mb says");
+                return answer(false,
+                              "OVMF takes at most an eighth of the guest's addresses, or X-PciMmio64Mb");
         if (fits)
                 return fact_unknown(
                         "the window that X-PciMmio64Mb asks for may be beyond the guest's addresses");
         if (!bits)
                 return fact_unknown(
-                        "OVMF has 32 GiB for it or more, by the width of the guest's addresses, which the "
-                        "XML does not say");
+                        "OVMF has 32 GiB for it, or more, depending on the width of the guest's addresses, "
+                        "which is not in the XML");
         if (sum + OTHERS <= UINT64_C(1) << ((bits < EFI_DYNAMIC_BITS_MAX ? bits : EFI_DYNAMIC_BITS_MAX) - 3))
-                return fact_unknown("OVMF since November 2022 makes room for it, an older one does not");
+                return fact_unknown("OVMF since November 2022 makes room for it, older releases do not");
         return fact_unknown("whether OVMF makes room for it depends on its release");
 }
 
@@ -93,7 +92,7 @@ struct fact guest_window_fits(const struct guest *g, uint64_t sum, uint64_t larg
         if (sum == 0)
                 return answer(true, "it has no 64-bit BAR");
         if (!x86)
-                return fact_unknown("how firmware sizes its window is only known for x86");
+                return fact_unknown("how firmware sizes its window is known only for x86");
         if (bits && (bits < 32 || bits > 52))
                 bits = 0;
         if (sum > UINT64_C(1) << 52 || largest > sum || largest == 0 || (largest & (largest - 1)) ||

@@ -181,7 +181,7 @@ class Module(Case):
     """Module=auto on a recorded host (transparent_hugepage=madvise, QEMU 8.2), where the module is asked for at the start of the
     daemon, before any guest, and never comes."""
 
-    FINDING = "The module vfio_align is installed, and not loaded"
+    FINDING = "The vfio_align module is installed but not loaded"
 
     def host(self):
         root = Path(self.dir.name) / "host"
