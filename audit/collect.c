@@ -6,6 +6,7 @@
 #include "finding.h"
 #include "guest-cost.h"
 #include "guest-evidence.h"
+#include "guest-window.h"
 #include "util/format.h"
 #include "util/macro.h"
 #include "verdict.h"

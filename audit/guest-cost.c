@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-cost.h"
 
+#include <assert.h>
+
 #include "util/macro.h"
 
 const struct emulator *guest_emulator(const struct host *h, const struct guest *g)
 {
+        assert(h);
+        assert(g);
+
         for (size_t i = 0; i < h->emulators.n_emulators; i++) {
                 const struct emulator *e = &h->emulators.emulators[i];
 
@@ -18,7 +23,7 @@ struct placer guest_placer(const struct host *h, const struct guest *g)
 {
         struct placer placer = placer_emulator(guest_emulator(h, g));
 
-        /* The domain's own variable takes the place of the daemon's. */
+        /* The domain's own LD_PRELOAD replaces the daemon's. */
         placer.preload = g->preload ? strstr(g->preload, PRELOAD_NAME) != NULL
                                     : h->libvirt.preload.value == FACT_YES;
         if (placer.preload)
@@ -28,7 +33,8 @@ struct placer guest_placer(const struct host *h, const struct guest *g)
 
 static void add_count(uint64_t *sum, uint64_t n)
 {
-        *sum = *sum == COUNT_UNKNOWN || n == COUNT_UNKNOWN ? COUNT_UNKNOWN : *sum + n;
+        if (*sum != COUNT_UNKNOWN)
+                *sum = n == COUNT_UNKNOWN ? COUNT_UNKNOWN : *sum + n;
 }
 
 static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const struct verdict *v,
@@ -47,35 +53,45 @@ static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const st
         memcpy(c->bdf, bdf, sizeof(bdf_t));
 }
 
+static void add_device(struct guest_cost *c, const struct device *d, const struct kernel_facts *k,
+                       const struct module_facts *m, struct placer placer, uint64_t from)
+{
+        for (size_t i = 0; i < d->n_bars; i++) {
+                const struct area whole = { .region_size = d->bars[i].size, .size = d->bars[i].size };
+                struct verdict v;
+
+                if (d->bars[i].replaced) {
+                        c->incomplete = true;
+                        c->faults = c->pin_steps = COUNT_UNKNOWN;
+                        continue;
+                }
+                v = verdict_area(k, m, placer, &whole);
+                add_bar(c, k, &v, d->bars[i].size, from, d->bdf);
+        }
+}
+
 struct guest_cost guest_cost(const struct device_facts *devices, const struct guest *g,
                              const struct kernel_facts *k, const struct module_facts *m,
                              struct placer placer, uint64_t from)
 {
         struct guest_cost c = {};
 
+        assert(devices);
+        assert(g);
+        assert(k);
+        assert(m);
+
         for (size_t i = 0; i < g->n_hostdevs; i++) {
                 const struct hostdev *hostdev = &g->hostdevs[i];
                 const struct device *d = device_facts_find(devices, hostdev->bdf);
 
-                /* QEMU's own nvme driver maps but a few pages. */
+                /* QEMU's own nvme driver maps only a few pages. */
                 if (hostdev->no_mmap || hostdev->kind == HOSTDEV_NVME)
                         continue;
-                if (!d) {
-                        c.incomplete = c.incomplete || !*hostdev->bdf;
-                        continue;
-                }
-                for (size_t b = 0; b < d->n_bars; b++) {
-                        if (d->bars[b].replaced) {
-                                c.incomplete = true;
-                                c.faults = c.pin_steps = COUNT_UNKNOWN;
-                                continue;
-                        }
-                        const struct area whole = { .region_size = d->bars[b].size,
-                                                    .size = d->bars[b].size };
-                        struct verdict v = verdict_area(k, m, placer, &whole);
-
-                        add_bar(&c, k, &v, d->bars[b].size, from, d->bdf);
-                }
+                if (d)
+                        add_device(&c, d, k, m, placer, from);
+                else if (!*hostdev->bdf)
+                        c.incomplete = true;
         }
         return c;
 }
@@ -88,6 +104,7 @@ struct placer process_placer(const struct host *h, pid_t pid)
 struct guest_cost process_cost(const struct host *h, pid_t pid)
 {
         const struct mapping_process *p = mapping_facts_find_process(&h->mappings, pid);
+        struct placer placer = process_placer(h, pid);
         struct guest_cost c = {};
 
         for (size_t i = 0; i < h->mappings.n_mappings; i++) {
@@ -96,7 +113,7 @@ struct guest_cost process_cost(const struct host *h, pid_t pid)
 
                 if (m->pid != pid)
                         continue;
-                v = verdict_mapping(&h->kernel, p ? p->thp : fact_unknown(NULL), process_placer(h, pid), m);
+                v = verdict_mapping(&h->kernel, p ? p->thp : fact_unknown(NULL), placer, m);
                 add_bar(&c, &h->kernel, &v, m->size, 0, m->bdf);
         }
         return c;
@@ -106,11 +123,14 @@ struct guest_cost host_cost(const struct host *h)
 {
         struct guest_cost sum = {};
 
+        assert(h);
+
         for (size_t i = 0; i < h->libvirt.n_guests; i++) {
                 const struct libvirt_guest *g = &h->libvirt.guests[i];
-                struct guest_cost c = g->running && g->pid > 0 ? process_cost(h, g->pid)
-                                                               : (struct guest_cost){};
+                struct guest_cost c = {};
 
+                if (g->running && g->pid > 0)
+                        c = process_cost(h, g->pid);
                 if (c.n_bars == 0)
                         c = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module,
                                        guest_placer(h, &g->xml), 0);
@@ -119,25 +139,4 @@ struct guest_cost host_cost(const struct host *h)
                 sum.n_bars += c.n_bars;
         }
         return sum;
-}
-
-struct fact guest_window(const struct host *h, const struct guest *g)
-{
-        uint64_t sum = 0, largest = 0;
-
-        for (size_t i = 0; i < g->n_hostdevs; i++) {
-                const struct device *d = device_facts_find(&h->devices, g->hostdevs[i].bdf);
-
-                if (!*g->hostdevs[i].bdf)
-                        return fact_unknown("which function it gets is decided at its start");
-
-                for (size_t b = 0; d && g->hostdevs[i].kind != HOSTDEV_NVME && b < d->n_bars; b++) {
-                        if (!d->bars[b].wide)
-                                continue;
-                        sum += d->bars[b].size;
-                        if (d->bars[b].size > largest)
-                                largest = d->bars[b].size;
-                }
-        }
-        return guest_window_fits(g, sum, largest, h->iommu.phys_bits);
 }

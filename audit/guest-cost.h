@@ -5,28 +5,27 @@
 #include "facts/host.h"
 #include "verdict.h"
 
-/* What a guest pays for its BARs, foretold from its XML, or for the mappings that it has. */
+/* What a guest's BARs cost it: predicted from its XML, or measured at the mappings that it has. */
 struct guest_cost {
         struct verdict worst;    /* of the BAR that falls furthest short of what it could have */
-        uint64_t best_page_size; /* of that BAR; 0: no BAR is known that could have huge pages */
-        bdf_t bdf;               /* whose it is */
-        uint64_t faults;         /* of all BARs; COUNT_UNKNOWN where one is unknown */
-        uint64_t pin_steps;
-        uint64_t largest; /* bytes: that BAR */
+        uint64_t best_page_size; /* bytes, of that BAR; 0: no known BAR could have huge pages */
+        bdf_t bdf;               /* the device of that BAR */
+        uint64_t largest;        /* bytes: the size of that BAR */
+        uint64_t faults;         /* of all BARs; COUNT_UNKNOWN if that of one is unknown */
+        uint64_t pin_steps;      /* likewise */
         size_t n_bars;
-        bool incomplete; /* it has a device of which the function is not known before the start, or a share
-                          */
+        bool incomplete; /* the function of a device is chosen at the start, or its driver replaces a BAR */
 };
 
-/* The emulator that starts the guest: its <emulator>, else the first that the host has; NULL where it is not
- * known. */
+/* The emulator that starts the guest: its <emulator>, or else the first of the distribution; NULL if it is
+ * not known. */
 const struct emulator *guest_emulator(const struct host *h, const struct guest *g);
 
-/* Who places the BARs of the guest. */
+/* What places the BARs of the guest. */
 struct placer guest_placer(const struct host *h, const struct guest *g);
 
 /* k, m, placer: as they are, or as they would be after a fix. Devices that the host does not have cost
- * nothing. from: bytes; no smaller BAR stands for the guest as its worst. */
+ * nothing. from: bytes; smaller BARs do not count as the worst. */
 struct guest_cost guest_cost(const struct device_facts *devices, const struct guest *g,
                              const struct kernel_facts *k, const struct module_facts *m,
                              struct placer placer, uint64_t from);
@@ -37,8 +36,5 @@ struct placer process_placer(const struct host *h, pid_t pid);
 /* What process `pid` really maps. */
 struct guest_cost process_cost(const struct host *h, pid_t pid);
 
-/* Host: every guest that libvirt knows, as each is now (mapped), or would start. */
+/* The sum over every guest that libvirt knows: as mapped if it runs, or else as predicted for its start. */
 struct guest_cost host_cost(const struct host *h);
-
-/* Whether the guest's 64-bit window holds the BARs of its devices. */
-struct fact guest_window(const struct host *h, const struct guest *g);

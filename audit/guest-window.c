@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "facts/guest/facts-guest.h"
+#include "guest-window.h"
+
+#include <assert.h>
+
 #include "util/macro.h"
 
 /* Where firmware puts 64-bit BARs:
- * - SeaBIOS (src/fw/pciinit.c) makes the window as large as its BARs: right above the memory, or since 1.17
- * at the end of the guest's addresses.
- * - OVMF (OvmfPkg/Library/PlatformInitLib/MemDetect.c) has one of 32 GiB or X-PciMmio64Mb above the memory,
- * aligned to its size rounded down to a power of two. Since its release of November 2022 it is an eighth of
- * the guest's addresses where that is more and their width is told credibly, which is then at most 46 or 47
- * bits.
- */
+ *
+ * SeaBIOS (src/fw/pciinit.c) makes the window as large as its BARs: right above the memory, or since 1.17 at
+ * the end of the guest's addresses.
+ *
+ * OVMF (OvmfPkg/Library/PlatformInitLib/MemDetect.c) has a window of 32 GiB, or of X-PciMmio64Mb, above the
+ * memory, aligned to its size rounded down to a power of two. Since its release of November 2022 the window
+ * is an eighth of the guest's addresses, if that is more and their width is reported credibly; the width
+ * counts up to 46 or 47 bits then. */
 #define EFI_WINDOW_DEFAULT GIB(32)
 #define EFI_DYNAMIC_BITS_MAX 46
 #define PHYS_BITS_MIN 36 /* of any CPU with VFIO */
-#define BELOW_4G GIB(4)  /* memory ends at most that much above its size */
+#define BELOW_4G GIB(4)  /* memory ends at most this much above its size */
 
 /* For the small BARs of the guest's own devices, and what bridges keep free */
 #define OTHERS GIB(1)
@@ -23,8 +27,8 @@ static uint64_t align_up(uint64_t v, uint64_t to)
         return (v + to - 1) & ~(to - 1);
 }
 
-/* How wide the guest's addresses are; 0: not known. */
-static unsigned width(const struct guest *g, unsigned host)
+/* How wide the guest's addresses are, in bits; 0: unknown. */
+static unsigned address_bits(const struct guest *g, unsigned host)
 {
         if (!g->host_phys_bits)
                 return g->phys_bits;
@@ -32,7 +36,7 @@ static unsigned width(const struct guest *g, unsigned host)
 }
 
 /* Does a window of `size` bytes lie above the memory and below the end of the addresses? */
-static bool reachable(const struct guest *g, uint64_t size, uint64_t alignment, unsigned bits)
+static bool window_is_reachable(const struct guest *g, uint64_t size, uint64_t alignment, unsigned bits)
 {
         return align_up(g->memory + BELOW_4G, alignment) + size <= UINT64_C(1) << bits;
 }
@@ -42,7 +46,7 @@ static uint64_t power_of_two_below(uint64_t v)
         return UINT64_C(1) << (63 - __builtin_clzll(v));
 }
 
-static struct fact answer(bool yes, const char *why)
+static struct fact window_answer(bool yes, const char *why)
 {
         return (struct fact){ .value = yes ? FACT_YES : FACT_NO, .source = SOURCE_XML, .why = why };
 }
@@ -53,12 +57,12 @@ static struct fact efi_fits(const struct guest *g, uint64_t sum, uint64_t larges
         bool fits = sum + OTHERS <= window && largest <= power_of_two_below(window);
 
         if (fits && !g->efi_window)
-                return answer(true, "OVMF has at least 32 GiB for it");
-        if (fits && reachable(g, window, power_of_two_below(window), bits ?: PHYS_BITS_MIN))
-                return answer(true, "X-PciMmio64Mb makes room for it");
+                return window_answer(true, "OVMF has at least 32 GiB for it");
+        if (fits && window_is_reachable(g, window, power_of_two_below(window), bits ?: PHYS_BITS_MIN))
+                return window_answer(true, "X-PciMmio64Mb makes room for it");
         if (bits && sum > UINT64_C(1) << (bits - 3) && sum > window)
-                return answer(false,
-                              "OVMF takes at most an eighth of the guest's addresses, or X-PciMmio64Mb");
+                return window_answer(
+                        false, "OVMF takes at most an eighth of the guest's addresses, or X-PciMmio64Mb");
         if (fits)
                 return fact_unknown(
                         "the window that X-PciMmio64Mb asks for may be beyond the guest's addresses");
@@ -76,21 +80,25 @@ static struct fact bios_fits(const struct guest *g, uint64_t sum, uint64_t large
         /* Prefetchable BARs and others have a part each, both aligned. */
         uint64_t need = sum + 2 * (largest > OTHERS ? largest : OTHERS);
 
-        if (reachable(g, need, largest, bits ?: PHYS_BITS_MIN))
-                return answer(true, "SeaBIOS makes the window as large as its BARs");
+        if (window_is_reachable(g, need, largest, bits ?: PHYS_BITS_MIN))
+                return window_answer(true, "SeaBIOS makes the window as large as its BARs");
         if (bits && g->memory + sum > UINT64_C(1) << bits)
-                return answer(false, "the guest's addresses end before its memory and its BARs do");
+                return window_answer(false, "the guest's addresses end before its memory and its BARs do");
         return fact_unknown(bits ? "memory and BARs nearly fill the guest's addresses"
                                  : "the XML does not say how wide the guest's addresses are");
 }
 
 struct fact guest_window_fits(const struct guest *g, uint64_t sum, uint64_t largest, unsigned host_phys_bits)
 {
-        unsigned bits = width(g, host_phys_bits);
-        bool x86 = g->arch && (streq(g->arch, "x86_64") || streq(g->arch, "i686"));
+        unsigned bits;
+        bool x86;
 
+        assert(g);
+
+        bits = address_bits(g, host_phys_bits);
+        x86 = g->arch && (streq(g->arch, "x86_64") || streq(g->arch, "i686"));
         if (sum == 0)
-                return answer(true, "it has no 64-bit BAR");
+                return window_answer(true, "it has no 64-bit BAR");
         if (!x86)
                 return fact_unknown("how firmware sizes its window is known only for x86");
         if (bits && (bits < 32 || bits > 52))
@@ -108,4 +116,30 @@ struct fact guest_window_fits(const struct guest *g, uint64_t sum, uint64_t larg
         default:
                 return fact_unknown("the XML does not say which firmware the guest has");
         }
+}
+
+struct fact guest_window(const struct host *h, const struct guest *g)
+{
+        uint64_t sum = 0, largest = 0;
+
+        assert(h);
+        assert(g);
+
+        for (size_t i = 0; i < g->n_hostdevs; i++) {
+                const struct hostdev *hostdev = &g->hostdevs[i];
+                const struct device *d = device_facts_find(&h->devices, hostdev->bdf);
+
+                if (!*hostdev->bdf)
+                        return fact_unknown("which function it gets is decided at its start");
+                if (!d || hostdev->kind == HOSTDEV_NVME)
+                        continue;
+                for (size_t b = 0; b < d->n_bars; b++) {
+                        if (!d->bars[b].wide)
+                                continue;
+                        sum += d->bars[b].size;
+                        if (d->bars[b].size > largest)
+                                largest = d->bars[b].size;
+                }
+        }
+        return guest_window_fits(g, sum, largest, h->iommu.phys_bits);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit/guest-cost.h"
 #include "audit/guest-evidence.h"
+#include "audit/guest-window.h"
 #include "audit/what-if.h"
 #include "report-parts.h"
 

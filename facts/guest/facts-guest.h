@@ -92,9 +92,3 @@ void guest_done(struct guest *g);
 /* Which of g->networks are pools of functions is in the networks' own XML: adds one HOSTDEV_NETWORK for each
  * that is. Returns 1 where all could be seen, 0 where a network may not be read, or -ENOMEM. */
 int guest_read_networks(struct guest *g, const struct root *root);
-
-/* Can the guest's 64-bit window for PCI hold BARs of `sum` bytes in all, the largest of `largest` bytes?
- * host_phys_bits: width of the host's physical addresses, 0 where unknown. Pure. Only what holds for every
- * release of the firmware is a yes or a no. */
-struct fact guest_window_fits(const struct guest *g, uint64_t sum, uint64_t largest,
-                              unsigned host_phys_bits);

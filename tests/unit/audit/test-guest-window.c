@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "facts/guest/facts-guest.h"
+#include "audit/guest-window.h"
 
 #include <string.h>
 
