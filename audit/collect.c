@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the facts of a host amount to. */
+/* Judges the facts of a host: which findings they amount to. */
+#include <assert.h>
 #include <inttypes.h>
 
 #include "facts/device/vfio-driver.h"
@@ -22,43 +23,53 @@ static bool kernel_aligns(const struct host *h)
         return h->kernel.aligns.value == FACT_YES;
 }
 
+static int collect_interrupts(struct findings *f, const struct iommu_facts *i)
+{
+        if (i->remaps_interrupts.value == FACT_NO && i->allows_unsafe_interrupts.value == FACT_NO)
+                return add_plain(f, FINDING_NO_INTERRUPT_REMAPPING);
+        if (i->remaps_interrupts.value != FACT_YES && i->allows_unsafe_interrupts.value == FACT_YES)
+                return add_plain(f, FINDING_UNSAFE_INTERRUPTS);
+        return 0;
+}
+
 static int collect_iommu(struct findings *f, const struct host *h)
 {
         const struct iommu_facts *i = &h->iommu;
-        int r = 0;
+        int r;
 
         if (i->at_work.value == FACT_NO)
                 return add_plain(f, FINDING_NO_IOMMU);
-        if (i->remaps_interrupts.value == FACT_NO && i->allows_unsafe_interrupts.value == FACT_NO)
-                r = add_plain(f, FINDING_NO_INTERRUPT_REMAPPING);
-        else if (i->remaps_interrupts.value != FACT_YES && i->allows_unsafe_interrupts.value == FACT_YES)
-                r = add_plain(f, FINDING_UNSAFE_INTERRUPTS);
-        if (r >= 0 && i->huge_pmd.value == FACT_NO)
+
+        r = collect_interrupts(f, i);
+        if (r < 0)
+                return r;
+        if (i->huge_pmd.value == FACT_NO) {
                 r = findings_add(f, FINDING_IOMMU_SMALL_PAGES, NULL, i->huge_pmd.why ? "%s" : NULL,
                                  i->huge_pmd.why);
-        if (r >= 0 && i->kvm.value == FACT_YES && i->kvm_huge_pud.value == FACT_NO)
-                r = add_plain(f, FINDING_KVM_NO_GIGANTIC);
-        return r;
-}
-
-/* The host as it would be if nothing forbade loading the module. */
-static struct help help_unless_forbidden(const struct host *h)
-{
-        struct host allowing = *h;
-
-        if (h->module.loadable.value == FACT_NO)
-                allowing.module.loadable = fact_unknown(NULL);
-        return help_host(&allowing);
+                if (r < 0)
+                        return r;
+        }
+        if (i->kvm.value == FACT_YES && i->kvm_huge_pud.value == FACT_NO)
+                return add_plain(f, FINDING_KVM_NO_GIGANTIC);
+        return 0;
 }
 
 static bool module_would_help(const struct host *h)
 {
-        struct help help = help_unless_forbidden(h);
+        struct help help = help_host_unless_forbidden(h);
 
         return help_all(&help) & FIX_BIT(FIX_MODULE);
 }
 
-/* What the module would do, or why it does not do it. */
+static int collect_module_not_installed(struct findings *f, const struct module_facts *m)
+{
+        if (!*m->other_release)
+                return add_plain(f, FINDING_MODULE_NOT_INSTALLED);
+        return findings_add(f, FINDING_MODULE_NOT_INSTALLED, NULL, "it is installed for another kernel: %s",
+                            m->other_release);
+}
+
+/* Why the module does not do what it is for, if it has anything to do. */
 static int collect_module(struct findings *f, const struct host *h)
 {
         const struct module_facts *m = &h->module;
@@ -72,16 +83,13 @@ static int collect_module(struct findings *f, const struct host *h)
         if (!module_would_help(h))
                 return 0;
         if (m->installed.value == FACT_NO)
-                return *m->other_release
-                               ? findings_add(f, FINDING_MODULE_NOT_INSTALLED, NULL,
-                                              "it is installed for another kernel: %s", m->other_release)
-                               : add_plain(f, FINDING_MODULE_NOT_INSTALLED);
+                return collect_module_not_installed(f, m);
         if (m->loadable.value == FACT_NO)
                 return findings_add(f, FINDING_MODULE_FORBIDDEN, NULL, "%s", m->loadable.why);
         return m->installed.value == FACT_YES ? add_plain(f, FINDING_MODULE_NOT_LOADED) : 0;
 }
 
-/* Who chooses addresses, if anybody does. */
+/* Who chooses the addresses of mappings, if anybody does. */
 static int collect_placement(struct findings *f, const struct host *h)
 {
         const struct kernel_facts *k = &h->kernel;
@@ -101,24 +109,41 @@ static int collect_placement(struct findings *f, const struct host *h)
         return 0;
 }
 
+static int collect_thp(struct findings *f, const struct kernel_facts *k)
+{
+        if (k->thp_exempt.value != FACT_NO)
+                return 0;
+        if (k->thp == THP_NEVER)
+                return add_plain(f, FINDING_THP_RESTRICTS);
+        return k->thp == THP_MADVISE ? add_plain(f, FINDING_THP_ASKS) : 0;
+}
+
 static int collect_kernel(struct findings *f, const struct host *h)
 {
         const struct kernel_facts *k = &h->kernel;
-        int r = 0;
+        int r;
 
-        if (k->vfio.value == FACT_NO)
+        if (k->vfio.value == FACT_NO) {
                 r = add_plain(f, FINDING_NO_VFIO);
-        if (r >= 0 && k->huge_pmd.value == FACT_NO)
-                r = add_plain(f, FINDING_KERNEL_NO_HUGE_FAULT);
-        if (r < 0 || k->huge_pmd.value != FACT_YES)
-                return r; /* the rest matters only where there are huge entries to be had */
+                if (r < 0)
+                        return r;
+        }
+        /* All the rest matters only if there are huge entries to be had. */
+        if (k->huge_pmd.value != FACT_YES)
+                return k->huge_pmd.value == FACT_NO ? add_plain(f, FINDING_KERNEL_NO_HUGE_FAULT) : 0;
 
         r = collect_placement(f, h);
-        if (r >= 0 && k->pin_by_leaf.value == FACT_NO)
+        if (r < 0)
+                return r;
+        if (k->pin_by_leaf.value == FACT_NO) {
                 r = add_plain(f, FINDING_KERNEL_PINS_PAGES);
-        if (r >= 0 && k->thp_exempt.value == FACT_NO && (k->thp == THP_NEVER || k->thp == THP_MADVISE))
-                r = add_plain(f, k->thp == THP_NEVER ? FINDING_THP_RESTRICTS : FINDING_THP_ASKS);
-        return r < 0 ? r : collect_module(f, h);
+                if (r < 0)
+                        return r;
+        }
+        r = collect_thp(f, k);
+        if (r < 0)
+                return r;
+        return collect_module(f, h);
 }
 
 static const struct libvirt_guest *guest_with(const struct host *h, const struct device *d)
@@ -133,27 +158,34 @@ static const struct libvirt_guest *guest_with(const struct host *h, const struct
         return NULL;
 }
 
-/* A group matters where one of it is VFIO's, or is meant for a guest. */
+/* The group is of interest if this returns one of its functions: bound to VFIO, or meant for a guest. */
+static const struct device *find_assigned(const struct host *h, const struct iommu_group *g)
+{
+        for (size_t i = 0; i < g->n_members; i++)
+                if (g->members[i] != g->culprit &&
+                    (g->members[i]->driver_is_vfio || guest_with(h, g->members[i])))
+                        return g->members[i];
+        return NULL;
+}
+
 static int collect_groups(struct findings *f, const struct host *h)
 {
-        int r = 0;
-
-        for (size_t i = 0; i < h->iommu.n_groups && r >= 0; i++) {
+        for (size_t i = 0; i < h->iommu.n_groups; i++) {
                 const struct iommu_group *g = &h->iommu.groups[i];
-                const struct device *wanted = NULL;
+                const struct device *assigned;
+                int r;
 
                 if (g->viable.value != FACT_NO || !g->culprit)
                         continue;
-                for (size_t k = 0; k < g->n_members && !wanted; k++)
-                        if (g->members[k] != g->culprit &&
-                            (g->members[k]->driver_is_vfio || guest_with(h, g->members[k])))
-                                wanted = g->members[k];
-                if (wanted)
-                        r = findings_add(f, FINDING_GROUP_NOT_VIABLE, wanted->bdf,
-                                         "group %d: %s is bound to %s", g->number, g->culprit->bdf,
-                                         g->culprit->driver ?: "a driver");
+                assigned = find_assigned(h, g);
+                if (!assigned)
+                        continue;
+                r = findings_add(f, FINDING_GROUP_NOT_VIABLE, assigned->bdf, "group %d: %s is bound to %s",
+                                 g->number, g->culprit->bdf, g->culprit->driver ?: "a driver");
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 static int collect_claims(struct findings *f, const struct host *h, const struct device *d)
@@ -181,7 +213,7 @@ static int collect_claims(struct findings *f, const struct host *h, const struct
         return 0;
 }
 
-static bool is_use_of_host(const struct device_use *u)
+static bool is_host_use(const struct device_use *u)
 {
         return u->kind != USE_GUEST && u->kind != USE_PROCESS;
 }
@@ -196,15 +228,15 @@ static int collect_use(struct findings *f, const struct host *h, const struct de
                 return 0;
         uses = device_uses_find(&h->uses, d->bdf, &n);
         for (size_t i = 0; i < n; i++)
-                if (is_use_of_host(&uses[i]))
+                if (is_host_use(&uses[i]))
                         return findings_add(f, FINDING_DEVICE_IN_USE, d->bdf,
                                             "it is meant for guest %s; %s: %s", g->xml.name,
                                             use_kind_to_string(uses[i].kind), uses[i].what);
         return 0;
 }
 
-/* Drivers are told with - or _ in their names. */
-static bool is_driver(const char *a, const char *b)
+/* Driver names may use '-' or '_' interchangeably. */
+static bool driver_names_equal(const char *a, const char *b)
 {
         for (; *a && *b; a++, b++)
                 if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
@@ -212,33 +244,41 @@ static bool is_driver(const char *a, const char *b)
         return *a == *b;
 }
 
-static int collect_devices(struct findings *f, const struct host *h)
+static int collect_driver(struct findings *f, const struct device *d)
 {
-        int r = 0;
-
-        for (size_t i = 0; i < h->devices.n_devices && r >= 0; i++) {
-                const struct device *d = &h->devices.devices[i];
-
-                if (d->driver && d->vfio_driver && is_driver(d->driver, "vfio-pci") &&
-                    !is_driver(d->vfio_driver, "vfio-pci"))
-                        r = findings_add(f, FINDING_DEVICE_UNAIDED, d->bdf, "its driver is %s",
-                                         d->vfio_driver);
-                if (r >= 0 && h->claims.n_claims > 0)
-                        r = collect_claims(f, h, d);
-                if (r >= 0 && h->libvirt.n_guests > 0)
-                        r = collect_use(f, h, d);
-        }
-        return r;
+        if (!d->driver || !d->vfio_driver || !driver_names_equal(d->driver, "vfio-pci") ||
+            driver_names_equal(d->vfio_driver, "vfio-pci"))
+                return 0;
+        return findings_add(f, FINDING_DEVICE_UNAIDED, d->bdf, "its driver is %s", d->vfio_driver);
 }
 
-static bool is_driver_of_host(const struct host *h, const char *driver)
+static int collect_devices(struct findings *f, const struct host *h)
 {
-        return *driver && !is_driver(driver, "vfio-pci") &&
+        for (size_t i = 0; i < h->devices.n_devices; i++) {
+                const struct device *d = &h->devices.devices[i];
+                int r;
+
+                r = collect_driver(f, d);
+                if (r < 0)
+                        return r;
+                r = collect_claims(f, h, d);
+                if (r < 0)
+                        return r;
+                r = collect_use(f, h, d);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static bool is_host_driver(const struct host *h, const char *driver)
+{
+        return *driver && !driver_names_equal(driver, "vfio-pci") &&
                !(h->devices.drivers && vfio_drivers_has(h->devices.drivers, driver));
 }
 
-/* vfio-pci is told to take devices by their IDs only: a function with the same that the host keeps would go
- * with them. */
+/* "options vfio-pci ids=" names devices by their IDs only, so it would also take a function of the host that
+ * has the same IDs. Returns such a function, or NULL. */
 static const struct device *find_twin(const struct host *h, const struct bind_member *m)
 {
         for (size_t i = 0; i < h->devices.n_devices; i++) {
@@ -251,6 +291,20 @@ static const struct device *find_twin(const struct host *h, const struct bind_me
         return NULL;
 }
 
+/* Appends the item, after `between` unless it is the first, if the list does not have it yet. */
+static int list_add(char **list, const char *between, const char *item)
+{
+        char *longer;
+
+        if (*list && strstr(*list, item))
+                return 0;
+        if (asprintf(&longer, "%s%s%s", *list ?: "", *list ? between : "", item) < 0)
+                return -ENOMEM;
+        free(*list);
+        *list = longer;
+        return 0;
+}
+
 /* The lines for modprobe.d(5) that let VFIO be first, each driver and each ID once. */
 static char *format_lines(const struct host *h, const struct bind_record *b)
 {
@@ -259,26 +313,16 @@ static char *format_lines(const struct host *h, const struct bind_record *b)
 
         for (size_t i = 0; i < b->n_members; i++) {
                 const struct bind_member *m = &b->members[i];
-                _cleanup_free_ char *driver = NULL, *id = NULL;
-                char *longer;
+                _cleanup_free_ char *driver = NULL;
+                char id[sizeof("10de:2330")];
 
-                if (!is_driver_of_host(h, m->before.driver))
+                if (!is_host_driver(h, m->before.driver))
                         continue;
-                if (asprintf(&driver, "\"softdep %s pre: vfio-pci\", ", m->before.driver) < 0 ||
-                    asprintf(&id, "%04x:%04x", m->vendor, m->device) < 0)
+                if (asprintf(&driver, "\"softdep %s pre: vfio-pci\", ", m->before.driver) < 0)
                         return NULL;
-                if (!drivers || !strstr(drivers, driver)) {
-                        if (asprintf(&longer, "%s%s", drivers ?: "", driver) < 0)
-                                return NULL;
-                        free(drivers);
-                        drivers = longer;
-                }
-                if (!ids || !strstr(ids, id)) {
-                        if (asprintf(&longer, "%s%s%s", ids ?: "", ids ? "," : "", id) < 0)
-                                return NULL;
-                        free(ids);
-                        ids = longer;
-                }
+                snprintf(id, sizeof(id), "%04x:%04x", m->vendor, m->device);
+                if (list_add(&drivers, "", driver) < 0 || list_add(&ids, ",", id) < 0)
+                        return NULL;
         }
         return asprintf(&text, "%s\"options vfio-pci ids=%s\"", drivers ?: "", ids ?: "") < 0 ? NULL : text;
 }
@@ -290,7 +334,7 @@ static int collect_late(struct findings *f, const struct host *h, const struct b
         _cleanup_free_ char *lines = NULL;
 
         for (size_t i = 0; i < b->n_members && !twin; i++)
-                if (is_driver_of_host(h, b->members[i].before.driver)) {
+                if (is_host_driver(h, b->members[i].before.driver)) {
                         late = late ?: &b->members[i];
                         twin = find_twin(h, &b->members[i]);
                 }
@@ -299,8 +343,8 @@ static int collect_late(struct findings *f, const struct host *h, const struct b
         if (twin)
                 return findings_add(
                         f, FINDING_BIND_LATE, late->bdf,
-                        "%s had it first; modprobe.d(5) cannot distinguish it from %s, which has the same ID "
-                        "and stays with the host",
+                        "%s had it first; modprobe.d(5) cannot distinguish it from %s, which has "
+                        "the same ID and stays with the host",
                         late->before.driver, twin->bdf);
         lines = format_lines(h, b);
         if (!lines)
@@ -310,66 +354,79 @@ static int collect_late(struct findings *f, const struct host *h, const struct b
                             late->before.driver, lines);
 }
 
+static int collect_bind(struct findings *f, const struct host *h, const struct bind_record *b)
+{
+        if (b->state == BIND_STATE_QUARANTINED)
+                return findings_add(f, FINDING_BIND_QUARANTINED, b->members[0].bdf, b->reason ? "%s" : NULL,
+                                    b->reason);
+        if (b->state == BIND_STATE_BOUND && streq(b->owner, "boot"))
+                return collect_late(f, h, b);
+        return 0;
+}
+
 static int collect_binds(struct findings *f, const struct host *h)
 {
-        int r = 0;
+        for (size_t i = 0; i < h->binds.n_records; i++) {
+                int r = collect_bind(f, h, &h->binds.records[i]);
 
-        for (size_t i = 0; i < h->binds.n_records && r >= 0; i++) {
-                const struct bind_record *b = &h->binds.records[i];
-
-                if (b->state == BIND_STATE_QUARANTINED)
-                        r = findings_add(f, FINDING_BIND_QUARANTINED, b->members[0].bdf,
-                                         b->reason ? "%s" : NULL, b->reason);
-                else if (b->state == BIND_STATE_BOUND && streq(b->owner, "boot"))
-                        r = collect_late(f, h, b);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 static int collect_evidence(struct findings *f, const struct host *h, const struct emulator *e)
 {
-        format_t size, page, foretold;
-        uint64_t foretold_size;
-        const struct sighting *s = emulator_contradiction(h, e, &foretold_size);
+        format_t size, page, predicted;
+        uint64_t predicted_size;
+        const struct sighting *s = emulator_contradiction(h, e, &predicted_size);
 
-        return !s ? 0
-                  : findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path,
-                                 "a guest got %s pages for a BAR of %s where %s were predicted",
-                                 format_size(s->page_size, page), format_size(s->bar_size, size),
-                                 format_size(foretold_size, foretold));
+        if (!s)
+                return 0;
+        return findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path,
+                            "a guest got %s pages for a BAR of %s where %s were predicted",
+                            format_size(s->page_size, page), format_size(s->bar_size, size),
+                            format_size(predicted_size, predicted));
+}
+
+static int collect_emulator(struct findings *f, const struct host *h, const struct emulator *e)
+{
+        int r;
+
+        r = collect_evidence(f, h, e);
+        if (r < 0)
+                return r;
+        if (e->contradicted) {
+                r = findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path, "it is \"%s\"",
+                                 emulator_generation_to_string(e->generation));
+                if (r < 0)
+                        return r;
+        }
+        if (e->replaced)
+                return findings_add(f, FINDING_EMULATOR_STALE, e->path, "used by %zu process%s",
+                                    e->n_processes, e->n_processes == 1 ? "" : "es");
+        if (e->generation == GENERATION_UNKNOWN)
+                return findings_add(f, FINDING_EMULATOR_UNKNOWN, e->path, "%s",
+                                    e->why ?: "it could not be read");
+        if (e->generation == GENERATION_NONE && h->kernel.huge_pmd.value == FACT_YES &&
+            !module_works(&h->module) && !kernel_aligns(h))
+                return findings_add(f, FINDING_EMULATOR_UNALIGNED, e->path, NULL);
+        return 0;
 }
 
 static int collect_emulators(struct findings *f, const struct host *h)
 {
-        int r = 0;
+        for (size_t i = 0; i < h->emulators.n_emulators; i++) {
+                int r = collect_emulator(f, h, &h->emulators.emulators[i]);
 
-        for (size_t i = 0; i < h->emulators.n_emulators && r >= 0; i++) {
-                const struct emulator *e = &h->emulators.emulators[i];
-
-                r = collect_evidence(f, h, e);
                 if (r < 0)
                         return r;
-                if (e->contradicted) {
-                        r = findings_add(f, FINDING_EMULATOR_CONTRADICTED, e->path, "it is \"%s\"",
-                                         emulator_generation_to_string(e->generation));
-                        if (r < 0)
-                                return r;
-                }
-                if (e->replaced)
-                        r = findings_add(f, FINDING_EMULATOR_STALE, e->path, "used by %zu process%s",
-                                         e->n_processes, e->n_processes == 1 ? "" : "es");
-                else if (e->generation == GENERATION_UNKNOWN)
-                        r = findings_add(f, FINDING_EMULATOR_UNKNOWN, e->path, "%s",
-                                         e->why ?: "it could not be read");
-                else if (e->generation == GENERATION_NONE && h->kernel.huge_pmd.value == FACT_YES &&
-                         !module_works(&h->module) && !kernel_aligns(h))
-                        r = findings_add(f, FINDING_EMULATOR_UNALIGNED, e->path, NULL);
         }
-        return r;
+        return 0;
 }
 
-/* What to do first of what the type of a finding names. Two fixes that only help together are named
- * together. */
+/* What to do first, out of the fixes that the type of the finding names. Two fixes that only help together
+ * are named together. */
 static unsigned choose_fixes(enum finding_id id, const struct help *help)
 {
         const unsigned both = FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP);
@@ -378,7 +435,7 @@ static unsigned choose_fixes(enum finding_id id, const struct help *help)
         return help_choose(help, help->together && fixes & both ? fixes | both : fixes);
 }
 
-/* For the finding that was added last. guest: whom the fixes would be for; NULL: the host. */
+/* Applies to the finding that was added last. guest: the one that the fixes would be for; NULL: the host. */
 static int set_fixes(struct findings *f, const struct help *help, const char *guest)
 {
         struct finding *last = &f->findings[f->n_findings - 1];
@@ -394,65 +451,98 @@ static int collect_guest_pages(struct findings *f, const struct host *h, const s
 {
         struct guest_cost cost = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module,
                                             guest_placer(h, &g->xml), 0);
-        format_t page, best, faults;
+        const char *faults = "unknown";
+        format_t page, best, count;
         struct help help;
         int r;
 
         if (g->running || cost.worst.page_size == 0 || cost.worst.page_size >= cost.best_page_size)
                 return 0;
+        if (cost.faults != COUNT_UNKNOWN)
+                faults = format_count(cost.faults, count);
         r = findings_add(f, FINDING_GUEST_SMALL_PAGES, g->xml.name,
                          "%s pages where %s are possible (%s%s): %s faults",
                          format_size(cost.worst.page_size, page), format_size(cost.best_page_size, best),
                          condition_to_string(cost.worst.limit),
-                         cost.worst.luck ? "; it may get more by chance" : "",
-                         cost.faults == COUNT_UNKNOWN ? "unknown" : format_count(cost.faults, faults));
+                         cost.worst.luck ? "; it may get more by chance" : "", faults);
         if (r < 0)
                 return r;
         help = help_guest(h, &g->xml, NULL);
         return set_fixes(f, &help, g->xml.name);
 }
 
+static int collect_hostdev(struct findings *f, const struct host *h, const struct guest *g,
+                           const struct hostdev *hostdev)
+{
+        const char *bdf = *hostdev->bdf ? hostdev->bdf : NULL;
+        int r;
+
+        if (hostdev->kind == HOSTDEV_ARGUMENT) {
+                r = findings_add(f, FINDING_GUEST_RAW_DEVICE, g->name, "%s", bdf ?: "unknown device");
+                if (r < 0)
+                        return r;
+        }
+        if (hostdev->no_mmap) {
+                r = findings_add(f, FINDING_GUEST_TRAPS, g->name, "%s", bdf ?: "unknown device");
+                if (r < 0)
+                        return r;
+        }
+        if (bdf && h->devices.listed.value == FACT_YES && !device_facts_find(&h->devices, bdf))
+                return findings_add(f, FINDING_GUEST_DEVICE_MISSING, g->name, "%s", bdf);
+        return 0;
+}
+
 static int collect_guest(struct findings *f, const struct host *h, const struct libvirt_guest *g)
 {
         struct fact window = guest_window(h, &g->xml);
-        int r = 0;
+        int r;
 
-        for (size_t i = 0; i < g->xml.n_hostdevs && r >= 0; i++) {
-                const char *bdf = g->xml.hostdevs[i].bdf;
-
-                if (g->xml.hostdevs[i].kind == HOSTDEV_ARGUMENT)
-                        r = findings_add(f, FINDING_GUEST_RAW_DEVICE, g->xml.name, "%s",
-                                         *bdf ? bdf : "unknown device");
-                if (r >= 0 && g->xml.hostdevs[i].no_mmap)
-                        r = findings_add(f, FINDING_GUEST_TRAPS, g->xml.name, "%s",
-                                         *bdf ? bdf : "unknown device");
-                if (r >= 0 && *bdf && h->devices.listed.value == FACT_YES &&
-                    !device_facts_find(&h->devices, bdf))
-                        r = findings_add(f, FINDING_GUEST_DEVICE_MISSING, g->xml.name, "%s", bdf);
+        for (size_t i = 0; i < g->xml.n_hostdevs; i++) {
+                r = collect_hostdev(f, h, &g->xml, &g->xml.hostdevs[i]);
+                if (r < 0)
+                        return r;
         }
-        if (r >= 0 && window.value == FACT_NO)
+        if (window.value == FACT_NO) {
                 r = findings_add(f, FINDING_GUEST_WINDOW_SMALL, g->xml.name, window.why ? "%s" : NULL,
                                  window.why);
-        return r < 0 ? r : collect_guest_pages(f, h, g);
+                if (r < 0)
+                        return r;
+        }
+        return collect_guest_pages(f, h, g);
+}
+
+static int collect_hook(struct findings *f, const struct libvirt_facts *l)
+{
+        if (l->installed.value == FACT_YES && l->hook_installed.value == FACT_NO)
+                return add_plain(f, FINDING_HOOK_MISSING);
+        if (l->hook_installed.value == FACT_YES && l->running.value == FACT_YES &&
+            l->hook_seen.value != FACT_YES)
+                return findings_add(f, FINDING_HOOK_UNSEEN, NULL, "%s%s%s", l->hook_seen.why ?: "unknown",
+                                    l->unit ? "; the unit is " : "", l->unit ?: "");
+        return 0;
 }
 
 static int collect_libvirt(struct findings *f, const struct host *h)
 {
         const struct libvirt_facts *l = &h->libvirt;
-        int r = 0;
+        int r;
 
-        if (l->installed.value == FACT_YES && l->hook_installed.value == FACT_NO)
-                r = add_plain(f, FINDING_HOOK_MISSING);
-        else if (l->hook_installed.value == FACT_YES && l->running.value == FACT_YES &&
-                 l->hook_seen.value != FACT_YES)
-                r = findings_add(f, FINDING_HOOK_UNSEEN, NULL, "%s%s%s", l->hook_seen.why ?: "unknown",
-                                 l->unit ? "; the unit is " : "", l->unit ?: "");
-        if (r >= 0 && l->thp.value == FACT_NO)
+        r = collect_hook(f, l);
+        if (r < 0)
+                return r;
+        if (l->thp.value == FACT_NO) {
                 r = add_plain(f, FINDING_THP_DISABLED_FOR_LIBVIRT);
-        for (size_t i = 0; i < l->n_guests && r >= 0; i++)
-                if (l->guests[i].xml.n_hostdevs > 0)
-                        r = collect_guest(f, h, &l->guests[i]);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < l->n_guests; i++) {
+                if (l->guests[i].xml.n_hostdevs == 0)
+                        continue;
+                r = collect_guest(f, h, &l->guests[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int collect_mapping(struct findings *f, const struct host *h, const struct mapping *m)
@@ -478,23 +568,29 @@ static int collect_mapping(struct findings *f, const struct host *h, const struc
 
 static int collect_mappings(struct findings *f, const struct host *h)
 {
-        int r = 0;
+        int r;
 
-        for (size_t i = 0; i < h->mappings.n_processes && r >= 0; i++) {
+        for (size_t i = 0; i < h->mappings.n_processes; i++) {
                 const struct mapping_process *p = &h->mappings.processes[i];
 
-                if (p->thp.value == FACT_NO)
-                        r = findings_add(f, FINDING_THP_DISABLED_FOR_PROCESS, NULL, "process %d (%s)",
-                                         p->pid, p->command ?: "?");
+                if (p->thp.value != FACT_NO)
+                        continue;
+                r = findings_add(f, FINDING_THP_DISABLED_FOR_PROCESS, NULL, "process %d (%s)", p->pid,
+                                 p->command ?: "?");
+                if (r < 0)
+                        return r;
         }
-        for (size_t i = 0; i < h->mappings.n_mappings && r >= 0; i++)
+        for (size_t i = 0; i < h->mappings.n_mappings; i++) {
                 r = collect_mapping(f, h, &h->mappings.mappings[i]);
-        if (r >= 0 && h->mappings.complete.value == FACT_UNKNOWN)
-                r = findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s", h->mappings.complete.why);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        if (h->mappings.complete.value == FACT_UNKNOWN)
+                return findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s", h->mappings.complete.why);
+        return 0;
 }
 
-/* What decides, and could not be seen. One finding, however much it is. */
+/* The facts that matter but are unknown: one finding, however many they are. */
 static int collect_unseen(struct findings *f, const struct host *h)
 {
         const struct {
@@ -502,7 +598,7 @@ static int collect_unseen(struct findings *f, const struct host *h)
                 struct fact fact;
                 bool matters;
         } facts[] = {
-                /* what is not there, or does not matter, need not be seen */
+                /* A fact about what does not exist or makes no difference may stay unknown. */
                 { "whether an IOMMU is active", h->iommu.at_work, true },
                 { "large entries for VFIO", h->kernel.huge_pmd, h->kernel.vfio.value != FACT_NO },
                 { "where the kernel places mappings", h->kernel.places_pmd, !module_works(&h->module) },
@@ -531,10 +627,10 @@ static int collect_unseen(struct findings *f, const struct host *h)
         return text ? findings_add(f, FINDING_FACTS_UNSEEN, NULL, "%s", text) : 0;
 }
 
-/* Names what to do first in the findings about the host, and lowers those that harm nobody who is here. */
+/* Adds to the findings about the host what to do first, and lowers those that harm no user of it. */
 static void judge_by_help(struct findings *f, const struct host *h)
 {
-        struct help help = help_host(h), allowed = help_unless_forbidden(h);
+        struct help help = help_host(h), allowed = help_host_unless_forbidden(h);
 
         for (size_t i = 0; i < f->n_findings; i++) {
                 struct finding *finding = &f->findings[i];
@@ -553,14 +649,18 @@ int findings_collect(struct findings *f, const struct host *h)
                 collect_iommu,     collect_kernel,  collect_groups,   collect_devices, collect_binds,
                 collect_emulators, collect_libvirt, collect_mappings, collect_unseen,
         };
-        int r = 0;
+
+        assert(f);
+        assert(h);
 
         *f = (struct findings){};
-        for (size_t i = 0; i < ELEMENTSOF(parts) && r >= 0; i++)
-                r = parts[i](f, h);
-        if (r < 0) {
-                findings_done(f);
-                return r;
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+                int r = parts[i](f, h);
+
+                if (r < 0) {
+                        findings_done(f);
+                        return r;
+                }
         }
         judge_by_help(f, h);
         return 0;

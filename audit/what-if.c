@@ -8,8 +8,7 @@
 
 #define MODULE_AND_THP (FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP))
 
-/* The facts that decide what a BAR gets, as copies that a fix can change. What they point to is the host's.
- */
+/* Copies of the facts that decide what a BAR gets, for a fix to change. The host owns what they point to. */
 struct what_if {
         struct kernel_facts kernel;
         struct module_facts module;
@@ -17,9 +16,10 @@ struct what_if {
         const struct emulator *emulator; /* what FIX_EMULATOR would start the guest with; NULL: unknown */
 };
 
-static struct what_if what_if_now(const struct host *h, struct placer placer)
+/* m: the module's facts, which need not be the host's. */
+static struct what_if what_if_now(const struct host *h, const struct module_facts *m, struct placer placer)
 {
-        return (struct what_if){ .kernel = h->kernel, .module = h->module, .placer = placer };
+        return (struct what_if){ .kernel = h->kernel, .module = *m, .placer = placer };
 }
 
 static bool assume_module(struct what_if *w)
@@ -38,7 +38,7 @@ static bool assume_emulator(struct what_if *w)
         return true;
 }
 
-/* The library steps in only where a program names no address. */
+/* The library acts only on a mapping for which the program names no address. */
 static bool assume_preload(struct what_if *w)
 {
         if (generation_aligns(w->placer.generation) || w->placer.preload)
@@ -57,8 +57,8 @@ static bool assume_thp(struct what_if *w)
         return true;
 }
 
-/* How each fix changes the facts. False where it cannot be applied, or is in force already. A fix without a
- * row changes no page size. */
+/* How each fix changes the facts. False if it cannot be applied or is in force already. A fix without a row
+ * changes no page size. */
 static bool (*const fix_assume[_FIX_ID_MAX])(struct what_if *w) = {
         [FIX_MODULE] = assume_module,
         [FIX_EMULATOR] = assume_emulator,
@@ -74,21 +74,21 @@ static bool what_if_assume(struct what_if *w, unsigned fixes)
         return true;
 }
 
-/* What somebody maps: one area, the BARs of any device that could be handed over, or those of a guest. */
+/* What is mapped: one area, the BARs of any device that could be assigned, or those of a guest. */
 struct subject {
         const struct host *host;
         const struct area *area;
-        const struct mapping_process *process; /* the one that maps the area, or NULL */
+        const struct mapping_process *process; /* the process that maps the area, or NULL */
         const struct guest *guest;
 };
 
-/* Whether `then` gives more than `now`, by what is sure. */
+/* Whether `then` surely gives more than `now`. */
 typedef bool (*gains_t)(const struct what_if *now, const struct what_if *then, const struct subject *s);
 
 static bool verdict_gains(const struct kernel_facts *k, const struct verdict *now,
                           const struct verdict *then)
 {
-        /* Where the next limit cannot be seen, it is still sure that this one goes. */
+        /* The next limit is unknown, but this one surely goes away. */
         if (then->limit == CONDITION_UNKNOWN)
                 return now->limit == CONDITION_PLACEMENT || now->limit == CONDITION_THP;
         return then->page_size > (now->page_size ?: k->page_size);
@@ -114,14 +114,14 @@ static bool device_gains(const struct what_if *now, const struct what_if *then, 
         for (size_t i = 0; i < d->n_bars; i++) {
                 const struct area whole = { .region_size = d->bars[i].size, .size = d->bars[i].size };
 
-                /* Nothing is known of a region that the driver shows instead of the BAR. */
+                /* Nothing is known about a region that the driver exposes instead of the BAR. */
                 if (!d->bars[i].replaced && area_gains(now, then, &(struct subject){ .area = &whole }))
                         return true;
         }
         return false;
 }
 
-/* Virtual functions come by the hundred, next to each other, so one of them is enough. */
+/* There can be hundreds of equal virtual functions, one after the other: trying one of them is enough. */
 static bool device_has_same_bars(const struct device *a, const struct device *b)
 {
         if (a->n_bars != b->n_bars)
@@ -159,7 +159,7 @@ static bool guest_gains(const struct what_if *now, const struct what_if *then, c
                         continue;
                 if (d && device_gains(now, then, d))
                         return true;
-                /* The guest gets its function at its start, so it can be any. */
+                /* libvirt picks the function when the guest starts, so it can be any. */
                 if (hostdev->kind == HOSTDEV_NETWORK && !*hostdev->bdf && any_device_gains(now, then, s))
                         return true;
         }
@@ -207,7 +207,7 @@ struct help help_area(const struct host *h, struct placer placer, const struct a
         assert(h);
         assert(area);
 
-        now = what_if_now(h, placer);
+        now = what_if_now(h, &h->module, placer);
         return help_of(&now, area_gains, &(struct subject){ .host = h, .area = area });
 }
 
@@ -230,17 +230,22 @@ static const struct emulator *find_better_emulator(const struct what_if *now, co
         return NULL;
 }
 
-struct help help_guest(const struct host *h, const struct guest *g, const struct emulator *emulator)
+static struct help help_guest_with(const struct host *h, const struct module_facts *m, const struct guest *g,
+                                   const struct emulator *emulator)
 {
         struct subject s = { .host = h, .guest = g };
-        struct what_if now;
+        struct what_if now = what_if_now(h, m, guest_placer(h, g));
 
+        now.emulator = emulator ?: find_better_emulator(&now, &s);
+        return help_of(&now, guest_gains, &s);
+}
+
+struct help help_guest(const struct host *h, const struct guest *g, const struct emulator *emulator)
+{
         assert(h);
         assert(g);
 
-        now = what_if_now(h, guest_placer(h, g));
-        now.emulator = emulator ?: find_better_emulator(&now, &s);
-        return help_of(&now, guest_gains, &s);
+        return help_guest_with(h, &h->module, g, emulator);
 }
 
 static uint64_t mapping_region_size(const struct host *h, const struct mapping *m)
@@ -253,31 +258,39 @@ static uint64_t mapping_region_size(const struct host *h, const struct mapping *
         return m->offset + m->size;
 }
 
-struct help help_mapping(const struct host *h, const struct mapping *m)
+static struct help help_mapping_with(const struct host *h, const struct module_facts *m,
+                                     const struct mapping *mapping)
 {
-        struct subject s = { .host = h };
-        struct area area;
-        struct what_if now;
+        const struct area area = {
+                .region_size = mapping_region_size(h, mapping),
+                .offset = mapping->offset,
+                .size = mapping->size,
+        };
+        const struct subject s = {
+                .host = h,
+                .area = &area,
+                .process = mapping_facts_find_process(&h->mappings, mapping->pid),
+        };
+        struct what_if now = what_if_now(h, m, process_placer(h, mapping->pid));
 
-        assert(h);
-        assert(m);
-
-        area = (struct area){ .region_size = mapping_region_size(h, m),
-                              .offset = m->offset,
-                              .size = m->size };
-        s.area = &area;
-        s.process = mapping_facts_find_process(&h->mappings, m->pid);
-        now = what_if_now(h, process_placer(h, m->pid));
         return help_of(&now, area_gains, &s);
 }
 
-static void help_add(struct help *sum, struct help help)
+struct help help_mapping(const struct host *h, const struct mapping *m)
+{
+        assert(h);
+        assert(m);
+
+        return help_mapping_with(h, &h->module, m);
+}
+
+static void help_merge(struct help *sum, struct help help)
 {
         sum->alone |= help.alone;
         sum->together = (sum->together || help.together) && !(sum->alone & MODULE_AND_THP);
 }
 
-/* A guest stands for the mappings of its own process. */
+/* The mappings of such a process are covered by its guest. */
 static bool is_guest_process(const struct host *h, pid_t pid)
 {
         const struct libvirt_guest *g = libvirt_facts_find_pid(&h->libvirt, pid);
@@ -285,8 +298,8 @@ static bool is_guest_process(const struct host *h, pid_t pid)
         return g && g->xml.n_hostdevs > 0;
 }
 
-/* Adds what helps those who have a device now. Returns whether there is anybody. */
-static bool help_add_users(struct help *sum, const struct host *h)
+/* Adds what helps the guests and processes that have a device now. Returns whether there are any. */
+static bool help_add_users(struct help *sum, const struct host *h, const struct module_facts *m)
 {
         bool any = false;
 
@@ -295,15 +308,15 @@ static bool help_add_users(struct help *sum, const struct host *h)
 
                 if (g->n_hostdevs == 0)
                         continue;
-                help_add(sum, help_guest(h, g, NULL));
+                help_merge(sum, help_guest_with(h, m, g, NULL));
                 any = true;
         }
         for (size_t i = 0; i < h->mappings.n_mappings; i++) {
-                const struct mapping *m = &h->mappings.mappings[i];
+                const struct mapping *mapping = &h->mappings.mappings[i];
 
-                if (is_guest_process(h, m->pid))
+                if (is_guest_process(h, mapping->pid))
                         continue;
-                help_add(sum, help_mapping(h, m));
+                help_merge(sum, help_mapping_with(h, m, mapping));
                 any = true;
         }
         return any;
@@ -315,20 +328,19 @@ static bool users_are_unseen(const struct host *h)
                (h->libvirt.installed.value != FACT_NO && h->libvirt.readable.value == FACT_UNKNOWN);
 }
 
-static void help_add_placer(struct help *sum, const struct host *h, struct placer placer)
+static void help_add_placer(struct help *sum, const struct host *h, const struct module_facts *m,
+                            struct placer placer)
 {
-        struct what_if now = what_if_now(h, placer);
+        struct what_if now = what_if_now(h, m, placer);
 
-        help_add(sum, help_of(&now, any_device_gains, &(struct subject){ .host = h }));
+        help_merge(sum, help_of(&now, any_device_gains, &(struct subject){ .host = h }));
 }
 
-struct help help_host(const struct host *h)
+static struct help help_host_with(const struct host *h, const struct module_facts *m)
 {
         struct help help = {};
 
-        assert(h);
-
-        if (help_add_users(&help, h)) {
+        if (help_add_users(&help, h, m)) {
                 help.here = help_all(&help);
                 return help;
         }
@@ -337,13 +349,32 @@ struct help help_host(const struct host *h)
                 const struct emulator *e = &h->emulators.emulators[i];
 
                 if (!e->replaced && !e->container)
-                        help_add_placer(&help, h, placer_emulator(e));
+                        help_add_placer(&help, h, m, placer_emulator(e));
         }
-        /* Guests and mappings that cannot be seen may well be there, and made by these. */
+        /* There may be guests and mappings that could not be seen, made by these emulators. */
         if (users_are_unseen(h))
                 help.here = help_all(&help);
-        help_add_placer(&help, h, PLACER_PROGRAM);
+        help_add_placer(&help, h, m, PLACER_PROGRAM);
         return help;
+}
+
+struct help help_host(const struct host *h)
+{
+        assert(h);
+
+        return help_host_with(h, &h->module);
+}
+
+struct help help_host_unless_forbidden(const struct host *h)
+{
+        struct module_facts allowed;
+
+        assert(h);
+
+        allowed = h->module;
+        if (allowed.loadable.value == FACT_NO)
+                allowed.loadable = fact_unknown(NULL);
+        return help_host_with(h, &allowed);
 }
 
 bool what_if_area(const struct host *h, struct placer placer, const struct area *area, unsigned fixes,
@@ -355,7 +386,7 @@ bool what_if_area(const struct host *h, struct placer placer, const struct area 
         assert(area);
         assert(ret);
 
-        w = what_if_now(h, placer);
+        w = what_if_now(h, &h->module, placer);
         if (!what_if_assume(&w, fixes))
                 return false;
         *ret = verdict_area(&w.kernel, &w.module, w.placer, area);
@@ -371,7 +402,7 @@ bool what_if_guest(const struct host *h, const struct guest *g, unsigned fixes,
         assert(g);
         assert(ret);
 
-        w = what_if_now(h, guest_placer(h, g));
+        w = what_if_now(h, &h->module, guest_placer(h, g));
         w.emulator = emulator;
         if (!what_if_assume(&w, fixes))
                 return false;

@@ -309,6 +309,14 @@ static void test_users(void **state)
         assert_string_equal(found(&h, NULL), "module");
         assert_string_equal(found(&h, &guest.xml), "module");
 
+        /* Where the module is forbidden, it still shows what it would do. */
+        h.module.loadable = (struct fact){ .value = FACT_NO, .why = "a blacklist" };
+        assert_string_equal(found(&h, NULL), "preload");
+        help = help_host_unless_forbidden(&h);
+        assert_string_equal(names(help.here), "module+preload");
+        assert_int_equal(h.module.loadable.value, FACT_NO);
+        h.module.loadable.value = FACT_YES;
+
         /* Without the guest, for whatever may come: nobody is there who waits for it. */
         h.libvirt.n_guests = 0;
         help = help_host(&h);
