@@ -158,7 +158,7 @@ static const struct libvirt_guest *guest_with(const struct host *h, const struct
         return NULL;
 }
 
-/* The group is of interest if this returns one of its functions: bound to VFIO, or meant for a guest. */
+/* Returns a function of the group that is bound to VFIO or meant for a guest, or NULL. */
 static const struct device *find_assigned(const struct host *h, const struct iommu_group *g)
 {
         for (size_t i = 0; i < g->n_members; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "emulator-fit.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,7 +13,7 @@
 #define UNREADABLE "its binary cannot be read"
 #define QUESTION "emulator-text"
 
-/* This bypasses what records a host, because an emulator is large and the answer is one word. */
+/* This bypasses the recording of a host, because an emulator is large and the answer is one word. */
 static struct fact file_has_text(const struct root *root, const char *path, const char *text)
 {
         _cleanup_close_ int fd = open_at(root->fd, path + 1, O_RDONLY | O_NONBLOCK);
@@ -53,11 +54,14 @@ struct fact emulator_has_text(const struct root *root, const struct emulator *e,
         return has;
 }
 
-/* Every QEMU has the name of each of its machine types in it, with "-machine" behind (include/hw/boards.h).
- * Names that stand for the newest ("q35") are everywhere. */
+/* A QEMU binary holds the name of each of its machine types, followed by "-machine" (include/hw/boards.h).
+ * Every QEMU knows the names that stand for its newest type ("q35"). */
 bool emulator_knows_machine(const struct root *root, const struct emulator *e, const struct guest *g)
 {
         _cleanup_free_ char *text = NULL;
+
+        assert(root);
+        assert(g);
 
         if (!g->machine || !strpbrk(g->machine, ".0123456789") || streq(g->machine, "q35"))
                 return true;
@@ -66,7 +70,7 @@ bool emulator_knows_machine(const struct root *root, const struct emulator *e, c
         return emulator_has_text(root, e, text).value != FACT_NO;
 }
 
-/* By its name, as the distributions give it: it runs guests of that architecture. */
+/* Does it run guests of that architecture? Its name says so, as distributions choose it. */
 static bool is_for_arch(const struct emulator *e, const char *arch)
 {
         const char *name = strrchr(e->path, '/'), *of;
@@ -79,6 +83,9 @@ static bool is_for_arch(const struct emulator *e, const char *arch)
 
 bool emulator_fits_guest(const struct root *root, const struct emulator *e, const struct guest *g)
 {
+        assert(e);
+        assert(g);
+
         return !e->container && !e->replaced && is_for_arch(e, g->arch) &&
                emulator_knows_machine(root, e, g);
 }

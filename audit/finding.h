@@ -72,31 +72,30 @@ enum finding_id {
 };
 DECLARE_STRING_TABLE(finding, enum finding_id);
 
-/* One row of the one table: everything that shows a finding (text, JSON, journal) takes it from here. */
+/* One row of the table from which the tables, the JSON, the journal, its catalog and the manual take their
+ * texts. */
 struct finding_type {
         enum severity severity;
-        const char *text; /* one line */
-        const char
-                *explanation; /* whole sentences: what it is, and what it costs; the manual has them too */
-        unsigned fixes;       /* FIX_BIT(): the way out is the first of these that helps here ... */
-        const char *remedy;   /* ... and this where none does */
-        /* FIX_BIT(): what the host lacks by it. The finding is information where that would help nobody who
-         * is here. */
-        unsigned lacks;
+        const char *text;        /* one line */
+        const char *explanation; /* whole sentences that follow the text: meaning, cost */
+        unsigned fixes;     /* FIX_BIT(): the remedy is the first of these that helps on this host ... */
+        const char *remedy; /* ... or this if none does */
+        unsigned lacks;     /* FIX_BIT(): what the host lacks; if no user of the host would gain by it, the
+                             * finding is only information */
         const char *message_id; /* MESSAGE_ID in the journal, 32 hex digits */
 };
 
 const struct finding_type *finding_type(enum finding_id id);
 
-/* The way out in general, for a manual. The caller's to free; NULL: no memory. */
+/* The remedy in general, for a manual. The caller frees it; NULL: no memory. */
 char *finding_type_remedy(const struct finding_type *type);
 
 struct finding {
         enum finding_id id;
-        unsigned fixes; /* FIX_BIT(): what to do first here; 0: its type's remedy says what else there is */
-        char *guest;    /* whose domain such a fix would edit; NULL: it is the host's */
-        enum severity severity; /* of its type, or less where it does no harm on this host */
-        char *subject;          /* a PCI address, an emulator, a process; NULL: the host */
+        unsigned fixes; /* FIX_BIT(): what to do first here; 0: no fix helps, the type's remedy applies */
+        char *guest;    /* the guest whose domain such a fix would edit; NULL: the fix is for the host */
+        enum severity severity; /* of its type, or lower if it does no harm on this host */
+        char *subject;          /* a PCI address, an emulator, a guest; NULL: the host */
         char *detail;           /* what is particular to this host; NULL: the type's text says all */
 };
 
@@ -105,16 +104,16 @@ struct findings {
         size_t n_findings;
 };
 
-/* subject: see above; format: of the detail, or NULL. Returns 0 or -ENOMEM. */
+/* id: valid. subject: see above; format: of the detail, or NULL. Returns 0 or -ENOMEM. */
 int findings_add(struct findings *f, enum finding_id id, const char *subject, const char *format, ...)
         _printf_(4, 5);
 
-/* The way out here, as a command where there is one. The caller's to free; NULL: no memory. */
+/* The remedy on this host, as a command if there is one. The caller frees it; NULL: no memory. */
 char *finding_remedy(const struct finding *f);
 
-/* What the facts of this host amount to. Returns 0 or -ENOMEM. */
+/* Judges the facts of a host. Returns 0, or -ENOMEM, and *f is empty then. */
 int findings_collect(struct findings *f, const struct host *h);
 void findings_done(struct findings *f);
 
-/* The gravest severity among them; SEVERITY_INFO where there is none. */
+/* The highest severity among them; SEVERITY_INFO if there are none. */
 enum severity findings_severity(const struct findings *f);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The command that applies these fixes (FIX_BIT), in turn. guest: a fix that can be an edit of one domain is
- * one of this guest's; NULL: all are the host's. The caller's to free; NULL: no memory. */
+/* The command that applies these fixes (FIX_BIT), one after the other. guest: a fix that can be an edit of
+ * one domain edits that of this guest; NULL: all fixes are for the host. The caller frees it; NULL: no
+ * memory. */
 char *fix_command(unsigned fixes, const char *guest);

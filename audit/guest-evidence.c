@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-evidence.h"
 
+#include <assert.h>
+
 #include "guest-cost.h"
 #include "util/format.h"
 #include "util/macro.h"
@@ -17,7 +19,7 @@ static bool has_bar(const struct host *h, const struct guest *g, uint64_t size)
         return false;
 }
 
-static int compare(const void *a, const void *b)
+static int sighting_compare(const void *a, const void *b)
 {
         const struct sighting *x = *(const struct sighting *const *) a,
                               *y = *(const struct sighting *const *) b;
@@ -26,13 +28,19 @@ static int compare(const void *a, const void *b)
                 return x->bar_size > y->bar_size ? -1 : 1;
         if (x->count != y->count)
                 return x->count > y->count ? -1 : 1;
-        return x->page_size > y->page_size ? -1 : x->page_size < y->page_size;
+        if (x->page_size != y->page_size)
+                return x->page_size > y->page_size ? -1 : 1;
+        return 0;
 }
 
 size_t guest_evidence(const struct host *h, const struct guest *g, const struct sighting *ret[EVIDENCE_MAX])
 {
         struct evidence_key key;
         size_t n = 0;
+
+        assert(h);
+        assert(g);
+        assert(ret);
 
         if (!evidence_key_make(&key, &h->kernel, &h->module, guest_emulator(h, g),
                                guest_placer(h, g).preload))
@@ -44,7 +52,7 @@ size_t guest_evidence(const struct host *h, const struct guest *g, const struct 
                         ret[n++] = s;
         }
         if (n > 0)
-                qsort(ret, n, sizeof(*ret), compare);
+                qsort(ret, n, sizeof(*ret), sighting_compare);
         return n;
 }
 
@@ -52,17 +60,22 @@ void guest_evidence_text(const struct host *h, const struct guest *g, uint64_t b
                          size_t size)
 {
         const struct sighting *seen[EVIDENCE_MAX];
-        size_t n = guest_evidence(h, g, seen), length = 0;
+        size_t n, length = 0;
 
+        assert(ret);
+        assert(size > 0);
+
+        n = guest_evidence(h, g, seen);
         *ret = '\0';
         for (size_t i = 0; i < n && length < size; i++) {
                 format_t count, page;
 
-                if (seen[i]->bar_size == bar_size)
-                        length += (size_t) snprintf(
-                                ret + length, size - length, "%s%s time%s: %s", length ? ", " : "seen here ",
-                                format_count(seen[i]->count, count), seen[i]->count == 1 ? "" : "s",
-                                format_size(seen[i]->page_size, page));
+                if (seen[i]->bar_size != bar_size)
+                        continue;
+                length += (size_t) snprintf(
+                        ret + length, size - length, "%s%s time%s: %s", length > 0 ? ", " : "seen here ",
+                        format_count(seen[i]->count, count), seen[i]->count == 1 ? "" : "s",
+                        format_size(seen[i]->page_size, page));
         }
 }
 
@@ -79,8 +92,11 @@ static bool is_latest(const struct evidence *e, const struct sighting *s)
 }
 
 const struct sighting *emulator_contradiction(const struct host *h, const struct emulator *e,
-                                              uint64_t *ret_foretold)
+                                              uint64_t *ret_predicted)
 {
+        assert(h);
+        assert(ret_predicted);
+
         for (size_t i = 0; i < h->evidence.n_sightings; i++) {
                 const struct sighting *s = &h->evidence.sightings[i];
                 const struct area whole = { .region_size = s->bar_size, .size = s->bar_size };
@@ -93,11 +109,12 @@ const struct sighting *emulator_contradiction(const struct host *h, const struct
                     !evidence_key_equal(&now, &s->key) || !is_latest(&h->evidence, s))
                         continue;
                 v = verdict_area(&h->kernel, &h->module, placer, &whole);
-                /* What is foretold is sure to be had; more comes by luck, or by what could not be seen. */
+                /* A guest gets at least what is predicted. It can get more by chance, or because of a fact
+                 * that is unknown. */
                 if (s->page_size >= v.page_size &&
                     (s->page_size == v.page_size || v.luck || v.limit == CONDITION_UNKNOWN))
                         continue;
-                *ret_foretold = v.page_size;
+                *ret_predicted = v.page_size;
                 return s;
         }
         return NULL;

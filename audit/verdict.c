@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "verdict.h"
 
+#include <assert.h>
+
 #include "placement.h"
 #include "util/macro.h"
 
@@ -16,7 +18,7 @@ static const char *const condition_table[_CONDITION_MAX] = {
 /* clang-format on */
 DEFINE_STRING_TABLE(condition, enum condition);
 
-/* One condition allows pages up to `page` bytes; where a fact is missing that is only what is sure. */
+/* A condition allows pages of up to `page` bytes, or if that is not sure, possibly larger ones. */
 struct cap {
         uint64_t page;
         bool sure;
@@ -25,7 +27,9 @@ struct cap {
 /* The largest page size that is no larger than `limit` bytes. */
 static uint64_t page_at_most(const struct kernel_facts *k, uint64_t limit)
 {
-        return limit >= k->pud_size ? k->pud_size : limit >= k->pmd_size ? k->pmd_size : k->page_size;
+        if (limit >= k->pud_size)
+                return k->pud_size;
+        return limit >= k->pmd_size ? k->pmd_size : k->page_size;
 }
 
 static struct cap cap_from_facts(const struct kernel_facts *k, struct fact pmd, struct fact pud)
@@ -57,8 +61,8 @@ struct placer placer_emulator(const struct emulator *e)
                                 .advises = g == GENERATION_UNKNOWN ? FACT_UNKNOWN : FACT_YES };
 }
 
-/* Is there a whole page of that size in the area, where its address is congruent with its offset? */
-static bool holds(uint64_t page, uint64_t offset, uint64_t size)
+/* Does the area hold a whole page of that size, if its address is congruent with its offset? */
+static bool area_holds_page(uint64_t page, uint64_t offset, uint64_t size)
 {
         uint64_t before = -offset & (page - 1);
 
@@ -68,13 +72,15 @@ static bool holds(uint64_t page, uint64_t offset, uint64_t size)
 /* The largest page that fits into the area. */
 static uint64_t page_within(const struct kernel_facts *k, uint64_t offset, uint64_t size)
 {
-        return holds(k->pud_size, offset, size)   ? k->pud_size
-               : holds(k->pmd_size, offset, size) ? k->pmd_size
-                                                  : k->page_size;
+        if (area_holds_page(k->pud_size, offset, size))
+                return k->pud_size;
+        return area_holds_page(k->pmd_size, offset, size) ? k->pmd_size : k->page_size;
 }
 
 uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size)
 {
+        assert(k);
+
         return page_within(k, 0, size);
 }
 
@@ -87,15 +93,15 @@ static struct cap cap_kernel(const struct kernel_facts *k, const struct module_f
         if (module_works(m))
                 return (struct cap){ k->pud_size, true };
         cap = cap_from_facts(k, k->places_pmd, k->places_pud);
-        /* By accident it does so only for a size that is a multiple (ed48e87c7df3). */
+        /* The accidental alignment applies only to sizes that are a multiple of 2 MiB (ed48e87c7df3). */
         if (cap.page > k->page_size && k->aligns.value != FACT_YES && area->size & (k->pmd_size - 1))
                 cap = (struct cap){ k->page_size, true };
-        /* With the module it can only be more. */
+        /* If the module may be active, the mapping may get more. */
         cap.sure = cap.sure && (m->loaded.value == FACT_NO || m->enabled.value == FACT_NO);
         return cap;
 }
 
-/* To what the address is congruent with the offset in the BAR, thanks to whoever chooses it. */
+/* At which page size the address is congruent with the offset in the BAR, given what chooses it. */
 static struct cap cap_placement(const struct kernel_facts *k, const struct module_facts *m,
                                 struct placer placer, const struct area *area)
 {
@@ -110,15 +116,15 @@ static struct cap cap_placement(const struct kernel_facts *k, const struct modul
         if (placer.preload)
                 return (struct cap){ k->pud_size, true };
         cap = cap_kernel(k, m, area);
-        /* An emulator that could not be read may align by itself. Where the kernel aligns it loses nothing,
-         * since a BAR is a power of two in size. */
+        /* An emulator that could not be read may align by itself. If the kernel aligns, it loses nothing by
+         * that, because the size of a BAR is a power of two. */
         if (placer.generation == GENERATION_UNKNOWN && cap.page < k->pud_size)
                 cap.sure = false;
         return cap;
 }
 
-/* Entries that cover [start, end) with pages of at most sizes[level] bytes, addresses relative to a boundary
- * of the largest. */
+/* How many entries of at most sizes[level] bytes cover [start, end). start and end count from a boundary of
+ * the largest size. */
 static uint64_t count_entries(const uint64_t sizes[], size_t level, uint64_t start, uint64_t end)
 {
         uint64_t page = sizes[level], first = (start + page - 1) / page * page, last = end / page * page;
@@ -131,23 +137,26 @@ static uint64_t count_entries(const uint64_t sizes[], size_t level, uint64_t sta
                count_entries(sizes, level - 1, last, end);
 }
 
-static uint64_t entries(const struct kernel_facts *k, uint64_t offset, uint64_t size, uint64_t page)
+static uint64_t mapping_entries(const struct kernel_facts *k, uint64_t offset, uint64_t size, uint64_t page)
 {
         const uint64_t sizes[] = { k->page_size, k->pmd_size, k->pud_size };
-        size_t level = page >= k->pud_size ? 2 : page >= k->pmd_size ? 1 : 0;
+        size_t level = 0;
+
+        while (level + 1 < ELEMENTSOF(sizes) && page >= sizes[level + 1])
+                level++;
 
         return count_entries(sizes, level, offset, offset + size);
 }
 
-/* size and offset: of the mapping; placement: how its address is congruent. */
-static struct verdict decide(const struct kernel_facts *k, struct cap placement, struct placer placer,
-                             uint64_t offset, uint64_t size)
+/* size, offset: those of the mapping. placement: to what its address is congruent with the offset. */
+static struct verdict mapping_verdict(const struct kernel_facts *k, struct cap placement,
+                                      struct placer placer, uint64_t offset, uint64_t size)
 {
         const struct {
                 struct cap cap;
                 enum condition condition;
         } conditions[] = {
-                /* in the order in which they are named when several hold a mapping at the same size */
+                /* If several limit a mapping to the same size, the first is named. */
                 { { page_within(k, offset, size), true }, CONDITION_BAR_SIZE },
                 { cap_from_facts(k, k->huge_pmd, k->huge_pud), CONDITION_HUGE_FAULT },
                 { cap_thp(k, placer), CONDITION_THP },
@@ -159,7 +168,7 @@ static struct verdict decide(const struct kernel_facts *k, struct cap placement,
         for (size_t i = 0; i < ELEMENTSOF(conditions); i++) {
                 struct cap cap = conditions[i].cap;
 
-                /* A condition that surely holds it there makes up for one of which that is not known. */
+                /* A limit we are sure of wins over an equal one we only suspect. */
                 if (cap.page < v.page_size || (cap.page == v.page_size && cap.sure && !sure)) {
                         v.page_size = cap.page;
                         v.limit = conditions[i].condition;
@@ -167,9 +176,8 @@ static struct verdict decide(const struct kernel_facts *k, struct cap placement,
                 }
         }
 
-        /* A kernel without a huge fault handler fills the whole mapping at the first fault (abafbc551fdd).
-         */
-        v.faults = k->huge_pmd.value == FACT_NO ? 1 : entries(k, offset, size, v.page_size);
+        /* Without a huge fault handler the first fault fills the whole mapping (abafbc551fdd). */
+        v.faults = k->huge_pmd.value == FACT_NO ? 1 : mapping_entries(k, offset, size, v.page_size);
         if (k->huge_pmd.value == FACT_UNKNOWN || !sure) {
                 v.faults = COUNT_UNKNOWN;
                 v.page_size = 0;
@@ -177,9 +185,9 @@ static struct verdict decide(const struct kernel_facts *k, struct cap placement,
         }
 
         if (k->pin_by_leaf.value == FACT_NO)
-                v.pin_steps = entries(k, offset, size, k->page_size);
+                v.pin_steps = mapping_entries(k, offset, size, k->page_size);
         else if (k->pin_by_leaf.value == FACT_YES && v.page_size > 0)
-                v.pin_steps = entries(k, offset, size, v.page_size);
+                v.pin_steps = mapping_entries(k, offset, size, v.page_size);
         else
                 v.pin_steps = COUNT_UNKNOWN;
         return v;
@@ -188,9 +196,15 @@ static struct verdict decide(const struct kernel_facts *k, struct cap placement,
 struct verdict verdict_area(const struct kernel_facts *k, const struct module_facts *m, struct placer placer,
                             const struct area *area)
 {
-        struct verdict v = decide(k, cap_placement(k, m, placer, area), placer, area->offset, area->size);
+        struct verdict v;
 
-        /* QEMU 9.2 aims at the lowest bit of the length, and can hit more, unless the offset forbids it. */
+        assert(k);
+        assert(m);
+        assert(area);
+
+        v = mapping_verdict(k, cap_placement(k, m, placer, area), placer, area->offset, area->size);
+        /* QEMU 9.2 aligns to the lowest bit of the length. The address can be a multiple of more, unless the
+         * offset rules that out. */
         v.luck = v.limit == CONDITION_PLACEMENT &&
                  (placer.generation == GENERATION_NONE ||
                   (placer.generation == GENERATION_PER_AREA &&
@@ -200,9 +214,12 @@ struct verdict verdict_area(const struct kernel_facts *k, const struct module_fa
 
 struct kernel_facts kernel_facts_of_process(const struct kernel_facts *k, struct fact thp)
 {
-        struct kernel_facts own = *k;
+        struct kernel_facts own;
 
-        /* Whatever the kernel's setting is, PR_SET_THP_DISABLE is obeyed (vma_thp_disabled). */
+        assert(k);
+
+        own = *k;
+        /* The kernel obeys PR_SET_THP_DISABLE, whatever its own setting is (vma_thp_disabled). */
         if (thp.value == FACT_NO) {
                 own.thp = THP_NEVER;
                 own.thp_exempt = fact_is(false, thp.source);
@@ -213,14 +230,23 @@ struct kernel_facts kernel_facts_of_process(const struct kernel_facts *k, struct
 struct verdict verdict_mapping(const struct kernel_facts *k, struct fact thp, struct placer placer,
                                const struct mapping *mapping)
 {
-        struct kernel_facts own = kernel_facts_of_process(k, thp);
-        uint64_t shift = mapping->start - mapping->offset;
-        struct cap placement = { page_at_most(k, shift & -shift ?: UINT64_MAX), true };
+        struct kernel_facts own;
+        struct cap placement;
+        uint64_t shift;
 
-        return decide(&own, placement, placer, mapping->offset, mapping->size);
+        assert(k);
+        assert(mapping);
+
+        own = kernel_facts_of_process(k, thp);
+        shift = mapping->start - mapping->offset;
+        placement = (struct cap){ page_at_most(k, shift & -shift ?: UINT64_MAX), true };
+        return mapping_verdict(&own, placement, placer, mapping->offset, mapping->size);
 }
 
 uint64_t verdict_shortfall(const struct kernel_facts *k, const struct verdict *v, uint64_t size)
 {
+        assert(k);
+        assert(v);
+
         return verdict_best_page(k, size) / (v->page_size ?: 1);
 }
