@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Copies a page of the manual, and puts the list of findings where it says so: at build time, so that the
- * table stays the one source of their texts. */
+/* Copies a page of the manual and inserts the list of findings where the page asks for it. This runs at
+ * build time, so the table stays the only source of their texts. */
 #include <stdio.h>
 
 #include "audit/finding.h"
