@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints vfioalignd.catalog at build time, so that the table of findings stays the one source of their
- * texts. */
+/* Prints vfioalignd.catalog at build time, so the table of findings stays the only source of their texts. */
 #include <stdio.h>
 
 #include "audit/finding.h"
@@ -11,23 +10,25 @@ static const struct {
 } messages[] = {
         {
                 MESSAGE_GUEST_PREPARED,
-                "Guest @VFIOALIGN_GUEST@ was looked at before its start",
-                "libvirt is about to start a guest with VFIO devices. The message says what page size its devices\n"
-                "will get, what limits it, and what would help.",
+                "Guest @VFIOALIGN_GUEST@ was checked before its start",
+                "libvirt is about to start a guest with VFIO devices. The message says what page\n"
+                "size its devices will get, what limits it, and what would help.",
         },
         {
                 MESSAGE_GUEST_REFUSED,
                 "Guest @VFIOALIGN_GUEST@ was not started",
-                "A device of the guest would get smaller pages than it could have, and OnUnaligned=refuse in\n"
-                "vfioalignd.conf(5) or in the guest's own <metadata> says that it must not start so. The message says\n"
-                "what helps; OnUnaligned=warn lets it start as it is.",
+                "A device of the guest would get smaller pages than it could have, and\n"
+                "OnUnaligned=refuse in vfioalignd.conf(5) or in the guest's own <metadata>\n"
+                "forbids such a start. The message says what helps; OnUnaligned=warn lets the\n"
+                "guest start as it is.",
         },
         {
                 MESSAGE_GUEST_VERIFIED,
                 "Guest @VFIOALIGN_GUEST@ runs, and its mappings were read",
-                "The page size is that of the mapping which falls furthest short of what its size allows:\n"
-                "@VFIOALIGN_PAGE_SIZE@ bytes (0: unknown). A mapping stays as it is until the guest is started anew;\n"
-                "\"vfioalignctl mappings\" shows all of them.",
+                "The page size is that of the mapping which falls furthest short of what its size\n"
+                "allows: @VFIOALIGN_PAGE_SIZE@ bytes (0: unknown). A mapping stays as it is until\n"
+                "the guest is shut down and started again; \"vfioalignctl mappings\" shows all of\n"
+                "them.",
         },
         {
                 MESSAGE_GUEST_RELEASED,
@@ -36,49 +37,52 @@ static const struct {
         },
         {
                 MESSAGE_GROUP_BOUND,
-                "IOMMU group @VFIOALIGN_GROUP@ is in VFIO's hands",
-                "Its functions were taken from their drivers for: @VFIOALIGN_OWNER@. \"vfioalignctl unbind\" gives them\n"
-                "back.",
+                "IOMMU group @VFIOALIGN_GROUP@ is bound to VFIO",
+                "Its functions were taken from their drivers for: @VFIOALIGN_OWNER@.\n"
+                "\"vfioalignctl unbind\" gives them back.",
         },
         {
                 MESSAGE_GROUP_RETURNED,
                 "IOMMU group @VFIOALIGN_GROUP@ was given back",
-                "Each of its functions has the driver again that it had before.",
+                "Each of its functions has its former driver again.",
         },
         {
                 MESSAGE_GROUP_GONE,
                 "IOMMU group @VFIOALIGN_GROUP@ has left the host",
-                "None of its functions is there any more, so that there is nothing to give back.",
+                "None of its functions exists any more, so there is nothing to give back.",
         },
         {
                 MESSAGE_GROUP_REFUSED,
                 "IOMMU group @VFIOALIGN_GROUP@ was not touched",
-                "What was asked for would have taken something from the host or from a guest. Nothing was written.\n"
-                "The finding @VFIOALIGN_FINDING@ says why; vfioalignctl(1) tells more of it.",
+                "The request would have taken something from the host or from a guest. Nothing\n"
+                "was written. The finding @VFIOALIGN_FINDING@ says why; vfioalignctl(1) describes\n"
+                "it.",
         },
         {
                 MESSAGE_GROUP_FAILED,
-                "IOMMU group @VFIOALIGN_GROUP@ could not be brought where it should go",
-                "The kernel did not do what was asked. All functions are with the drivers that they had before. The\n"
-                "kernel's log (journalctl -k) says more.",
+                "IOMMU group @VFIOALIGN_GROUP@ could not be bound or given back",
+                "The kernel did not do what was asked. All functions are with their former\n"
+                "drivers. The kernel log (journalctl -k) says more.",
         },
         {
                 MESSAGE_GROUP_QUARANTINED,
                 "IOMMU group @VFIOALIGN_GROUP@ is neither with VFIO nor back with its drivers",
-                "It could not be brought back either. Nobody touches it by itself any more; \"vfioalignctl unbind\"\n"
-                "tries again.",
+                "It could not be brought back either. vfioalign does not touch it again unless\n"
+                "asked; \"vfioalignctl unbind\" tries again.",
         },
         {
                 MESSAGE_GROUP_STUCK,
                 "A task hangs in the kernel with IOMMU group @VFIOALIGN_GROUP@",
-                "A driver does not let go of its device. The message names the process, which cannot be killed. The\n"
-                "daemon and all other devices go on; the group is free again after a reboot.",
+                "A driver does not let go of its device. The message names the process, which\n"
+                "cannot be killed. The daemon and all other devices go on; the group is free\n"
+                "again after a reboot.",
         },
         {
                 MESSAGE_WORKER_FAILED,
-                "vfioalign-worker did not do its work",
-                "The program that hands devices over could not be started, did not end in its time, or ended before\n"
-                "it was through. What it left half done is settled by the next one, or when vfioalignd starts.",
+                "vfioalign-worker did not complete its work",
+                "The program that binds devices could not be started, did not finish in time, or\n"
+                "exited early. What it left half done is settled by the next one, or when\n"
+                "vfioalignd starts.",
         },
 };
 
@@ -96,10 +100,10 @@ int main(void)
                 _cleanup_free_ char *remedy = finding_type_remedy(type);
                 char text[1024];
 
-                snprintf(
-                        text, sizeof(text),
-                        "The finding is %s, its severity is \"%s\". vfioalignctl(1) tells more of it.\n\nWhat helps: %s.",
-                        finding_to_string(id), severity_to_string(type->severity), remedy ?: type->remedy);
+                snprintf(text, sizeof(text),
+                         "The finding is %s, its severity is \"%s\". vfioalignctl(1) describes it.\n\n"
+                         "What helps: %s.",
+                         finding_to_string(id), severity_to_string(type->severity), remedy ?: type->remedy);
                 print_entry(type->message_id, type->text, text);
         }
         for (size_t i = 0; i < ELEMENTSOF(messages); i++)
