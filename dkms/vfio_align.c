@@ -4,11 +4,12 @@
  *
  * Since 6.12 the kernel maps a PCI BAR with PMD and PUD entries, but only where
  * the virtual address is congruent with the offset at that size. Nothing in the
- * kernel sees to that: vfio_device_fops leaves get_unmapped_area empty. This
- * module fills that one slot, and empties it again when it goes.
+ * kernel ensures that: vfio_device_fops leaves get_unmapped_area empty. This
+ * module fills that one slot, and empties it again when it is unloaded.
  *
- * A side effect, seen on 7.3: one mremap() of several mappings is then refused, as to
- * all files with a hook that mm/mremap.c does not know (vma_multi_allowed()).
+ * A side effect, seen on 7.3: the kernel then refuses one mremap() of several
+ * mappings, as for all files with a hook that mm/mremap.c does not know
+ * (vma_multi_allowed()).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -33,7 +34,7 @@
 #error "Kbuild could not ask the kernel's headers about struct file_operations"
 #endif
 
-/* A symbol of vfio, so that vfio cannot be unloaded under this module. */
+/* Refers to vfio, so vfio cannot be unloaded under this module. */
 static const void *const vfio_pin __used = vfio_file_is_valid;
 
 static const struct file_operations *vfio_fops;	/* as everyone sees them */
@@ -50,7 +51,7 @@ typedef unsigned long (*area_mm_fn)(struct mm_struct *, struct file *,
 				    unsigned long, unsigned long,
 				    unsigned long, unsigned long);
 
-/* mm_get_unmapped_area() lost its first argument on the way to 6.19. */
+/* mm_get_unmapped_area() lost its first argument before 6.19. */
 static __maybe_unused unsigned long
 call(area_fn fn, struct file *file, unsigned long addr, unsigned long len,
      unsigned long pgoff, unsigned long flags)
@@ -78,9 +79,9 @@ static bool holds(unsigned long off, unsigned long len, unsigned long size)
 }
 
 /*
- * The padding makes the hole hold an address congruent with the offset. Take
- * the highest: the kernel fills an address space from the top, so the padding
- * is left, in one piece, to the mappings that follow.
+ * With the padding, the hole has an address that is congruent with the offset.
+ * Take the highest one: the kernel fills an address space from the top, so the
+ * padding stays in one piece for the mappings that follow.
  */
 static unsigned long aligned_area(struct file *file, unsigned long len,
 				  unsigned long pgoff, unsigned long flags,
@@ -104,9 +105,9 @@ static unsigned long aligned_area(struct file *file, unsigned long len,
  * of each size used here, so an address congruent with the whole offset is
  * congruent with the BAR, whose base is aligned to its size.
  *
- * Whoever names an address gets what this kernel gives without the module. The
- * fallback for the others is thp_get_unmapped_area(): it aligns to PMD_SIZE
- * where there is room for that, and 6.12 calls it for them anyway.
+ * A caller that names an address gets what this kernel gives without the
+ * module. For all others the fallback is thp_get_unmapped_area(): it aligns to
+ * PMD_SIZE if there is room for that, and 6.12 calls it for them anyway.
  */
 static unsigned long
 vfio_align_get_unmapped_area(struct file *file, unsigned long addr,
@@ -133,7 +134,7 @@ vfio_align_get_unmapped_area(struct file *file, unsigned long addr,
 	return addr;
 }
 
-/* No lock of vfio's covers the slot: take it only from nobody, clear only our own. */
+/* vfio has no lock for the slot: fill it only if empty, clear it only if ours. */
 static int slot_fill(void)
 {
 	area_fn was = cmpxchg(&vfio_fops_rw->get_unmapped_area, NULL,
@@ -152,8 +153,8 @@ static void slot_clear(void)
 }
 
 /*
- * The parameter's file is there before init and after exit have run. There is
- * no slot then, and only the wish is kept.
+ * The parameter's file exists before init and after exit have run. There is no
+ * slot then, so only the value is kept.
  */
 static int enabled_set(const char *val, const struct kernel_param *kp)
 {
@@ -206,8 +207,8 @@ __MODULE_PARM_TYPE(aligned, "counter");
 MODULE_PARM_DESC(aligned, "Those that got an address which a huge page fits (read only)");
 
 /*
- * What the slot really holds, read where the kernel reads it. Others see that only
- * in /proc/kcore, for which a daemon would need CAP_SYS_RAWIO.
+ * What the slot really holds, read where the kernel reads it. Userspace could
+ * see it only in /proc/kcore, for which a daemon would need CAP_SYS_RAWIO.
  */
 static int slot_get(char *buf, const struct kernel_param *kp)
 {
@@ -215,7 +216,7 @@ static int slot_get(char *buf, const struct kernel_param *kp)
 	area_fn fn;
 
 	if (!fops)
-		return -ENODEV;	/* init is not there yet */
+		return -ENODEV;	/* init has not found it yet */
 
 	fn = READ_ONCE(fops->get_unmapped_area);
 	return sysfs_emit(buf, "%s\n", !fn ? "empty" :
@@ -230,7 +231,7 @@ module_param_cb(slot, &slot_ops, NULL, 0444);
 __MODULE_PARM_TYPE(slot, "string");
 MODULE_PARM_DESC(slot, "Who fills get_unmapped_area of vfio_device_fops: ours, empty, or foreign (read only)");
 
-/* Says why, in one line of the kernel log. */
+/* Logs the reason in one line, and evaluates to err. */
 #define refuse(err, fmt, ...)						\
 ({									\
 	pr_err("not loaded: " fmt "\n", ##__VA_ARGS__);			\
@@ -238,8 +239,8 @@ MODULE_PARM_DESC(slot, "Who fills get_unmapped_area of vfio_device_fops: ours, e
 })
 
 /*
- * vfio_device_fops is not exported. A kprobe on it is refused, for it is data,
- * but by then its address has been looked up.
+ * vfio_device_fops is not exported. A kprobe on it is refused because it is
+ * data, but by then its address has been looked up.
  */
 static int __init fops_find(void)
 {
@@ -262,8 +263,9 @@ static int __init fops_find(void)
 }
 
 /*
- * The fops are read only where they are: map their pages once more. They lie in
- * vmalloc space if vfio is a module, in the kernel image if it is built in.
+ * The fops are read-only at their address, so map their pages a second time.
+ * They are in vmalloc space if vfio is a module, and in the kernel image if it
+ * is built in.
  */
 static struct file_operations __init *fops_map_rw(void)
 {
@@ -319,7 +321,7 @@ static int __init vfio_align_init(void)
 
 	rw = fops_map_rw();
 	if (!rw)
-		return refuse(-ENXIO, "cannot get at the memory of vfio_device_fops");
+		return refuse(-ENXIO, "cannot map vfio_device_fops writable");
 
 	mutex_lock(&lock);
 	vfio_fops_rw = rw;
@@ -345,13 +347,13 @@ static void __exit vfio_align_exit(void)
 	mutex_unlock(&lock);
 
 	/*
-	 * An mmap() that read the slot before may be on its way into the hook,
-	 * or preempted inside it. (One that reads the slot twice, and finds it
-	 * empty the second time, does without.) It does not sleep on that way:
-	 * it holds mmap_lock already, and the search for a hole allocates
-	 * nothing. So once each task has slept or been in user space, nobody is
-	 * left in here. CONFIG_KPROBES gives this flavour of RCU to the kernels
-	 * that preempt; on the others it is the ordinary one, which suffices.
+	 * An mmap() that read the slot before may be about to enter the hook, or
+	 * be preempted inside it. (If it reads the slot twice and finds it empty
+	 * the second time, it does not call the hook.) It does not sleep on the
+	 * way: it holds mmap_lock already, and the search for a hole allocates
+	 * nothing. So once each task has slept or been in user space, none is
+	 * left in here. CONFIG_KPROBES gives preemptible kernels this flavour of
+	 * RCU; on the others it is the ordinary one, which suffices.
 	 */
 	synchronize_rcu_tasks();
 	fops_unmap_rw(rw);
