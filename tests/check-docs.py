@@ -202,6 +202,22 @@ class Configuration(unittest.TestCase):
                 self.assertIn(value, policies)
 
 
+class Documents(unittest.TestCase):
+    def test_paths(self):
+        """What the documents name is there. NAME and … stand for any one."""
+        for page in "README.md", "HACKING.md", "SECURITY.md", "docs/architecture.md":
+            for path in re.findall(r"`(?!build/)([\w.-]+(?:/[\w.…-]*)+)(?=[` ])", read(page)):
+                pattern = re.sub("NAME|…", "*", path.rstrip("/"))
+                self.assertTrue(list(Path(ROOT).glob(pattern.replace("*/", "**/"))), f"{page} names {path}")
+
+    def test_versions(self):
+        """The newest released version of NEWS.md is the one that is built, or the one before it."""
+        versions = re.findall(r"^## ([\d.]+)( \(not released\))?$", read("NEWS.md"), flags=re.M)
+        built = re.search(r"version: '([\d.]+)'", read("meson.build"))[1]
+        self.assertIn(built, [number for number, _ in versions][:2])
+        self.assertEqual([bool(open) for _, open in versions[1:]], [False] * (len(versions) - 1))
+
+
 class Catalog(unittest.TestCase):
     def test_entries(self):
         entries = re.split(r"^-- (\w+)\n", Path(CATALOG).read_text(), flags=re.M)
