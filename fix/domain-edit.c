@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain-edit.h"
 
+#include <assert.h>
+
 #include "domain-mark.h"
 #include "util/array.h"
 
@@ -16,14 +18,22 @@ DEFINE_STRING_TABLE(domain_edit_state, enum domain_edit_state)
 
 int domain_changes_add(struct domain_changes *c, enum domain_place place, const char *key, const char *value)
 {
-        struct domain_change *slot = array_append(c->changes, c->n);
+        struct domain_change *slot;
 
+        assert(c);
+        assert(place >= 0 && place < _DOMAIN_PLACE_MAX);
+        assert(key);
+        assert(value);
+
+        slot = array_append(c->changes, c->n);
         if (!slot)
                 return -ENOMEM;
         slot->place = place;
         slot->key = strdup(key);
         slot->value = strdup(value);
-        return slot->key && slot->value ? 0 : -ENOMEM;
+        if (!slot->key || !slot->value)
+                return -ENOMEM;
+        return 0;
 }
 
 void domain_changes_done(struct domain_changes *c)
@@ -36,49 +46,50 @@ void domain_changes_done(struct domain_changes *c)
         *c = (struct domain_changes){};
 }
 
-static bool same(const char *a, const char *b)
+/* Either may be NULL. */
+static bool is_same_text(const char *a, const char *b)
 {
-        return a && b ? streq(a, b) : !a && !b;
+        if (!a || !b)
+                return a == b;
+        return streq(a, b);
 }
 
-/* What has become of an edit. */
-enum what {
-        IN_PLACE,
-        TAKEN_BACK, /* by hand, or its device is gone */
-        CHANGED,
-};
+static bool is_edit_of(const struct domain_edit *e, const char *fix)
+{
+        return !fix || streq(e->fix, fix);
+}
 
-static int look(const struct domain_text *t, const struct domain_edit *e)
+/* DOMAIN_EDIT_APPLIED, _UNDONE (also where its device is gone), _CHANGED, or a negative errno. */
+static int edit_state(const struct domain_text *t, const struct domain_edit *e)
 {
         _cleanup_free_ char *value = NULL, *text = NULL;
         int r;
 
         r = domain_place_get(t, e->place, e->key, &value, &text);
         if (r == -ENODEV)
-                return TAKEN_BACK;
+                return DOMAIN_EDIT_UNDONE;
         if (r < 0)
                 return r;
-        if (same(value, e->after))
-                return IN_PLACE;
-        return same(text, e->before) ? TAKEN_BACK : CHANGED;
+        if (is_same_text(value, e->after))
+                return DOMAIN_EDIT_APPLIED;
+        return is_same_text(text, e->before) ? DOMAIN_EDIT_UNDONE : DOMAIN_EDIT_CHANGED;
 }
 
-static int look_at_all(const struct domain_text *t, const struct domain_edits *edits, const char *fix)
+/* Of all edits of the fix: the worst one counts. */
+static int edits_state(const struct domain_text *t, const struct domain_edits *edits, const char *fix)
 {
         int state = DOMAIN_EDIT_NONE;
 
         for (size_t i = 0; i < edits->n; i++) {
                 int r;
 
-                if (fix && !streq(edits->edits[i].fix, fix))
+                if (!is_edit_of(&edits->edits[i], fix))
                         continue;
-                r = look(t, &edits->edits[i]);
-                if (r < 0)
+                r = edit_state(t, &edits->edits[i]);
+                if (r < 0 || r == DOMAIN_EDIT_CHANGED)
                         return r;
-                if (r == CHANGED)
-                        return DOMAIN_EDIT_CHANGED;
-                if (state != DOMAIN_EDIT_UNDONE)
-                        state = r == TAKEN_BACK ? DOMAIN_EDIT_UNDONE : DOMAIN_EDIT_APPLIED;
+                if (r > state)
+                        state = r;
         }
         return state;
 }
@@ -89,15 +100,20 @@ int domain_edit_state(const char *xml, size_t size, const char *fix)
         _cleanup_(domain_edits_done) struct domain_edits edits = {};
         int r;
 
+        assert(xml);
+
         r = domain_text_parse(&t, xml, size);
-        if (r >= 0)
-                r = domain_edits_read(&edits, &t);
-        return r < 0 ? r : look_at_all(&t, &edits, fix);
+        if (r < 0)
+                return r;
+        r = domain_edits_read(&edits, &t);
+        if (r < 0)
+                return r;
+        return edits_state(&t, &edits, fix);
 }
 
-/* Adds to edits what it takes to undo it. */
-static int change(struct domain_text *t, const char *fix, const struct domain_change *c,
-                  struct domain_edits *edits)
+/* Adds to edits what it takes to undo the change. */
+static int make_change(struct domain_text *t, const char *fix, const struct domain_change *c,
+                       struct domain_edits *edits)
 {
         _cleanup_free_ char *value = NULL, *text = NULL, *escaped = domain_text_escape(c->value);
         struct domain_edit *e;
@@ -106,7 +122,7 @@ static int change(struct domain_text *t, const char *fix, const struct domain_ch
         if (!escaped)
                 return -ENOMEM;
         r = domain_place_get(t, c->place, c->key, &value, &text);
-        if (r < 0 || same(value, c->value))
+        if (r < 0 || is_same_text(value, c->value))
                 return r;
         e = array_append(edits->edits, edits->n);
         if (!e)
@@ -116,8 +132,9 @@ static int change(struct domain_text *t, const char *fix, const struct domain_ch
         e->fix = strdup(fix);
         e->key = strdup(c->key);
         e->after = strdup(c->value);
-        return e->fix && e->key && e->after ? domain_place_set(t, c->place, c->key, escaped, &e->made)
-                                            : -ENOMEM;
+        if (!e->fix || !e->key || !e->after)
+                return -ENOMEM;
+        return domain_place_set(t, c->place, c->key, escaped, &e->made);
 }
 
 int domain_edit_apply(const char *xml, size_t size, const char *fix, const struct domain_changes *changes,
@@ -127,11 +144,21 @@ int domain_edit_apply(const char *xml, size_t size, const char *fix, const struc
         _cleanup_(domain_edits_done) struct domain_edits edits = {};
         int r;
 
+        assert(xml);
+        assert(fix);
+        assert(changes);
+        assert(ret);
+
         r = domain_text_parse(&t, xml, size);
-        for (size_t i = 0; i < changes->n && r >= 0; i++)
-                r = change(&t, fix, &changes->changes[i], &edits);
-        if (r < 0 || edits.n == 0)
+        if (r < 0)
                 return r;
+        for (size_t i = 0; i < changes->n; i++) {
+                r = make_change(&t, fix, &changes->changes[i], &edits);
+                if (r < 0)
+                        return r;
+        }
+        if (edits.n == 0)
+                return 0;
         r = domain_edits_mark(&t, fix, &edits);
         if (r < 0)
                 return r;
@@ -139,19 +166,23 @@ int domain_edit_apply(const char *xml, size_t size, const char *fix, const struc
         return 1;
 }
 
-static int undo(struct domain_text *t, const struct domain_edit *e)
+static int undo_edit(struct domain_text *t, const struct domain_edit *e)
 {
         struct place_made made;
-        int r = look(t, e);
+        int r;
 
-        if (r != IN_PLACE)
-                return r < 0 ? r : 0;
-        return e->before ? domain_place_set(t, e->place, e->key, e->before, &made)
-                         : domain_place_unset(t, e->place, e->key, e->made);
+        r = edit_state(t, e);
+        if (r < 0)
+                return r;
+        if (r != DOMAIN_EDIT_APPLIED)
+                return 0;
+        if (e->before)
+                return domain_place_set(t, e->place, e->key, e->before, &made);
+        return domain_place_unset(t, e->place, e->key, e->made);
 }
 
-/* The domain as we left it, in those places. */
-static int as_left(struct domain_text *t, const struct domain_edits *edits, const char *fix)
+/* Makes the places that somebody else has changed hold what we put there. */
+static int restore_our_values(struct domain_text *t, const struct domain_edits *edits, const char *fix)
 {
         for (size_t i = 0; i < edits->n; i++) {
                 const struct domain_edit *e = &edits->edits[i];
@@ -161,11 +192,14 @@ static int as_left(struct domain_text *t, const struct domain_edits *edits, cons
 
                 if (!text)
                         return -ENOMEM;
-                if (fix && !streq(e->fix, fix))
+                if (!is_edit_of(e, fix))
                         continue;
-                r = look(t, e);
-                if (r == CHANGED)
-                        r = domain_place_set(t, e->place, e->key, text, &made);
+                r = edit_state(t, e);
+                if (r < 0)
+                        return r;
+                if (r != DOMAIN_EDIT_CHANGED)
+                        continue;
+                r = domain_place_set(t, e->place, e->key, text, &made);
                 if (r < 0)
                         return r;
         }
@@ -178,28 +212,30 @@ int domain_edit_revert(const char *xml, size_t size, const char *fix, char **ret
         _cleanup_(domain_edits_done) struct domain_edits edits = {};
         int state, r;
 
+        assert(xml);
+        assert(ret);
+
         r = domain_text_parse(&t, xml, size);
-        if (r >= 0)
-                r = domain_edits_read(&edits, &t);
         if (r < 0)
                 return r;
-        state = look_at_all(&t, &edits, fix);
+        r = domain_edits_read(&edits, &t);
+        if (r < 0)
+                return r;
+        state = edits_state(&t, &edits, fix);
         if (state <= DOMAIN_EDIT_NONE)
                 return state;
         if (state == DOMAIN_EDIT_CHANGED) {
-                r = as_left(&t, &edits, fix);
+                r = restore_our_values(&t, &edits, fix);
                 if (r < 0)
                         return r;
                 *ret = TAKE_PTR(t.xml);
                 return -ESTALE;
         }
-        /* The last first, as what was made for an earlier one can hold a later one. */
+        /* The last edit first, because an element created for an earlier one can hold a later one. */
         for (size_t i = edits.n; i-- > 0;) {
-                const struct domain_edit *e = &edits.edits[i];
-
-                if (fix && !streq(e->fix, fix))
+                if (!is_edit_of(&edits.edits[i], fix))
                         continue;
-                r = undo(&t, e);
+                r = undo_edit(&t, &edits.edits[i]);
                 if (r < 0)
                         return r;
         }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain-mark.h"
 
+#include <assert.h>
+
 #include "domain-edit.h"
 #include "facts/guest/xml.h"
 #include "util/array.h"
 
 #define ROOT_NAME "vfioalign:edits"
-/* Far over what the longest way takes */
+/* More than the longest path has elements. */
 #define MADE_MAX 16
 #define EDITS_MAX 4096
 
@@ -65,29 +67,43 @@ static int read_edit(struct domain_edits *edits, xmlNode *node, const char *fix)
             xml_attribute_u64(node, "made", MADE_MAX, &elements) < 0)
                 return -EBADMSG;
         e->made = (struct place_made){
-                .elements = (unsigned) elements,
-                .opened = xml_attribute_is(node, "opened", "yes"),
+                .n_elements = (unsigned) elements,
+                .parent_opened = xml_attribute_is(node, "opened", "yes"),
         };
-        return e->fix && e->place >= 0 && e->key && e->after ? 0 : -EBADMSG;
+        if (!e->fix || e->place < 0 || !e->key || !e->after)
+                return -EBADMSG;
+        return 0;
+}
+
+static int read_fix(struct domain_edits *edits, xmlNode *node)
+{
+        _cleanup_free_ char *fix = xml_attribute(node, "id");
+
+        if (!is_ours(node, "fix") || !fix)
+                return -EBADMSG;
+        xml_foreach (edit, node) {
+                int r = read_edit(edits, edit, fix);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 int domain_edits_read(struct domain_edits *edits, const struct domain_text *t)
 {
-        struct domain_edits all = {};
+        _cleanup_(domain_edits_done) struct domain_edits all = {};
+
+        assert(edits);
+        assert(t);
 
         xml_foreach (node, marks_of(t)) {
-                _cleanup_free_ char *fix = xml_attribute(node, "id");
-                int r = is_ours(node, "fix") && fix ? 0 : -EBADMSG;
+                int r = read_fix(&all, node);
 
-                for (xmlNode *n = node->children; n && r >= 0; n = n->next)
-                        if (n->type == XML_ELEMENT_NODE)
-                                r = read_edit(&all, n, fix);
-                if (r < 0) {
-                        domain_edits_done(&all);
+                if (r < 0)
                         return r;
-                }
         }
-        *edits = all;
+        *edits = TAKE(all, (struct domain_edits){});
         return 0;
 }
 
@@ -101,7 +117,29 @@ static int write_attribute(FILE *file, const char *name, const char *value)
         return 0;
 }
 
-/* As libvirt writes metadata: by libxml2, two columns a level. */
+static int write_edit(FILE *file, const char *prefix, const struct domain_edit *e, int indent)
+{
+        int r;
+
+        fprintf(file, "\n%*s<%sedit place=\"%s\"", indent, "", prefix, domain_place_to_string(e->place));
+        r = write_attribute(file, "key", e->key);
+        if (r < 0)
+                return r;
+        if (e->before) {
+                r = write_attribute(file, "before", e->before);
+                if (r < 0)
+                        return r;
+        }
+        r = write_attribute(file, "after", e->after);
+        if (r < 0)
+                return r;
+        if (e->made.n_elements > 0)
+                fprintf(file, " made=\"%u\"", e->made.n_elements);
+        fprintf(file, "%s/>", e->made.parent_opened ? " opened=\"yes\"" : "");
+        return 0;
+}
+
+/* In the form in which libvirt writes metadata back, by libxml2: two columns a level. */
 static int write_fix(FILE *file, const char *prefix, const char *fix, const struct domain_edits *edits,
                      int indent)
 {
@@ -109,27 +147,21 @@ static int write_fix(FILE *file, const char *prefix, const char *fix, const stru
 
         fprintf(file, "\n%*s<%sfix", indent, "", prefix);
         r = write_attribute(file, "id", fix);
+        if (r < 0)
+                return r;
         fputc('>', file);
-        for (size_t i = 0; i < edits->n && r >= 0; i++) {
-                const struct domain_edit *e = &edits->edits[i];
-
-                fprintf(file, "\n%*s<%sedit place=\"%s\"", indent + 2, "", prefix,
-                        domain_place_to_string(e->place));
-                r = write_attribute(file, "key", e->key);
-                if (r >= 0 && e->before)
-                        r = write_attribute(file, "before", e->before);
-                if (r >= 0)
-                        r = write_attribute(file, "after", e->after);
-                if (e->made.elements > 0)
-                        fprintf(file, " made=\"%u\"", e->made.elements);
-                fprintf(file, "%s/>", e->made.opened ? " opened=\"yes\"" : "");
+        for (size_t i = 0; i < edits->n; i++) {
+                r = write_edit(file, prefix, &edits->edits[i], indent + 2);
+                if (r < 0)
+                        return r;
         }
         fprintf(file, "\n%*s</%sfix>", indent, "", prefix);
-        return r;
+        return 0;
 }
 
-/* Behind those with which libvirt begins a domain. */
-static const xmlNode *before_metadata(const struct domain_text *t)
+/* The last of the elements with which libvirt begins a domain; <metadata> follows them. NULL: none is there.
+ */
+static const xmlNode *sibling_before_metadata(const struct domain_text *t)
 {
         static const char *const names[] = { "name", "uuid", "genid", "hwuuid", "title", "description" };
         const xmlNode *last = NULL;
@@ -146,8 +178,18 @@ static bool is_closed(const struct domain_text *t, const xmlNode *element)
         return domain_text_span(t, element)->inner == domain_text_span(t, element)->end;
 }
 
-/* What is not there of <metadata> and our element in it, around the marks. The attribute `metadata` says
- * what was. */
+/* Our element in <metadata>, whose attribute `metadata` records what to leave behind when it goes. */
+static void write_root(FILE *file, const xmlNode *metadata, bool metadata_is_closed, int indent)
+{
+        fprintf(file, "\n%*s<" ROOT_NAME " xmlns:vfioalign=\"%s\"", indent, "", DOMAIN_EDIT_NAMESPACE);
+        if (!metadata)
+                fputs(" metadata=\"new\"", file);
+        else if (metadata_is_closed)
+                fputs(" metadata=\"empty\"", file);
+        fputc('>', file);
+}
+
+/* The marks of the fix, with <metadata> and our element in it around them where these are not there yet. */
 static int write_marks(FILE *file, const struct domain_text *t, const char *fix,
                        const struct domain_edits *edits)
 {
@@ -158,45 +200,53 @@ static int write_marks(FILE *file, const struct domain_text *t, const char *fix,
                 _cleanup_free_ char *prefix = NULL;
 
                 if (asprintf(&prefix, "%s%s", marks->ns->prefix ? (const char *) marks->ns->prefix : "",
-                             marks->ns->prefix ? ":" : "") < 0)
+                             marks->ns->prefix ? ":" : "") < 0) {
+                        prefix = NULL;
                         return -ENOMEM;
+                }
                 return write_fix(file, prefix, fix, edits, domain_text_indent(t, marks) + 2);
         }
         if (!metadata)
                 fprintf(file, "\n%*s<metadata>", indent, "");
         else
                 indent = domain_text_indent(t, metadata);
-        fprintf(file, "\n%*s<" ROOT_NAME " xmlns:vfioalign=\"%s\"%s>", indent + 2, "", DOMAIN_EDIT_NAMESPACE,
-                !metadata                ? " metadata=\"new\""
-                : is_closed(t, metadata) ? " metadata=\"empty\""
-                                         : "");
+        write_root(file, metadata, metadata && is_closed(t, metadata), indent + 2);
         r = write_fix(file, "vfioalign:", fix, edits, indent + 4);
+        if (r < 0)
+                return r;
         fprintf(file, "\n%*s</" ROOT_NAME ">", indent + 2, "");
         if (!metadata)
                 fprintf(file, "\n%*s</metadata>", indent, "");
-        return r;
+        return 0;
 }
 
 int domain_edits_mark(struct domain_text *t, const char *fix, const struct domain_edits *edits)
 {
-        const xmlNode *marks = marks_of(t), *metadata = metadata_of(t);
+        const xmlNode *marks, *metadata;
         _cleanup_free_ char *text = NULL;
         bool opened;
         size_t size;
-        FILE *file = open_memstream(&text, &size);
+        FILE *file;
         int r;
 
+        assert(t);
+        assert(fix);
+        assert(edits);
+
+        marks = marks_of(t);
+        metadata = metadata_of(t);
+        file = open_memstream(&text, &size);
         if (!file)
                 return -ENOMEM;
         r = write_marks(file, t, fix, edits);
         if (fclose(file) != 0 || r < 0)
                 return -ENOMEM;
         if (!marks && !metadata)
-                return domain_text_insert(t, domain_text_root(t), before_metadata(t), text, &opened);
+                return domain_text_insert(t, domain_text_root(t), sibling_before_metadata(t), text, &opened);
         return domain_text_insert(t, marks ?: metadata, NULL, text, &opened);
 }
 
-/* The first of that fix, or with NULL of any. */
+/* The first mark of that fix, or with NULL of any. */
 static xmlNode *mark_of(const struct domain_text *t, const char *fix)
 {
         xml_foreach (node, marks_of(t))
@@ -207,20 +257,33 @@ static xmlNode *mark_of(const struct domain_text *t, const char *fix)
 
 int domain_edits_unmark(struct domain_text *t, const char *fix)
 {
-        xmlNode *marks = marks_of(t);
-        bool is_new = xml_attribute_is(marks, "metadata", "new"),
-             was_empty = xml_attribute_is(marks, "metadata", "empty");
-        int r = 0;
+        bool metadata_is_new, metadata_was_closed;
+        xmlNode *marks;
+        int r;
 
-        for (xmlNode *mark; r >= 0 && (mark = mark_of(t, fix));)
-                r = domain_text_remove(t, mark);
+        assert(t);
+
         marks = marks_of(t);
-        if (r < 0 || !marks || !domain_text_is_empty(t, marks))
-                return r;
+        metadata_is_new = xml_attribute_is(marks, "metadata", "new");
+        metadata_was_closed = xml_attribute_is(marks, "metadata", "empty");
+
+        for (xmlNode *mark; (mark = mark_of(t, fix));) {
+                r = domain_text_remove(t, mark);
+                if (r < 0)
+                        return r;
+        }
+        marks = marks_of(t);
+        if (!marks || !domain_text_is_empty(t, marks))
+                return 0;
+
         r = domain_text_remove(t, marks);
-        if (r < 0 || !domain_text_is_empty(t, metadata_of(t)))
+        if (r < 0)
                 return r;
-        return is_new      ? domain_text_remove(t, metadata_of(t))
-               : was_empty ? domain_text_close(t, metadata_of(t))
-                           : 0;
+        if (!domain_text_is_empty(t, metadata_of(t)))
+                return 0;
+        if (metadata_is_new)
+                return domain_text_remove(t, metadata_of(t));
+        if (metadata_was_closed)
+                return domain_text_close(t, metadata_of(t));
+        return 0;
 }

@@ -3,12 +3,12 @@
 
 #include "domain-place.h"
 
-/* One change that was made for a fix, as it stands in the domain's <metadata>. */
+/* One change made for a fix, as the domain's <metadata> records it. */
 struct domain_edit {
         char *fix; /* its id */
         enum domain_place place;
         char *key;
-        char *before; /* text, as it stood there; NULL: nothing did */
+        char *before; /* the text that stood there; NULL: none did */
         char *after;  /* the value that was set */
         struct place_made made;
 };
@@ -20,11 +20,12 @@ struct domain_edits {
 
 void domain_edits_done(struct domain_edits *edits);
 
-/* The marks of a domain. 0, -EBADMSG where one cannot be understood, or -ENOMEM. */
+/* Reads the marks of a domain. Returns 0, -EBADMSG where one cannot be understood, or -ENOMEM. Release with
+ * domain_edits_done(). */
 int domain_edits_read(struct domain_edits *edits, const struct domain_text *t);
 
-/* Marks the domain with them, which are all of that fix. Errors of domain_text_splice(). */
+/* Marks the domain with these edits, which are all those of that fix. Errors of domain_text_splice(). */
 int domain_edits_mark(struct domain_text *t, const char *fix, const struct domain_edits *edits);
 
-/* Takes the marks of that fix out, or with NULL all, and with the last what was made for them. */
+/* Removes the marks of that fix, or with NULL all; with the last one also what was created to hold them. */
 int domain_edits_unmark(struct domain_text *t, const char *fix);

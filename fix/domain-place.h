@@ -4,34 +4,34 @@
 #include "domain-text.h"
 #include "util/string-table.h"
 
-/* The places of a domain XML that a fix can change: each holds one value, or is not there. */
+/* The places in a domain XML that a fix can change. Each holds one value, or is not there. */
 enum domain_place {
         PLACE_EMULATOR, /* <emulator>VALUE</emulator> */
         PLACE_PRELOAD,  /* <qemu:env name='LD_PRELOAD' value='VALUE'/> */
-        PLACE_ALIAS,    /* of the device KEY: <alias name='VALUE'/> */
-        PLACE_IOMMUFD,  /* of the device KEY: <driver iommufd='VALUE'/> */
-        PLACE_NO_MMAP,  /* <qemu:override>, of the device with the alias KEY: x-no-mmap */
+        PLACE_ALIAS,    /* <alias name='VALUE'/> in the device KEY */
+        PLACE_IOMMUFD,  /* <driver iommufd='VALUE'/> in the device KEY */
+        PLACE_NO_MMAP,  /* x-no-mmap in <qemu:override>, for the device with the alias KEY */
         _DOMAIN_PLACE_MAX,
         _DOMAIN_PLACE_INVALID = -EINVAL,
 };
 DECLARE_STRING_TABLE(domain_place, enum domain_place);
 
-/* How a value came to its place, for the way back. */
+/* What was created along with a value, to be removed with it. */
 struct place_made {
-        unsigned elements; /* so many were made around it; 0: it stands in one that was there */
-        bool opened;       /* the one that they were put into was <a/> */
+        unsigned n_elements; /* created around the value; 0: it went into one that was there */
+        bool parent_opened;  /* the element that they were put into was <a/>, and is <a>...</a> now */
 };
 
-/* key: a PCI address or the UUID of an mdev, an alias, or "". What is set and what it was is text between
- * quotes: escaped. Each returns 0; -ENODEV where the device is not in the domain; -EBADMSG where the place
- * is there twice, or holds what is no text; -EFBIG; or -ENOMEM. */
+/* key: a PCI address or the UUID of an mdev, an alias, or "". Text is escaped, as it stands between quotes.
+ * Each returns 0; -ENODEV where the device is not in the domain; -EBADMSG where the place is there twice, or
+ * does not hold text; -EFBIG; or -ENOMEM. */
 
-/* *ret_value and *ret_text (as it stands there) are the caller's to free; NULL where nothing is there. */
+/* The value, and its text in the domain: the caller's to free; both NULL where the place is not there. */
 int domain_place_get(const struct domain_text *t, enum domain_place place, const char *key, char **ret_value,
                      char **ret_text);
 int domain_place_set(struct domain_text *t, enum domain_place place, const char *key, const char *text,
                      struct place_made *ret_made);
 
-/* Takes out a value that was set, and what was made around it, as far as nothing else is in that by now. */
+/* Removes a value that was set, and the elements created around it that hold nothing else by now. */
 int domain_place_unset(struct domain_text *t, enum domain_place place, const char *key,
                        struct place_made made);

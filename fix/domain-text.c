@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain-text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libxml/parserInternals.h>
 #include <libxml/SAX2.h>
@@ -19,8 +20,8 @@ static bool is_white(char c)
         return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Where the parser stands; of any text that could have come otherwise the places would be wrong. */
-static bool position(xmlParserCtxtPtr p, const struct domain_text *t, size_t *ret)
+/* How far the parser has read. False where it has read another text than ours, so our offsets are wrong. */
+static bool parser_position(xmlParserCtxtPtr p, const struct domain_text *t, size_t *ret)
 {
         long at = xmlByteConsumed(p);
 
@@ -30,8 +31,8 @@ static bool position(xmlParserCtxtPtr p, const struct domain_text *t, size_t *re
         return true;
 }
 
-/* A "<" cannot stand in a tag, nor in the value of an attribute. */
-static bool tag_start(const struct domain_text *t, size_t at, size_t *ret)
+/* Looks back for the "<" of the tag that ends there: none can stand inside a tag, not even in a value. */
+static bool find_tag_start(const struct domain_text *t, size_t at, size_t *ret)
 {
         while (at > 0)
                 if (t->xml[--at] == '<') {
@@ -41,7 +42,7 @@ static bool tag_start(const struct domain_text *t, size_t at, size_t *ret)
         return false;
 }
 
-/* Called behind the attributes, before ">" or "/>". */
+/* The parser calls this behind the attributes, before ">" or "/>". */
 static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
                      int n_namespaces, const xmlChar **namespaces, int n_attributes, int n_defaulted,
                      const xmlChar **attributes)
@@ -53,7 +54,8 @@ static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, 
 
         xmlSAX2StartElementNs(context, name, prefix, uri, n_namespaces, namespaces, n_attributes,
                               n_defaulted, attributes);
-        if (!p->node || p->node->_private || !position(p, t, &at) || !tag_start(t, at, &span.start)) {
+        if (!p->node || p->node->_private || !parser_position(p, t, &at) ||
+            !find_tag_start(t, at, &span.start)) {
                 xmlStopParser(p);
                 return;
         }
@@ -68,7 +70,7 @@ static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, 
         p->node->_private = (void *) (uintptr_t) t->n_spans;
 }
 
-/* Called behind "</a>", or "/>". */
+/* The parser calls this behind "</a>", or "/>". */
 static void on_end(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
 {
         xmlParserCtxtPtr p = context;
@@ -76,19 +78,19 @@ static void on_end(void *context, const xmlChar *name, const xmlChar *prefix, co
         struct text_span *span = p->node && p->node->_private ? t->spans + (uintptr_t) p->node->_private - 1
                                                               : NULL;
 
-        if (!span || !position(p, t, &span->end) || span->end < span->inner ||
+        if (!span || !parser_position(p, t, &span->end) || span->end < span->inner ||
             t->xml[span->end - 1] != '>') {
                 xmlStopParser(p);
                 return;
         }
         span->inner_end = span->end;
         if (span->end > span->inner &&
-            (!tag_start(t, span->end, &span->inner_end) || span->inner_end < span->inner))
+            (!find_tag_start(t, span->end, &span->inner_end) || span->inner_end < span->inner))
                 xmlStopParser(p);
         xmlSAX2EndElementNs(context, name, prefix, uri);
 }
 
-/* t->xml is there. */
+/* Fills in all but t->xml and t->size, which are there. */
 static int read_text(struct domain_text *t)
 {
         _cleanup_(xmlFreeParserCtxtp) xmlParserCtxtPtr p = xmlNewParserCtxt();
@@ -104,13 +106,18 @@ static int read_text(struct domain_text *t)
         root = t->doc ? xmlDocGetRootElement(t->doc) : NULL;
         if (!root || t->doc->intSubset || !root->_private || root->ns || !xml_is(root, "domain"))
                 return -EBADMSG;
-        /* Offsets are of the bytes that we have. */
-        return t->doc->encoding && strcasecmp((const char *) t->doc->encoding, "UTF-8") != 0 ? -EBADMSG : 0;
+        /* The parser converts other encodings, and its offsets are then not those of our bytes. */
+        if (t->doc->encoding && strcasecmp((const char *) t->doc->encoding, "UTF-8") != 0)
+                return -EBADMSG;
+        return 0;
 }
 
 int domain_text_parse(struct domain_text *t, const char *xml, size_t size)
 {
         int r;
+
+        assert(t);
+        assert(xml);
 
         *t = (struct domain_text){};
         if (size > GUEST_XML_MAX)
@@ -152,15 +159,21 @@ int domain_text_splice(struct domain_text *t, size_t start, size_t end, const ch
         _cleanup_free_ char *xml = NULL;
         int n, r;
 
+        assert(start <= end && end <= t->size);
+        assert(by);
+
         if (t->size - (end - start) + strlen(by) > GUEST_XML_MAX)
                 return -EFBIG;
         n = asprintf(&xml, "%.*s%s%s", (int) start, t->xml, by, t->xml + end);
-        if (n < 0)
+        if (n < 0) {
+                xml = NULL;
                 return -ENOMEM;
+        }
         r = domain_text_parse(&spliced, xml, (size_t) n);
-        if (r >= 0)
-                SWAP(*t, spliced);
-        return r;
+        if (r < 0)
+                return r;
+        SWAP(*t, spliced);
+        return 0;
 }
 
 bool domain_text_is_empty(const struct domain_text *t, const xmlNode *element)
@@ -176,7 +189,7 @@ int domain_text_indent(const struct domain_text *t, const xmlNode *element)
 
         while (begin > 0 && (t->xml[begin - 1] == ' ' || t->xml[begin - 1] == '\t'))
                 begin--;
-        /* Not of one that has others before it in its line */
+        /* One that follows others in its line is not indented. */
         return begin == 0 || t->xml[begin - 1] == '\n' ? (int) (at - begin) : 0;
 }
 
@@ -197,17 +210,20 @@ int domain_text_insert(struct domain_text *t, const xmlNode *element, const xmlN
                 _cleanup_free_ char *by = NULL;
 
                 if (asprintf(&by, ">%s\n%*s</%.*s>", text, domain_text_indent(t, element), "",
-                             (int) domain_text_name_size(t, element), t->xml + s.start + 1) < 0)
+                             (int) domain_text_name_size(t, element), t->xml + s.start + 1) < 0) {
+                        by = NULL;
                         return -ENOMEM;
+                }
                 r = domain_text_splice(t, s.end - strlen("/>"), s.end, by);
         } else {
                 while (at > s.inner && is_white(t->xml[at - 1]))
                         at--;
                 r = domain_text_splice(t, at, at, text);
         }
-        if (r >= 0)
-                *ret_opened = opened;
-        return r;
+        if (r < 0)
+                return r;
+        *ret_opened = opened;
+        return 0;
 }
 
 int domain_text_close(struct domain_text *t, const xmlNode *element)
@@ -233,7 +249,7 @@ bool domain_text_attribute(const struct domain_text *t, const xmlNode *element, 
         size_t at = domain_text_span(t, element)->start + 1 + domain_text_name_size(t, element);
         struct text_span s;
 
-        /* The parser has found it well-formed: name = "value", with white space between all of them. */
+        /* The parser has accepted it, so it is a list of name = "value", with optional white space. */
         for (;;) {
                 const char *word;
                 size_t n;
