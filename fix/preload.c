@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "preload.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <systemd/sd-bus.h>
@@ -17,7 +18,7 @@
 #define DROP_IN_MAX_SIZE KIB(64)
 #define ENVIRON_MAX_SIZE MIB(4)
 
-/* What goes between double quotes into a unit without another meaning (systemd.syntax(7)) */
+/* Characters that mean only themselves between double quotes in a unit (systemd.syntax(7)) */
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.,+:~@= -"
 
 #define CONTENT \
@@ -40,12 +41,12 @@ struct target {
         const char *daemon;
         char unit[32];
         char directory[64], path[128]; /* of the drop-in */
-        struct unit_variable others;   /* all but the drop-in */
+        struct unit_variable others;   /* what all files but the drop-in make of the variable */
         enum drop_in drop_in;
-        char *text;     /* of the drop-in, or NULL */
-        bool left_over; /* of a write that was cut off */
-        char *value;    /* that the variable is to have */
-        char *wanted;   /* the drop-in that gives it that, or NULL where none is needed */
+        char *text;        /* of the drop-in, or NULL */
+        bool left_over;    /* a temporary file of a write that was cut off */
+        char *value;       /* that the variable needs; NULL: the others have the library in it already */
+        char *text_needed; /* the drop-in that gives it that value, or NULL */
 };
 
 static void target_done(struct target *t)
@@ -53,7 +54,7 @@ static void target_done(struct target *t)
         unit_variable_done(&t->others);
         free(t->text);
         free(t->value);
-        free(t->wanted);
+        free(t->text_needed);
         *t = (struct target){};
 }
 
@@ -71,7 +72,7 @@ static bool has_library(const char *value)
         return false;
 }
 
-static int render(const char *value, char **ret)
+static int render_drop_in(const char *value, char **ret)
 {
         char *text;
 
@@ -81,7 +82,7 @@ static int render(const char *value, char **ret)
         return 0;
 }
 
-/* Whether it is a drop-in as we write them, with whatever value. */
+/* Whether the text is a drop-in as we write them, with any value. */
 static int is_ours(const char *text, bool *ret)
 {
         static const char before[] = "\n# It was: " VARIABLE "=";
@@ -94,10 +95,13 @@ static int is_ours(const char *text, bool *ret)
                 return 0;
         start += strlen(before);
         value = strndup(start, strcspn(start, "\n"));
-        r = value ? render(value, &same) : -ENOMEM;
-        if (r >= 0)
-                *ret = streq(text, same);
-        return r;
+        if (!value)
+                return -ENOMEM;
+        r = render_drop_in(value, &same);
+        if (r < 0)
+                return r;
+        *ret = streq(text, same);
+        return 0;
 }
 
 static int read_drop_in(struct target *t, const struct root *root)
@@ -110,19 +114,23 @@ static int read_drop_in(struct target *t, const struct root *root)
         snprintf(left_over, sizeof(left_over), "%s~", t->path);
         t->left_over = exists_at(root->fd, left_over);
         r = read_file_at(root->fd, t->path, DROP_IN_MAX_SIZE, &t->text, &size);
-        if (r == -ENOENT || r == -ENOTDIR || r == -ENOMEM)
-                return r == -ENOMEM ? r : 0;
+        if (r == -ENOMEM)
+                return r;
+        if (r == -ENOENT || r == -ENOTDIR)
+                return 0;
         if (r < 0) {
                 t->drop_in = DROP_IN_UNREADABLE;
                 return 0;
         }
         r = is_ours(t->text, &ours);
+        if (r < 0)
+                return r;
         t->drop_in = ours && strlen(t->text) == size ? DROP_IN_OURS : DROP_IN_EDITED;
-        return r;
+        return 0;
 }
 
-/* Ours goes behind what is there: who interposes mmap() already is to stay in front. */
-static int decide(struct target *t)
+/* Our library goes behind those that are there, so one that interposes mmap() already stays in front. */
+static int decide_value(struct target *t)
 {
         const char *others = t->others.value;
 
@@ -132,9 +140,10 @@ static int decide(struct target *t)
                 t->value = NULL;
                 return -ENOMEM;
         }
-        return render(t->value, &t->wanted);
+        return render_drop_in(t->value, &t->text_needed);
 }
 
+/* Release with target_done(), also where it fails. */
 static int target_read(struct target *t, const struct root *root, const char *daemon)
 {
         int r;
@@ -144,57 +153,89 @@ static int target_read(struct target *t, const struct root *root, const char *da
         snprintf(t->directory, sizeof(t->directory), UNITS "/%s.d", t->unit);
         snprintf(t->path, sizeof(t->path), "%s/" LIBVIRT_PRELOAD_DROP_IN, t->directory);
         r = unit_variable_read(&t->others, root, t->unit, VARIABLE, LIBVIRT_PRELOAD_DROP_IN);
-        if (r >= 0)
-                r = read_drop_in(t, root);
-        if (r >= 0)
-                r = decide(t);
         if (r < 0)
-                target_done(t);
-        return r;
+                return r;
+        r = read_drop_in(t, root);
+        if (r < 0)
+                return r;
+        return decide_value(t);
 }
 
-/* Whether the daemon that runs will be what the files say only after a restart. */
-static bool restart_due(const struct host *h, bool wanted)
+/* Whether the files of the unit give its daemon the library. */
+static bool is_in_force(const struct target *t)
+{
+        return !t->text_needed || (t->drop_in == DROP_IN_OURS && streq(t->text, t->text_needed));
+}
+
+/* Whether the daemon that runs has to be restarted to have the library, or to lose it. */
+static bool restart_due(const struct host *h, bool preload)
 {
         const struct libvirt_facts *l = &h->libvirt;
 
-        return l->running.value == FACT_YES && l->preload.value == (wanted ? FACT_NO : FACT_YES);
+        return l->running.value == FACT_YES && l->preload.value == (preload ? FACT_NO : FACT_YES);
+}
+
+/* Of the files of one unit. */
+static enum fix_state target_state(const struct target *t)
+{
+        bool in_force = is_in_force(t);
+
+        if (t->drop_in == DROP_IN_UNREADABLE)
+                return FIX_UNKNOWN;
+        if (t->drop_in == DROP_IN_EDITED || t->left_over)
+                return FIX_PARTIAL;
+        if (t->drop_in == DROP_IN_OURS)
+                return in_force ? FIX_APPLIED : FIX_PARTIAL;
+        /* Another file of the unit can have it. */
+        return in_force && t->others.installed ? FIX_APPLIED : FIX_ABSENT;
+}
+
+/* Of the files of all units: applied where each daemon that is installed has the library. */
+static enum fix_state files_state(const struct root *root)
+{
+        bool any_installed = false, all_absent = true, all_applied = true;
+
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+                _cleanup_(target_done) struct target t = {};
+                enum fix_state state;
+
+                if (target_read(&t, root, daemons[i]) < 0)
+                        return FIX_UNKNOWN;
+                state = target_state(&t);
+                if (state == FIX_UNKNOWN)
+                        return FIX_UNKNOWN;
+                if (t.others.installed)
+                        any_installed = true;
+                if (state != FIX_ABSENT)
+                        all_absent = false;
+                if (state == FIX_PARTIAL || (state == FIX_ABSENT && t.others.installed))
+                        all_applied = false;
+        }
+        if (all_absent)
+                return FIX_ABSENT;
+        if (all_applied && any_installed && exists_at(root->fd, PRELOAD_LIBRARY + 1))
+                return FIX_APPLIED;
+        return FIX_PARTIAL;
 }
 
 enum fix_state fix_preload_state(const struct host *h)
 {
-        size_t n_installed = 0, n_in_force = 0, n_left = 0, n_open = 0;
+        enum fix_state state;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
-                struct target t;
-                bool in_force, unreadable;
+        assert(h);
 
-                if (target_read(&t, h->root, daemons[i]) < 0)
-                        return FIX_UNKNOWN;
-                in_force = !t.wanted || (t.drop_in == DROP_IN_OURS && streq(t.text, t.wanted));
-                n_installed += t.others.installed;
-                n_in_force += t.others.installed && in_force;
-                n_left += t.drop_in != DROP_IN_NONE || t.left_over;
-                n_open += t.drop_in == DROP_IN_EDITED || t.left_over ||
-                          (t.drop_in != DROP_IN_NONE && !in_force);
-                unreadable = t.drop_in == DROP_IN_UNREADABLE;
-                target_done(&t);
-                if (unreadable)
-                        return FIX_UNKNOWN;
-        }
-        if (n_in_force == 0 && n_left == 0)
-                return restart_due(h, false) ? FIX_PARTIAL : FIX_ABSENT;
-        if (n_in_force < n_installed || n_installed == 0 || n_open > 0 ||
-            !exists_at(h->root->fd, PRELOAD_LIBRARY + 1))
+        state = files_state(h->root);
+        if (state == FIX_ABSENT && restart_due(h, false))
                 return FIX_PARTIAL;
-        if (h->libvirt.running.value == FACT_NO)
-                return FIX_APPLIED;
+        if (state != FIX_APPLIED || h->libvirt.running.value == FACT_NO)
+                return state;
         if (h->libvirt.running.value == FACT_UNKNOWN || h->libvirt.preload.value == FACT_UNKNOWN)
                 return FIX_UNKNOWN;
         return h->libvirt.preload.value == FACT_YES ? FIX_APPLIED : FIX_PARTIAL;
 }
 
-/* The variable of the daemon that runs; NULL where it is not set. Returns 0 or a negative errno. */
+/* The value of the variable in the daemon that runs; NULL where it is not set. Returns 0 or a negative
+ * errno. */
 static int read_running(const struct host *h, char **ret)
 {
         _cleanup_free_ char *text = NULL;
@@ -215,7 +256,8 @@ static int read_running(const struct host *h, char **ret)
         return 0;
 }
 
-/* A daemon that runs has the variable from somewhere: what no file of its unit tells would be lost. */
+/* A daemon that runs can have a library in the variable that no file of its unit names. It would lose that
+ * one at the restart. */
 static int check_running(const struct host *h, const struct target *t, struct fix_plan *plan)
 {
         _cleanup_free_ char *running = NULL;
@@ -238,75 +280,113 @@ static int check_target(const struct host *h, const struct target *t, struct fix
 {
         int r = 0;
 
-        if (t->others.doubt)
+        /* All that is against it is said at once. */
+        if (t->others.doubt) {
                 r = fix_plan_refuse(plan, "%s: %s; add " PRELOAD_LIBRARY " to it there, or take that away",
                                     t->unit, t->others.doubt);
-        if (r >= 0 && t->others.value && t->others.value[strspn(t->others.value, PLAIN)])
+                if (r < 0)
+                        return r;
+        }
+        if (t->others.value && t->others.value[strspn(t->others.value, PLAIN)]) {
                 r = fix_plan_refuse(plan,
                                     "the " VARIABLE
                                     " that %s has (%s) cannot be extended safely; add " PRELOAD_LIBRARY
                                     " to it by hand",
                                     t->unit, t->others.value);
-        if (r >= 0 && t->drop_in == DROP_IN_EDITED)
+                if (r < 0)
+                        return r;
+        }
+        if (t->drop_in == DROP_IN_EDITED)
                 r = fix_plan_refuse(plan, "/%s has been edited, or is not ours: move it away first",
                                     t->path);
-        if (r >= 0 && t->drop_in == DROP_IN_UNREADABLE)
+        else if (t->drop_in == DROP_IN_UNREADABLE)
                 r = fix_plan_refuse(plan, "/%s cannot be read", t->path);
-        return r < 0 ? r : check_running(h, t, plan);
+        if (r < 0)
+                return r;
+        return check_running(h, t, plan);
 }
 
 static bool is_to_write(const struct target *t)
 {
-        return t->others.installed && t->wanted &&
-               (t->drop_in != DROP_IN_OURS || !streq(t->text, t->wanted) || t->left_over);
+        return t->others.installed && t->text_needed && (!is_in_force(t) || t->left_over);
+}
+
+static bool any_is_installed(const struct target targets[])
+{
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
+                if (targets[i].others.installed)
+                        return true;
+        return false;
+}
+
+static bool selinux_enforces(const struct root *root)
+{
+        _cleanup_free_ char *enforcing = NULL;
+
+        return read_line_at(root->fd, "sys/fs/selinux/enforce", &enforcing) >= 0 && streq(enforcing, "1");
 }
 
 static int check_host(const struct host *h, const struct target targets[], struct fix_plan *plan)
 {
-        _cleanup_free_ char *enforcing = NULL;
-        bool installed = false;
-        int r = 0;
+        int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
-                installed = installed || targets[i].others.installed;
-        if (!installed)
+        if (!any_is_installed(targets)) {
                 r = fix_plan_refuse(
                         plan, "no libvirt daemon for QEMU is installed here; other monitors get " VARIABLE
                               "=" PRELOAD_LIBRARY " from who starts them");
-        if (r >= 0 && !exists_at(h->root->fd, PRELOAD_LIBRARY + 1))
+                if (r < 0)
+                        return r;
+        }
+        if (!exists_at(h->root->fd, PRELOAD_LIBRARY + 1)) {
                 r = fix_plan_refuse(plan, PRELOAD_LIBRARY " is not there; reinstall the package vfioalignd");
-        if (r >= 0 && read_line_at(h->root->fd, "sys/fs/selinux/enforce", &enforcing) >= 0 &&
-            streq(enforcing, "1"))
-                r = fix_plan_refuse(plan, "SELinux enforces its policy here, and takes " VARIABLE
-                                          " from the guests that "
-                                          "libvirt starts; use the module or a newer QEMU");
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        if (selinux_enforces(h->root))
+                return fix_plan_refuse(plan,
+                                       "SELinux enforces its policy here, and takes " VARIABLE
+                                       " from the guests that libvirt starts; use the module or a newer "
+                                       "QEMU");
+        return 0;
 }
 
-/* Under what each unit is to have: its daemon, and all that it may start. */
-static int try(const struct host *h, const struct target *t, struct fix_plan *plan)
+/* Tries the daemon of the unit with the library. */
+static int try_daemon(const struct host *h, const struct target *t, struct fix_plan *plan)
 {
         static const char *const directories[] = { "/usr/sbin", "/usr/bin" };
-        int r = 0;
 
-        if (!h->root->live) /* nothing of a recorded host is run */
-                return 0;
-        for (size_t i = 0; i < ELEMENTSOF(directories) && r >= 0; i++) {
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 char program[64];
 
                 snprintf(program, sizeof(program), "%s/%s", directories[i], t->daemon);
-                if (exists_at(h->root->fd, program + 1)) {
-                        r = preload_trial(h->root, program, t->others.value, PRELOAD_LIBRARY, plan);
-                        break; /* the other is the same where one directory stands for both */
-                }
+                /* Only one of them: where one directory stands for both, the other is the same file. */
+                if (exists_at(h->root->fd, program + 1))
+                        return preload_trial(h->root, program, t->others.value, PRELOAD_LIBRARY, plan);
         }
-        for (size_t i = 0; i < h->emulators.n_emulators && r >= 0 && !plan->refusal; i++) {
+        return 0;
+}
+
+/* Tries all that will run under the library: the daemon of the unit, and every emulator that it may start.
+ */
+static int try_programs(const struct host *h, const struct target *t, struct fix_plan *plan)
+{
+        int r;
+
+        if (!h->root->live) /* the programs of a recorded host are not run */
+                return 0;
+        r = try_daemon(h, t, plan);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < h->emulators.n_emulators && !plan->refusal; i++) {
                 const struct emulator *e = &h->emulators.emulators[i];
 
-                if (!e->container && !e->replaced && exists_at(h->root->fd, e->path + 1))
-                        r = preload_trial(h->root, e->path, t->others.value, PRELOAD_LIBRARY, plan);
+                if (e->container || e->replaced || !exists_at(h->root->fd, e->path + 1))
+                        continue;
+                r = preload_trial(h->root, e->path, t->others.value, PRELOAD_LIBRARY, plan);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 static int write_drop_in(const struct root *root, const struct target *t)
@@ -317,18 +397,20 @@ static int write_drop_in(const struct root *root, const struct target *t)
                 return units;
         if (mkdirat(units, t->directory + strlen(UNITS "/"), 0755) < 0 && errno != EEXIST)
                 return -errno;
-        return write_file_at(root->fd, t->path, t->wanted, strlen(t->wanted), 0644);
+        return write_file_at(root->fd, t->path, t->text_needed, strlen(t->text_needed), 0644);
 }
 
-/* Also takes away its directory where that holds nothing else. */
+/* Also removes its directory where that holds nothing else. suffix: "~" for the temporary file, else "". */
 static int remove_drop_in(const struct root *root, const struct target *t, const char *suffix)
 {
         _cleanup_close_ int units = open_at(root->fd, UNITS, O_RDONLY | O_DIRECTORY);
         _cleanup_close_ int directory = open_at(root->fd, t->directory, O_RDONLY | O_DIRECTORY);
         char name[sizeof(LIBVIRT_PRELOAD_DROP_IN) + 1];
 
-        if (units < 0 || directory < 0)
-                return units < 0 ? units : directory;
+        if (units < 0)
+                return units;
+        if (directory < 0)
+                return directory;
         snprintf(name, sizeof(name), LIBVIRT_PRELOAD_DROP_IN "%s", suffix);
         if (unlinkat(directory, name, 0) < 0 && errno != ENOENT)
                 return -errno;
@@ -339,18 +421,24 @@ static int remove_drop_in(const struct root *root, const struct target *t, const
         return 0;
 }
 
-/* systemd reads its units again, so that a restart that comes by itself has what the files say. */
-static int reload(const struct host *h, struct fix_plan *plan)
+static int call_reload(void)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        int r = -ENOTCONN;
+        int r;
 
-        if (h->root->live)
-                r = sd_bus_open_system(&bus);
-        if (r >= 0)
-                r = sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                                       "org.freedesktop.systemd1.Manager", "Reload", NULL, NULL, "");
-        return r < 0 ? fix_plan_note(plan, "run \"systemctl daemon-reload\"") : 0;
+        r = sd_bus_open_system(&bus);
+        if (r < 0)
+                return r;
+        return sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                                  "org.freedesktop.systemd1.Manager", "Reload", NULL, NULL, "");
+}
+
+/* Has systemd read its units again, because somebody else may restart the daemon. */
+static int reload_units(const struct host *h, struct fix_plan *plan)
+{
+        if (h->root->live && call_reload() >= 0)
+                return 0;
+        return fix_plan_note(plan, "run \"systemctl daemon-reload\"");
 }
 
 static int note_restart(const struct host *h, enum fix_action action, struct fix_plan *plan)
@@ -370,92 +458,163 @@ static int note_restart(const struct host *h, enum fix_action action, struct fix
                              unit);
 }
 
-static int apply(const struct host *h, bool dry_run, struct target targets[], struct fix_plan *plan)
+/* Refuses in the plan, or leaves it without a refusal. */
+static int check_apply(const struct host *h, const struct target targets[], struct fix_plan *plan)
 {
-        const char *off = switched_off(h->root), *tried = NULL;
-        size_t n_writes = 0;
-        int r = check_host(h, targets, plan);
+        const char *tried = NULL;
+        int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons) && r >= 0; i++)
-                if (is_to_write(&targets[i])) {
-                        n_writes++;
-                        r = check_target(h, &targets[i], plan);
-                }
-        for (size_t i = 0; i < ELEMENTSOF(daemons) && r >= 0 && !plan->refusal; i++)
-                if (is_to_write(&targets[i]) && (!tried || !streq(tried, targets[i].value))) {
-                        r = try(h, &targets[i], plan);
-                        tried = targets[i].value;
-                }
+        r = check_host(h, targets, plan);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+                if (!is_to_write(&targets[i]))
+                        continue;
+                r = check_target(h, &targets[i], plan);
+                if (r < 0)
+                        return r;
+        }
+
+        for (size_t i = 0; i < ELEMENTSOF(daemons) && !plan->refusal; i++) {
+                /* The same emulators under the same value need no second trial. */
+                if (!is_to_write(&targets[i]) || (tried && streq(tried, targets[i].value)))
+                        continue;
+                r = try_programs(h, &targets[i], plan);
+                if (r < 0)
+                        return r;
+                tried = targets[i].value;
+        }
+        return 0;
+}
+
+static int apply_to_target(const struct host *h, const struct target *t, bool dry_run, struct fix_plan *plan)
+{
+        int r;
+
+        r = fix_plan_step(plan, "write /%s: " VARIABLE "=%s", t->path, t->value);
+        if (r < 0 || dry_run)
+                return r;
+        return write_drop_in(h->root, t);
+}
+
+static int preload_apply(const struct host *h, bool dry_run, const struct target targets[],
+                         struct fix_plan *plan)
+{
+        const char *off = switched_off(h->root);
+        bool due = restart_due(h, true);
+        int r;
+
+        r = check_apply(h, targets, plan);
         if (r < 0 || plan->refusal)
                 return r;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons) && r >= 0; i++)
-                if (is_to_write(&targets[i])) {
-                        r = fix_plan_step(plan, "write /%s: " VARIABLE "=%s", targets[i].path,
-                                          targets[i].value);
-                        if (r >= 0 && !dry_run)
-                                r = write_drop_in(h->root, &targets[i]);
-                }
-        if (r >= 0 && !dry_run && (n_writes > 0 || restart_due(h, true)))
-                r = reload(h, plan);
-        if (r >= 0 && (n_writes > 0 || restart_due(h, true)))
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+                if (!is_to_write(&targets[i]))
+                        continue;
+                r = apply_to_target(h, &targets[i], dry_run, plan);
+                if (r < 0)
+                        return r;
+                due = true;
+        }
+        if (due && !dry_run) {
+                r = reload_units(h, plan);
+                if (r < 0)
+                        return r;
+        }
+        if (due) {
                 r = note_restart(h, FIX_APPLY, plan);
-        if (r >= 0 && off)
-                r = fix_plan_note(plan, "the library does nothing while vfioalign is switched off (%s)",
-                                  off);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        if (off)
+                return fix_plan_note(plan, "the library does nothing while vfioalign is switched off (%s)",
+                                     off);
+        return 0;
 }
 
-static int revert_one(const struct host *h, bool dry_run, const struct target *t, struct fix_plan *plan)
+static int revert_file(const struct host *h, const struct target *t, const char *suffix, bool dry_run,
+                       struct fix_plan *plan)
+{
+        int r;
+
+        r = fix_plan_step(plan, "remove /%s%s", t->path, suffix);
+        if (r < 0 || dry_run)
+                return r;
+        return remove_drop_in(h->root, t, suffix);
+}
+
+static int revert_target(const struct host *h, const struct target *t, bool dry_run, struct fix_plan *plan)
 {
         int r = 0;
 
         if (t->left_over) {
-                r = fix_plan_step(plan, "remove /%s~", t->path);
-                if (r >= 0 && !dry_run)
-                        r = remove_drop_in(h->root, t, "~");
+                r = revert_file(h, t, "~", dry_run, plan);
+                if (r < 0)
+                        return r;
         }
-        if (r >= 0 && t->drop_in == DROP_IN_OURS) {
-                r = fix_plan_step(plan, "remove /%s", t->path);
-                if (r >= 0 && !dry_run)
-                        r = remove_drop_in(h->root, t, "");
-        }
-        if (r >= 0 && (t->drop_in == DROP_IN_EDITED || t->drop_in == DROP_IN_UNREADABLE))
-                r = fix_plan_note(plan, "/%s %s: it is left as it is, remove it by hand", t->path,
-                                  t->drop_in == DROP_IN_EDITED ? "has been edited, or is not ours"
-                                                               : "cannot be read");
-        if (r >= 0 && has_library(t->others.value))
-                r = fix_plan_note(plan,
-                                  "another file of %s has " PRELOAD_LIBRARY " in its " VARIABLE
-                                  ", which is not ours",
-                                  t->unit);
-        return r;
+        if (t->drop_in == DROP_IN_OURS)
+                r = revert_file(h, t, "", dry_run, plan);
+        else if (t->drop_in == DROP_IN_EDITED)
+                r = fix_plan_note(
+                        plan, "/%s has been edited, or is not ours: it is left as it is, remove it by hand",
+                        t->path);
+        else if (t->drop_in == DROP_IN_UNREADABLE)
+                r = fix_plan_note(plan, "/%s cannot be read: it is left as it is, remove it by hand",
+                                  t->path);
+        if (r < 0)
+                return r;
+        if (has_library(t->others.value))
+                return fix_plan_note(plan,
+                                     "another file of %s has " PRELOAD_LIBRARY " in its " VARIABLE
+                                     ", which is not ours",
+                                     t->unit);
+        return 0;
 }
 
-static int revert(const struct host *h, bool dry_run, const struct target targets[], struct fix_plan *plan)
+static int preload_revert(const struct host *h, bool dry_run, const struct target targets[],
+                          struct fix_plan *plan)
 {
         bool due = restart_due(h, false);
-        int r = 0;
+        int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons) && r >= 0; i++)
-                r = revert_one(h, dry_run, &targets[i], plan);
-        if (r >= 0 && !dry_run && (plan->n_steps > 0 || due))
-                r = reload(h, plan);
-        if (r >= 0 && due)
-                r = note_restart(h, FIX_REVERT, plan);
-        return r;
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+                r = revert_target(h, &targets[i], dry_run, plan);
+                if (r < 0)
+                        return r;
+        }
+        if (!dry_run && (plan->n_steps > 0 || due)) {
+                r = reload_units(h, plan);
+                if (r < 0)
+                        return r;
+        }
+        if (due)
+                return note_restart(h, FIX_REVERT, plan);
+        return 0;
+}
+
+static int read_and_run(const struct host *h, enum fix_action action, bool dry_run, struct target targets[],
+                        struct fix_plan *plan)
+{
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+                int r = target_read(&targets[i], h->root, daemons[i]);
+
+                if (r < 0)
+                        return r;
+        }
+        if (action == FIX_APPLY)
+                return preload_apply(h, dry_run, targets, plan);
+        return preload_revert(h, dry_run, targets, plan);
 }
 
 int fix_preload(const struct host *h, enum fix_action action, bool dry_run, struct fix_plan *plan)
 {
         struct target targets[ELEMENTSOF(daemons)] = {};
-        int r = 0;
+        int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons) && r >= 0; i++)
-                r = target_read(&targets[i], h->root, daemons[i]);
-        if (r >= 0)
-                r = action == FIX_APPLY ? apply(h, dry_run, targets, plan)
-                                        : revert(h, dry_run, targets, plan);
+        assert(h);
+        assert(plan);
+
+        r = read_and_run(h, action, dry_run, targets, plan);
         for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
                 target_done(&targets[i]);
         return r;
