@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "decision.h"
 
+#include <assert.h>
+
 #include "audit/fix-command.h"
 #include "audit/guest-cost.h"
 #include "audit/guest-evidence.h"
@@ -10,9 +12,13 @@
 
 struct guest_policy decision_policy(const struct config *c, const struct guest *g)
 {
-        struct guest_policy p = config_guest_policy(c, g->name);
+        struct guest_policy p;
 
-        /* What is none of the words changes nothing: a domain is no place to be told of an error. */
+        assert(c);
+        assert(g);
+
+        p = config_guest_policy(c, g->name);
+        /* A word that is not known changes nothing: nobody who edits a domain would see an error of ours. */
         if (g->on_unaligned)
                 (void) parse_on_unaligned(g->on_unaligned, &p.on_unaligned);
         if (g->min_bar_size)
@@ -20,13 +26,13 @@ struct guest_policy decision_policy(const struct config *c, const struct guest *
         return p;
 }
 
-/* Somebody could do something about it: the kernel's and the BAR's own limits are nobody's fault. */
+/* Only limits that somebody can do something about count, not those of the kernel or of the BAR itself. */
 static bool is_unaligned(const struct verdict *v, uint64_t best)
 {
         return v->page_size < best && (v->limit == CONDITION_PLACEMENT || v->limit == CONDITION_THP);
 }
 
-static void describe(const struct guest_cost *cost, char *text, size_t size)
+static void describe_cost(const struct guest_cost *cost, char *text, size_t size)
 {
         const struct verdict *v = &cost->worst;
         format_t page, best;
@@ -44,20 +50,26 @@ static void describe(const struct guest_cost *cost, char *text, size_t size)
 
 struct decision decision_make(const struct host *h, const struct config *c, const struct guest *g)
 {
-        struct guest_policy policy = decision_policy(c, g);
-        struct placer placer = guest_placer(h, g);
-        struct guest_cost counted = guest_cost(&h->devices, g, &h->kernel, &h->module, placer,
-                                               policy.min_bar_size),
-                          all = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, 0);
-        struct decision d = { .allowed = true };
-        unsigned fixes;
         _cleanup_free_ char *command = NULL;
+        struct guest_cost counted, all;
+        struct guest_policy policy;
+        struct decision d = {};
         char cost[256], seen[128];
+        struct placer placer;
+        unsigned fixes;
 
+        assert(h);
+        assert(c);
+        assert(g);
+
+        policy = decision_policy(c, g);
+        placer = guest_placer(h, g);
+        counted = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, policy.min_bar_size);
+        all = guest_cost(&h->devices, g, &h->kernel, &h->module, placer, 0);
         d.unaligned = *counted.bdf && is_unaligned(&counted.worst, counted.best_page_size);
         d.warn = d.unaligned && policy.on_unaligned >= ON_UNALIGNED_WARN;
         d.allowed = !d.unaligned || policy.on_unaligned != ON_UNALIGNED_REFUSE;
-        describe(d.unaligned ? &counted : &all, cost, sizeof(cost));
+        describe_cost(d.unaligned ? &counted : &all, cost, sizeof(cost));
         guest_evidence_text(h, g, d.unaligned ? counted.largest : all.largest, seen, sizeof(seen));
         fixes = fixes_choose(h, g, c, POLICY_SUGGEST);
         if (fixes)

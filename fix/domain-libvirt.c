@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain-libvirt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libvirt/virterror.h>
 
@@ -10,12 +11,12 @@
 
 DEFINE_TRIVIAL_CLEANUP(virDomainPtr, virDomainFree)
 
-static void say_nothing(void *userdata, virErrorPtr error)
+static void ignore_error(void *userdata, virErrorPtr error)
 {
         (void) userdata, (void) error;
 }
 
-static int failed(char **ret_why, const char *what)
+static int libvirt_failed(char **ret_why, const char *what)
 {
         const char *message = virGetLastErrorMessage();
 
@@ -24,7 +25,7 @@ static int failed(char **ret_why, const char *what)
         return -EIO;
 }
 
-static int refuse(char **ret_why, int error, const char *why)
+static int refuse_with(char **ret_why, int error, const char *why)
 {
         *ret_why = strdup(why);
         return error;
@@ -35,7 +36,7 @@ static int open_domain(struct domain *d, const char *uri, const char *name, bool
         uri = uri ?: "qemu:///system";
         d->connection = writable ? virConnectOpen(uri) : virConnectOpenReadOnly(uri);
         if (!d->connection)
-                return failed(ret_why, "Failed to connect to libvirt");
+                return libvirt_failed(ret_why, "Failed to connect to libvirt");
         d->domain = virDomainLookupByName(d->connection, name)
                             ?: virDomainLookupByUUIDString(d->connection, name);
         if (!d->domain) {
@@ -44,7 +45,7 @@ static int open_domain(struct domain *d, const char *uri, const char *name, bool
                 return -ENOENT;
         }
         if (virDomainIsPersistent(d->domain) == 0)
-                return refuse(
+                return refuse_with(
                         ret_why, -EXDEV,
                         "This guest is transient: libvirt keeps nothing of it that could be edited. Edit "
                         "the XML that it is made of where that is kept");
@@ -59,8 +60,13 @@ int domain_open(struct domain *d, const char *uri, const char *name, bool writab
 {
         int r;
 
+        assert(d);
+        assert(name);
+        assert(ret_why);
+
         *d = (struct domain){};
-        virSetErrorFunc(NULL, say_nothing);
+        /* By default, libvirt's library prints errors. Ours are in *ret_why. */
+        virSetErrorFunc(NULL, ignore_error);
         r = open_domain(d, uri, name, writable, ret_why);
         if (r < 0)
                 domain_close(d);
@@ -78,16 +84,21 @@ void domain_close(struct domain *d)
 
 int domain_read(const struct domain *d, bool secrets, char **ret, char **ret_why)
 {
-        char *xml = virDomainGetXMLDesc(d->domain,
-                                        VIR_DOMAIN_XML_INACTIVE | (secrets ? VIR_DOMAIN_XML_SECURE : 0));
+        char *xml;
 
+        assert(d);
+        assert(ret);
+        assert(ret_why);
+
+        xml = virDomainGetXMLDesc(d->domain,
+                                  VIR_DOMAIN_XML_INACTIVE | (secrets ? VIR_DOMAIN_XML_SECURE : 0));
         if (!xml)
-                return failed(ret_why, "Failed to read the guest's XML");
+                return libvirt_failed(ret_why, "Failed to read the guest's XML");
         *ret = xml;
         return 0;
 }
 
-static int define(const struct domain *d, const char *xml)
+static int define_domain(const struct domain *d, const char *xml)
 {
         _cleanup_(virDomainFreep) virDomainPtr defined = virDomainDefineXMLFlags(d->connection, xml,
                                                                                  VIR_DOMAIN_DEFINE_VALIDATE);
@@ -95,28 +106,34 @@ static int define(const struct domain *d, const char *xml)
         return defined ? 0 : -EIO;
 }
 
-/* It is defined, but not as it was to be. */
+/* Says what has become of the old domain. The caller's to free; NULL: out of memory. */
+static char *redefine_old(const struct domain *d, const char *old)
+{
+        _cleanup_free_ char *now = NULL;
+        char *why = NULL;
+
+        if (define_domain(d, old) < 0) {
+                (void) libvirt_failed(&why, "and the old guest could not be defined again");
+                return why;
+        }
+        if (domain_read(d, true, &now, &why) < 0)
+                return why;
+        if (!streq(now, old))
+                return strdup("the old guest is defined again, as far as libvirt leaves it as it was");
+        return strdup("the old guest is defined again");
+}
+
+/* The domain is defined, but not as it should be. */
 static int put_back(const struct domain *d, const char *old, const char *wrong, char **ret_why)
 {
-        _cleanup_free_ char *now = NULL, *why = NULL;
-        int r;
+        _cleanup_free_ char *why = redefine_old(d, old);
 
-        if (define(d, old) < 0) {
-                r = failed(&why, "and the old guest could not be defined again");
-        } else {
-                r = domain_read(d, true, &now, &why);
-                if (r >= 0 && !streq(now, old))
-                        why = strdup(
-                                "the old guest is defined again, as far as libvirt leaves it as it was");
-                else if (r >= 0)
-                        why = strdup("the old guest is defined again");
-        }
         if (asprintf(ret_why, "%s; %s", wrong, why ?: "") < 0)
                 *ret_why = NULL;
         return -EBADE;
 }
 
-/* libvirt declares its namespace for QEMU in the first tag while something of it is in the domain. */
+/* While a domain has an element of libvirt's namespace for QEMU, libvirt declares that in the first tag. */
 static char *without_namespace(const char *xml)
 {
         static const char declaration[] = " xmlns:qemu='" QEMU_NAMESPACE "'";
@@ -125,7 +142,9 @@ static char *without_namespace(const char *xml)
 
         if (!at)
                 return strdup(xml);
-        return asprintf(&text, "%.*s%s", (int) (at - xml), xml, at + strlen(declaration)) < 0 ? NULL : text;
+        if (asprintf(&text, "%.*s%s", (int) (at - xml), xml, at + strlen(declaration)) < 0)
+                return NULL;
+        return text;
 }
 
 static bool is_same(const char *a, const char *b)
@@ -135,8 +154,8 @@ static bool is_same(const char *a, const char *b)
         return plain_a && plain_b && streq(plain_a, plain_b);
 }
 
-/* NULL: it is as it was to be. */
-static const char *what_is_wrong(const char *old, const char *now, enum fix_action action, const char *fix)
+/* Checks what libvirt has made of our definition. NULL: it is as it should be. */
+static const char *find_wrong(const char *old, const char *now, enum fix_action action, const char *fix)
 {
         int state = domain_edit_state(now, strlen(now), fix);
         _cleanup_free_ char *back = NULL;
@@ -147,7 +166,9 @@ static const char *what_is_wrong(const char *old, const char *now, enum fix_acti
                 return NULL;
         if (domain_edit_revert(now, strlen(now), fix, &back) != 1)
                 return "what libvirt has made of it could not be reverted";
-        return is_same(back, old) ? NULL : "libvirt has changed other parts of it on this occasion";
+        if (!is_same(back, old))
+                return "libvirt has changed other parts of it on this occasion";
+        return NULL;
 }
 
 int domain_define(const struct domain *d, const char *old, const char *new, enum fix_action action,
@@ -157,17 +178,24 @@ int domain_define(const struct domain *d, const char *old, const char *new, enum
         const char *wrong;
         int r;
 
+        assert(d);
+        assert(old);
+        assert(new);
+        assert(ret_why);
+
         r = domain_read(d, true, &before, ret_why);
         if (r < 0)
                 return r;
         if (!streq(before, old))
-                return refuse(ret_why, -EAGAIN,
-                              "Somebody else has changed the guest in the meantime: try again");
-        if (define(d, new) < 0)
-                return failed(ret_why, "libvirt does not take the edited guest, which is as before");
+                return refuse_with(ret_why, -EAGAIN,
+                                   "Somebody else has changed the guest in the meantime: try again");
+        if (define_domain(d, new) < 0)
+                return libvirt_failed(ret_why, "libvirt does not take the edited guest, which is as before");
         r = domain_read(d, true, &after, ret_why);
         if (r < 0)
                 return r;
-        wrong = what_is_wrong(old, after, action, fix);
-        return wrong ? put_back(d, old, wrong, ret_why) : 0;
+        wrong = find_wrong(old, after, action, fix);
+        if (wrong)
+                return put_back(d, old, wrong, ret_why);
+        return 0;
 }

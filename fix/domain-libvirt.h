@@ -6,8 +6,8 @@
 
 #include "fix-plan.h"
 
-/* A persistent domain of libvirt, for editing. Its calls can take as long as libvirt's daemon likes: for a
- * program that a person waits for. */
+/* A persistent domain of libvirt, to be edited. Calls take as long as libvirt's daemon does, so they are for
+ * a program that a person waits for. */
 struct domain {
         virConnectPtr connection;
         virDomainPtr domain;
@@ -16,18 +16,21 @@ struct domain {
         bool managed_save;
 };
 
-/* Every error comes with one line for a person in *ret_why, the caller's to free: libvirt's own words. */
+/* Each returns 0 or a negative errno, with one line for people in *ret_why: libvirt's own words. The
+ * caller's to free; NULL: out of memory. */
 
-/* name: or its UUID. uri: NULL: qemu:///system. Without `writable`, secrets cannot be read either. -EXDEV
- * where the domain is transient. */
+/* name: the name or the UUID. uri: NULL: qemu:///system. Without `writable`, secrets cannot be read either.
+ * -ENOENT where there is no such domain, -EXDEV where it is transient. */
 int domain_open(struct domain *d, const char *uri, const char *name, bool writable, char **ret_why);
 void domain_close(struct domain *d);
 
-/* As it will start the next time. secrets: with the passwords that are in it. */
+/* Reads the XML with which it will start the next time. secrets: with the passwords in it. *ret is the
+ * caller's to free. */
 int domain_read(const struct domain *d, bool secrets, char **ret, char **ret_why);
 
-/* Defines it anew, in one step of libvirt's: with that fix, or without it (NULL: any). Reads it back, and
- * puts the old one back where it is not as it was to be: after an apply, that a revert would not give the
- * old one. old: the domain with its secrets, as it was read: -EAGAIN where it is another by now. */
+/* Defines the domain again, in one step: new has that fix applied, or reverted (NULL: all). Reads it back,
+ * and where libvirt has not kept the edit, or a revert of it would not give the old domain, defines the old
+ * one again and returns -EBADE. old: the domain with its secrets, as it was read; -EAGAIN where it has
+ * changed since. */
 int domain_define(const struct domain *d, const char *old, const char *new, enum fix_action action,
                   const char *fix, char **ret_why);

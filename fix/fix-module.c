@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fix-module.h"
 
+#include <assert.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -16,8 +17,11 @@ extern char **environ;
 
 enum fix_state fix_module_state(const struct host *h)
 {
-        const struct module_facts *m = &h->module;
+        const struct module_facts *m;
 
+        assert(h);
+
+        m = &h->module;
         if (m->loaded.value == FACT_NO)
                 return FIX_ABSENT;
         if (m->loaded.value == FACT_UNKNOWN || m->enabled.value == FACT_UNKNOWN)
@@ -44,8 +48,8 @@ static int run_modprobe(const char *option, struct fix_plan *plan)
         return -EIO;
 }
 
-/* What would be tried in vain is not tried. */
-static int find_obstacle(const struct host *h, struct fix_plan *plan)
+/* Refuses in the plan where loading could not succeed. */
+static int check_obstacles(const struct host *h, struct fix_plan *plan)
 {
         const struct module_facts *m = &h->module;
         const char *off = switched_off(h->root);
@@ -67,8 +71,8 @@ static int find_obstacle(const struct host *h, struct fix_plan *plan)
         return 0;
 }
 
-/* Read back: its hook is in place, as far as may be seen. */
-static int verify(const struct host *h, struct fix_plan *plan)
+/* Reads back whether its hook is in place, as far as that can be seen. */
+static int verify_module(const struct host *h, struct fix_plan *plan)
 {
         struct module_facts m;
 
@@ -80,14 +84,14 @@ static int verify(const struct host *h, struct fix_plan *plan)
         return -EIO;
 }
 
-static int apply(const struct host *h, bool dry_run, struct fix_plan *plan)
+static int module_apply(const struct host *h, bool dry_run, struct fix_plan *plan)
 {
         const struct module_facts *m = &h->module;
         int r;
 
         if (fix_module_state(h) == FIX_APPLIED && !fix_is_held_off(h->root, FIX_MODULE))
-                return fix_plan_note(plan, "the module is loaded and at work");
-        r = find_obstacle(h, plan);
+                return fix_plan_note(plan, "the module is loaded and works");
+        r = check_obstacles(h, plan);
         if (r < 0 || plan->refusal)
                 return r;
         if (m->loaded.value != FACT_YES)
@@ -103,27 +107,34 @@ static int apply(const struct host *h, bool dry_run, struct fix_plan *plan)
                 r = run_modprobe(NULL, plan);
         else if (m->enabled.value != FACT_YES)
                 r = write_attribute_at(h->root->fd, PARAMETER, "1");
-        return r < 0 ? r : verify(h, plan);
+        if (r < 0)
+                return r;
+        return verify_module(h, plan);
 }
 
-static int revert(const struct host *h, bool dry_run, struct fix_plan *plan)
+static int module_revert(const struct host *h, bool dry_run, struct fix_plan *plan)
 {
         int r;
 
         if (h->module.loaded.value == FACT_NO)
                 return fix_plan_note(plan, "the module is not loaded");
         r = fix_plan_step(plan, "modprobe -r " VFIO_ALIGN_MODULE);
-        if (r >= 0)
-                r = fix_plan_note(plan,
-                                  "vfioalignd does not load it again before the next boot; to keep it away: "
-                                  "Module=off in vfioalignd.conf(5). Guests that run keep their mappings");
+        if (r < 0)
+                return r;
+        r = fix_plan_note(plan, "vfioalignd does not load it again before the next boot; to keep it away: "
+                                "Module=off in vfioalignd.conf(5). Guests that run keep their mappings");
         if (r < 0 || dry_run)
                 return r;
         r = fix_hold_off(h->root, FIX_MODULE);
-        return r < 0 ? r : run_modprobe("-r", plan);
+        if (r < 0)
+                return r;
+        return run_modprobe("-r", plan);
 }
 
 int fix_module(const struct host *h, enum fix_action action, bool dry_run, struct fix_plan *plan)
 {
-        return action == FIX_APPLY ? apply(h, dry_run, plan) : revert(h, dry_run, plan);
+        assert(h);
+        assert(plan);
+
+        return action == FIX_APPLY ? module_apply(h, dry_run, plan) : module_revert(h, dry_run, plan);
 }

@@ -4,7 +4,7 @@
 #include "facts/host.h"
 #include "fix-plan.h"
 
-/* The kernel module, by modprobe, for who may do that and can wait for it; a daemon asks systemd
- * (systemd-job.h). */
+/* The kernel module, by modprobe, for a process that is allowed to run it and can wait for it. The daemon
+ * asks systemd instead (systemd-job.h). See struct fix for the functions (fix.h). */
 enum fix_state fix_module_state(const struct host *h);
 int fix_module(const struct host *h, enum fix_action action, bool dry_run, struct fix_plan *plan);

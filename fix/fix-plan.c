@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fix-plan.h"
 
+#include <assert.h>
 #include <stdarg.h>
 
 #include "util/array.h"
@@ -31,6 +32,9 @@ int fix_plan_step(struct fix_plan *p, const char *format, ...)
         char *text, **slot;
         int n;
 
+        assert(p);
+        assert(format);
+
         va_start(args, format);
         n = vasprintf(&text, format, args);
         va_end(args);
@@ -45,7 +49,7 @@ int fix_plan_step(struct fix_plan *p, const char *format, ...)
         return 0;
 }
 
-static int add(char **to, const char *format, va_list args)
+static int append_clause(char **to, const char *format, va_list args)
 {
         _cleanup_free_ char *text = NULL;
         char *both;
@@ -68,8 +72,11 @@ int fix_plan_refuse(struct fix_plan *p, const char *format, ...)
         va_list args;
         int r;
 
+        assert(p);
+        assert(format);
+
         va_start(args, format);
-        r = add(&p->refusal, format, args);
+        r = append_clause(&p->refusal, format, args);
         va_end(args);
         return r;
 }
@@ -79,8 +86,11 @@ int fix_plan_note(struct fix_plan *p, const char *format, ...)
         va_list args;
         int r;
 
+        assert(p);
+        assert(format);
+
         va_start(args, format);
-        r = add(&p->note, format, args);
+        r = append_clause(&p->note, format, args);
         va_end(args);
         return r;
 }

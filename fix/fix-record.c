@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fix-record.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +14,11 @@
 
 int fix_record_write(const struct root *root, const char *path, const char *text)
 {
-        /* The daemon's folder is there already; without it nothing has made one yet. */
+        assert(root);
+        assert(path);
+        assert(text);
+
+        /* The daemon has made run/vfioalign already, but it need not be running. */
         if ((mkdirat(root->fd, "run/vfioalign", 0755) < 0 && errno != EEXIST) ||
             (mkdirat(root->fd, FIX_RECORDS, 0755) < 0 && errno != EEXIST))
                 return -errno;
@@ -22,8 +27,10 @@ int fix_record_write(const struct root *root, const char *path, const char *text
 
 typedef char path_t[sizeof(FIX_RECORDS "/-off") + 32];
 
-static const char *hold_of(enum fix_id id, path_t path)
+static const char *hold_path(enum fix_id id, path_t path)
 {
+        assert(id >= 0 && id < _FIX_ID_MAX);
+
         snprintf(path, sizeof(path_t), FIX_RECORDS "/%s-off", fix_id_to_string(id));
         return path;
 }
@@ -32,19 +39,27 @@ bool fix_is_held_off(const struct root *root, enum fix_id id)
 {
         path_t path;
 
-        return exists_at(root->fd, hold_of(id, path));
+        assert(root);
+
+        return exists_at(root->fd, hold_path(id, path));
 }
 
 int fix_hold_off(const struct root *root, enum fix_id id)
 {
         path_t path;
 
-        return fix_record_write(root, hold_of(id, path), "");
+        assert(root);
+
+        return fix_record_write(root, hold_path(id, path), "");
 }
 
 int fix_end_hold(const struct root *root, enum fix_id id)
 {
         path_t path;
 
-        return unlinkat(root->fd, hold_of(id, path), 0) < 0 && errno != ENOENT ? -errno : 0;
+        assert(root);
+
+        if (unlinkat(root->fd, hold_path(id, path), 0) < 0 && errno != ENOENT)
+                return -errno;
+        return 0;
 }

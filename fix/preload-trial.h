@@ -4,8 +4,8 @@
 #include "fix-plan.h"
 #include "util/root.h"
 
-/* Runs the program with --version, as nobody and for a bounded time, with the library behind what LD_PRELOAD
- * has already (or NULL). Refuses in the plan where that goes wrong, and does not without. Returns 0 or a
- * negative errno. */
+/* Runs the program with --version, as nobody and for at most 30 seconds, with the library behind the others
+ * that LD_PRELOAD has already (NULL: none). Refuses in the plan where the program fails with the library and
+ * not without it. Blocks. Returns 0 or a negative errno. */
 int preload_trial(const struct root *root, const char *program, const char *others, const char *library,
                   struct fix_plan *plan);

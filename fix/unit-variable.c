@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "unit-variable.h"
 
+#include <assert.h>
 #include <fnmatch.h>
 #include <stdarg.h>
 
@@ -11,7 +12,7 @@
 #define UNIT_MAX_SIZE MIB(1)
 #define SPACE " \t"
 
-/* Where units are, the first of a name counts: systemd.unit(5), "Unit File Load Path" */
+/* Where units are; the first unit of a name counts: systemd.unit(5), "Unit File Load Path" */
 static const char *const directories[] = {
         "etc/systemd/system.control",  "run/systemd/system.control",   "run/systemd/transient",
         "run/systemd/generator.early", "etc/systemd/system",           "run/systemd/system",
@@ -20,7 +21,7 @@ static const char *const directories[] = {
 };
 
 struct unit_file {
-        char *name; /* of a drop-in, by which they are sorted; of the unit itself "", which comes first */
+        char *name; /* drop-ins are sorted by it; "" for the unit itself, which comes first */
         char *path;
 };
 
@@ -31,7 +32,7 @@ struct reader {
         size_t n_drop_ins;
         char **files; /* of EnvironmentFile= */
         size_t n_files;
-        char *unset; /* the file whose UnsetEnvironment= takes it away */
+        char *unset; /* the file whose UnsetEnvironment= removes the variable, or NULL */
         struct unit_variable *v;
 };
 
@@ -61,8 +62,8 @@ static void reader_done(struct reader *r)
         free(r->unset);
 }
 
-/* The first one stays. */
-static int _printf_(2, 3) doubt(struct reader *r, const char *format, ...)
+/* The first doubt stays. */
+static int _printf_(2, 3) add_doubt(struct reader *r, const char *format, ...)
 {
         va_list args;
         int n;
@@ -72,13 +73,14 @@ static int _printf_(2, 3) doubt(struct reader *r, const char *format, ...)
         va_start(args, format);
         n = vasprintf(&r->v->doubt, format, args);
         va_end(args);
-        if (n >= 0)
-                return 0;
-        r->v->doubt = NULL;
-        return -ENOMEM;
+        if (n < 0) {
+                r->v->doubt = NULL;
+                return -ENOMEM;
+        }
+        return 0;
 }
 
-/* The next word, quotes removed, in place; what is escaped stays so. NULL at the end. */
+/* Cuts off the next word, in place, and removes its quotes but no backslashes. NULL at the end. */
 static char *next_word(char **text)
 {
         char *in = *text + strspn(*text, SPACE), *word = in, *out = in, quote = 0;
@@ -111,21 +113,23 @@ static int set_value(struct reader *r, const struct unit_file *f, const char *va
         if (value && !(r->v->value = strdup(value)))
                 return -ENOMEM;
         if (strcmp(f->name, r->drop_in) > 0)
-                return doubt(r, "/%s comes behind %s, and %s %s", f->path, r->drop_in,
-                             value ? "sets" : "clears", r->variable);
+                return add_doubt(r, "/%s comes behind %s, and %s %s", f->path, r->drop_in,
+                                 value ? "sets" : "clears", r->variable);
         return 0;
 }
 
 static int take_environment(struct reader *r, const struct unit_file *f, char *text)
 {
-        int error = 0;
-
         if (!*text)
                 return set_value(r, f, NULL);
-        for (char *word; error >= 0 && (word = next_word(&text));)
-                if (value_of(r, word))
-                        error = set_value(r, f, value_of(r, word));
-        return error;
+        for (char *word; (word = next_word(&text));) {
+                const char *value = value_of(r, word);
+                int error = value ? set_value(r, f, value) : 0;
+
+                if (error < 0)
+                        return error;
+        }
+        return 0;
 }
 
 static int take_file(struct reader *r, const char *path)
@@ -170,10 +174,28 @@ static int take_line(struct reader *r, const struct unit_file *f, char *line)
         for (end = value + strlen(value); end > value && strchr(SPACE "\r", end[-1]); end--)
                 ;
         *end = '\0';
-        return streq(line, "Environment")        ? take_environment(r, f, value)
-               : streq(line, "EnvironmentFile")  ? take_file(r, value)
-               : streq(line, "UnsetEnvironment") ? take_unset(r, f, value)
-                                                 : 0;
+        if (streq(line, "Environment"))
+                return take_environment(r, f, value);
+        if (streq(line, "EnvironmentFile"))
+                return take_file(r, value);
+        if (streq(line, "UnsetEnvironment"))
+                return take_unset(r, f, value);
+        return 0;
+}
+
+/* Ends the line, with those that continue it: a backslash at the end becomes a blank. Returns the next one.
+ */
+static char *end_line(char *line, bool is_comment)
+{
+        char *next = line + strcspn(line, "\n");
+
+        while (!is_comment && next > line && *next && next[-1] == '\\') {
+                next[-1] = *next = ' ';
+                next += strcspn(next, "\n");
+        }
+        if (*next)
+                *next++ = '\0';
+        return next;
 }
 
 static int read_unit(struct reader *r, const struct unit_file *f)
@@ -183,28 +205,27 @@ static int read_unit(struct reader *r, const struct unit_file *f)
         size_t size;
         int error = read_file_at(r->root->fd, f->path, UNIT_MAX_SIZE, &text, &size);
 
-        if (error == -ENOENT || error == -ENOMEM)
-                return error == -ENOENT ? 0 : error;
+        if (error == -ENOENT)
+                return 0;
+        if (error == -ENOMEM)
+                return error;
         if (error < 0)
-                return doubt(r, "/%s cannot be read (%s)", f->path, strerror(-error));
-        for (char *line = text, *next; *line && error >= 0; line = next) {
-                bool comment = false;
+                return add_doubt(r, "/%s cannot be read (%s)", f->path, strerror(-error));
+        for (char *line = text, *next; *line; line = next) {
+                bool is_comment;
 
                 line += strspn(line, SPACE);
-                comment = *line == '#' || *line == ';';
-                next = line + strcspn(line, "\n");
-                while (!comment && next > line && *next && next[-1] == '\\') {
-                        next[-1] = *next = ' ';
-                        next += strcspn(next, "\n");
-                }
-                if (*next)
-                        *next++ = '\0';
+                is_comment = *line == '#' || *line == ';';
+                next = end_line(line, is_comment);
                 if (*line == '[')
                         service = startswith(line, "[Service]") != NULL;
-                else if (service && !comment)
+                else if (service && !is_comment) {
                         error = take_line(r, f, line);
+                        if (error < 0)
+                                return error;
+                }
         }
-        return error;
+        return 0;
 }
 
 static int find_unit(struct reader *r, const char *unit, bool *ret_installed)
@@ -251,31 +272,45 @@ static int add_drop_in(struct reader *r, const char *directory, const char *name
         return 0;
 }
 
+/* owner: the unit, or "service", whose drop-ins are for all services. */
+static int find_drop_ins_in(struct reader *r, const char *parent, const char *owner)
+{
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_free_ char *directory = NULL;
+        int error;
+
+        if (asprintf(&directory, "%s/%s.d", parent, owner) < 0) {
+                directory = NULL;
+                return -ENOMEM;
+        }
+        error = list_dir_at(r->root->fd, directory, &names);
+        if (error == -ENOENT || error == -ENOTDIR)
+                return 0;
+        if (error == -ENOMEM)
+                return error;
+        if (error < 0)
+                return add_doubt(r, "/%s cannot be listed (%s)", directory, strerror(-error));
+        for (size_t i = 0; i < names.n; i++) {
+                error = add_drop_in(r, directory, names.names[i]);
+                if (error < 0)
+                        return error;
+        }
+        return 0;
+}
+
+/* Those of the unit go before those of all services, wherever they are: of a name, the first one counts. */
 static int find_drop_ins(struct reader *r, const char *unit)
 {
-        int error = 0;
+        const char *owners[] = { unit, "service" };
 
-        for (size_t i = 0; i < 2 * ELEMENTSOF(directories) && error >= 0; i++) {
-                _cleanup_(names_done) struct names names = {};
-                _cleanup_free_ char *directory = NULL;
+        for (size_t k = 0; k < ELEMENTSOF(owners); k++)
+                for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                        int error = find_drop_ins_in(r, directories[i], owners[k]);
 
-                if (asprintf(&directory, "%s/%s.d", directories[i % ELEMENTSOF(directories)],
-                             i < ELEMENTSOF(directories) ? unit : "service") < 0) {
-                        directory = NULL;
-                        return -ENOMEM;
+                        if (error < 0)
+                                return error;
                 }
-                error = list_dir_at(r->root->fd, directory, &names);
-                if (error < 0) {
-                        error = error == -ENOMEM ? error
-                                : error == -ENOENT || error == -ENOTDIR
-                                        ? 0
-                                        : doubt(r, "/%s cannot be listed (%s)", directory, strerror(-error));
-                        continue;
-                }
-                for (size_t k = 0; k < names.n && error >= 0; k++)
-                        error = add_drop_in(r, directory, names.names[k]);
-        }
-        return error;
+        return 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -283,7 +318,7 @@ static int by_name(const void *a, const void *b)
         return strcmp(((const struct unit_file *) a)->name, ((const struct unit_file *) b)->name);
 }
 
-/* What a file of variables sets goes before all that a unit sets. */
+/* A variable in an EnvironmentFile= overrides whatever the unit and its drop-ins set. */
 static int check_file(struct reader *r, const char *path)
 {
         const char *words[] = { r->variable, NULL };
@@ -294,43 +329,68 @@ static int check_file(struct reader *r, const char *path)
 
         path += optional;
         if (*path != '/' || strpbrk(path, "*?[%"))
-                return doubt(r, "EnvironmentFile=%s cannot be followed", path);
+                return add_doubt(r, "EnvironmentFile=%s cannot be followed", path);
         error = grep_file_at(r->root->fd, path + 1, words, &text);
+        if (error == -ENOENT)
+                return 0;
+        if (error == -ENOMEM)
+                return error;
         if (error < 0)
-                return error == -ENOENT || error == -ENOMEM
-                               ? (error == -ENOENT ? 0 : error)
-                               : doubt(r, "%s, its EnvironmentFile=, cannot be read (%s)", path,
-                                       strerror(-error));
+                return add_doubt(r, "%s, its EnvironmentFile=, cannot be read (%s)", path, strerror(-error));
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 const char *rest = startswith(line + strspn(line, SPACE), r->variable);
 
                 if (rest && rest[strspn(rest, SPACE)] == '=')
-                        return doubt(r, "%s, its EnvironmentFile=, has %s, and goes before every drop-in",
-                                     path, r->variable);
+                        return add_doubt(r,
+                                         "%s, its EnvironmentFile=, has %s, and goes before every drop-in",
+                                         path, r->variable);
         }
+        return 0;
+}
+
+static int read_variable(struct reader *r, const char *unit)
+{
+        int error;
+
+        error = find_unit(r, unit, &r->v->installed);
+        if (error < 0)
+                return error;
+        error = find_drop_ins(r, unit);
+        if (error < 0)
+                return error;
+        if (r->n_drop_ins > 0)
+                qsort(r->drop_ins, r->n_drop_ins, sizeof(*r->drop_ins), by_name);
+        for (size_t i = 0; i < r->n_drop_ins; i++) {
+                error = read_unit(r, &r->drop_ins[i]);
+                if (error < 0)
+                        return error;
+        }
+        for (size_t i = 0; i < r->n_files; i++) {
+                error = check_file(r, r->files[i]);
+                if (error < 0)
+                        return error;
+        }
+        if (r->unset)
+                return add_doubt(r, "UnsetEnvironment= in /%s takes %s away", r->unset, r->variable);
         return 0;
 }
 
 int unit_variable_read(struct unit_variable *v, const struct root *root, const char *unit,
                        const char *variable, const char *drop_in)
 {
-        struct reader r = { .root = root, .variable = variable, .drop_in = drop_in, .v = v };
-        int error;
+        struct reader reader = { .root = root, .variable = variable, .drop_in = drop_in, .v = v };
+        int r;
+
+        assert(v);
+        assert(root);
+        assert(unit);
+        assert(variable);
+        assert(drop_in);
 
         *v = (struct unit_variable){};
-        error = find_unit(&r, unit, &v->installed);
-        if (error >= 0)
-                error = find_drop_ins(&r, unit);
-        if (r.n_drop_ins > 0)
-                qsort(r.drop_ins, r.n_drop_ins, sizeof(*r.drop_ins), by_name);
-        for (size_t i = 0; i < r.n_drop_ins && error >= 0; i++)
-                error = read_unit(&r, &r.drop_ins[i]);
-        for (size_t i = 0; i < r.n_files && error >= 0; i++)
-                error = check_file(&r, r.files[i]);
-        if (error >= 0 && r.unset)
-                error = doubt(&r, "UnsetEnvironment= in /%s takes %s away", r.unset, variable);
-        reader_done(&r);
-        if (error < 0)
+        r = read_variable(&reader, unit);
+        reader_done(&reader);
+        if (r < 0)
                 unit_variable_done(v);
-        return error;
+        return r;
 }
