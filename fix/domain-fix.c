@@ -20,10 +20,13 @@ static bool emulator_aligns(const struct emulator *e)
 
 const struct emulator *domain_fix_emulator(const struct domain_subject *s)
 {
-        const struct emulator_facts *f = &s->host->emulators;
+        const struct emulator_facts *f;
+
+        assert(s);
 
         if (s->emulator)
                 return s->emulator;
+        f = &s->host->emulators;
         for (size_t i = 0; i < f->n_emulators; i++) {
                 const struct emulator *e = &f->emulators[i];
 
@@ -37,6 +40,7 @@ static int plan_emulator(const struct domain_subject *s, struct domain_changes *
                          struct fix_plan *plan)
 {
         const struct emulator *now = guest_emulator(s->host, s->guest), *e = domain_fix_emulator(s);
+        const char *why;
 
         if (!s->emulator && emulator_aligns(now))
                 return fix_plan_refuse(plan, "its emulator %s aligns by itself", now->path);
@@ -47,10 +51,13 @@ static int plan_emulator(const struct domain_subject *s, struct domain_changes *
                         "or newer (Debian 12 has one in bookworm-backports), or name one with "
                         "--emulator PATH",
                         s->guest->machine ?: "of the guest");
-        if (!emulator_aligns(e))
-                return fix_plan_refuse(plan, "%s %s", e->path, e->generation == GENERATION_NONE ?
-                                       "leaves the address to the kernel as well: QEMU aligns since 9.2" :
-                                       e->why ?: "cannot be told to align");
+        if (!emulator_aligns(e)) {
+                if (e->generation == GENERATION_NONE)
+                        why = "leaves the address to the kernel as well: QEMU aligns since 9.2";
+                else
+                        why = e->why ?: "does not show whether it aligns";
+                return fix_plan_refuse(plan, "%s %s", e->path, why);
+        }
         if (!emulator_knows_machine(s->host->root, e, s->guest))
                 return fix_plan_refuse(
                         plan,
@@ -74,12 +81,14 @@ static int plan_preload(const struct domain_subject *s, struct domain_changes *c
         if (!exists_at(s->host->root->fd, PRELOAD_LIBRARY + 1))
                 return fix_plan_refuse(plan, "%s is not there: QEMU would start without it",
                                        PRELOAD_LIBRARY);
-        if (asprintf(&value, "%s%s%s", now ?: "", now && *now ? ":" : "", PRELOAD_LIBRARY) < 0)
+        if (asprintf(&value, "%s%s%s", now ?: "", now && *now ? ":" : "", PRELOAD_LIBRARY) < 0) {
+                value = NULL;
                 return -ENOMEM;
+        }
         return domain_changes_add(changes, PLACE_PRELOAD, "", value);
 }
 
-/* What an element of the domain stands for; NULL for the others, which take no change. */
+/* The key of a device in the domain for domain_place_set(). NULL: we cannot change this one. */
 static const char *device_key(const struct hostdev *h)
 {
         if (h->kind != HOSTDEV_PCI && h->kind != HOSTDEV_INTERFACE && h->kind != HOSTDEV_MDEV)
@@ -104,7 +113,8 @@ static int note_others(const struct domain_subject *s, struct fix_plan *plan)
         return 0;
 }
 
-/* Whether VFIO devices have files of their own, which libvirt opens for iommufd (CONFIG_VFIO_DEVICE_CDEV) */
+/* Whether each VFIO device has a file of its own, which libvirt opens for iommufd (CONFIG_VFIO_DEVICE_CDEV).
+ */
 static struct fact has_device_files(const struct root *root)
 {
         static const char *const symbols[] = { " vfio_device_fops_cdev_open", NULL }, *const vfio[] = {
@@ -118,6 +128,14 @@ static struct fact has_device_files(const struct root *root)
                        SOURCE_KALLSYMS);
 }
 
+static int refuse_version(const struct domain_subject *s, struct fix_plan *plan, const char *what)
+{
+        if (s->libvirt_version == 0)
+                return fix_plan_refuse(plan, "the version of libvirt is unknown");
+        return fix_plan_refuse(plan, "libvirt %lu.%lu %s", s->libvirt_version / 1000000,
+                               s->libvirt_version / 1000 % 1000, what);
+}
+
 static int plan_iommufd(const struct domain_subject *s, struct domain_changes *changes,
                         struct fix_plan *plan)
 {
@@ -125,16 +143,12 @@ static int plan_iommufd(const struct domain_subject *s, struct domain_changes *c
         struct fact qemu = emulator_has_text(root, guest_emulator(s->host, s->guest), "iommufd"), files;
 
         if (s->libvirt_version < LIBVIRT_IOMMUFD)
-                return fix_plan_refuse(plan,
-                                       s->libvirt_version ? "libvirt %lu.%lu cannot ask for it, 12.1 can"
-                                                          : "the version of libvirt is unknown",
-                                       s->libvirt_version / 1000000, s->libvirt_version / 1000 % 1000);
-        if (qemu.value != FACT_YES)
+                return refuse_version(s, plan, "cannot ask for it, 12.1 can");
+        if (qemu.value == FACT_NO)
+                return fix_plan_refuse(plan, "its emulator has no iommufd: QEMU has it since 9.0");
+        if (qemu.value == FACT_UNKNOWN)
                 return fix_plan_refuse(
-                        plan, "%s",
-                        qemu.value == FACT_NO
-                                ? "its emulator has no iommufd: QEMU has it since 9.0"
-                                : "whether its emulator has iommufd is unknown: its binary cannot be read");
+                        plan, "whether its emulator has iommufd is unknown: its binary cannot be read");
         if (!exists_at(root->fd, "dev/iommu"))
                 return fix_plan_refuse(plan, "this kernel has no iommufd: there is no /dev/iommu");
         files = has_device_files(root);
@@ -144,11 +158,13 @@ static int plan_iommufd(const struct domain_subject *s, struct domain_changes *c
                                                ?: "this kernel gives VFIO devices no files of their own "
                                                   "(CONFIG_VFIO_DEVICE_CDEV)");
         for (size_t i = 0; i < s->guest->n_hostdevs; i++) {
-                const char *key = device_key(&s->guest->hostdevs[i]);
-                int r = key && !s->guest->hostdevs[i].iommufd && s->guest->hostdevs[i].kind != HOSTDEV_MDEV
-                                ? domain_changes_add(changes, PLACE_IOMMUFD, key, "yes")
-                                : 0;
+                const struct hostdev *h = &s->guest->hostdevs[i];
+                const char *key = device_key(h);
+                int r;
 
+                if (!key || h->iommufd || h->kind == HOSTDEV_MDEV)
+                        continue;
+                r = domain_changes_add(changes, PLACE_IOMMUFD, key, "yes");
                 if (r < 0)
                         return r;
         }
@@ -163,6 +179,28 @@ static bool alias_is_taken(const struct guest *g, const char *alias)
         return false;
 }
 
+/* The alias by which <qemu:override> names the device. libvirt keeps all names for itself but those that
+ * begin with "ua-". *number: the next one to try. */
+static int ensure_alias(const struct guest *g, const struct hostdev *h, const char *key, unsigned *number,
+                        struct domain_changes *changes, const char **ret)
+{
+        char ours[64];
+        int r;
+
+        if (h->alias && startswith(h->alias, "ua-")) {
+                *ret = h->alias;
+                return 0;
+        }
+        do
+                snprintf(ours, sizeof(ours), "ua-vfioalign-%u", (*number)++);
+        while (alias_is_taken(g, ours));
+        r = domain_changes_add(changes, PLACE_ALIAS, key, ours);
+        if (r < 0)
+                return r;
+        *ret = changes->changes[changes->n - 1].value;
+        return 0;
+}
+
 static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *changes,
                         struct fix_plan *plan)
 {
@@ -170,29 +208,18 @@ static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *c
         unsigned number = 0;
 
         if (s->libvirt_version < LIBVIRT_OVERRIDE)
-                return fix_plan_refuse(plan,
-                                       s->libvirt_version ? "libvirt %lu.%lu has no <qemu:override>, 8.2 has"
-                                                          : "the version of libvirt is unknown",
-                                       s->libvirt_version / 1000000, s->libvirt_version / 1000 % 1000);
+                return refuse_version(s, plan, "has no <qemu:override>, 8.2 has");
         for (size_t i = 0; i < g->n_hostdevs; i++) {
                 const struct hostdev *h = &g->hostdevs[i];
-                const char *key = device_key(h), *alias = h->alias;
-                char ours[64];
-                int r = 0;
+                const char *key = device_key(h), *alias;
+                int r;
 
                 if (!key || h->no_mmap)
                         continue;
-                /* libvirt keeps the names of its own for itself: those that begin with ua- are its users'.
-                 */
-                if (!alias || !startswith(alias, "ua-")) {
-                        do
-                                snprintf(ours, sizeof(ours), "ua-vfioalign-%u", number++);
-                        while (alias_is_taken(g, ours));
-                        alias = ours;
-                        r = domain_changes_add(changes, PLACE_ALIAS, key, alias);
-                }
-                if (r >= 0)
-                        r = domain_changes_add(changes, PLACE_NO_MMAP, alias, "true");
+                r = ensure_alias(g, h, key, &number, changes, &alias);
+                if (r < 0)
+                        return r;
+                r = domain_changes_add(changes, PLACE_NO_MMAP, alias, "true");
                 if (r < 0)
                         return r;
         }
@@ -202,14 +229,16 @@ static int plan_no_mmap(const struct domain_subject *s, struct domain_changes *c
 const struct domain_fix domain_fixes[DOMAIN_FIXES_MAX] = {
         { .id = FIX_EMULATOR, .plan = plan_emulator },
         { .id = FIX_PRELOAD, .plan = plan_preload },
-        { .id = FIX_IOMMUFD, .plan = plan_iommufd },
-        { .id = FIX_NO_MMAP, .plan = plan_no_mmap, .consent = true },
+        { .id = FIX_IOMMUFD, .plan = plan_iommufd, .spares_filling = true },
+        { .id = FIX_NO_MMAP, .plan = plan_no_mmap, .spares_filling = true, .consent = true },
 };
 
-const struct domain_fix *domain_fix_find(const char *id)
+const struct domain_fix *domain_fix_find(const char *name)
 {
+        assert(name);
+
         for (size_t i = 0; i < ELEMENTSOF(domain_fixes); i++)
-                if (streq(fix_id_to_string(domain_fixes[i].id), id))
+                if (streq(fix_id_to_string(domain_fixes[i].id), name))
                         return &domain_fixes[i];
         return NULL;
 }
@@ -232,8 +261,7 @@ bool domain_fix_helps(const struct domain_fix *fix, const struct domain_subject 
         assert(fix);
         assert(s);
 
-        /* These change no page size: they spare a guest that falls short the filling of its BARs. */
-        if (fix->id == FIX_IOMMUFD || fix->id == FIX_NO_MMAP)
+        if (fix->spares_filling)
                 return domain_falls_short(s);
         help = help_guest(s->host, s->guest, s->emulator);
         return help_all(&help) & FIX_BIT(fix->id);

@@ -6,37 +6,41 @@
 #include "facts/host.h"
 #include "fix.h"
 
-/* The fixes that are edits of one persistent domain, in the order of preference. */
+/* The fixes that are edits of one persistent domain. */
 
-/* What one of them is asked for. */
+/* The guest that they are planned for. */
 struct domain_subject {
         const struct host *host;
         const struct guest *guest; /* by the domain's persistent XML, with its pools of functions */
-        unsigned long
-                libvirt_version; /* of the daemon: major * 1,000,000 + minor * 1,000 + release; 0: unknown */
-        const struct emulator *emulator; /* that the operator names, or NULL */
+        /* Of the daemon: major * 1,000,000 + minor * 1,000 + release; 0: unknown */
+        unsigned long libvirt_version;
+        const struct emulator *emulator; /* the one that the operator names; NULL: none */
 };
 
 struct domain_fix {
-        enum fix_id id; /* what it does, and its price, is in the table of all fixes: fix_get() */
-        bool consent;   /* a last resort: only by name, and with a yes to just that */
+        enum fix_id id;      /* one of FIXES_OF_GUEST; what it does and costs is in struct fix_type */
+        bool consent;        /* a last resort: it is applied only by name, and after a yes to that */
+        bool spares_filling; /* it gives no larger pages, but keeps BARs from being filled page by page */
 
-        /* Adds to changes what it takes, or to the plan why it must not be; and what else is to know, as a
-         * note. No change and no refusal: it is so already. Returns 0 or -ENOMEM. */
+        /* Adds the changes that it takes, or the reason against it as a refusal of the plan; and whatever
+         * else people should know as a note. With neither changes nor a refusal, it is in force already.
+         * Returns 0 or -ENOMEM. */
         int (*plan)(const struct domain_subject *s, struct domain_changes *changes, struct fix_plan *plan);
 };
 
-extern const struct domain_fix domain_fixes[];
-#define DOMAIN_FIXES_MAX 4
+/* One for each of FIXES_OF_GUEST, in the order of preference. */
+#define DOMAIN_FIXES_MAX ((size_t) __builtin_popcount(FIXES_OF_GUEST))
+extern const struct domain_fix domain_fixes[DOMAIN_FIXES_MAX];
 
-/* By its name; NULL where it is none of these. */
-const struct domain_fix *domain_fix_find(const char *id);
+/* By its name; NULL where it is not one of these. */
+const struct domain_fix *domain_fix_find(const char *name);
 
-/* Would it give a BAR of the guest larger pages, or keep it from being filled page by page? */
+/* Whether it would give a BAR of the guest larger pages, or keep it from being filled page by page. */
 bool domain_fix_helps(const struct domain_fix *fix, const struct domain_subject *s);
 
-/* Has the guest a BAR that, as far as is sure, gets smaller pages than it could have? */
+/* Whether the guest has a BAR that may get smaller pages than it could have. */
 bool domain_falls_short(const struct domain_subject *s);
 
-/* An emulator of the host for the guest's machine that aligns, or NULL. */
+/* The one that the operator names, else an emulator of the host that aligns and can run the guest, or NULL.
+ */
 const struct emulator *domain_fix_emulator(const struct domain_subject *s);
