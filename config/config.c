@@ -20,15 +20,6 @@
 #define LINE_LENGTH_MAX 198
 
 /* clang-format off */
-static const char *const policy_table[_POLICY_MAX] = {
-        [POLICY_OFF] = "off",
-        [POLICY_SUGGEST] = "suggest",
-        [POLICY_AUTO] = "auto",
-};
-/* clang-format on */
-DEFINE_STRING_TABLE(policy, enum policy);
-
-/* clang-format off */
 static const char *const on_unreachable_table[_ON_UNREACHABLE_MAX] = {
         [ON_UNREACHABLE_ALLOW] = "allow",
         [ON_UNREACHABLE_REFUSE] = "refuse",
@@ -77,47 +68,6 @@ static void report_no_memory(struct parser *p)
         p->error = -ENOMEM;
 }
 
-/* most: what edits a guest, or needs a restart, is done by nobody unasked. */
-static int parse_policy(struct config *c, enum fix_id fix, enum policy most, const char *value)
-{
-        enum policy policy = policy_from_string(value);
-
-        if (policy < 0 || policy > most)
-                return -EINVAL;
-        c->fixes[fix] = policy;
-        return 0;
-}
-
-static int parse_module(struct config *c, const char *value)
-{
-        return parse_policy(c, FIX_MODULE, POLICY_AUTO, value);
-}
-
-static int parse_emulator(struct config *c, const char *value)
-{
-        return parse_policy(c, FIX_EMULATOR, POLICY_SUGGEST, value);
-}
-
-static int parse_preload(struct config *c, const char *value)
-{
-        return parse_policy(c, FIX_PRELOAD, POLICY_SUGGEST, value);
-}
-
-static int parse_thp(struct config *c, const char *value)
-{
-        return parse_policy(c, FIX_THP, POLICY_AUTO, value);
-}
-
-static int parse_iommufd(struct config *c, const char *value)
-{
-        return parse_policy(c, FIX_IOMMUFD, POLICY_SUGGEST, value);
-}
-
-static int parse_no_mmap(struct config *c, const char *value)
-{
-        return parse_policy(c, FIX_NO_MMAP, POLICY_SUGGEST, value);
-}
-
 static int parse_guest_on_unaligned(struct config *c, const char *value)
 {
         return parse_on_unaligned(value, &c->guest.on_unaligned);
@@ -162,12 +112,6 @@ static const struct {
         int (*parse)(struct config *c, const char *value);
         const char *wanted;
 } keys[] = {
-        { "Fix", "Module", parse_module, "auto, suggest or off" },
-        { "Fix", "Emulator", parse_emulator, "suggest or off" },
-        { "Fix", "Preload", parse_preload, "suggest or off" },
-        { "Fix", "Thp", parse_thp, "auto, suggest or off" },
-        { "Fix", "Iommufd", parse_iommufd, "suggest or off" },
-        { "Fix", "NoMmap", parse_no_mmap, "suggest or off" },
         { "Guest", "OnUnaligned", parse_guest_on_unaligned, ON_UNALIGNED_WANTED },
         { "Guest", "MinBarSize", parse_guest_min_bar_size, SIZE_WANTED },
         { "Guest", "HookDeadlineSec", parse_hook_deadline, "seconds from 0.1 to 60" },
@@ -267,6 +211,24 @@ static void handle_named(struct parser *p, const char *key, const char *value)
                 report_no_memory(p);
 }
 
+/* A key of the section [Fix]. */
+static void handle_fix(struct parser *p, const char *key, const char *value)
+{
+        enum fix_id id = fix_id_from_key(key);
+        enum policy policy;
+
+        if (id < 0) {
+                report(p, false, "unknown key '%s' in section [%s], ignoring", key, p->section);
+                return;
+        }
+        policy = policy_from_string(value);
+        if (policy < 0 || policy > fix_type(id)->max_policy) {
+                report(p, true, "%s=%s: wanted %s", key, value, fix_policies(id));
+                return;
+        }
+        p->config.fixes[id] = policy;
+}
+
 /* inih's handler. Always returns success: problems are reported, and counted, here. */
 static int handle(void *userdata, const char *section, const char *key, const char *value)
 {
@@ -279,6 +241,10 @@ static int handle(void *userdata, const char *section, const char *key, const ch
         }
         if (device_section_name(p->section) || guest_section_name(p->section))
                 return 1; /* told of already */
+        if (streq(p->section, "Fix")) {
+                handle_fix(p, key, value);
+                return 1;
+        }
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
                 if (!streq(keys[i].section, p->section) || !streq(keys[i].key, key))
                         continue;
@@ -373,20 +339,16 @@ static void parse_drop_ins(struct parser *p, const struct root *root)
 
 struct config config_default(void)
 {
-        return (struct config) {
-                .fixes = {
-                        [FIX_MODULE] = POLICY_AUTO,
-                        [FIX_EMULATOR] = POLICY_SUGGEST,
-                        [FIX_PRELOAD] = POLICY_SUGGEST,
-                        [FIX_THP] = POLICY_SUGGEST,
-                        [FIX_IOMMUFD] = POLICY_SUGGEST,
-                        [FIX_NO_MMAP] = POLICY_OFF,
-                },
-                .guest = {.on_unaligned = ON_UNALIGNED_WARN, .min_bar_size = MIB(64)},
+        struct config c = {
+                .guest = { .on_unaligned = ON_UNALIGNED_WARN, .min_bar_size = MIB(64) },
                 .hook_deadline_usec = 5 * USEC_PER_SEC,
                 .on_unreachable = ON_UNREACHABLE_ALLOW,
                 .bind_deadline_usec = 30 * USEC_PER_SEC,
         };
+
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
+                c.fixes[id] = fix_type(id)->policy;
+        return c;
 }
 
 int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata)

@@ -10,16 +10,6 @@
 
 /* etc/vfioalignd.conf and its drop-ins. */
 
-/* What may be done by a fix without being asked. */
-enum policy {
-        POLICY_OFF,
-        POLICY_SUGGEST, /* say that it would help */
-        POLICY_AUTO,    /* do it */
-        _POLICY_MAX,
-        _POLICY_INVALID = -EINVAL,
-};
-DECLARE_STRING_TABLE(policy, enum policy);
-
 /* What becomes of the start of a guest that would get smaller pages than it could have. */
 enum on_unaligned {
         ON_UNALIGNED_ALLOW,
@@ -77,7 +67,7 @@ struct guest_section {
 };
 
 struct config {
-        enum policy fixes[_FIX_ID_MAX]; /* [Fix]: a key for each */
+        enum policy fixes[_FIX_ID_MAX]; /* [Fix]: a key for each, see struct fix_type */
         struct guest_policy guest;      /* [Guest] OnUnaligned=, MinBarSize= */
         struct guest_section *guests;   /* in the order of the files */
         size_t n_guests;

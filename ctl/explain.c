@@ -128,14 +128,13 @@ static void say_decision(const struct snapshot *s, const struct guest *g)
                d.text);
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 _cleanup_free_ char *command = NULL;
-                const struct fix *fix = fix_get(id);
 
                 if (!(help_all(&help) & FIX_BIT(id)))
                         continue;
                 command = fix_command(FIX_BIT(id), g->name);
                 if (command)
-                        printf("  %s: %s. Its price: %s.\n    -> %s\n", fix_id_to_string(id), fix->does,
-                               fix->price, command);
+                        printf("  %s: %s. Its price: %s.\n    -> %s\n", fix_id_to_string(id),
+                               fix_type(id)->does, fix_type(id)->price, command);
         }
         config_done(&c);
 }

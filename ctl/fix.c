@@ -62,8 +62,8 @@ static json_object *new_fix(const struct fix_request *q, const struct fix *fix, 
         json_object_object_add(o, "helps", json_object_new_boolean(helps & FIX_BIT(fix->id)));
         json_object_object_add(o, "policy",
                                json_object_new_string(policy_to_string(q->config.fixes[fix->id])));
-        json_object_object_add(o, "does", json_object_new_string(fix->does));
-        json_object_object_add(o, "price", json_object_new_string(fix->price));
+        json_object_object_add(o, "does", json_object_new_string(fix_type(fix->id)->does));
+        json_object_object_add(o, "price", json_object_new_string(fix_type(fix->id)->price));
         return o;
 }
 

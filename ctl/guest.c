@@ -116,8 +116,8 @@ static int list_fixes(struct request *q, const struct domain_subject *s, const c
                         json_object_object_add(o, "id", json_object_new_string(id_of(fix)));
                         json_object_object_add(o, "state",
                                                json_object_new_string(domain_edit_state_to_string(state)));
-                        json_object_object_add(o, "does", json_object_new_string(fix_get(fix->id)->does));
-                        json_object_object_add(o, "price", json_object_new_string(fix_get(fix->id)->price));
+                        json_object_object_add(o, "does", json_object_new_string(fix_type(fix->id)->does));
+                        json_object_object_add(o, "price", json_object_new_string(fix_type(fix->id)->price));
                         json_object_object_add(o, "refusal",
                                                p.refusal && state == DOMAIN_EDIT_NONE
                                                        ? json_object_new_string(p.refusal)
@@ -152,8 +152,8 @@ static bool agreed(const struct request *q)
 
         if (!q->fix->consent || q->dry_run || q->options.yes)
                 return true;
-        fprintf(stderr, "%s %s.\nIts price: %s.\n", id_of(q->fix), fix_get(q->fix->id)->does,
-                fix_get(q->fix->id)->price);
+        fprintf(stderr, "%s %s.\nIts price: %s.\n", id_of(q->fix), fix_type(q->fix->id)->does,
+                fix_type(q->fix->id)->price);
         if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
                 fprintf(stderr, "There is no terminal to ask on; give --yes.\n");
                 return false;

@@ -58,15 +58,11 @@ static const char *cost(json_object *verdict, cell_t buffer)
 /* fix: a key of "after". */
 static const char *fix_text(const char *fix)
 {
-        static const char *const texts[_FIX_ID_MAX] = {
-                [FIX_MODULE] = "With the module vfio_align",
-                [FIX_EMULATOR] = "With another installed QEMU, which aligns",
-                [FIX_PRELOAD] = "With libvfioalign-preload.so under it",
-                [FIX_THP] = "With transparent_hugepage=always",
-        };
         enum fix_id id = fix_id_from_string(fix);
 
-        return id >= 0 && texts[id] ? texts[id] : "With the module and transparent_hugepage=always";
+        if (id >= 0 && fix_type(id)->with)
+                return fix_type(id)->with;
+        return "With the module and transparent_hugepage=always";
 }
 
 static void say_after(json_object *after, FILE *out)

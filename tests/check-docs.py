@@ -9,8 +9,10 @@ import sys
 import unittest
 from pathlib import Path
 
-ROOT, CTL, DAEMON, CATALOG, MANUAL = sys.argv[1:6]
-del sys.argv[1:6]
+# The last four are built: lists are put into them.
+ROOT, CTL, DAEMON, CATALOG, CTL_PAGE, CONFIG_PAGE, CONFIG, COMPLETION = sys.argv[1:9]
+del sys.argv[1:9]
+BUILT_PAGES = {"vfioalignctl.1": CTL_PAGE, "vfioalignd.conf.5": CONFIG_PAGE}
 
 
 def read(path):
@@ -23,7 +25,8 @@ def plain(text):
 
 
 def sections(page):
-    parts = re.split(r"^# (.+)\n", read(f"man/{page}.scd"), flags=re.M)
+    text = Path(BUILT_PAGES[page]).read_text() if page in BUILT_PAGES else read(f"man/{page}.scd")
+    parts = re.split(r"^# (.+)\n", text, flags=re.M)
     return dict(zip(parts[1::2], parts[2::2]))
 
 
@@ -38,6 +41,25 @@ def findings():
     messages = dict(re.findall(r'\[(FINDING_\w+)\] = \{.*?\.message_id = "(\w+)"', source, flags=re.S))
     assert ids and ids.keys() == messages.keys()
     return [(ids[name], messages[name]) for name in ids]
+
+
+def fixes():
+    """Every row of config/fix-id.c: its members."""
+    source = read("config/fix-id.c")
+    rows = re.findall(r"^        \[(FIX_\w+)\] = \{\n(.*?)^        \},\n", source, flags=re.M | re.S)
+    order = re.findall(r"^        (FIX_\w+),$", read("config/fix-id.h"), flags=re.M)
+    assert order and [id for id, _ in rows] == order
+    result = []
+    for id, text in rows:
+        members = dict(re.findall(r"\.(\w+) = ((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")*),", text))
+        result.append({"id": id, **{name: "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', value)) or value
+                                    for name, value in members.items()}})
+    return result
+
+
+def guest_fixes():
+    mask = re.search(r"define FIXES_OF_GUEST(?:.*\\\n)*.*\n", read("config/fix-id.h"))[0]
+    return [fix["name"] for fix in fixes() if f"FIX_BIT({fix['id']})" in mask]
 
 
 class Manual(unittest.TestCase):
@@ -62,12 +84,14 @@ class Manual(unittest.TestCase):
         self.assertIn(help_of(DAEMON).splitlines()[0], plain(page["SYNOPSIS"]))
 
     def test_completion(self):
-        source = read("shell-completion/vfioalignctl")
+        source = Path(COMPLETION).read_text()
         shown = re.findall(r"^  ([a-z]+) ?(.*)\n {8}\S", help_of(CTL), flags=re.M)
         self.assertEqual(re.findall(r"\[([a-z]+)\]='([^']*)'", source),
                          [(verb, " ".join(re.findall(r"--[a-z-]+", options))) for verb, options in shown])
         ids = re.search(r"findings='([^']*)'", source)[1].split()
         self.assertEqual(ids, [id for id, _ in findings()])
+        self.assertIn("'" + " ".join(fix["name"] for fix in fixes()) + "'", source)
+        self.assertIn("'" + " ".join(guest_fixes()) + "'", source)
         severities = re.search(r"severity_table.*?};", read("audit/finding.c"), flags=re.S)[0]
         self.assertIn("'" + " ".join(re.findall(r'= "(\w+)"', severities)) + "'", source)
 
@@ -79,7 +103,7 @@ class Manual(unittest.TestCase):
 
     def test_findings(self):
         """Generated, so that only the generator can fail."""
-        page = Path(MANUAL).read_text().split("# FINDINGS\n")[1].split("\n# ")[0]
+        page = sections("vfioalignctl.1")["FINDINGS"]
         described = re.findall(r"^\*([a-z-]+)\* \(\w+\)\n\t\S.{20,}\+\+\n\t\S.{20,}\+\+\n\tWhat helps: \S", page, flags=re.M)
         self.assertEqual(described, [id for id, _ in findings()])
 
@@ -142,16 +166,22 @@ class Manual(unittest.TestCase):
         finding = json.loads(read("fleet/bind.schema.json"))["$defs"]["finding"]["properties"]
         self.assertEqual(finding["severity"]["enum"], re.findall(r'= "(\w+)"', severities))
 
+    def test_fixes(self):
+        """The manual has a paragraph on each, which begins with what the code says of it."""
+        paragraphs = re.findall(r"^\*([a-z-]+)\*\n\t(.*)\n", sections("vfioalignctl.1")["FIXES"], flags=re.M)
+        self.assertEqual([name for name, _ in paragraphs], [fix["name"] for fix in fixes()])
+        for fix, (_, text) in zip(fixes(), paragraphs):
+            does = fix["does"][0].upper() + fix["does"][1:]
+            self.assertEqual(plain(text), f"{does}. Its price: {fix['price']}.")
+
     def test_guest_fixes(self):
-        """The table, the schema, the manual and the completion have the same, in the same order."""
+        """The two tables and the manual have the same, in the same order."""
         source = read("fix/domain-fix.c").split("domain_fixes[DOMAIN_FIXES_MAX] = {")[1]
-        ids = [id.lower().replace("_", "-") for id in re.findall(r"\.id = FIX_(\w+)", source)]
-        schema = json.loads(read("fleet/guest.schema.json"))
-        self.assertEqual(schema["properties"]["fix"]["enum"], [*ids, None])
-        fix = schema["$defs"]["fix"]["properties"]
-        self.assertEqual(fix["id"]["enum"], ids)
+        names = {fix["id"]: fix["name"] for fix in fixes()}
+        ids = [names[id] for id in re.findall(r"\.id = (FIX_\w+)", source)]
+        self.assertEqual(ids, guest_fixes())
         self.assertEqual(re.findall(r"^\*([a-z-]+)\*\n\t", sections("vfioalignctl.1")["GUESTS"], flags=re.M), ids)
-        self.assertIn("'" + " ".join(ids) + "'", read("shell-completion/vfioalignctl"))
+        fix = json.loads(read("fleet/guest.schema.json"))["$defs"]["fix"]["properties"]
         table = re.search(r"domain_edit_state_table\[.*?\};", read("fix/domain-edit.c"), flags=re.S)[0]
         self.assertEqual(fix["state"]["enum"], re.findall(r'\] = "(\w+)"', table))
 
@@ -164,8 +194,9 @@ class Configuration(unittest.TestCase):
     def test_keys(self):
         code = re.findall(r'^        \{ ?"(\w+)", "(\w+)", parse_', read("config/config.c"), flags=re.M)
         self.assertTrue(code)
+        code = [("Fix", fix["key"]) for fix in fixes()] + code
         manual, shipped, section = [], [], None
-        for line in read("etc/vfioalignd.conf").splitlines():
+        for line in Path(CONFIG).read_text().splitlines():
             if match := re.match(r"\[(\w+)\]", line):
                 section = match[1]
             elif match := re.match(r"#(\w+)=(\S+)", line):
@@ -193,7 +224,7 @@ class Configuration(unittest.TestCase):
         source = read("config/device-section.c")
         code = re.findall(r'^        \{ ?"(\w+)", parse_', source + read("config/guest-section.c"), flags=re.M)
         policies = re.findall(r'\[BIND_\w+\] = "(\w+)"', source)
-        shown = sections("vfioalignd.conf.5")["EXAMPLES"] + read("etc/vfioalignd.conf").split("# [Device")[1]
+        shown = sections("vfioalignd.conf.5")["EXAMPLES"] + Path(CONFIG).read_text().split("# [Device")[1]
         keys = re.findall(r"^(?:# )?(\w+)=(\S+)$", shown, flags=re.M)
         self.assertGreater(len(keys), 8)
         for key, value in keys:

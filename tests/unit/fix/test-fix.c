@@ -32,14 +32,19 @@ static void test_table(void **state)
         (void) state;
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 const struct fix *fix = fix_get(id);
+                const struct fix_type *type = fix_type(id);
 
                 assert_int_equal(fix->id, id);
-                assert_true(*fix->does && !strchr(fix->does, '\n'));
-                assert_true(*fix->price && !strchr(fix->price, '\n'));
+                assert_true(*type->does && !strchr(type->does, '\n'));
+                assert_true(*type->price && !strchr(type->price, '\n'));
+                assert_int_equal(fix_id_from_string(type->name), id);
+                assert_int_equal(fix_id_from_key(type->key), id);
                 assert_true(FIXES_OF_GUEST & FIX_BIT(id) || fix->run);
                 assert_true(!fix->run == !fix->state);
                 /* What edits a guest, or waits for a restart, is never done unasked. */
-                assert_true(c.fixes[id] < POLICY_AUTO || !(FIXES_OF_GUEST & FIX_BIT(id)));
+                assert_true(type->max_policy < POLICY_AUTO || !(FIXES_OF_GUEST & FIX_BIT(id)));
+                assert_true(type->policy <= type->max_policy);
+                assert_int_equal(c.fixes[id], type->policy);
         }
         assert_int_equal(c.fixes[FIX_NO_MMAP], POLICY_OFF);
 }
