@@ -18,7 +18,8 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .key = "Module",
                 .policy = POLICY_AUTO,
                 .max_policy = POLICY_AUTO,
-                .does = "loads the kernel module vfio_align, which aligns the VFIO mappings of every program",
+                .does = "loads the kernel module vfio_align, which aligns the VFIO mappings of every "
+                        "program",
                 .price = "an out-of-tree module: the kernel is marked as tainted",
                 .with = "With the module vfio_align",
         },
@@ -28,9 +29,9 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .policy = POLICY_SUGGEST,
                 .max_policy = POLICY_SUGGEST,
                 .does = "starts the guest with an installed QEMU that aligns BARs by itself",
-                .price = "another QEMU runs the guest: what was saved or migrated with the old one may not come "
-                         "back, and AppArmor lets libvirt run only those at the usual paths without a rule of "
-                         "yours",
+                .price = "another QEMU runs the guest: what was saved or migrated with the old one "
+                         "may not come back, and AppArmor lets libvirt run only those at the usual "
+                         "paths without a rule of yours",
                 .with = "With another installed QEMU, which aligns",
         },
         [FIX_PRELOAD] = {
@@ -38,9 +39,11 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .key = "Preload",
                 .policy = POLICY_SUGGEST,
                 .max_policy = POLICY_SUGGEST,
-                .does = "starts QEMU with LD_PRELOAD=libvfioalign-preload.so, which aligns BARs for it",
-                .price = "for one guest: libvirt marks it as tainted (custom-argv), which support may ask about; "
-                         "for all: libvirt's daemon has to be restarted. SELinux drops the variable",
+                .does = "starts QEMU with LD_PRELOAD=libvfioalign-preload.so, which aligns BARs for "
+                        "it",
+                .price = "for one guest: libvirt marks it as tainted (custom-argv), which support "
+                         "may ask about; for all: libvirt's daemon has to be restarted. SELinux "
+                         "drops the variable",
                 .with = "With libvfioalign-preload.so under it",
         },
         [FIX_THP] = {
@@ -48,9 +51,10 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .key = "Thp",
                 .policy = POLICY_SUGGEST,
                 .max_policy = POLICY_AUTO,
-                .does = "sets transparent_hugepage/enabled to always, which some kernels require for VFIO as well",
-                .price = "all programs of the host get transparent huge pages: more memory in use, work for "
-                         "khugepaged",
+                .does = "sets transparent_hugepage/enabled to always, which some kernels require for "
+                        "VFIO as well",
+                .price = "all programs of the host get transparent huge pages: more memory in use, "
+                         "work for khugepaged",
                 .with = "With transparent_hugepage=always",
         },
         [FIX_IOMMUFD] = {
@@ -58,10 +62,10 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .key = "Iommufd",
                 .policy = POLICY_SUGGEST,
                 .max_policy = POLICY_SUGGEST,
-                .does = "maps a guest's memory through iommufd, which leaves BARs out, so none is filled while the "
-                        "guest starts",
-                .price = "no peer-to-peer DMA between its devices before QEMU 11 on Linux 6.19; the BARs' own "
-                         "pages stay as they are",
+                .does = "maps a guest's memory through iommufd, which leaves BARs out, so none is "
+                        "filled while the guest starts",
+                .price = "no peer-to-peer DMA between its devices before QEMU 11 on Linux 6.19; the "
+                         "BARs' own pages stay as they are",
         },
         [FIX_NO_MMAP] = {
                 .name = "no-mmap",
@@ -69,8 +73,8 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .policy = POLICY_OFF,
                 .max_policy = POLICY_SUGGEST,
                 .does = "maps no BAR of a guest's devices at all (x-no-mmap): a last resort",
-                .price = "every access to a BAR traps into QEMU, which is slower by far, and no peer-to-peer DMA; "
-                         "libvirt marks the guest as tainted (custom-device)",
+                .price = "every access to a BAR traps into QEMU, which is slower by far, and no "
+                         "peer-to-peer DMA; libvirt marks the guest as tainted (custom-device)",
         },
 };
 

@@ -38,7 +38,7 @@ const struct domain_fix *domain_fix_find(const char *name);
 /* Whether it would give a BAR of the guest larger pages, or keep it from being filled page by page. */
 bool domain_fix_helps(const struct domain_fix *fix, const struct domain_subject *s);
 
-/* Whether the guest has a BAR that may get smaller pages than it could have. */
+/* Whether the guest has a BAR that, as far as is sure, gets smaller pages than it could have. */
 bool domain_falls_short(const struct domain_subject *s);
 
 /* The one that the operator names, else an emulator of the host that aligns and can run the guest, or NULL.

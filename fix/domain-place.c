@@ -102,8 +102,8 @@ static struct path path_of_place(const struct domain_text *t, enum domain_place 
                         .libvirt_adds = "name",
                 };
         case PLACE_NO_MMAP:
-                /* qemu:override/qemu:device[@alias=key]/qemu:frontend/qemu:property[@name='x-no-mmap']/@value
-                 */
+                /* qemu:override/qemu:device[@alias=key]/qemu:frontend, and there
+                 * qemu:property[@name='x-no-mmap']/@value */
                 return (struct path){
                         .start = domain_text_root(t),
                         .elements = { { "override" },

@@ -22,7 +22,8 @@
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.,+:~@= -"
 
 #define CONTENT \
-        "# Written by vfioalign. \"vfioalignctl fix revert preload\" takes it away, unless it has been edited.\n" \
+        "# Written by vfioalign. \"vfioalignctl fix revert preload\" takes it away, unless it has been " \
+        "edited.\n" \
         "# It was: " VARIABLE "=%s\n" \
         "[Service]\n" \
         "Environment=\"" VARIABLE "=%s\"\n"
