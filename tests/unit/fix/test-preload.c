@@ -541,6 +541,33 @@ static void test_cut_off(void **state)
         assert_int_equal(state_of(f), FIX_ABSENT);
 }
 
+/* Daemons that are not installed count only for what is left of the fix. */
+static void test_state(void **state)
+{
+        struct fixture *f = *state;
+
+        /* Another file of the unit has the library. */
+        fixture_write(f, ETC "libvirtd.service.d/site.conf",
+                      "[Service]\nEnvironment=LD_PRELOAD=" LIBRARY "\n");
+        assert_int_equal(state_of(f), FIX_APPLIED);
+        add_virtqemud(f);
+        assert_int_equal(state_of(f), FIX_PARTIAL);
+        fixture_remove(f, UNITS "virtqemud.service");
+        fixture_remove(f, LIBVIRTD);
+        assert_int_equal(state_of(f), FIX_ABSENT);
+
+        fixture_remove(f, ETC "libvirtd.service.d/site.conf");
+        fixture_write(f, LIBVIRTD, UNIT);
+        add_virtqemud(f);
+        assert_applies(f, 2);
+        fixture_remove(f, UNITS "virtqemud.service");
+        assert_int_equal(state_of(f), FIX_APPLIED);
+        fixture_remove(f, LIBVIRTD);
+        assert_int_equal(state_of(f), FIX_PARTIAL);
+        assert_reverts(f, 2);
+        assert_int_equal(state_of(f), FIX_ABSENT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
@@ -548,7 +575,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(test_apply_and_revert), TEST(test_running), TEST(test_extends),
                 TEST(test_refuses),          TEST(test_trial),   TEST(test_edited),
-                TEST(test_cut_off),
+                TEST(test_cut_off),          TEST(test_state),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
