@@ -30,8 +30,8 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .max_policy = POLICY_SUGGEST,
                 .does = "starts the guest with an installed QEMU that aligns BARs by itself",
                 .price = "another QEMU runs the guest: what was saved or migrated with the old one "
-                         "may not come back, and AppArmor lets libvirt run only those at the usual "
-                         "paths without a rule of yours",
+                         "may not load, and AppArmor lets libvirt run only those at the usual paths, "
+                         "unless you add a rule",
                 .with = "With another installed QEMU, which aligns",
         },
         [FIX_PRELOAD] = {
