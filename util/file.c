@@ -90,28 +90,39 @@ static int tell_denied(int dirfd, const char *path, int r)
         return r;
 }
 
-/* Some sandboxes know no openat2(); there the paths of a recorded host are trusted. */
+static int open_below(int dirfd, const char *path, int flags)
+{
+        const struct open_how how = { .flags = (uint64_t) (unsigned) flags, .resolve = RESOLVE_IN_ROOT };
+        int fd = (int) syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* EPERM can come from a file, or from a sandbox that does not allow the call at all. */
+static bool is_openat2_refused(int dirfd)
+{
+        _cleanup_close_ int fd = open_below(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0;
+}
+
+/* Some sandboxes do not allow openat2(). There, the paths of a recorded host are trusted. */
 static int open_resolved(int dirfd, const char *path, int flags)
 {
         static bool missing;
-        struct open_how how = { .flags = (uint64_t) (unsigned) flags, .resolve = RESOLVE_IN_ROOT };
-        int fd = -1;
+        int fd = -EAGAIN;
 
         if (dirfd == AT_FDCWD || missing) {
                 fd = openat(dirfd, path, flags);
                 return fd < 0 ? -errno : fd;
         }
-        for (int i = 0; i < 64; i++) { /* EAGAIN: something was renamed meanwhile */
-                fd = (int) syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
-                if (fd >= 0 || errno != EAGAIN)
-                        break;
-        }
-        if (fd < 0 && (errno == ENOSYS ||
-                       (errno == EPERM && syscall(SYS_openat2, dirfd, ".", &how, sizeof(how)) < 0))) {
+        for (int i = 0; i < 64 && fd == -EAGAIN; i++) /* EAGAIN: something on the way was renamed */
+                fd = open_below(dirfd, path, flags);
+        if (fd == -ENOSYS || (fd == -EPERM && is_openat2_refused(dirfd))) {
                 missing = true;
                 return open_resolved(dirfd, path, flags);
         }
-        return fd < 0 ? -errno : fd;
+        return fd;
 }
 
 static int open_quietly(int dirfd, const char *path, int flags)

@@ -2,6 +2,7 @@
 #include "util/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "fixture.h"
@@ -77,12 +78,42 @@ static void test_attribute(void **state)
         assert_string_equal(text, "");
 }
 
+/* What the next open() will return: another number after a descriptor was left open. */
+static int next_fd(void)
+{
+        int fd = dup(STDIN_FILENO);
+
+        assert_true(fd >= 0);
+        close(fd);
+        return fd;
+}
+
+/* The kernel answers EPERM to O_NOATIME on a file of somebody else, as it does for /proc/kcore under
+ * lockdown. That must not be taken for a sandbox without openat2(), nor leave a descriptor open. */
+static void test_not_permitted(void **state)
+{
+        _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        const int next = next_fd();
+        const uid_t uid = geteuid();
+        int r;
+
+        (void) state;
+        assert_true(root >= 0);
+        if (uid == 0 && seteuid(12345) < 0)
+                skip();
+        r = open_at(root, "etc/passwd", O_RDONLY | O_NOATIME);
+        assert_ok(seteuid(uid));
+        assert_int_equal(r, -EPERM);
+        assert_int_equal(next_fd(), next);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parse_u64),
                 cmocka_unit_test_setup_teardown(test_read, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_attribute, fixture_setup, fixture_teardown),
+                cmocka_unit_test(test_not_permitted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
