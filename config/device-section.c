@@ -3,8 +3,8 @@
 
 #include <ctype.h>
 
-#include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 /* clang-format off */
 static const char *const bind_policy_table[_BIND_POLICY_MAX] = {

@@ -3,8 +3,8 @@
 
 #include <fnmatch.h>
 
-#include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 /* clang-format off */
 static const char *const on_unaligned_table[_ON_UNALIGNED_MAX] = {

@@ -4,9 +4,9 @@
 #include "ctl.h"
 #include "fix/decision.h"
 #include "snapshot.h"
-#include "util/file.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 /* A number with an optional suffix K, M or G. */
 static int parse_bytes(const char *s, size_t n, uint64_t *ret)

@@ -12,6 +12,7 @@
 #include "util/file-write.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/parse.h"
 #include "util/switch.h"
 
 /* A burst of uevents (a card with many functions, drivers that bind one after another) becomes one audit,

@@ -5,6 +5,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 #define CONFIG_MAX_SIZE (1U << 20)
 #define DRIVERCTL_DIR "etc/driverctl.d"

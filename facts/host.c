@@ -3,8 +3,8 @@
 #include "facts/device/device-name.h"
 
 #include "util/clock.h"
-#include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 /* The emulators of the guests, and of whoever else maps a device, beside those at the usual places. */
 static int read_emulators(struct host *h)

@@ -6,6 +6,7 @@
 
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 struct check {
         const struct host *host;

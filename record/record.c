@@ -127,7 +127,7 @@ static bool has_line(const char *text, const char *line, size_t n)
 /* Two views of one path become one: of lines all, of anything else the fuller. */
 static int merge(struct record_entry *into, struct record_entry *from)
 {
-        if (into->kind == FILE_LINES && from->kind == FILE_LINES) {
+        if (into->kind == FILE_EXCERPT && from->kind == FILE_EXCERPT) {
                 for (const char *p = into->data; *p;) {
                         size_t n = strcspn(p, "\n"), whole = n + (p[n] == '\n');
                         char *longer;
@@ -249,7 +249,7 @@ int record_end(struct record *r, const struct record_entry **ret_entries, size_t
         if (error < 0)
                 return error;
         for (size_t i = 0; i < n && error >= 0; i++) {
-                if (r->entries[i].kind == FILE_LINES)
+                if (r->entries[i].kind == FILE_EXCERPT)
                         r->entries[i].kind = FILE_CONTENT;
                 if (r->entries[i].kind == FILE_CONTENT)
                         error = leave_out(&r->entries[i]);

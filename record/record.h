@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util/file.h"
+#include "util/file-observer.h"
 #include "util/root.h"
 
 /* What was read of a host, as files that tell the same again: from root_open() of a directory that holds

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "file-write.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,14 +12,21 @@
 
 int write_attribute_at(int dirfd, const char *path, const char *value)
 {
-        _cleanup_close_ int fd = open_at(dirfd, path, O_WRONLY);
-        size_t size = strlen(value);
+        _cleanup_close_ int fd = -EBADF;
+        size_t size;
         ssize_t n;
 
+        assert(path);
+        assert(value);
+
+        fd = open_at(dirfd, path, O_WRONLY);
         if (fd < 0)
                 return fd;
+        size = strlen(value);
         n = write(fd, value, size);
-        return n < 0 ? -errno : (size_t) n == size ? 0 : -EIO;
+        if (n < 0)
+                return -errno;
+        return (size_t) n == size ? 0 : -EIO;
 }
 
 static int write_all(int fd, const char *text, size_t size)
@@ -36,13 +44,29 @@ static int write_all(int fd, const char *text, size_t size)
         return fsync(fd) < 0 ? -errno : 0;
 }
 
+static int write_and_rename(int dir, int fd, const char *temporary, const char *name, const char *text,
+                            size_t size)
+{
+        int r;
+
+        r = write_all(fd, text, size);
+        if (r < 0)
+                return r;
+        return renameat(dir, temporary, dir, name) < 0 ? -errno : 0;
+}
+
 int write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode)
 {
-        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+        const char *slash, *name;
         char directory[PATH_MAX], temporary[NAME_MAX + 1];
         _cleanup_close_ int dir = -EBADF, fd = -EBADF;
         int r;
 
+        assert(path);
+        assert(text || size == 0);
+
+        slash = strrchr(path, '/');
+        name = slash ? slash + 1 : path;
         if ((size_t) (name - path) >= sizeof(directory) || strlen(name) >= sizeof(temporary) - 1)
                 return -ENAMETOOLONG;
         snprintf(directory, sizeof(directory), "%.*s", (int) (name - path), path);
@@ -53,9 +77,7 @@ int write_file_at(int dirfd, const char *path, const char *text, size_t size, mo
         fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
         if (fd < 0)
                 return -errno;
-        r = write_all(fd, text, size);
-        if (r >= 0 && renameat(dir, temporary, dir, name) < 0)
-                r = -errno;
+        r = write_and_rename(dir, fd, temporary, name, text, size);
         if (r < 0) {
                 (void) unlinkat(dir, temporary, 0);
                 return r;

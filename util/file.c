@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "file.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,85 +11,9 @@
 #include <sys/syscall.h>
 
 #include "array.h"
+#include "file-observer.h"
 #include "macro.h"
-
-static file_observer_t observer;
-static void *observer_data;
-
-void file_observe(file_observer_t f, void *userdata)
-{
-        observer = f;
-        observer_data = userdata;
-}
-
-bool file_is_observed(void)
-{
-        return observer;
-}
-
-void file_tell(enum file_kind kind, const char *path, const char *data, size_t size)
-{
-        if (observer)
-                observer(kind, path, data, size, observer_data);
-}
-
-/* Where a descriptor points to, without a last slash; empty where that cannot be told. */
-static void path_of(int fd, char path[static PATH_MAX])
-{
-        char link[sizeof("/proc/self/fd/") + 10];
-        ssize_t n;
-
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, path, PATH_MAX - 1);
-        path[n < 0 ? 0 : n] = '\0';
-        if (streq(path, "/"))
-                path[0] = '\0';
-}
-
-/* The path by which something was asked for. */
-static void path_asked(int dirfd, const char *path, char asked[static PATH_MAX])
-{
-        size_t n;
-
-        if (dirfd == AT_FDCWD) {
-                snprintf(asked, PATH_MAX, "%s", path);
-                return;
-        }
-        path_of(dirfd, asked);
-        n = strlen(asked);
-        snprintf(asked + n, PATH_MAX - n, "/%s", path);
-}
-
-/* Tells of what was opened: under the path it really has, and of the way there. */
-static void tell_opened(enum file_kind kind, int dirfd, const char *path, int fd, const char *data,
-                        size_t size)
-{
-        char asked[PATH_MAX], real[PATH_MAX];
-        struct stat st;
-
-        if (!observer || fstat(fd, &st) < 0)
-                return;
-        path_asked(dirfd, path, asked);
-        path_of(fd, real);
-        if (!streq(asked, real))
-                file_tell(FILE_LINK, asked, real, strlen(real));
-        if (S_ISDIR(st.st_mode))
-                file_tell(FILE_DIRECTORY, real, NULL, 0);
-        else
-                file_tell(kind, real, data ?: "", size);
-}
-
-/* Tells of what may not be read, and returns the error that came of it, if it is one. */
-static int tell_denied(int dirfd, const char *path, int r)
-{
-        char asked[PATH_MAX];
-
-        if (observer && (r == -EACCES || r == -EPERM)) {
-                path_asked(dirfd, path, asked);
-                file_tell(FILE_DENIED, asked, NULL, 0);
-        }
-        return r;
-}
+#include "parse.h"
 
 static int open_below(int dirfd, const char *path, int flags)
 {
@@ -125,21 +50,25 @@ static int open_resolved(int dirfd, const char *path, int flags)
         return fd;
 }
 
+/* Opens without a report, because the caller reports what it reads. */
 static int open_quietly(int dirfd, const char *path, int flags)
 {
         /* openat2() refuses what O_PATH makes meaningless. */
         int fd = open_resolved(dirfd, *path ? path : ".",
                                flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY));
 
-        return tell_denied(dirfd, path, fd == -ELOOP ? -EACCES : fd);
+        return file_report_denied(dirfd, path, fd == -ELOOP ? -EACCES : fd);
 }
 
 int open_at(int dirfd, const char *path, int flags)
 {
-        int fd = open_quietly(dirfd, path, flags);
+        int fd;
 
+        assert(path);
+
+        fd = open_quietly(dirfd, path, flags);
         if (fd >= 0)
-                tell_opened(FILE_CONTENT, dirfd, path, fd, NULL, 0);
+                file_report_opened(FILE_CONTENT, dirfd, path, fd, NULL, 0);
         return fd;
 }
 
@@ -150,8 +79,8 @@ bool exists_at(int dirfd, const char *path)
         return fd >= 0;
 }
 
-/* Reads on, until the end or the buffer is full but for its last byte. */
-static int fill(int fd, char *buf, size_t capacity, size_t *size, bool *end)
+/* Reads on until the file ends or the buffer is full, except for its last byte. */
+static int fill_buffer(int fd, char *buf, size_t capacity, size_t *size, bool *end)
 {
         while (*size < capacity - 1) {
                 ssize_t n = read(fd, buf + *size, capacity - *size - 1);
@@ -176,32 +105,32 @@ int read_fd(int fd, size_t max, char **ret, size_t *ret_size)
         bool end = false;
         int r;
 
-        r = fill(fd, first, capacity, &size, &end);
+        assert(fd >= 0);
+        assert(ret);
+
+        r = fill_buffer(fd, first, capacity, &size, &end);
         if (r < 0)
                 return r;
         if (size > max)
                 return -EFBIG;
-        if (!end)
-                capacity *= 2;
-        buf = malloc(end ? size + 1 : capacity);
+        buf = malloc(size + 1);
         if (!buf)
                 return -ENOMEM;
         memcpy(buf, first, size);
 
         while (!end) {
-                r = fill(fd, buf, capacity, &size, &end);
+                char *p;
+
+                capacity *= 2;
+                p = realloc(buf, capacity);
+                if (!p)
+                        return -ENOMEM;
+                buf = p;
+                r = fill_buffer(fd, buf, capacity, &size, &end);
                 if (r < 0)
                         return r;
                 if (size > max)
                         return -EFBIG;
-                if (!end) {
-                        char *p = realloc(buf, capacity * 2);
-
-                        if (!p)
-                                return -ENOMEM;
-                        buf = p;
-                        capacity *= 2;
-                }
         }
 
         buf[size] = '\0';
@@ -213,16 +142,19 @@ int read_fd(int fd, size_t max, char **ret, size_t *ret_size)
 
 int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_size)
 {
-        _cleanup_close_ int fd = open_quietly(dirfd, path, O_RDONLY | O_NONBLOCK);
+        _cleanup_close_ int fd = -EBADF;
         size_t size;
         int r;
 
+        assert(path);
+
+        fd = open_quietly(dirfd, path, O_RDONLY | O_NONBLOCK);
         if (fd < 0)
                 return fd;
         r = read_fd(fd, max, ret, &size);
         if (r < 0)
-                return tell_denied(dirfd, path, r);
-        tell_opened(FILE_CONTENT, dirfd, path, fd, *ret, size);
+                return file_report_denied(dirfd, path, r);
+        file_report_opened(FILE_CONTENT, dirfd, path, fd, *ret, size);
         if (ret_size)
                 *ret_size = size;
         return 0;
@@ -230,10 +162,14 @@ int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
 
 int read_attribute_at(int dirfd, const char *name, char *buf, size_t size)
 {
-        _cleanup_close_ int fd = openat(dirfd, name,
-                                        O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = -EBADF;
         ssize_t n;
 
+        assert(name);
+        assert(buf);
+        assert(size > 0);
+
+        fd = openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
         do
@@ -242,13 +178,13 @@ int read_attribute_at(int dirfd, const char *name, char *buf, size_t size)
         if (n < 0)
                 return -errno;
         buf[n] = '\0';
-        tell_opened(FILE_CONTENT, dirfd, name, fd, buf, (size_t) n);
+        file_report_opened(FILE_CONTENT, dirfd, name, fd, buf, (size_t) n);
         while (n > 0 && isspace((unsigned char) buf[n - 1]))
                 buf[--n] = '\0';
         return 0;
 }
 
-static int append(char **text, size_t *size, const char *line, size_t n)
+static int append_line(char **text, size_t *size, const char *line, size_t n)
 {
         char *p;
 
@@ -264,19 +200,22 @@ static int append(char **text, size_t *size, const char *line, size_t n)
         return 0;
 }
 
-#define GREP_WORDS_MAX 32
-
 /* Appends the lines that contain one of the words. */
 static int grep_lines(const char *lines, size_t size, const char *const words[], char **text,
                       size_t *text_size)
 {
-        const char *next[GREP_WORDS_MAX] = {}, *end = lines + size;
+        const char *next[GREP_WORDS_MAX] = {}, *end = lines + size; /* next: where each word comes next */
+        size_t n_words = 0;
+
+        while (words[n_words])
+                n_words++;
+        assert(n_words <= GREP_WORDS_MAX);
 
         for (const char *from = lines; from < end;) {
                 const char *first = end, *begin, *newline;
                 int r;
 
-                for (size_t i = 0; words[i] && i < GREP_WORDS_MAX; i++) {
+                for (size_t i = 0; i < n_words; i++) {
                         if (!next[i] || next[i] < from)
                                 next[i] = memmem(from, (size_t) (end - from), words[i], strlen(words[i]))
                                                   ?: end;
@@ -289,7 +228,7 @@ static int grep_lines(const char *lines, size_t size, const char *const words[],
                 begin = begin ? begin + 1 : from;
                 newline = memchr(first, '\n', (size_t) (end - first));
                 from = newline ? newline + 1 : end;
-                r = append(text, text_size, begin, (size_t) (from - begin));
+                r = append_line(text, text_size, begin, (size_t) (from - begin));
                 if (r < 0)
                         return r;
         }
@@ -301,12 +240,15 @@ int file_lines_open_at(int dirfd, const char *path, struct file_lines *ret)
         _cleanup_(file_lines_close) struct file_lines f = { .dirfd = dirfd, .path = path };
         int r;
 
+        assert(path);
+        assert(ret);
+
         f.fd = open_quietly(dirfd, path, O_RDONLY | O_NONBLOCK);
         if (f.fd < 0)
                 return f.fd;
         r = read_fd(f.fd, FILE_MAX_SIZE, &f.text, &f.size);
         if (r < 0)
-                return tell_denied(dirfd, path, r);
+                return file_report_denied(dirfd, path, r);
         *ret = f;
         f = (struct file_lines) FILE_LINES_NONE;
         return 0;
@@ -314,6 +256,8 @@ int file_lines_open_at(int dirfd, const char *path, struct file_lines *ret)
 
 void file_lines_close(struct file_lines *f)
 {
+        assert(f);
+
         if (f->fd >= 0)
                 close(f->fd);
         free(f->text);
@@ -322,16 +266,21 @@ void file_lines_close(struct file_lines *f)
 
 int file_lines_grep(const struct file_lines *f, const char *const words[], char **ret)
 {
-        _cleanup_free_ char *text = calloc(1, 1);
+        _cleanup_free_ char *text = NULL;
         size_t size = 0;
         int r;
 
+        assert(f && f->text);
+        assert(words);
+        assert(ret);
+
+        text = calloc(1, 1);
         if (!text)
                 return -ENOMEM;
         r = grep_lines(f->text, f->size, words, &text, &size);
         if (r < 0)
                 return r;
-        tell_opened(FILE_LINES, f->dirfd, f->path, f->fd, text, size);
+        file_report_opened(FILE_EXCERPT, f->dirfd, f->path, f->fd, text, size);
         *ret = TAKE_PTR(text);
         return 0;
 }
@@ -342,13 +291,17 @@ int grep_file_at(int dirfd, const char *path, const char *const words[], char **
         int r;
 
         r = file_lines_open_at(dirfd, path, &f);
-        return r < 0 ? r : file_lines_grep(&f, words, ret);
+        if (r < 0)
+                return r;
+        return file_lines_grep(&f, words, ret);
 }
 
 int read_line_at(int dirfd, const char *path, char **ret)
 {
         _cleanup_free_ char *line = NULL;
         int r;
+
+        assert(ret);
 
         r = read_file_at(dirfd, path, 4096, &line, NULL);
         if (r < 0)
@@ -357,23 +310,6 @@ int read_line_at(int dirfd, const char *path, char **ret)
         for (size_t n = strlen(line); n > 0 && isspace((unsigned char) line[n - 1]); n--)
                 line[n - 1] = '\0';
         *ret = TAKE_PTR(line);
-        return 0;
-}
-
-int parse_u64(const char *s, int base, uint64_t *ret)
-{
-        unsigned long long v;
-        char *end;
-
-        if (!isxdigit((unsigned char) s[0]))
-                return -EINVAL;
-        errno = 0;
-        v = strtoull(s, &end, base);
-        if (errno)
-                return -errno;
-        if (end == s || *end)
-                return -EINVAL;
-        *ret = v;
         return 0;
 }
 
@@ -397,15 +333,11 @@ static int read_link(int dirfd, const char *name, char target[static PATH_MAX])
         if (n >= PATH_MAX)
                 return -ENAMETOOLONG;
         target[n] = '\0';
-        if (observer) {
-                char asked[PATH_MAX];
-
-                path_asked(dirfd, name, asked);
-                file_tell(FILE_LINK, asked, target, (size_t) n);
-        }
+        file_report_link(dirfd, name, target);
         return 0;
 }
 
+/* The directory of a link is resolved below dirfd; the link itself is only read. */
 static int read_target_at(int dirfd, const char *path, char target[static PATH_MAX])
 {
         const char *slash = strrchr(path, '/');
@@ -428,6 +360,9 @@ int read_link_at(int dirfd, const char *path, char **ret)
         char target[PATH_MAX], *copy;
         int r;
 
+        assert(path);
+        assert(ret);
+
         r = read_target_at(dirfd, path, target);
         if (r < 0)
                 return r;
@@ -443,6 +378,9 @@ int read_link_name_at(int dirfd, const char *path, char **ret)
         char target[PATH_MAX], *slash, *name;
         int r;
 
+        assert(path);
+        assert(ret);
+
         r = read_target_at(dirfd, path, target);
         if (r < 0)
                 return r;
@@ -452,22 +390,6 @@ int read_link_name_at(int dirfd, const char *path, char **ret)
                 return -ENOMEM;
         *ret = name;
         return 0;
-}
-
-/* A name counts, also where nobody looks at what has it. */
-static void tell_entry(int dirfd, const char *name)
-{
-        char path[PATH_MAX], target[PATH_MAX];
-        struct stat st;
-
-        if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return;
-        if (S_ISLNK(st.st_mode)) {
-                (void) read_link(dirfd, name, target);
-                return;
-        }
-        path_asked(dirfd, name, path);
-        file_tell(S_ISDIR(st.st_mode) ? FILE_DIRECTORY : FILE_CONTENT, path, "", 0);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -482,6 +404,8 @@ int list_dir_at(int dirfd, const char *path, struct names *ret)
         struct dirent *entry;
         int fd;
 
+        assert(ret);
+
         fd = open_at(dirfd, path, O_RDONLY | O_DIRECTORY);
         if (fd < 0)
                 return fd;
@@ -495,8 +419,7 @@ int list_dir_at(int dirfd, const char *path, struct names *ret)
 
                 if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
                         continue;
-                if (observer)
-                        tell_entry(fd, entry->d_name);
+                file_report_entry(fd, entry->d_name);
                 slot = array_append(names.names, names.n);
                 if (!slot || !(*slot = strdup(entry->d_name)))
                         return -ENOMEM;
@@ -511,6 +434,8 @@ int list_dir_at(int dirfd, const char *path, struct names *ret)
 
 void names_done(struct names *names)
 {
+        assert(names);
+
         for (size_t i = 0; i < names->n; i++)
                 free(names->names[i]);
         free(names->names);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "root.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 
 #include "array.h"
+#include "file-observer.h"
 #include "file.h"
 #include "macro.h"
 
-/* Read at the first question, sorted by question. */
+/* They are read at the first question, and sorted by question. */
 struct answers {
         bool read;
         char *text;
@@ -24,6 +26,8 @@ int root_open(struct root *root, const char *dir)
         _cleanup_free_ struct answers *answers = calloc(1, sizeof(*answers));
         _cleanup_free_ char *copy = strdup(path);
         _cleanup_close_ int fd = -EBADF;
+
+        assert(root);
 
         if (!copy || !answers)
                 return -ENOMEM;
@@ -42,6 +46,8 @@ int root_open(struct root *root, const char *dir)
 
 void root_close(struct root *root)
 {
+        assert(root);
+
         if (root->fd >= 0)
                 close(root->fd);
         free(root->path);
@@ -81,15 +87,18 @@ static void read_answers(const struct root *root)
 
 char *root_answer(const struct root *root, const char *question)
 {
-        struct answer key = { .question = question }, *found;
+        struct answer key = { .question = question }, *found = NULL;
+
+        assert(root);
+        assert(question);
 
         if (root->live)
                 return NULL;
         if (!root->answers->read)
                 read_answers(root);
-        found = root->answers->n == 0 ? NULL
-                                      : bsearch(&key, root->answers->answers, root->answers->n, sizeof(key),
-                                                compare_questions);
+        if (root->answers->n > 0)
+                found = bsearch(&key, root->answers->answers, root->answers->n, sizeof(key),
+                                compare_questions);
         if (!found)
                 return NULL;
         root_note(root, question, found->answer);
@@ -98,6 +107,9 @@ char *root_answer(const struct root *root, const char *question)
 
 void root_note(const struct root *root, const char *question, const char *answer)
 {
-        (void) root;
-        file_tell(FILE_ANSWER, question, answer, strlen(answer));
+        assert(root);
+        assert(question);
+        assert(answer);
+
+        file_report(FILE_ANSWER, question, answer, strlen(answer));
 }

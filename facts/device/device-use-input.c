@@ -5,6 +5,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 #define INPUT "sys/class/input/"
 

@@ -9,6 +9,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 #define NVIDIA_GPUS "proc/driver/nvidia/gpus"
 #define NVIDIA_MAJOR 195 /* nvidia's own, not known to sysfs: /dev/nvidiaN */

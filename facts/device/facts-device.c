@@ -8,6 +8,7 @@
 #include "device-name.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 #include "vfio-driver.h"
 
 #define PCI_DEVICES "sys/bus/pci/devices"

@@ -6,6 +6,7 @@
 #include "emulator-internal.h"
 #include "emulator-wrapper.h"
 #include "util/array.h"
+#include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
 

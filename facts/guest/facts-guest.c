@@ -4,6 +4,7 @@
 #include "qemu-argument.h"
 #include "util/array.h"
 #include "util/file.h"
+#include "util/parse.h"
 #include "xml.h"
 
 /* clang-format off */

@@ -10,6 +10,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 /* include/linux/vfio_pci_core.h: a region's index stands above its offset in the file */
 #define REGION_SHIFT 40

@@ -9,6 +9,7 @@
 #include "process-start.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 static const struct {
         const char *command, *pid_file, *unit;

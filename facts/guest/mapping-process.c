@@ -6,6 +6,7 @@
 
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 /* One table of 4 KiB holds the entries of 2 MiB of 4 KiB pages (x86, and arm64 with such pages). */
 #define TABLE KIB(4)

@@ -6,6 +6,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 /* "group 12", "cdev 3", "device", "container", "iommufd"; NULL for anything else. */
 static const char *name_descriptor(const char *target, char buffer[static 32])

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "util/file.h"
+#include "util/parse.h"
 
 #define ATTRIBUTES_MAX 1000 /* of one element; libvirt's have a dozen */
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
+#include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
 

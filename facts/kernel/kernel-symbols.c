@@ -9,6 +9,7 @@
 
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/parse.h"
 
 #define NAMES_MAX 32
 

@@ -7,6 +7,7 @@
 #include "fixture.h"
 #include "sample-host.h"
 #include "test.h"
+#include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
 

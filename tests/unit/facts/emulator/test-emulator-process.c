@@ -14,6 +14,7 @@
 #include "facts/emulator/facts-emulator.h"
 #include "fixture.h"
 #include "test.h"
+#include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
 

@@ -13,6 +13,7 @@
 #include "fake-modules.h"
 #include "fixture.h"
 #include "test.h"
+#include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
 
