@@ -19,8 +19,8 @@ ROOMS = ("audit", "bind", "config", "ctl", "daemon", "facts", "fix", "preload", 
 PRINTERS = ("man", "systemd")
 WIDTH = 109
 
-# Words that say alone what a static function does.
-ALONE = {"main", "streq", "help", "version"}
+# Words that say alone what a static function does; streq() and its like have systemd's names.
+ALONE = {"main", "streq", "startswith", "freep", "closep", "help", "version"}
 
 
 def sources(*folders):

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Appends one zeroed element to the array `items` of `n` elements (capacity: the next power of two) and
- * returns it, or NULL when memory is out; the array is then unchanged. */
+/* Appends one zeroed element to the array `items` of `n` elements and returns it, or NULL if there is no
+ * memory; the array is then unchanged. Its capacity is the next power of two, so an array that did not grow
+ * by this function must not be given to it. */
 #define array_append(items, n) \
         ((__typeof__(*(items)) *) array_append_internal((void **) &(items), &(n), sizeof(*(items))))
 

@@ -6,7 +6,7 @@
 
 #include "macro.h"
 
-/* The clock's time in microseconds. */
+/* The clock's time in microseconds (clock_gettime(2)). */
 static inline uint64_t clock_usec(clockid_t clock)
 {
         struct timespec now;

@@ -6,7 +6,7 @@
 /* A fact has no opinion: what was seen, and how. "Unknown" is a value of its own and never read as "no". */
 
 enum fact_value {
-        FACT_UNKNOWN, /* zero, so that a fact nobody has looked at is unknown */
+        FACT_UNKNOWN, /* zero, so a fact that nobody has looked at is unknown */
         FACT_NO,
         FACT_YES,
         _FACT_VALUE_MAX,
@@ -22,12 +22,12 @@ enum fact_source {
         SOURCE_KALLSYMS,       /* symbol names of the running kernel */
         SOURCE_KCORE,          /* memory of the running kernel, by /proc/kcore */
         SOURCE_MODULE_FILE,    /* symbols that the installed module asks for */
-        SOURCE_MODULE_INDEX,   /* modules.dep and its like */
+        SOURCE_MODULE_INDEX,   /* modules.dep and the like */
         SOURCE_SOCKET_PROBE,   /* where the kernel puts mappings of a TCP socket */
         SOURCE_ELF,            /* code of the emulator's binary */
         SOURCE_XML,            /* the domain XML */
         SOURCE_EMULATOR_PROBE, /* the emulator's mmap() calls on a device that does not exist */
-        SOURCE_FILE,           /* that a file is there, whose it is, or since when */
+        SOURCE_FILE,           /* whether a file is there, whose it is, or how old */
         _FACT_SOURCE_MAX,
         _FACT_SOURCE_INVALID = -EINVAL,
 };
@@ -35,7 +35,7 @@ enum fact_source {
 struct fact {
         enum fact_value value;
         enum fact_source source;
-        const char *why; /* static text: the reason of an unknown, or what a yes/no rests on; or NULL */
+        const char *why; /* static text: why it is unknown, or what a yes or no rests on; or NULL */
 };
 
 DECLARE_STRING_TABLE(fact_value, enum fact_value);

@@ -5,11 +5,13 @@
 
 typedef char format_t[64];
 
-/* "2 GiB", "6 MiB", "4.5 KiB": the largest unit in which it is short. Returns its buffer. */
+/* Each of these returns its buffer. */
+
+/* "2 GiB", "6 MiB", "4.5 KiB": in the largest unit that leaves 1 or more, with up to four digits. */
 const char *format_size(uint64_t bytes, format_t buffer);
 
-/* "524,288" */
+/* "524,288": with a comma at each thousand. */
 const char *format_count(uint64_t n, format_t buffer);
 
-/* "2026-11-22T14:02:09Z" */
+/* "2026-11-22T14:02:09Z": usec is microseconds since 1970, as CLOCK_REALTIME counts them. */
 const char *format_time(uint64_t usec, format_t buffer);

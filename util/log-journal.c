@@ -9,8 +9,8 @@
 #define FIELDS_MAX 16
 #define FIELD_SIZE 1024
 
-/* $JOURNAL_STREAM names the journal's socket by device and inode; only where standard error still is that
- * socket do lines belong to the journal. */
+/* $JOURNAL_STREAM names the journal's socket by device and inode. Lines belong to the journal only if
+ * standard error still is that socket. */
 static bool stderr_is_journal(void)
 {
         const char *e = getenv("JOURNAL_STREAM");

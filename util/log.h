@@ -5,15 +5,15 @@
 
 #include "macro.h"
 
-/* For the edges only (daemon and ctl): a library returns its error. Lines go to standard error, or where
- * log_open_journal() has them go. */
+/* Only the edges (daemon and ctl) log; a library returns its error. Lines go to standard error, or to the
+ * journal after log_open_journal(). */
 
-/* The least important priority that is written; LOG_INFO at start. */
+/* The least important priority that is written; LOG_INFO by default. */
 extern int log_max_priority;
 
-/* Lines go to the journal from now on, with their fields: where standard error is the journal's; or always,
- * for a program whose standard error belongs to somebody else. The one part of this that takes a library
- * (log-journal.c). */
+/* From now on, lines go to the journal with their fields, if standard error is the journal's; or always, for
+ * a program whose standard error belongs to somebody else. This is apart (log-journal.c) because it is the
+ * only part that needs a library. */
 void log_open_journal(bool always);
 
 /* message_id, fields: as for log_struct(), or NULL. */
@@ -25,8 +25,8 @@ extern log_sink_t log_sink; /* NULL: standard error */
  * works. */
 int log_full(int priority, int error, const char *format, ...) _printf_(3, 4);
 
-/* The same with a catalogued MESSAGE_ID (32 hex digits) and more journal fields, "NAME=value", up to NULL.
- */
+/* The same with a catalogued MESSAGE_ID (32 hex digits; NULL: none) and up to 16 more journal fields,
+ * "NAME=value", up to NULL (or NULL: none). Returns 0. */
 int log_struct(int priority, const char *message_id, const char *const *fields, const char *format, ...)
         _printf_(4, 5);
 

@@ -71,7 +71,7 @@ static inline bool streq(const char *a, const char *b)
         return strcmp(a, b) == 0;
 }
 
-/* The rest of s after prefix, or NULL where s does not start with it. */
+/* The rest of s after prefix, or NULL if s does not start with it. */
 static inline const char *startswith(const char *s, const char *prefix)
 {
         size_t n = strlen(prefix);

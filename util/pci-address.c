@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pci-address.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The kernel's are far shorter; facts/bind-record.h keeps as much. */
+/* The kernel's names are far shorter; facts/bind-record.h has room for as much. */
 #define DRIVER_NAME_MAX 63
 
 int bdf_parse(const char *s, bdf_t ret)
 {
         unsigned domain = 0, bus, slot, function;
         int end = -1;
+
+        assert(s);
+        assert(ret);
 
         /* sscanf() would also take signs, white space and 0x. */
         if (s[strspn(s, "0123456789abcdefABCDEF:.")])
@@ -31,16 +35,26 @@ int bdf_parse(const char *s, bdf_t ret)
 
 int bdf_compare(const char *a, const char *b)
 {
-        size_t x = strlen(a), y = strlen(b);
+        size_t x, y;
 
-        /* A domain over 16 bits has more digits, and sorts behind. */
-        return x != y ? (x < y ? -1 : 1) : strcmp(a, b);
+        assert(a);
+        assert(b);
+
+        /* A domain over 16 bits has more digits, and comes after the others. */
+        x = strlen(a);
+        y = strlen(b);
+        if (x != y)
+                return x < y ? -1 : 1;
+        return strcmp(a, b);
 }
 
 bool driver_name_is_valid(const char *s)
 {
-        size_t n = strlen(s);
+        size_t n;
 
+        assert(s);
+
+        n = strlen(s);
         for (size_t i = 0; i < n; i++)
                 if (s[i] <= ' ' || s[i] > '~' || s[i] == '/')
                         return false;

@@ -6,22 +6,23 @@
 /* Where facts are read: the running host ("/"), or a directory that holds the recorded files of another. */
 struct root {
         int fd;     /* O_PATH directory; every path is relative to it, without a leading slash */
-        char *path; /* as the user named it; what libraries that take no descriptor are given */
+        char *path; /* as the user named it, for libraries that take no descriptor */
         bool live;  /* the running host: probes and /proc/self make sense */
-        struct answers *answers;
+        struct answers *answers; /* internal */
 };
 
 /* Opens dir (NULL: the running host). Returns 0 or a negative errno; release with root_close(). */
 int root_open(struct root *root, const char *dir);
 void root_close(struct root *root);
 
-/* What no small file of a host tells (a probe, code of a large binary) is a question, and a recorded host
- * has the answers: one line each, "QUESTION\tANSWER", in this file. */
+/* What no small file of a host shows (the result of a probe, code of a large binary) is a question, and a
+ * recorded host has the answers: one line each, "QUESTION\tANSWER", in this file. */
 #define ANSWERS_FILE "vfioalign/answers"
 
-/* The recorded answer, the caller's to free; NULL where there is none, and on a live host always: ask it. */
+/* The recorded answer; the caller frees it. NULL if there is none, and always on a live host, which has to
+ * be asked itself. */
 char *root_answer(const struct root *root, const char *question);
 
-/* Keeps the answer while the host is being recorded; else does nothing. Neither may hold a tab or a newline.
- */
+/* Keeps the answer while the host is being recorded; otherwise does nothing. Neither text may contain a tab
+ * or a newline. */
 void root_note(const struct root *root, const char *question, const char *answer);

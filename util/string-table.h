@@ -5,8 +5,8 @@
 
 #include "macro.h"
 
-/* An enum's names live in one array: NAME_to_string() gives NULL for a value out of range,
- * NAME_from_string() gives -EINVAL for a word that is none of them. */
+/* An enum's names live in one array, NAME_table[]. NAME_to_string() returns NULL for a value out of range,
+ * NAME_from_string() returns -EINVAL for NULL and for a word that is not one of them. */
 #define DECLARE_STRING_TABLE(name, type) \
         const char *name##_to_string(type v); \
         type name##_from_string(const char *s)

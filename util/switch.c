@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "switch.h"
 
+#include <assert.h>
+
 #include "file.h"
 #include "macro.h"
 
@@ -9,7 +11,9 @@ const char *switched_off(const struct root *root)
         _cleanup_free_ char *cmdline = NULL;
         char *save = NULL;
 
-        /* The command line first: the daemon makes the file where that has it. */
+        assert(root);
+
+        /* The command line comes first, because the daemon creates the file if the word is there. */
         (void) read_line_at(root->fd, "proc/cmdline", &cmdline);
         for (char *word = cmdline ? strtok_r(cmdline, " ", &save) : NULL; word;
              word = strtok_r(NULL, " ", &save))
