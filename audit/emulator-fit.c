@@ -2,7 +2,6 @@
 #include "emulator-fit.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -16,13 +15,12 @@
 /* This bypasses the recording of a host, because an emulator is large and the answer is one word. */
 static struct fact file_has_text(const struct root *root, const char *path, const char *text)
 {
-        _cleanup_close_ int fd = open_at(root->fd, path + 1, O_RDONLY | O_NONBLOCK);
-        struct fact has;
         struct stat st;
+        _cleanup_close_ int fd = open_regular_at(root->fd, path + 1, &st);
+        struct fact has;
         void *code;
 
-        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 ||
-            st.st_size > FILE_MAX_SIZE)
+        if (fd < 0 || st.st_size == 0)
                 return fact_unknown(UNREADABLE);
         code = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (code == MAP_FAILED)

@@ -79,6 +79,39 @@ bool exists_at(int dirfd, const char *path)
         return fd >= 0;
 }
 
+int stat_at(int dirfd, const char *path, struct stat *ret)
+{
+        _cleanup_close_ int fd = open_at(dirfd, path, O_PATH);
+        struct stat st;
+
+        assert(ret);
+
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        *ret = st;
+        return 0;
+}
+
+int open_regular_at(int dirfd, const char *path, struct stat *ret)
+{
+        _cleanup_close_ int fd = open_at(dirfd, path, O_RDONLY | O_NONBLOCK);
+        struct stat st;
+
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EBADMSG;
+        if (st.st_size > FILE_MAX_SIZE)
+                return -EFBIG;
+        if (ret)
+                *ret = st;
+        return TAKE_FD(fd);
+}
+
 /* Reads on until the file ends or the buffer is full, except for its last byte. */
 static int fill_buffer(int fd, char *buf, size_t capacity, size_t *size, bool *end)
 {

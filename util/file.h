@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* Reading below a directory. Every path is resolved as if the directory were the root of everything
@@ -18,8 +19,16 @@
  * link to itself, which is -EACCES here. path: "" is the directory itself. */
 int open_at(int dirfd, const char *path, int flags);
 
+/* Opens a regular file of at most FILE_MAX_SIZE for reading, for a library that reads it by itself: its
+ * content is not reported. Returns a descriptor, -EBADMSG if it is not a regular file, -EFBIG if it is
+ * larger, or another negative errno. ret: its status; may be NULL. */
+int open_regular_at(int dirfd, const char *path, struct stat *ret);
+
 /* Whether the path leads to something that can be opened; false on any error. */
 bool exists_at(int dirfd, const char *path);
+
+/* As stat(2). Returns 0 or a negative errno. */
+int stat_at(int dirfd, const char *path, struct stat *ret);
 
 /* Reads a whole file of at most `max` bytes, and terminates it with NUL. Returns 0, -EFBIG if it is larger,
  * or the negative errno of open or read. The caller frees *ret; ret_size may be NULL. */

@@ -48,10 +48,9 @@ static bool is_same_inode(const struct stat *a, const struct stat *b)
 /* Does the path lead to that file here, too? */
 static bool is_ours(const struct running *p, const struct root *root)
 {
-        _cleanup_close_ int fd = open_at(root->fd, p->path + strspn(p->path, "/"), O_PATH);
         struct stat st;
 
-        return fd >= 0 && fstat(fd, &st) >= 0 && is_same_inode(&st, &p->stat);
+        return stat_at(root->fd, p->path + strspn(p->path, "/"), &st) >= 0 && is_same_inode(&st, &p->stat);
 }
 
 /* libvirt gives each QEMU a mount namespace of its own, but with the host's root and files: that is no

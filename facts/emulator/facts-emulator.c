@@ -58,13 +58,6 @@ void emulator_note(const struct root *root, const char *what, const char *key, c
         root_note(root, question, answer);
 }
 
-static int stat_in(const struct root *root, const char *path, struct stat *ret)
-{
-        _cleanup_close_ int fd = open_at(root->fd, relative_path(path), O_PATH);
-
-        return fd < 0 ? fd : fstat(fd, ret) < 0 ? -errno : 0;
-}
-
 /* Whether the file is a plain wrapper: then *ret_target is what it starts. */
 static int read_script(struct emulator *e, int fd, char **ret_target)
 {
@@ -87,7 +80,7 @@ static int read_file(struct emulator *e, const struct root *root, const char *pa
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        r = stat_in(root, path, ret_stat);
+        r = stat_at(root->fd, relative_path(path), ret_stat);
         if (r < 0)
                 return r == -ENOMEM ? r : -ENOENT;
         if (!S_ISREG(ret_stat->st_mode)) {
@@ -129,7 +122,8 @@ static int look(struct emulator *e, const struct root *root, const char *path, s
 
         r = read_answer(e, root, path, ret_target);
         if (r != 0) {
-                (void) stat_in(root, path, ret_stat); /* perhaps there is nothing but the answer */
+                /* Perhaps there is nothing but the answer. */
+                (void) stat_at(root->fd, relative_path(path), ret_stat);
                 return r < 0 ? r : 0;
         }
         r = read_file(e, root, path, ret_stat, ret_target);
@@ -188,8 +182,8 @@ static bool is_fresh(const struct emulator *e, const struct root *root, const st
 
         if (!emulator_is_same_file(&e->stat, st))
                 return false;
-        return !e->target ||
-               (stat_in(root, e->target, &target), emulator_is_same_file(&e->target_stat, &target));
+        return !e->target || (stat_at(root->fd, relative_path(e->target), &target),
+                              emulator_is_same_file(&e->target_stat, &target));
 }
 
 /* Reads the file into entry i, whose file is another one by now, or where there is no such entry into a new
@@ -241,7 +235,7 @@ int emulator_facts_find(struct emulator_facts *f, const struct root *root, const
         _cleanup_free_ char *answer = emulator_ask(root, "emulator", path);
         const char *first = answer ? startswith(answer, "same ") : NULL;
         struct stat st = {};
-        bool there = stat_in(root, path, &st) >= 0;
+        bool there = stat_at(root->fd, relative_path(path), &st) >= 0;
         size_t i;
 
         if (!there && !answer)

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-kernel.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include "facts-module.h"
 #include "kernel-symbols.h"
 #include "module-index.h"
@@ -32,10 +29,9 @@ DEFINE_TRIVIAL_CLEANUP(struct module_index *, module_index_close)
 
 static uint64_t read_driver_id(const struct root *root)
 {
-        _cleanup_close_ int fd = open_at(root->fd, "sys/module/vfio_pci_core", O_PATH | O_DIRECTORY);
         struct stat st;
 
-        return fd >= 0 && fstat(fd, &st) >= 0 ? st.st_ino : 0;
+        return stat_at(root->fd, "sys/module/vfio_pci_core", &st) < 0 ? 0 : st.st_ino;
 }
 
 /* The file reads "always [madvise] never": the mode in force stands in brackets. */

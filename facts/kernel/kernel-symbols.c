@@ -3,9 +3,7 @@
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <sys/stat.h>
 
 #include "util/file.h"
 #include "util/macro.h"
@@ -44,11 +42,10 @@ static struct btf *btf_open(const struct root *root, const char *name, struct bt
         char path[256], fd_path[64];
         _cleanup_close_ int fd = -EBADF;
         struct btf *btf;
-        struct stat st;
 
         snprintf(path, sizeof(path), "sys/kernel/btf/%s", name);
-        fd = open_at(root->fd, path, O_RDONLY | O_NONBLOCK);
-        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX_SIZE)
+        fd = open_regular_at(root->fd, path, NULL);
+        if (fd < 0)
                 return NULL;
         snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
         btf = btf__parse_split(fd_path, base);

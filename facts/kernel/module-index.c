@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libkmod.h>
-#include <sys/stat.h>
 
 #include "util/file.h"
 #include "util/macro.h"
@@ -149,16 +148,13 @@ static int ask_file(struct module_index *index, const char *module, const char *
         _cleanup_close_ int fd = -EBADF;
         const char *no_config[] = { NULL };
         char fd_path[64];
-        struct stat st;
 
         path = below ? index_file(index, below) : NULL;
         if (!path)
                 return -ENOENT;
-        fd = open_at(index->root->fd, path, O_RDONLY | O_NONBLOCK);
+        fd = open_regular_at(index->root->fd, path, NULL);
         if (fd < 0)
                 return fd == -ENOENT ? -ENODATA : fd;
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX_SIZE)
-                return -EBADMSG;
 
         snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
         ctx = kmod_new(NULL, no_config);

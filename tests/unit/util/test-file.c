@@ -69,6 +69,34 @@ static int next_fd(void)
         return fd;
 }
 
+static void test_open(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_close_ int writer = -EBADF;
+        const int next = next_fd();
+        struct stat st;
+        int fd;
+
+        fixture_write(f, "file", "text");
+        fixture_write(f, "d/file", "");
+        assert_int_equal(open_regular_at(f->root.fd, "none", &st), -ENOENT);
+        assert_int_equal(open_regular_at(f->root.fd, "d", &st), -EBADMSG);
+        fd = open_regular_at(f->root.fd, "file", &st);
+        assert_int_equal(fd, next);
+        assert_int_equal(st.st_size, 4);
+        close(fd);
+
+        assert_int_equal(stat_at(f->root.fd, "none", &st), -ENOENT);
+        assert_ok(stat_at(f->root.fd, "d", &st));
+        assert_true(S_ISDIR(st.st_mode));
+        assert_int_equal(next_fd(), next);
+
+        writer = open_at(f->root.fd, "file", O_WRONLY);
+        assert_ok(ftruncate(writer, (off_t) FILE_MAX_SIZE + 1));
+        assert_int_equal(open_regular_at(f->root.fd, "file", NULL), -EFBIG);
+        assert_int_equal(next_fd(), next + 1);
+}
+
 /* The kernel answers EPERM to O_NOATIME on a file of somebody else, as it does for /proc/kcore under
  * lockdown. That must not be taken for a sandbox without openat2(), nor leave a descriptor open. */
 static void test_not_permitted(void **state)
@@ -93,6 +121,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_read, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_attribute, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_open, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_not_permitted),
         };
 
