@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 
-#include "device-name.h"
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/parse.h"
@@ -362,7 +361,9 @@ void device_facts_done(struct device_facts *d)
                 free(d->devices[i].reset_method);
         }
         free(d->devices);
-        device_names_free(d->names);
+        for (size_t i = 0; i < d->n_names; i++)
+                free(d->names[i].name);
+        free(d->names);
         vfio_drivers_free(d->drivers);
         *d = (struct device_facts){};
 }

@@ -44,12 +44,19 @@ struct device {
         struct bar bars[PCI_BARS]; /* memory BARs only: what VFIO lets a process map */
 };
 
+/* What people call the devices with one ID. */
+struct device_name {
+        uint32_t id; /* vendor and device, 16 bits each */
+        char *name;  /* or NULL */
+};
+
 struct device_facts {
         struct fact listed;     /* the list below is complete; unknown where sysfs could not be read */
         struct fact variants;   /* modules.alias was read, so that vfio_driver is more than the default */
         struct device *devices; /* every PCI function that was asked for, ordered by address */
         size_t n_devices;
-        struct device_names *names;
+        struct device_name *names; /* by ID; filled in by device_names_read() */
+        size_t n_names;
         struct vfio_drivers *drivers;
 };
 
