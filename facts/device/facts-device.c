@@ -392,13 +392,3 @@ uint64_t bar_largest_size(const struct bar *b)
 {
         return b->sizes && b->sizes < UINT64_C(1) << 44 ? MIB(1) << (63 - __builtin_clzll(b->sizes)) : 0;
 }
-
-uint64_t device_largest_bar(const struct device *d)
-{
-        uint64_t size = 0;
-
-        for (size_t i = 0; i < d->n_bars; i++)
-                if (d->bars[i].size > size)
-                        size = d->bars[i].size;
-        return size;
-}

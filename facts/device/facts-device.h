@@ -81,8 +81,5 @@ const struct device *device_facts_find(const struct device_facts *d, const char 
 bool device_is_assignable(const struct device *d);
 bool device_is_bridge(const struct device *d);
 
-/* Its largest memory BAR, or 0. */
-uint64_t device_largest_bar(const struct device *d);
-
 /* What a BAR can be made by its Resizable BAR capability, in bytes; 0 where it has none. */
 uint64_t bar_largest_size(const struct bar *b);

@@ -172,7 +172,8 @@ static struct fact conclude_aligns(const struct kernel_facts *k)
         return fact_is(k->hook.value == FACT_YES && !k->hook_module, SOURCE_KCORE);
 }
 
-void kernel_facts_conclude(struct kernel_facts *k)
+/* Decides what follows from the hook and from mapping_order: aligns and places_*. */
+static void conclude_places(struct kernel_facts *k)
 {
         k->aligns = conclude_aligns(k);
         k->places_pmd = k->probed_pmd;
@@ -217,7 +218,7 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         kernel_live_layout(&k->hook_place, symbols);
         kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
         read_probe(k, root);
-        kernel_facts_conclude(k);
+        conclude_places(k);
         return 0;
 }
 
@@ -263,7 +264,7 @@ void kernel_facts_refresh(struct kernel_facts *k, const struct root *root)
         if (kernel_symbols_open(root, "vfio_pci_core", wanted, &symbols) < 0)
                 return;
         kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
-        kernel_facts_conclude(k);
+        conclude_places(k);
 }
 
 void kernel_facts_done(struct kernel_facts *k)

@@ -67,9 +67,6 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root);
 int kernel_facts_read_again(struct kernel_facts *k, const struct root *root,
                             const struct kernel_facts *before);
 
-/* Decides again what follows from the hook and from mapping_order: aligns and places_*. */
-void kernel_facts_conclude(struct kernel_facts *k);
-
 /* Reads again what changes while a kernel runs: THP, the hook, and what rests on the hook. */
 void kernel_facts_refresh(struct kernel_facts *k, const struct root *root);
 void kernel_facts_done(struct kernel_facts *k);

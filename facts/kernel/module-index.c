@@ -233,14 +233,3 @@ int module_index_info(struct module_index *index, const char *module, const char
 {
         return question(index, module, "info", key, ask_info, ret);
 }
-
-int module_index_aliases(const struct root *root, const char *release, const char *prefix, char **ret_lines)
-{
-        _cleanup_free_ char *dir = release_dir(release), *path = NULL, *word = NULL;
-
-        if (!dir)
-                return -EINVAL;
-        if (asprintf(&path, "%s/modules.alias", dir) < 0 || asprintf(&word, "alias %s", prefix) < 0)
-                return -ENOMEM;
-        return grep_file_at(root->fd, path, (const char *const[]){ word, NULL }, ret_lines);
-}

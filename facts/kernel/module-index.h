@@ -26,8 +26,3 @@ int module_index_info(struct module_index *index, const char *module, const char
 
 /* The module's file, below lib/modules/RELEASE; NULL where it has none. The caller frees it. */
 char *module_index_path(struct module_index *index, const char *module);
-
-/* The lines of modules.alias that contain "alias PREFIX" ("vfio_pci:", as VFIO's variant drivers have them),
- * each "alias PATTERN MODULE\n"; the pattern is one for fnmatch(3). Empty where there is none. The caller
- * frees it. Returns 0 or a negative errno, -ENOENT where there are no aliases for that release. */
-int module_index_aliases(const struct root *root, const char *release, const char *prefix, char **ret_lines);

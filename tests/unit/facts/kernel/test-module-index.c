@@ -127,31 +127,14 @@ static void test_recorded(void **state)
         module_index_close(index);
 }
 
-static void test_aliases(void **state)
-{
-        _cleanup_free_ char *lines = NULL, *none = NULL;
-        struct fixture *f = *state;
-
-        assert_int_equal(module_index_aliases(&f->root, FAKE_RELEASE, "vfio_pci:", &lines), -ENOENT);
-        assert_int_equal(module_index_aliases(&f->root, "../..", "vfio_pci:", &lines), -EINVAL);
-        fixture_write(f, MODULES "modules.alias",
-                      "# Aliases extracted from modules themselves.\n"
-                      "alias pci:v00008086d00001533sv*sd*bc*sc*i* igb\n"
-                      "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n"
-                      "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n");
-        assert_ok(module_index_aliases(&f->root, FAKE_RELEASE, "vfio_pci:", &lines));
-        assert_string_equal(lines, "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n"
-                                   "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n");
-        assert_ok(module_index_aliases(&f->root, FAKE_RELEASE, "usb:", &none));
-        assert_string_equal(none, "");
-}
-
 int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_open),     FIXTURE_TEST(test_names),   FIXTURE_TEST(test_file),
-                FIXTURE_TEST(test_recorded), FIXTURE_TEST(test_aliases),
+                FIXTURE_TEST(test_open),
+                FIXTURE_TEST(test_names),
+                FIXTURE_TEST(test_file),
+                FIXTURE_TEST(test_recorded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
