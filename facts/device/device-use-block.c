@@ -10,43 +10,48 @@
 
 #define BLOCK "sys/class/block/"
 #define SUBSYSTEM "nvme-subsystem/"
+#define VIRTUAL "/virtual/block/"
 #define LAYERS_MAX 16
 #define ELSEWHERE "block-devices-mounted-elsewhere"
-#define BLOCKS_MAX (1U << 18) /* of all functions; one that stands on many counts for each */
+#define BLOCKS_MAX \
+        (1U << 18) /* for all functions; a block device counts once for each that it stands on \
+                    */
 
 static int compare_names(const void *a, const void *b)
 {
         return strcmp(((const struct block *) a)->name, ((const struct block *) b)->name);
 }
 
-static struct block *find_block(struct use_reader *r, const char *name)
+static struct block *find_block(struct use_reader *reader, const char *name)
 {
         struct block key = { .name = (char *) name };
 
-        return r->n_blocks == 0 ? NULL : bsearch(&key, r->blocks, r->n_blocks, sizeof(key), compare_names);
+        return reader->n_blocks == 0
+                       ? NULL
+                       : bsearch(&key, reader->blocks, reader->n_blocks, sizeof(key), compare_names);
 }
 
 /* "/dev/nvme0n1p2", "/dev/mapper/vg-root", "/dev/dm-0" */
-static struct block *find_by_node(struct use_reader *r, const char *node)
+static struct block *find_by_node(struct use_reader *reader, const char *node)
 {
         const char *mapper = startswith(node, "/dev/mapper/"), *name = startswith(node, "/dev/");
 
-        for (size_t i = 0; mapper && i < r->n_blocks; i++)
-                if (r->blocks[i].dm_name && streq(r->blocks[i].dm_name, mapper))
-                        return &r->blocks[i];
-        return name ? find_block(r, name) : NULL;
+        for (size_t i = 0; mapper && i < reader->n_blocks; i++)
+                if (reader->blocks[i].dm_name && streq(reader->blocks[i].dm_name, mapper))
+                        return &reader->blocks[i];
+        return name ? find_block(reader, name) : NULL;
 }
 
-/* Under native multipath the disk that is mounted is the subsystem's, and belongs to each of its
+/* Under native NVMe multipath, the disk that is mounted is the subsystem's, and belongs to each of its
  * controllers. */
-static int add_subsystem(struct use_reader *r, const char *subsystem, struct functions *f)
+static int add_subsystem(struct use_reader *reader, const char *subsystem, struct functions *f)
 {
         _cleanup_(names_done) struct names names = {};
         _cleanup_free_ char *dir = NULL;
 
         if (asprintf(&dir, "sys/class/" SUBSYSTEM "%.*s", (int) strcspn(subsystem, "/"), subsystem) < 0)
                 return -ENOMEM;
-        (void) list_dir_at(r->root->fd, dir, &names);
+        (void) list_dir_at(reader->root->fd, dir, &names);
         for (size_t i = 0; i < names.n; i++) {
                 const char *number = startswith(names.names[i], "nvme");
                 _cleanup_free_ char *path = NULL, *target = NULL;
@@ -55,52 +60,66 @@ static int add_subsystem(struct use_reader *r, const char *subsystem, struct fun
                         continue;
                 if (asprintf(&path, "%s/%s", dir, names.names[i]) < 0)
                         return -ENOMEM;
-                if (read_link_at(r->root->fd, path, &target) >= 0 && functions_of_path(r, target, f) < 0)
+                if (read_link_at(reader->root->fd, path, &target) >= 0 &&
+                    functions_of_path(reader, target, f) < 0)
                         return -ENOMEM;
         }
         return 0;
 }
 
-static int read_block(struct use_reader *r, struct block *b)
+/* Reads one line from the directory of a block device. */
+static int read_block_line(const struct use_reader *reader, const char *name, const char *attribute,
+                           char **ret)
 {
-        _cleanup_free_ char *path = NULL, *dev = NULL, *target = NULL;
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, BLOCK "%s/%s", name, attribute) < 0)
+                return -ENOMEM;
+        return read_line_at(reader->root->fd, path, ret);
+}
+
+static int read_block_number(struct use_reader *reader, struct block *b)
+{
+        _cleanup_free_ char *dev = NULL;
+        int r;
+
+        r = read_block_line(reader, b->name, "dev", &dev);
+        if (r == -ENOMEM)
+                return r;
+        if (r == -ENOENT)
+                return 0; /* a single path below a disk of NVMe multipath has no number, and cannot be opened
+                           */
+        if (r < 0 || sscanf(dev, "%u:%u", &b->major, &b->minor) != 2)
+                reader->uses->block = fact_unknown("the number of a block device cannot be read");
+        return 0;
+}
+
+static int read_block(struct use_reader *reader, struct block *b)
+{
+        _cleanup_free_ char *path = NULL, *target = NULL;
         const char *virtual, *subsystem;
-        int k;
 
         if (asprintf(&path, BLOCK "%s", b->name) < 0)
                 return -ENOMEM;
-        if (read_link_at(r->root->fd, path, &target) < 0 || functions_of_path(r, target, &b->functions) < 0)
+        if (read_link_at(reader->root->fd, path, &target) < 0)
                 return 0;
-        virtual = strstr(target, "/virtual/block/");
+        if (functions_of_path(reader, target, &b->functions) < 0)
+                return -ENOMEM;
         subsystem = strstr(target, SUBSYSTEM);
-        if (subsystem && add_subsystem(r, subsystem + strlen(SUBSYSTEM), &b->functions) < 0)
+        if (subsystem && add_subsystem(reader, subsystem + strlen(SUBSYSTEM), &b->functions) < 0)
                 return -ENOMEM;
+        virtual = strstr(target, VIRTUAL);
         if (virtual) {
-                virtual += strlen("/virtual/block/");
+                virtual += strlen(VIRTUAL);
                 b->whole = strndup(virtual, strcspn(virtual, "/"));
-                if (!b->whole)
+                if (!b->whole || read_block_line(reader, b->name, "dm/name", &b->dm_name) == -ENOMEM)
                         return -ENOMEM;
-                free(path);
-                path = NULL;
-                if (asprintf(&path, BLOCK "%s/dm/name", b->name) < 0)
-                        return -ENOMEM;
-                (void) read_line_at(r->root->fd, path, &b->dm_name);
         }
-        free(path);
-        path = NULL;
-        if (asprintf(&path, BLOCK "%s/dev", b->name) < 0)
-                return -ENOMEM;
-        /* The single paths below a disk of NVMe multipath have none, and cannot be opened. */
-        k = read_line_at(r->root->fd, path, &dev);
-        if (k == -ENOMEM)
-                return k;
-        if (k >= 0 ? sscanf(dev, "%u:%u", &b->major, &b->minor) != 2 : k != -ENOENT)
-                r->uses->block = fact_unknown("the number of a block device cannot be read");
-        return 0;
+        return read_block_number(reader, b);
 }
 
-/* Adds what the layers below stand on. A made-up host may have a circle. */
-static int resolve_block(struct use_reader *r, struct block *b, unsigned layer)
+/* Adds the functions that the layers below stand on. On a made-up host they may form a circle. */
+static int resolve_block(struct use_reader *reader, struct block *b, unsigned layer)
 {
         _cleanup_(names_done) struct names below = {};
         _cleanup_free_ char *path = NULL;
@@ -110,13 +129,13 @@ static int resolve_block(struct use_reader *r, struct block *b, unsigned layer)
         b->visited = true;
         if (asprintf(&path, BLOCK "%s/slaves", b->whole) < 0)
                 return -ENOMEM;
-        (void) list_dir_at(r->root->fd, path, &below);
+        (void) list_dir_at(reader->root->fd, path, &below);
         for (size_t i = 0; i < below.n; i++) {
-                struct block *other = find_block(r, below.names[i]);
+                struct block *other = find_block(reader, below.names[i]);
 
                 if (!other)
                         continue;
-                if (resolve_block(r, other, layer + 1) < 0)
+                if (resolve_block(reader, other, layer + 1) < 0)
                         return -ENOMEM;
                 for (size_t k = 0; k < other->functions.n; k++)
                         if (functions_add(&b->functions, other->functions.indices[k]) < 0)
@@ -126,43 +145,44 @@ static int resolve_block(struct use_reader *r, struct block *b, unsigned layer)
         return 0;
 }
 
-int blocks_read(struct use_reader *r)
+int blocks_read(struct use_reader *reader)
 {
         _cleanup_(names_done) struct names names = {};
 
-        r->uses->block = list_dir_at(r->root->fd, "sys/class/block", &names) < 0
-                                 ? fact_unknown("/sys/class/block cannot be read")
-                                 : fact_is(true, SOURCE_SYSFS);
+        if (list_dir_at(reader->root->fd, "sys/class/block", &names) < 0)
+                reader->uses->block = fact_unknown("/sys/class/block cannot be read");
+        else
+                reader->uses->block = fact_is(true, SOURCE_SYSFS);
         for (size_t i = 0; i < names.n; i++) {
-                struct block *b = array_append(r->blocks, r->n_blocks);
+                struct block *b = array_append(reader->blocks, reader->n_blocks);
 
                 if (!b)
                         return -ENOMEM;
                 b->name = TAKE_PTR(names.names[i]);
-                if (read_block(r, b) < 0)
+                if (read_block(reader, b) < 0)
                         return -ENOMEM;
         }
-        for (size_t i = 0; i < r->n_blocks; i++)
-                if (resolve_block(r, &r->blocks[i], 0) < 0)
+        for (size_t i = 0; i < reader->n_blocks; i++)
+                if (resolve_block(reader, &reader->blocks[i], 0) < 0)
                         return -ENOMEM;
         return 0;
 }
 
-void blocks_done(struct use_reader *r)
+void blocks_done(struct use_reader *reader)
 {
-        for (size_t i = 0; i < r->n_blocks; i++) {
-                free(r->blocks[i].name);
-                free(r->blocks[i].dm_name);
-                free(r->blocks[i].whole);
-                functions_done(&r->blocks[i].functions);
+        for (size_t i = 0; i < reader->n_blocks; i++) {
+                free(reader->blocks[i].name);
+                free(reader->blocks[i].dm_name);
+                free(reader->blocks[i].whole);
+                functions_done(&reader->blocks[i].functions);
         }
-        free(r->blocks);
-        r->blocks = NULL;
-        r->n_blocks = 0;
+        free(reader->blocks);
+        reader->blocks = NULL;
+        reader->n_blocks = 0;
 }
 
-/* "\040" and its like, in place. */
-static void unescape(char *s)
+/* Decodes "\040" and the like, in place. */
+static void unescape_field(char *s)
 {
         char *to = s;
 
@@ -177,12 +197,12 @@ static void unescape(char *s)
         *to = '\0';
 }
 
-/* Btrfs shows one of its devices as the source; its others are used as well. */
-static int add_btrfs(struct use_reader *r, const struct block *b, const char *where)
+/* Btrfs shows only one of its devices as the source, but uses the others as well. */
+static int add_btrfs(struct use_reader *reader, const struct block *b, const char *where)
 {
         _cleanup_(names_done) struct names systems = {};
 
-        (void) list_dir_at(r->root->fd, "sys/fs/btrfs", &systems);
+        (void) list_dir_at(reader->root->fd, "sys/fs/btrfs", &systems);
         for (size_t i = 0; i < systems.n; i++) {
                 _cleanup_(names_done) struct names members = {};
                 _cleanup_free_ char *path = NULL;
@@ -190,13 +210,13 @@ static int add_btrfs(struct use_reader *r, const struct block *b, const char *wh
 
                 if (asprintf(&path, "sys/fs/btrfs/%s/devices", systems.names[i]) < 0)
                         return -ENOMEM;
-                (void) list_dir_at(r->root->fd, path, &members);
+                (void) list_dir_at(reader->root->fd, path, &members);
                 for (size_t k = 0; k < members.n; k++)
                         ours |= streq(members.names[k], b->name);
                 for (size_t k = 0; ours && k < members.n; k++) {
-                        const struct block *member = find_block(r, members.names[k]);
+                        const struct block *member = find_block(reader, members.names[k]);
 
-                        if (member && use_add(r, &member->functions, USE_MOUNT, 0, where) < 0)
+                        if (member && use_add(reader, &member->functions, USE_MOUNT, 0, where) < 0)
                                 return -ENOMEM;
                 }
         }
@@ -226,30 +246,31 @@ static bool parse_mount(char *line, struct mount *ret)
         m.source = strtok_r(NULL, " ", &save);
         if (!device || !m.where || !m.source || sscanf(device, "%u:%u", &m.major, &m.minor) != 2)
                 return false;
-        unescape(m.where);
-        unescape(m.source);
+        unescape_field(m.where);
+        unescape_field(m.source);
         *ret = m;
         return true;
 }
 
-static struct block *find_by_number(struct use_reader *r, unsigned major, unsigned minor)
+static struct block *find_by_number(struct use_reader *reader, unsigned major, unsigned minor)
 {
-        for (size_t i = 0; major && i < r->n_blocks; i++)
-                if (r->blocks[i].major == major && r->blocks[i].minor == minor)
-                        return &r->blocks[i];
+        for (size_t i = 0; major && i < reader->n_blocks; i++)
+                if (reader->blocks[i].major == major && reader->blocks[i].minor == minor)
+                        return &reader->blocks[i];
         return NULL;
 }
 
-static struct block *find_mounted(struct use_reader *r, const struct mount *m)
+static struct block *find_mounted(struct use_reader *reader, const struct mount *m)
 {
-        return find_by_number(r, m->major, m->minor) ?: find_by_node(r, m->source);
+        return find_by_number(reader, m->major, m->minor) ?: find_by_node(reader, m->source);
 }
 
-/* bound: the second time, where only a part of a file system shows; told only of what shows nowhere as a
- * whole. */
-static int add_mount(struct use_reader *r, const struct mount *m, bool bound)
+/* bound: whether to add the mounts that show only a part of a file system, or those that show all of it. A
+ * part is a use of its own only if no mount shows the whole, so all mounts have to be added with false
+ * before. */
+static int add_mount(struct use_reader *reader, const struct mount *m, bool bound)
 {
-        struct block *b = find_mounted(r, m);
+        struct block *b = find_mounted(reader, m);
         bool btrfs = streq(m->type, "btrfs");
 
         if (b)
@@ -257,23 +278,22 @@ static int add_mount(struct use_reader *r, const struct mount *m, bool bound)
         if (!b || bound != !(streq(m->root, "/") || btrfs) || (bound && b->mounted))
                 return 0;
         b->mounted |= !bound;
-        if (use_add(r, &b->functions, USE_MOUNT, 0, m->where) < 0)
+        if (use_add(reader, &b->functions, USE_MOUNT, 0, m->where) < 0)
                 return -ENOMEM;
-        return btrfs ? add_btrfs(r, b, m->where) : 0;
+        return btrfs ? add_btrfs(reader, b, m->where) : 0;
 }
 
-static int read_mounts(struct use_reader *r)
+static int read_mounts(struct use_reader *reader)
 {
         _cleanup_free_ char *text = NULL;
-        struct mount *mounts = NULL;
-        size_t n = 0;
+        _cleanup_free_ struct mount *mounts = NULL;
         char *save = NULL;
-        int k = 0;
+        size_t n = 0;
 
-        /* The host's, rather than what a sandbox shows. */
-        if (read_file_at(r->root->fd, "proc/1/mountinfo", FILE_MAX_SIZE, &text, NULL) < 0 &&
-            read_file_at(r->root->fd, "proc/self/mountinfo", FILE_MAX_SIZE, &text, NULL) < 0) {
-                r->uses->block = fact_unknown("the mounts cannot be read");
+        /* Process 1 has the host's mounts; a sandbox around this process may show others. */
+        if (read_file_at(reader->root->fd, "proc/1/mountinfo", FILE_MAX_SIZE, &text, NULL) < 0 &&
+            read_file_at(reader->root->fd, "proc/self/mountinfo", FILE_MAX_SIZE, &text, NULL) < 0) {
+                reader->uses->block = fact_unknown("the mounts cannot be read");
                 return 0;
         }
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
@@ -282,105 +302,143 @@ static int read_mounts(struct use_reader *r)
                 if (!parse_mount(line, &m))
                         continue;
                 slot = array_append(mounts, n);
-                if (!slot) {
-                        free(mounts);
+                if (!slot)
                         return -ENOMEM;
-                }
                 *slot = m;
         }
-        for (size_t i = 0; i < 2 * n && k >= 0; i++)
-                k = add_mount(r, &mounts[i % n], i >= n);
-        free(mounts);
-        return k;
+        for (size_t i = 0; i < n; i++)
+                if (add_mount(reader, &mounts[i], false) < 0)
+                        return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                if (add_mount(reader, &mounts[i], true) < 0)
+                        return -ENOMEM;
+        return 0;
 }
 
-/* What only this process's namespace shows. Its text is not recorded: it names more than is needed. */
-static void list_mounts_of(struct use_reader *r, const char *pid, FILE *out)
+/* Writes "MAJOR:MINOR " for each block device that only this process's namespace shows as mounted. The text
+ * of its mountinfo is not recorded, because it names more than is needed. */
+static void list_mounts_of(struct use_reader *reader, const char *pid, FILE *out)
 {
         char path[sizeof("proc//mountinfo") + 10], *save = NULL;
         _cleanup_free_ char *text = NULL;
         _cleanup_close_ int fd = -EBADF;
 
         snprintf(path, sizeof(path), "proc/%.10s/mountinfo", pid);
-        fd = openat(r->root->fd, path, O_RDONLY | O_CLOEXEC);
+        fd = openat(reader->root->fd, path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || read_fd(fd, FILE_MAX_SIZE, &text, NULL) < 0)
                 return;
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 struct mount m;
-                struct block *b = parse_mount(line, &m) ? find_mounted(r, &m) : NULL;
+                struct block *b = parse_mount(line, &m) ? find_mounted(reader, &m) : NULL;
 
-                if (b && !b->seen)
-                        fprintf(out, "%u:%u ", b->major, b->minor);
-                if (b)
-                        b->seen = true;
-        }
-}
-
-/* "MAJOR:MINOR" of each; every namespace is looked at once. */
-static char *list_mounts_elsewhere(struct use_reader *r)
-{
-        _cleanup_free_ char *text = NULL, *done = strdup("\n");
-        _cleanup_(names_done) struct names names = {};
-        size_t size;
-        FILE *out = done ? open_memstream(&text, &size) : NULL;
-
-        (void) list_dir_at(r->root->fd, "proc", &names);
-        for (size_t i = 0; out && done && i < names.n; i++) {
-                char path[sizeof("proc//ns/mnt") + 10], namespace[40] = "\n", *longer;
-                ssize_t n;
-
-                snprintf(path, sizeof(path), "proc/%.10s/ns/mnt", names.names[i]);
-                n = isdigit((unsigned char) *names.names[i])
-                            ? readlinkat(r->root->fd, path, namespace + 1, sizeof(namespace) - 3)
-                            : -1;
-                if (n < 0 || strstr(done, strcat(namespace, "\n")))
+                if (!b || b->seen)
                         continue;
-                list_mounts_of(r, names.names[i], out);
-                if (asprintf(&longer, "%s%s", done, namespace + 1) < 0)
-                        longer = NULL;
-                free(done);
-                done = longer;
+                fprintf(out, "%u:%u ", b->major, b->minor);
+                b->seen = true;
         }
-        return out && fclose(out) == 0 && done ? TAKE_PTR(text) : NULL;
 }
 
-/* In containers and the like; where they show it is no path of this host. */
-static int read_mounts_elsewhere(struct use_reader *r)
+struct namespaces {
+        uint64_t *numbers;
+        size_t n;
+};
+
+static void namespaces_done(struct namespaces *n)
 {
-        _cleanup_free_ char *answer = r->root->live ? list_mounts_elsewhere(r)
-                                                    : root_answer(r->root, ELSEWHERE);
+        free(n->numbers);
+}
+
+/* "mnt:[4026531841]". Returns 1 if it is one that was not there yet, 0 or -ENOMEM. */
+static int add_namespace(const struct use_reader *reader, const char *pid, struct namespaces *n)
+{
+        char path[sizeof("proc//ns/mnt") + 10], target[40] = "";
+        uint64_t number, *slot;
+
+        snprintf(path, sizeof(path), "proc/%.10s/ns/mnt", pid);
+        if (readlinkat(reader->root->fd, path, target, sizeof(target) - 1) < 0 ||
+            sscanf(target, "mnt:[%" SCNu64 "]", &number) != 1)
+                return 0;
+        for (size_t i = 0; i < n->n; i++)
+                if (n->numbers[i] == number)
+                        return 0;
+        slot = array_append(n->numbers, n->n);
+        if (!slot)
+                return -ENOMEM;
+        *slot = number;
+        return 1;
+}
+
+/* "MAJOR:MINOR " of each; every namespace is looked at once. */
+static int list_mounts_elsewhere(struct use_reader *reader, char **ret)
+{
+        _cleanup_free_ char *text = NULL;
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_(namespaces_done) struct namespaces known = {};
+        _cleanup_fclose_ FILE *out = NULL;
+        size_t size;
+        int r;
+
+        out = open_memstream(&text, &size);
+        if (!out)
+                return -ENOMEM;
+        (void) list_dir_at(reader->root->fd, "proc", &names);
+        for (size_t i = 0; i < names.n; i++) {
+                if (!isdigit((unsigned char) *names.names[i]))
+                        continue;
+                r = add_namespace(reader, names.names[i], &known);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        list_mounts_of(reader, names.names[i], out);
+        }
+        if (fclose(TAKE_PTR(out)) != 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
+/* Mounts in containers and the like. Where they show is not a path of this host, so it is not named. */
+static int read_mounts_elsewhere(struct use_reader *reader)
+{
+        _cleanup_free_ char *answer = NULL;
         char *save = NULL;
 
+        if (!reader->root->live)
+                answer = root_answer(reader->root, ELSEWHERE);
+        else if (list_mounts_elsewhere(reader, &answer) < 0)
+                return -ENOMEM;
+        else if (*answer)
+                root_note(reader->root, ELSEWHERE, answer);
         if (!answer)
-                return r->root->live ? -ENOMEM : 0;
-        if (r->root->live && *answer)
-                root_note(r->root, ELSEWHERE, answer);
-        for (char *word = strtok_r(answer, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-                unsigned major, minor;
-                const struct block *b = sscanf(word, "%u:%u", &major, &minor) == 2
-                                                ? find_by_number(r, major, minor)
-                                                : NULL;
+                return 0;
 
-                if (b && use_add(r, &b->functions, USE_MOUNT, 0, "in another mount namespace") < 0)
+        for (char *word = strtok_r(answer, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+                const struct block *b;
+                unsigned major, minor;
+
+                if (sscanf(word, "%u:%u", &major, &minor) != 2)
+                        continue;
+                b = find_by_number(reader, major, minor);
+                if (b && use_add(reader, &b->functions, USE_MOUNT, 0, "in another mount namespace") < 0)
                         return -ENOMEM;
         }
         return 0;
 }
 
-static int read_swaps(struct use_reader *r)
+static int read_swaps(struct use_reader *reader)
 {
         _cleanup_free_ char *text = NULL;
         char *save = NULL;
 
-        if (read_file_at(r->root->fd, "proc/swaps", FILE_MAX_SIZE, &text, NULL) < 0)
+        if (read_file_at(reader->root->fd, "proc/swaps", FILE_MAX_SIZE, &text, NULL) < 0)
                 return 0;
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 const struct block *b;
 
                 line[strcspn(line, " \t")] = '\0';
-                unescape(line);
-                b = find_by_node(r, line);
-                if (b && use_add(r, &b->functions, USE_SWAP, 0, b->dm_name ?: b->name) < 0)
+                unescape_field(line);
+                b = find_by_node(reader, line);
+                if (b && use_add(reader, &b->functions, USE_SWAP, 0, b->dm_name ?: b->name) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -393,12 +451,12 @@ static int compare_device_blocks(const void *a, const void *b)
         return bdf_compare(x->bdf, y->bdf) ?: strcmp(x->name, y->name);
 }
 
-static int list_blocks(struct use_reader *r)
+static int list_blocks(struct use_reader *reader)
 {
-        struct device_uses *u = r->uses;
+        struct device_uses *u = reader->uses;
 
-        for (size_t i = 0; i < r->n_blocks; i++) {
-                const struct block *b = &r->blocks[i];
+        for (size_t i = 0; i < reader->n_blocks; i++) {
+                const struct block *b = &reader->blocks[i];
 
                 if (u->n_blocks + b->functions.n > BLOCKS_MAX) {
                         u->block = fact_unknown("there are more block devices than are looked at");
@@ -414,7 +472,8 @@ static int list_blocks(struct use_reader *r)
                         *slot = (struct device_block){ .name = TAKE_PTR(name),
                                                        .major = b->major,
                                                        .minor = b->minor };
-                        memcpy(slot->bdf, r->devices->devices[b->functions.indices[k]].bdf, sizeof(bdf_t));
+                        memcpy(slot->bdf, reader->devices->devices[b->functions.indices[k]].bdf,
+                               sizeof(bdf_t));
                 }
         }
         if (u->n_blocks > 0)
@@ -422,25 +481,36 @@ static int list_blocks(struct use_reader *r)
         return 0;
 }
 
-int uses_read_blocks(struct use_reader *r)
+/* "dm-0 (vg-root)": a device of dm or md that stands on functions. */
+static int add_holder(struct use_reader *reader, const struct block *b)
+{
+        _cleanup_free_ char *what = NULL;
+
+        if (!b->dm_name)
+                return use_add(reader, &b->functions, USE_HOLDER, 0, b->name);
+        if (asprintf(&what, "%s (%s)", b->name, b->dm_name) < 0)
+                return -ENOMEM;
+        return use_add(reader, &b->functions, USE_HOLDER, 0, what);
+}
+
+int uses_read_blocks(struct use_reader *reader)
 {
         bool any = false;
 
-        if (list_blocks(r) < 0)
+        if (list_blocks(reader) < 0)
                 return -ENOMEM;
-        for (size_t i = 0; i < r->n_blocks; i++) {
-                const struct block *b = &r->blocks[i];
-                _cleanup_free_ char *what = NULL;
+        for (size_t i = 0; i < reader->n_blocks; i++) {
+                const struct block *b = &reader->blocks[i];
 
-                any |= b->functions.n > 0;
-                if (!b->stacked || b->functions.n == 0 || !streq(b->whole, b->name))
+                if (b->functions.n == 0)
                         continue;
-                if ((b->dm_name ? asprintf(&what, "%s (%s)", b->name, b->dm_name)
-                                : asprintf(&what, "%s", b->name)) < 0 ||
-                    use_add(r, &b->functions, USE_HOLDER, 0, what) < 0)
+                any = true;
+                if (b->stacked && streq(b->whole, b->name) && add_holder(reader, b) < 0)
                         return -ENOMEM;
         }
         if (!any)
                 return 0;
-        return read_mounts(r) < 0 || read_mounts_elsewhere(r) < 0 || read_swaps(r) < 0 ? -ENOMEM : 0;
+        if (read_mounts(reader) < 0 || read_mounts_elsewhere(reader) < 0)
+                return -ENOMEM;
+        return read_swaps(reader);
 }

@@ -15,9 +15,9 @@
 #define PCI_CLASS_NETWORK 0x02
 #define SCOPE_LINK 0x20 /* in if_inet6: IPV6_ADDR_LINKLOCAL */
 #define ADDRESSES "interfaces-with-address"
-#define ADDRESSES_MORE 64 /* that may come between two calls */
+#define ADDRESSES_MORE 64 /* room for those that come up between two calls */
 
-/* Names of interfaces, each between spaces, so that one is found by " eth0 ". */
+/* Names of interfaces, each between spaces, so one is found by " eth0 ". */
 struct interface_set {
         char *text;
 };
@@ -48,7 +48,7 @@ static void interface_set_done(struct interface_set *s)
         free(s->text);
 }
 
-/* "Iface Destination Gateway Flags ... Mask"; for each route: its interface has an address. */
+/* "Iface Destination Gateway Flags ... Mask"; the interface of any route has an address. */
 static int read_routes(const struct root *root, struct interface_set *with_default,
                        struct interface_set *with_address)
 {
@@ -114,7 +114,8 @@ static int read_addresses6(const struct root *root, struct interface_set *with_a
         return 0;
 }
 
-/* Not by getifaddrs(): it has each driver read its counters, many of them from the device. */
+/* This does not use getifaddrs(), which makes each driver read its counters, many of them from the device.
+ */
 static int ask_addresses(struct interface_set *with_address)
 {
         _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -139,48 +140,55 @@ static int ask_addresses(struct interface_set *with_address)
         return 0;
 }
 
-/* An IPv4 address shows by name in no file: a live host is asked, and its answer kept. */
+/* No file shows IPv4 addresses by the name of their interface, so a live host is asked, and its answer kept.
+ */
 static int read_addresses(const struct root *root, struct interface_set *with_address)
 {
-        _cleanup_free_ char *answer = root->live ? NULL : root_answer(root, ADDRESSES);
+        _cleanup_free_ char *answer = NULL;
         char *save = NULL;
 
-        for (char *s = answer ? strtok_r(answer, " ", &save) : NULL; s; s = strtok_r(NULL, " ", &save))
+        if (root->live) {
+                if (ask_addresses(with_address) < 0)
+                        return -ENOMEM;
+                root_note(root, ADDRESSES, with_address->text ?: " ");
+                return 0;
+        }
+        answer = root_answer(root, ADDRESSES);
+        if (!answer)
+                return 0;
+        for (char *s = strtok_r(answer, " ", &save); s; s = strtok_r(NULL, " ", &save))
                 if (add_interface(with_address, s) < 0)
                         return -ENOMEM;
-        if (!root->live)
-                return 0;
-        if (ask_addresses(with_address) < 0)
-                return -ENOMEM;
-        root_note(root, ADDRESSES, with_address->text ?: " ");
         return 0;
 }
 
-/* What stands on it: "upper_br0", "upper_vlan7"; and its "master", which any kernel shows. */
-static int add_uppers(struct use_reader *r, const char *name, const struct functions *f)
+/* The interfaces on top of this one: "upper_br0", "upper_vlan7"; and its "master", which any kernel shows.
+ */
+static int add_uppers(struct use_reader *reader, const char *name, const struct functions *f)
 {
         _cleanup_(names_done) struct names names = {};
         _cleanup_free_ char *dir = NULL, *link = NULL;
 
         if (asprintf(&dir, NET "/%s", name) < 0 || asprintf(&link, "%s/master", dir) < 0)
                 return -ENOMEM;
-        (void) list_dir_at(r->root->fd, dir, &names);
+        (void) list_dir_at(reader->root->fd, dir, &names);
         for (size_t i = 0; i < names.n; i++) {
                 const char *upper = startswith(names.names[i], "upper_");
                 _cleanup_free_ char *what = NULL, *master = NULL;
 
-                if (streq(names.names[i], "master") && read_link_name_at(r->root->fd, link, &master) >= 0)
+                if (streq(names.names[i], "master") &&
+                    read_link_name_at(reader->root->fd, link, &master) >= 0)
                         upper = master;
                 if (!upper)
                         continue;
                 if (asprintf(&what, "%s (below %s)", name, upper) < 0 ||
-                    use_add(r, f, USE_ENSLAVED, 0, what) < 0)
+                    use_add(reader, f, USE_ENSLAVED, 0, what) < 0)
                         return -ENOMEM;
         }
         return 0;
 }
 
-static int read_interface(struct use_reader *r, int dir, const char *name,
+static int read_interface(struct use_reader *reader, int dir, const char *name,
                           const struct interface_set *with_default, const struct interface_set *with_address,
                           bool *seen)
 {
@@ -190,64 +198,64 @@ static int read_interface(struct use_reader *r, int dir, const char *name,
 
         if (read_link_at(dir, name, &target) < 0)
                 return 0;
-        if (functions_of_path(r, target, &f) < 0)
+        if (functions_of_path(reader, target, &f) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < f.n; i++)
                 seen[f.indices[i]] = true;
         if (f.n == 0)
                 return 0;
-        if (add_uppers(r, name, &f) < 0 || asprintf(&flags_path, NET "/%s/flags", name) < 0)
+        if (add_uppers(reader, name, &f) < 0 || asprintf(&flags_path, NET "/%s/flags", name) < 0)
                 return -ENOMEM;
-        if (read_u64_at(r->root->fd, flags_path, 16, &flags) < 0) {
-                r->uses->network = fact_unknown("the state of an interface cannot be read");
+        if (read_u64_at(reader->root->fd, flags_path, 16, &flags) < 0) {
+                reader->uses->network = fact_unknown("the state of an interface cannot be read");
                 return 0;
         }
         if (!(flags & IFF_UP) || (!has_interface(with_default, name) && !has_interface(with_address, name)))
                 return 0;
         if (asprintf(&what, "%s%s", name, has_interface(with_default, name) ? " (default route)" : "") < 0)
                 return -ENOMEM;
-        return use_add(r, &f, USE_INTERFACE, 0, what);
+        return use_add(reader, &f, USE_INTERFACE, 0, what);
 }
 
-/* The directory of a class is there for as long as anything is in it, also what only another namespace sees.
- */
-static int add_hidden(struct use_reader *r, size_t index)
+/* The directory "net" is there as long as anything is in it, even if only another namespace sees that. */
+static int add_hidden(struct use_reader *reader, size_t index)
 {
-        const struct device *d = &r->devices->devices[index];
+        const struct device *d = &reader->devices->devices[index];
         const struct functions f = { .indices = &index, .n = 1 };
         char path[sizeof("sys/bus/pci/devices//net") + sizeof(bdf_t)];
 
         if (d->class >> 16 != PCI_CLASS_NETWORK || !d->driver || d->driver_is_vfio)
                 return 0;
         snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/net", d->bdf);
-        if (!exists_at(r->root->fd, path))
+        if (!exists_at(reader->root->fd, path))
                 return 0;
-        return use_add(r, &f, USE_NAMESPACE, 0, "an interface in another network namespace");
+        return use_add(reader, &f, USE_NAMESPACE, 0, "an interface in another network namespace");
 }
 
-int uses_read_network(struct use_reader *r)
+int uses_read_network(struct use_reader *reader)
 {
         _cleanup_(interface_set_done) struct interface_set with_default = {}, with_address = {};
         _cleanup_(names_done) struct names names = {};
-        _cleanup_free_ bool *seen = calloc(r->devices->n_devices ?: 1, sizeof(*seen));
-        _cleanup_close_ int dir = open_at(r->root->fd, NET, O_PATH | O_DIRECTORY);
+        _cleanup_free_ bool *seen = calloc(reader->devices->n_devices ?: 1, sizeof(*seen));
+        _cleanup_close_ int dir = open_at(reader->root->fd, NET, O_PATH | O_DIRECTORY);
 
         if (!seen)
                 return -ENOMEM;
-        if (list_dir_at(r->root->fd, NET, &names) < 0) {
-                r->uses->network = fact_unknown("/sys/class/net cannot be read");
+        if (list_dir_at(reader->root->fd, NET, &names) < 0) {
+                reader->uses->network = fact_unknown("/sys/class/net cannot be read");
                 return 0;
         }
-        r->uses->network = fact_is(true, SOURCE_SYSFS);
-        if (read_addresses(r->root, &with_address) < 0 || read_addresses6(r->root, &with_address) < 0 ||
-            read_routes(r->root, &with_default, &with_address) < 0 ||
-            read_routes6(r->root, &with_default) < 0)
+        reader->uses->network = fact_is(true, SOURCE_SYSFS);
+        if (read_addresses(reader->root, &with_address) < 0 ||
+            read_addresses6(reader->root, &with_address) < 0 ||
+            read_routes(reader->root, &with_default, &with_address) < 0 ||
+            read_routes6(reader->root, &with_default) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < names.n; i++)
-                if (read_interface(r, dir, names.names[i], &with_default, &with_address, seen) < 0)
+                if (read_interface(reader, dir, names.names[i], &with_default, &with_address, seen) < 0)
                         return -ENOMEM;
-        for (size_t i = 0; i < r->devices->n_devices; i++)
-                if (!seen[i] && add_hidden(r, i) < 0)
+        for (size_t i = 0; i < reader->devices->n_devices; i++)
+                if (!seen[i] && add_hidden(reader, i) < 0)
                         return -ENOMEM;
         return 0;
 }

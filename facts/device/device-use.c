@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "device-use.h"
 
+#include <assert.h>
 #include <ctype.h>
 
 #include "device-use-internal.h"
@@ -45,7 +46,7 @@ void functions_done(struct functions *f)
         *f = (struct functions){};
 }
 
-int functions_of_path(const struct use_reader *r, const char *path, struct functions *f)
+int functions_of_path(const struct use_reader *reader, const char *path, struct functions *f)
 {
         for (const char *s = path; *s; s += strcspn(s, "/"), s += *s == '/') {
                 size_t n = strcspn(s, "/");
@@ -55,15 +56,17 @@ int functions_of_path(const struct use_reader *r, const char *path, struct funct
                 if (n >= sizeof(bdf_t))
                         continue;
                 memcpy(bdf, s, n);
-                /* As it is spelled: "00:03.0" is no function, but a serial port of the PNP device 00:03. */
-                d = device_facts_find(r->devices, bdf);
-                if (d && !device_is_bridge(d) && functions_add(f, (size_t) (d - r->devices->devices)) < 0)
+                /* Only the kernel's spelling counts: "00:03.0" is a serial port of the PNP device 00:03. */
+                d = device_facts_find(reader->devices, bdf);
+                if (d && !device_is_bridge(d) &&
+                    functions_add(f, (size_t) (d - reader->devices->devices)) < 0)
                         return -ENOMEM;
         }
         return 0;
 }
 
-int use_add(struct use_reader *r, const struct functions *f, enum use_kind kind, pid_t pid, const char *what)
+int use_add(struct use_reader *reader, const struct functions *f, enum use_kind kind, pid_t pid,
+            const char *what)
 {
         for (size_t i = 0; i < f->n; i++) {
                 _cleanup_free_ char *copy = strdup(what);
@@ -71,68 +74,71 @@ int use_add(struct use_reader *r, const struct functions *f, enum use_kind kind,
 
                 if (!copy)
                         return -ENOMEM;
-                /* Processes and interfaces choose their names. */
+                /* Processes and interfaces choose their own names. */
                 for (char *s = copy; *s; s++)
                         if (iscntrl((unsigned char) *s))
                                 *s = '?';
-                slot = array_append(r->uses->uses, r->uses->n_uses);
+                slot = array_append(reader->uses->uses, reader->uses->n_uses);
                 if (!slot)
                         return -ENOMEM;
                 *slot = (struct device_use){ .kind = kind, .pid = pid, .what = TAKE_PTR(copy) };
-                memcpy(slot->bdf, r->devices->devices[f->indices[i]].bdf, sizeof(bdf_t));
+                memcpy(slot->bdf, reader->devices->devices[f->indices[i]].bdf, sizeof(bdf_t));
         }
         return 0;
 }
 
-/* What a symlink of sysfs leads to, told by a use of its functions. */
-static int add_by_link(struct use_reader *r, const char *link, enum use_kind kind, const char *what)
+/* Adds a use of the functions that a symlink of sysfs leads to. */
+static int add_by_link(struct use_reader *reader, const char *link, enum use_kind kind, const char *what)
 {
         _cleanup_(functions_done) struct functions f = {};
         _cleanup_free_ char *target = NULL;
 
-        if (read_link_at(r->root->fd, link, &target) < 0)
+        if (read_link_at(reader->root->fd, link, &target) < 0)
                 return 0;
-        return functions_of_path(r, target, &f) < 0 ? -ENOMEM : use_add(r, &f, kind, 0, what);
+        if (functions_of_path(reader, target, &f) < 0)
+                return -ENOMEM;
+        return use_add(reader, &f, kind, 0, what);
 }
 
-/* The kernel's consoles: of tty0, the first frame buffer's device; of ttyS4, a serial card. */
-static int read_consoles(struct use_reader *r)
+/* The kernel's consoles: tty0 is on the device of the first frame buffer, ttyS4 on a serial card. */
+static int read_consoles(struct use_reader *reader)
 {
         _cleanup_free_ char *active = NULL;
         char *save = NULL;
 
-        if (read_line_at(r->root->fd, "sys/class/tty/console/active", &active) < 0)
+        if (read_line_at(reader->root->fd, "sys/class/tty/console/active", &active) < 0)
                 return 0;
         for (char *tty = strtok_r(active, " ", &save); tty; tty = strtok_r(NULL, " ", &save)) {
                 _cleanup_free_ char *link = NULL, *what = NULL;
-                int k;
+                int r;
 
                 if (strchr(tty, '/'))
                         continue;
-                k = streq(tty, "tty0") ? asprintf(&link, "sys/class/graphics/fb0")
+                r = streq(tty, "tty0") ? asprintf(&link, "sys/class/graphics/fb0")
                                        : asprintf(&link, "sys/class/tty/%s", tty);
-                if (k < 0 || asprintf(&what, "%s (console)", tty) < 0 ||
-                    add_by_link(r, link, USE_CONSOLE, what) < 0)
+                if (r < 0 || asprintf(&what, "%s (console)", tty) < 0 ||
+                    add_by_link(reader, link, USE_CONSOLE, what) < 0)
                         return -ENOMEM;
         }
         return 0;
 }
 
-/* What the functions themselves tell. */
-static int read_functions(struct use_reader *r)
+/* The uses that the functions themselves show. */
+static int read_functions(struct use_reader *reader)
 {
-        for (size_t i = 0; i < r->devices->n_devices; i++) {
-                const struct device *d = &r->devices->devices[i];
+        for (size_t i = 0; i < reader->devices->n_devices; i++) {
+                const struct device *d = &reader->devices->devices[i];
                 const struct functions f = { .indices = &i, .n = 1 };
                 char text[40];
 
-                if (d->boot_vga && !d->driver_is_vfio && use_add(r, &f, USE_CONSOLE, 0, "boot display") < 0)
+                if (d->boot_vga && !d->driver_is_vfio &&
+                    use_add(reader, &f, USE_CONSOLE, 0, "boot display") < 0)
                         return -ENOMEM;
                 if (d->vfs_enabled == 0)
                         continue;
                 snprintf(text, sizeof(text), "%u virtual function%s", d->vfs_enabled,
                          d->vfs_enabled == 1 ? "" : "s");
-                if (use_add(r, &f, USE_VFS, 0, text) < 0)
+                if (use_add(reader, &f, USE_VFS, 0, text) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -167,23 +173,30 @@ int device_uses_read(struct device_uses *u, const struct root *root, const struc
                 blocks_read,    uses_read_blocks, uses_read_network,   read_consoles,
                 read_functions, uses_read_input,  uses_read_processes,
         };
-        struct use_reader reader = { .uses = u, .root = root, .devices = devices };
-        int r = 0;
+        _cleanup_(device_uses_done) struct device_uses uses = {};
+        _cleanup_(
+                blocks_done) struct use_reader reader = { .uses = &uses, .root = root, .devices = devices };
+        int r;
+
+        assert(u);
+        assert(root);
+        assert(devices);
 
         *u = (struct device_uses){};
-        for (size_t i = 0; i < ELEMENTSOF(readers) && r >= 0; i++)
+        for (size_t i = 0; i < ELEMENTSOF(readers); i++) {
                 r = readers[i](&reader);
-        blocks_done(&reader);
-        if (r < 0) {
-                device_uses_done(u);
-                return r;
+                if (r < 0)
+                        return r;
         }
-        sort_and_merge(u);
+        sort_and_merge(&uses);
+        *u = TAKE(uses, (struct device_uses){});
         return 0;
 }
 
 void device_uses_done(struct device_uses *u)
 {
+        assert(u);
+
         for (size_t i = 0; i < u->n_uses; i++)
                 free(u->uses[i].what);
         for (size_t i = 0; i < u->n_blocks; i++)
@@ -195,8 +208,13 @@ void device_uses_done(struct device_uses *u)
 
 const struct device_use *device_uses_find(const struct device_uses *u, const char *bdf, size_t *ret_n)
 {
-        size_t low = 0, high = u->n_uses, end;
+        size_t low = 0, high, end;
 
+        assert(u);
+        assert(bdf);
+        assert(ret_n);
+
+        high = u->n_uses;
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
 
@@ -205,7 +223,8 @@ const struct device_use *device_uses_find(const struct device_uses *u, const cha
                 else
                         high = middle;
         }
-        for (end = low; end < u->n_uses && streq(u->uses[end].bdf, bdf);)
+        end = low;
+        while (end < u->n_uses && streq(u->uses[end].bdf, bdf))
                 end++;
         *ret_n = end - low;
         return end > low ? &u->uses[low] : NULL;

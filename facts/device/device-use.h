@@ -5,8 +5,7 @@
 
 #include "facts-device.h"
 
-/* Who uses a function now. These are names for a person: whether a device may be taken is for the kernel to
- * say. */
+/* Who uses a function now, in words for a person. Whether it can be taken away is for the kernel to say. */
 enum use_kind {
         USE_MOUNT,     /* "/boot": a file system on it is mounted, also through device mapper, md, btrfs,
                           multipath */
@@ -28,8 +27,8 @@ DECLARE_STRING_TABLE(use_kind, enum use_kind);
 struct device_use {
         bdf_t bdf;
         enum use_kind kind;
-        pid_t pid; /* of a process or guest; else 0 */
-        char *what;
+        pid_t pid;  /* of a process or guest; else 0 */
+        char *what; /* as in the examples above; printable */
 };
 
 /* A block device that stands on a function, through all layers: its disks and partitions, the head of an
@@ -42,15 +41,15 @@ struct device_block {
 
 struct device_uses {
         struct fact block;       /* block devices, mounts and swap could be read */
-        struct fact network;     /* the interfaces and their addresses could */
-        struct fact processes;   /* the open files of every process could: unknown for who is not root */
+        struct fact network;     /* the interfaces and their addresses could be read */
+        struct fact processes;   /* the open files of every process could be read: unknown without root */
         struct device_use *uses; /* by device (as device_facts orders them), kind, what; none twice */
         size_t n_uses;
-        struct device_block *blocks; /* by device, then name; all of them only where `block` is known */
+        struct device_block *blocks; /* by device, then name; all of them only if `block` is yes */
         size_t n_blocks;
 };
 
-/* One pass over the host for all devices. Returns 0 or -ENOMEM. */
+/* One pass over the host for all devices. Returns 0 or -ENOMEM; *u is then empty. */
 int device_uses_read(struct device_uses *u, const struct root *root, const struct device_facts *devices);
 void device_uses_done(struct device_uses *u);
 
