@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-device.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -21,15 +22,16 @@
 #define IORESOURCE_PREFETCH 0x00002000
 #define IORESOURCE_MEM_64 0x00100000
 
-/* How much of each function is read; each takes more than the one before. */
+/* How much of each function is read; each includes the one before. */
 enum depth {
         DEPTH_BINDINGS,
         DEPTH_DETAILS,
-        DEPTH_OVERRIDES, /* under the device's lock */
+        DEPTH_OVERRIDES, /* takes the device's lock */
 };
 
-/* Three numbers; strtoull() as sscanf() would measure the whole text for each. */
-static const char *parse_line(const char *s, uint64_t numbers[static 3])
+/* Parses three numbers. This uses strtoull(), because sscanf() would measure the whole text for each.
+ * Returns the rest, or NULL. */
+static const char *parse_numbers(const char *s, uint64_t numbers[static 3])
 {
         for (size_t i = 0; i < 3; i++) {
                 char *end;
@@ -51,7 +53,7 @@ static void parse_resource(struct device *d, const char *text)
         uint64_t n[3]; /* start, end, flags */
 
         for (uint8_t i = 0; i < PCI_BARS; i++) {
-                text = parse_line(text, n);
+                text = parse_numbers(text, n);
                 if (!text)
                         return;
                 if (n[2] & IORESOURCE_MEM && n[1] > n[0])
@@ -119,7 +121,7 @@ static bool read_number(int fd, const char *name, int base, uint64_t max, uint64
         return true;
 }
 
-/* The same from an attribute each, where a recorded host has no uevent. */
+/* Reads the same from one attribute each, if a recorded host has no uevent. */
 static void read_attributes(struct device *d, int fd)
 {
         uint64_t v;
@@ -138,8 +140,8 @@ static void read_attributes(struct device *d, int fd)
                 (void) read_link_name_at(fd, "driver", &d->driver);
 }
 
-/* One mask for each BAR with the capability; none is below 1 MiB (Documentation/ABI/testing/sysfs-bus-pci).
- */
+/* There is one mask for each BAR with the capability, which is 1 MiB at least
+ * (Documentation/ABI/testing/sysfs-bus-pci). */
 static void read_resizable(struct device *d, int fd)
 {
         for (size_t i = 0; i < d->n_bars; i++) {
@@ -152,8 +154,7 @@ static void read_resizable(struct device *d, int fd)
         }
 }
 
-/* A function's node is its bus's (pci_device_add() in drivers/pci/probe.c), so that one read does for a bus.
- */
+/* A function's node is its bus's (pci_device_add() in drivers/pci/probe.c), so one read does for a bus. */
 static void read_numa_node(struct device *d, int fd, const struct device *previous)
 {
         const char *slot = strrchr(d->bdf, ':');
@@ -162,7 +163,7 @@ static void read_numa_node(struct device *d, int fd, const struct device *previo
         if (previous && strncmp(d->bdf, previous->bdf, (size_t) (slot - d->bdf) + 1) == 0)
                 d->numa_node = previous->numa_node;
         else if (read_number(fd, "numa_node", 10, INT32_MAX, &v))
-                d->numa_node = (int) v; /* "-1" is no number here */
+                d->numa_node = (int) v; /* parse_u64() refuses "-1" */
 }
 
 static bool same_kind(const struct device *a, const struct device *b)
@@ -172,8 +173,8 @@ static bool same_kind(const struct device *a, const struct device *b)
                a->class == b->class;
 }
 
-/* Grace Hopper's memory comes as regions 2 and 4 (drivers/vfio/pci/nvgrace-gpu), mapped in a way of its own.
- */
+/* Grace Hopper's memory comes as regions 2 and 4, which the driver maps in its own way
+ * (drivers/vfio/pci/nvgrace-gpu). */
 static void mark_replaced(struct device *d)
 {
         const char *driver = d->driver_is_vfio ? d->driver : d->vfio_driver;
@@ -197,12 +198,12 @@ static void read_drivers(struct device *d, int fd, const struct device *previous
                          d->class >> 16 & 0xff, d->class >> 8 & 0xff, d->class & 0xff);
                 d->vfio_driver = vfio_drivers_best(drivers, modalias);
         }
-        /* What depmod knows nothing of still shows what it made of the device, since 6.1. */
+        /* A VFIO driver that depmod does not know still shows by what it made of the device, since 6.1. */
         d->driver_is_vfio = d->driver && (vfio_drivers_has(drivers, d->driver) || exists_at(fd, "vfio-dev"));
 }
 
-/* What it is, and who has it. An attribute is only asked for where it can be: thousands of functions add up.
- */
+/* Reads what the function is, and who has it. An attribute is read only where it can exist, because
+ * thousands of functions add up. */
 static void read_device(struct device *d, int fd, const struct device *previous,
                         const struct vfio_drivers *drivers)
 {
@@ -224,7 +225,7 @@ static void read_device(struct device *d, int fd, const struct device *previous,
                 d->boot_vga = read_number(fd, "boot_vga", 10, 1, &v) && v == 1;
 }
 
-/* What it offers. */
+/* Reads what the function offers. */
 static void read_details(struct device *d, int fd, const struct device *previous)
 {
         char text[ATTRIBUTE_SIZE];
@@ -259,8 +260,8 @@ static int compare_devices(const void *a, const void *b)
         return bdf_compare(((const struct device *) a)->bdf, ((const struct device *) b)->bdf);
 }
 
-/* sriov_numvfs waits for a bind or unbind that goes on (device_lock()), maybe for ever; counting does not.
- */
+/* Counting VFs does not block, while reading sriov_numvfs waits for a bind or unbind of the device
+ * (device_lock()), possibly forever. */
 static void count_vfs(struct device_facts *f)
 {
         for (size_t i = 0; i < f->n_devices; i++) {
@@ -290,7 +291,7 @@ static int read_functions(struct device_facts *d, const struct root *root, const
                 snprintf(path, sizeof(path), PCI_DEVICES "/%s", names->names[i]);
                 fd = open_at(root->fd, path, O_PATH | O_DIRECTORY);
                 if (fd < 0)
-                        continue; /* unplugged in between */
+                        continue; /* it was unplugged in between */
                 previous = d->n_devices > 0 ? device - 1 : NULL;
                 read_device(device, fd, previous, d->drivers);
                 if (depth >= DEPTH_DETAILS)
@@ -305,18 +306,21 @@ static int read_functions(struct device_facts *d, const struct root *root, const
         return 0;
 }
 
-/* named: only these. */
+/* named: only these functions; NULL: all. */
 static int read_tree(struct device_facts *d, const struct root *root, const struct names *named,
                      enum depth depth)
 {
         _cleanup_(names_done) struct names all = {};
-        int r = named ? 0 : list_dir_at(root->fd, PCI_DEVICES, &all);
+        int r;
 
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0) {
-                d->listed = fact_unknown("/" PCI_DEVICES " cannot be read");
-                return 0;
+        if (!named) {
+                r = list_dir_at(root->fd, PCI_DEVICES, &all);
+                if (r == -ENOMEM)
+                        return r;
+                if (r < 0) {
+                        d->listed = fact_unknown("/" PCI_DEVICES " cannot be read");
+                        return 0;
+                }
         }
         d->listed = fact_is(true, SOURCE_SYSFS);
         return read_functions(d, root, named ?: &all, depth);
@@ -325,17 +329,23 @@ static int read_tree(struct device_facts *d, const struct root *root, const stru
 static int read_facts(struct device_facts *d, const struct root *root, const struct names *named,
                       enum depth depth)
 {
+        _cleanup_(device_facts_done) struct device_facts facts = {};
         _cleanup_free_ char *release = NULL;
         int r;
 
+        assert(d);
+        assert(root);
+
         *d = (struct device_facts){};
         (void) read_line_at(root->fd, "proc/sys/kernel/osrelease", &release);
-        r = vfio_drivers_read(root, release, &d->drivers, &d->variants);
-        if (r >= 0)
-                r = read_tree(d, root, named, depth);
+        r = vfio_drivers_read(root, release, &facts.drivers, &facts.variants);
         if (r < 0)
-                device_facts_done(d);
-        return r;
+                return r;
+        r = read_tree(&facts, root, named, depth);
+        if (r < 0)
+                return r;
+        *d = TAKE(facts, (struct device_facts){});
+        return 0;
 }
 
 int device_facts_read(struct device_facts *d, const struct root *root)
@@ -355,6 +365,8 @@ int device_facts_read_bindings(struct device_facts *d, const struct root *root, 
 
 void device_facts_done(struct device_facts *d)
 {
+        assert(d);
+
         for (size_t i = 0; i < d->n_devices; i++) {
                 free(d->devices[i].driver);
                 free(d->devices[i].driver_override);
@@ -372,6 +384,9 @@ const struct device *device_facts_find(const struct device_facts *d, const char 
 {
         struct device key = {};
 
+        assert(d);
+        assert(bdf);
+
         if (strlen(bdf) >= sizeof(key.bdf) || d->n_devices == 0)
                 return NULL;
         strcpy(key.bdf, bdf);
@@ -380,15 +395,23 @@ const struct device *device_facts_find(const struct device_facts *d, const char 
 
 bool device_is_assignable(const struct device *d)
 {
+        assert(d);
+
         return d->group >= 0 && !device_is_bridge(d);
 }
 
 bool device_is_bridge(const struct device *d)
 {
+        assert(d);
+
         return d->class >> 16 == PCI_CLASS_BRIDGE;
 }
 
 uint64_t bar_largest_size(const struct bar *b)
 {
-        return b->sizes && b->sizes < UINT64_C(1) << 44 ? MIB(1) << (63 - __builtin_clzll(b->sizes)) : 0;
+        assert(b);
+
+        if (b->sizes == 0 || b->sizes >= UINT64_C(1) << 44) /* the size would not fit */
+                return 0;
+        return MIB(1) << (63 - __builtin_clzll(b->sizes));
 }

@@ -14,12 +14,10 @@ struct bar {
         uint8_t index;
         bool prefetchable;
         bool wide;        /* 64-bit */
-        uint64_t address; /* host physical; 0 where an unprivileged reader is not told */
+        uint64_t address; /* host physical; 0 if the kernel hides it from an unprivileged reader */
         uint64_t size;    /* bytes */
-        bool replaced;  /* the VFIO driver shows a region of its own in its place: what that maps is not told
-                           by sysfs */
-        uint64_t sizes; /* Resizable BAR: bit n set: it can have 2^n MiB (resourceN_resize, since 6.1); else
-                           0 */
+        uint64_t sizes;   /* Resizable BAR: bit n: it can have 2^n MiB (resourceN_resize, since 6.1) */
+        bool replaced; /* the VFIO driver exposes its own region here; sysfs does not say how it is mapped */
 };
 
 struct device {
@@ -28,16 +26,18 @@ struct device {
         uint16_t vendor, device;
         uint16_t subsystem_vendor, subsystem_device;
         uint32_t class;
-        int group;           /* IOMMU group, or -1 */
-        int numa_node;       /* or -1: the host has one, or does not say */
-        bool boot_vga;       /* the firmware's display */
-        bool driver_is_vfio; /* bound to vfio-pci or a variant of it: a guest can have it right now */
-        uint16_t vfs_total;  /* virtual functions it can have, and has */
-        uint16_t vfs_enabled;
-        const char *name; /* from hwdb, or NULL; the facts' */
-        const char
-                *vfio_driver;  /* what libvirt would bind, see vfio-driver.h; NULL for bridges; the facts' */
-        char *driver;          /* bound driver, or NULL */
+        int group;            /* IOMMU group, or -1 */
+        int numa_node;        /* or -1: the host has only one, or does not say */
+        bool boot_vga;        /* the firmware uses it as the display */
+        bool driver_is_vfio;  /* bound to vfio-pci or a variant of it: a guest can have it right now */
+        uint16_t vfs_total;   /* virtual functions that it can have */
+        uint16_t vfs_enabled; /* and those that it has */
+
+        /* These two are owned by the facts. */
+        const char *name;        /* from device_names_read(), or NULL */
+        const char *vfio_driver; /* what libvirt would bind, see vfio-driver.h; NULL for bridges */
+
+        char *driver;          /* the one that it is bound to, or NULL */
         char *driver_override; /* or NULL */
         char *reset_method; /* as the kernel lists them, "flr bus"; "": none; NULL: unknown (before 5.15) */
         size_t n_bars;
@@ -51,8 +51,8 @@ struct device_name {
 };
 
 struct device_facts {
-        struct fact listed;     /* the list below is complete; unknown where sysfs could not be read */
-        struct fact variants;   /* modules.alias was read, so that vfio_driver is more than the default */
+        struct fact listed;     /* the list below is complete; unknown if sysfs could not be read */
+        struct fact variants;   /* modules.alias was read, so vfio_driver is more than the default */
         struct device *devices; /* every PCI function that was asked for, ordered by address */
         size_t n_devices;
         struct device_name *names; /* by ID; filled in by device_names_read() */
@@ -60,26 +60,27 @@ struct device_facts {
         struct vfio_drivers *drivers;
 };
 
-/* Some 20 system calls for each function, so that thousands take milliseconds. Returns 0 or -ENOMEM. */
+/* Takes some 20 system calls for each function, so thousands take milliseconds. Returns 0 or -ENOMEM; *d is
+ * then empty. */
 int device_facts_read(struct device_facts *d, const struct root *root);
 
-/* The same without driver_override, for who must not wait: the kernel shows that only while no bind or
- * unbind of the device goes on (driver_override_show() takes the device's lock); where one hangs for ever,
- * so does the reader. */
+/* The same without driver_override, for callers that must not wait: the kernel shows that only while no bind
+ * or unbind of the device is in progress (driver_override_show() takes the device's lock). If one hangs
+ * forever, so does the reader. */
 int device_facts_read_lockless(struct device_facts *d, const struct root *root);
 
-/* Of that, only what binding asks: what a function is, its group, its drivers, PF and VFs, and whether it is
- * the boot display. No BARs, node, reset method nor the virtual functions that it could have. names: only
- * these functions, each named once; NULL: all. */
+/* The same, but only what binding needs: what a function is, its group, its drivers, PF and VFs, and whether
+ * it is the boot display. BARs, NUMA node, reset method, driver_override and the number of possible VFs stay
+ * empty. names: only these functions, each named once; NULL: all. */
 int device_facts_read_bindings(struct device_facts *d, const struct root *root, const struct names *names);
 void device_facts_done(struct device_facts *d);
 
-/* The function with that address, or NULL. */
+/* The function with that address, in the kernel's spelling, or NULL. */
 const struct device *device_facts_find(const struct device_facts *d, const char *bdf);
 
-/* Could a guest get this function: it has an IOMMU group and is no bridge. */
+/* Whether a guest could get this function: it has an IOMMU group and is not a bridge. */
 bool device_is_assignable(const struct device *d);
 bool device_is_bridge(const struct device *d);
 
-/* What a BAR can be made by its Resizable BAR capability, in bytes; 0 where it has none. */
+/* The largest size in bytes that its Resizable BAR capability allows; 0 if it has none. */
 uint64_t bar_largest_size(const struct bar *b);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-iommu.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 
@@ -46,10 +47,13 @@ static bool cmdline_has(const char *cmdline, const char *pattern)
 
 static enum iommu_type type_of(const char *name)
 {
-        return startswith(name, "dmar")   ? IOMMU_INTEL
-               : startswith(name, "ivhd") ? IOMMU_AMD
-               : startswith(name, "smmu") ? IOMMU_ARM
-                                          : IOMMU_UNKNOWN;
+        if (startswith(name, "dmar"))
+                return IOMMU_INTEL;
+        if (startswith(name, "ivhd"))
+                return IOMMU_AMD;
+        if (startswith(name, "smmu"))
+                return IOMMU_ARM;
+        return IOMMU_UNKNOWN;
 }
 
 static int read_register(const struct root *root, const char *name, const char *file, uint64_t *ret)
@@ -74,12 +78,12 @@ static void read_intel(struct iommu *i, const struct root *root, const char *cmd
                 i->huge_pmd = i->huge_pud = fact_is(false, SOURCE_CMDLINE);
 }
 
-/* The tables of an AMD IOMMU can have a page of any power of two at any level. */
+/* The tables of an AMD IOMMU can have pages of any power of two at any level. */
 static void read_amd(struct iommu *i, const char *cmdline)
 {
-        i->huge_pmd = i->huge_pud = cmdline_has(cmdline, "amd_iommu=*nohugepages*")
-                                            ? fact_is(false, SOURCE_CMDLINE)
-                                            : fact_is(true, SOURCE_SYSFS);
+        i->huge_pmd = i->huge_pud = fact_is(true, SOURCE_SYSFS);
+        if (cmdline_has(cmdline, "amd_iommu=*nohugepages*"))
+                i->huge_pmd = i->huge_pud = fact_is(false, SOURCE_CMDLINE);
         i->remaps_interrupts = fact_unknown("AMD shows it in the kernel's log only");
 }
 
@@ -102,7 +106,8 @@ static int read_iommus(struct iommu_facts *f, const struct root *root, const str
         return 0;
 }
 
-/* What all have: no if one has it not, unknown if of one that is unknown. */
+/* Whether all units have it: no if one does not, unknown if that is unknown of one. member: its offset in
+ * struct iommu. */
 static struct fact all_have(const struct iommu_facts *f, size_t member)
 {
         struct fact all = fact_unknown("no IOMMU is listed");
@@ -118,7 +123,8 @@ static struct fact all_have(const struct iommu_facts *f, size_t member)
         return all;
 }
 
-/* A device that VFIO takes without an IOMMU gets a group as well, named so (drivers/vfio/group.c). */
+/* A device that VFIO takes without an IOMMU gets a group as well, with a name of its own
+ * (drivers/vfio/group.c). */
 static bool is_real_group(const struct root *root, const char *number)
 {
         _cleanup_free_ char *name = NULL;
@@ -137,10 +143,14 @@ static int read_at_work(struct iommu_facts *f, const struct root *root, const st
 
         if (have_units == -ENOMEM || have_groups == -ENOMEM)
                 return -ENOMEM;
-        f->at_work = units.n > 0       ? fact_is(true, SOURCE_SYSFS)
-                     : have_units < 0  ? fact_unknown("/" IOMMUS " cannot be read")
-                     : have_groups < 0 ? fact_unknown("/" GROUPS " cannot be read")
-                                       : fact_is(false, SOURCE_SYSFS);
+        if (units.n > 0)
+                f->at_work = fact_is(true, SOURCE_SYSFS);
+        else if (have_units < 0)
+                f->at_work = fact_unknown("/" IOMMUS " cannot be read");
+        else if (have_groups < 0)
+                f->at_work = fact_unknown("/" GROUPS " cannot be read");
+        else
+                f->at_work = fact_is(false, SOURCE_SYSFS);
         for (size_t i = 0; i < groups.n && f->at_work.value != FACT_YES; i++)
                 if (is_real_group(root, groups.names[i]))
                         f->at_work = fact_is(true, SOURCE_SYSFS);
@@ -154,8 +164,8 @@ static int read_at_work(struct iommu_facts *f, const struct root *root, const st
         return read_iommus(f, root, &units, cmdline);
 }
 
-/* The names of interrupt chips (/proc/interrupts): what comes by way of the remapping hardware of x86 starts
- * with "IR-"; on arm64 an ITS keeps the devices apart. */
+/* /proc/interrupts has the names of interrupt chips: those behind the remapping hardware of x86 start with
+ * "IR-", and on arm64 an ITS keeps the devices apart. */
 static struct fact read_remaps_interrupts(const struct root *root)
 {
         static const char *const chips[] = { " IR-", " ITS-", "PCI-MSI", "IO-APIC", NULL };
@@ -166,7 +176,7 @@ static struct fact read_remaps_interrupts(const struct root *root)
         return fact_is(strstr(lines, " IR-") || strstr(lines, " ITS-"), SOURCE_PROC);
 }
 
-/* A parameter of a module that is a bool, or "never", which is off for good. */
+/* A module's parameter that is a bool, or "never", which is off for good. */
 static struct fact read_parameter(const struct root *root, const char *path)
 {
         _cleanup_free_ char *value = NULL;
@@ -184,8 +194,8 @@ static struct fact read_unsafe_interrupts(const struct root *root)
         return type1.value == FACT_YES || iommufd.value == FACT_UNKNOWN ? type1 : iommufd;
 }
 
-/* "vmx flags: ... ept ept_1gb ..." for Intel; AMD has no such line, and its nested tables have the sizes of
- * the ordinary ones (arch/x86/kvm/svm/svm.c: kvm_configure_mmu() with 1 GiB where the CPU has pdpe1gb). */
+/* Intel has a line "vmx flags: ... ept ept_1gb ...". AMD has none, and its nested tables have the sizes of
+ * the ordinary ones (arch/x86/kvm/svm/svm.c: kvm_configure_mmu() with 1 GiB if the CPU has pdpe1gb). */
 static struct fact kvm_huge_pud(const char *cpuinfo, bool tables_off)
 {
         const char *vmx = strstr(cpuinfo, "vmx flags"), *flags = strstr(cpuinfo, "\nflags");
@@ -210,10 +220,12 @@ static void read_kvm(struct iommu_facts *f, const struct root *root)
         bool off;
 
         fd = open_at(root->fd, "sys/module/kvm", O_PATH);
-        f->kvm = fd >= 0 ? fact_is(true, SOURCE_SYSFS)
-                 : fd == -ENOENT && exists_at(root->fd, "sys/module")
-                         ? fact_is(false, SOURCE_SYSFS)
-                         : fact_unknown("/sys/module cannot be read");
+        if (fd >= 0)
+                f->kvm = fact_is(true, SOURCE_SYSFS);
+        else if (fd == -ENOENT && exists_at(root->fd, "sys/module"))
+                f->kvm = fact_is(false, SOURCE_SYSFS);
+        else
+                f->kvm = fact_unknown("/sys/module cannot be read");
         f->kvm_tdp_mmu = read_parameter(root, KVM "tdp_mmu");
         f->kvm_nx_huge_pages = read_parameter(root, KVM "nx_huge_pages");
         off = read_parameter(root, "sys/module/kvm_intel/parameters/ept").value == FACT_NO ||
@@ -231,38 +243,48 @@ static void read_kvm(struct iommu_facts *f, const struct root *root)
                 f->phys_bits = 0;
 }
 
-int iommu_facts_read(struct iommu_facts *f, const struct root *root, const struct device_facts *devices)
+static struct fact read_passthrough(const char *cmdline)
 {
+        if (!cmdline)
+                return fact_unknown("the kernel's command line cannot be read");
+        return fact_is(cmdline_has(cmdline, "iommu=pt") || cmdline_has(cmdline, "iommu=*,pt") ||
+                               cmdline_has(cmdline, "iommu.passthrough=[1yY]*"),
+                       SOURCE_CMDLINE);
+}
+
+int iommu_facts_read(struct iommu_facts *ret, const struct root *root, const struct device_facts *devices)
+{
+        _cleanup_(iommu_facts_done) struct iommu_facts f = {};
         _cleanup_free_ char *cmdline = NULL;
         int r;
 
-        *f = (struct iommu_facts){};
-        if (read_line_at(root->fd, "proc/cmdline", &cmdline) < 0)
-                f->passthrough = fact_unknown("the kernel's command line cannot be read");
-        else
-                f->passthrough = fact_is(cmdline_has(cmdline, "iommu=pt") ||
-                                                 cmdline_has(cmdline, "iommu=*,pt") ||
-                                                 cmdline_has(cmdline, "iommu.passthrough=[1yY]*"),
-                                         SOURCE_CMDLINE);
+        assert(ret);
+        assert(root);
+        assert(devices);
 
-        r = read_at_work(f, root, devices, cmdline);
-        if (r >= 0)
-                r = iommu_groups_read(f, root, devices);
-        if (r < 0) {
-                iommu_facts_done(f);
+        *ret = (struct iommu_facts){};
+        (void) read_line_at(root->fd, "proc/cmdline", &cmdline);
+        f.passthrough = read_passthrough(cmdline);
+        r = read_at_work(&f, root, devices, cmdline);
+        if (r < 0)
                 return r;
-        }
-        f->huge_pmd = all_have(f, offsetof(struct iommu, huge_pmd));
-        f->huge_pud = all_have(f, offsetof(struct iommu, huge_pud));
-        f->remaps_interrupts = read_remaps_interrupts(root);
-        f->allows_unsafe_interrupts = read_unsafe_interrupts(root);
-        (void) read_u64_at(root->fd, TYPE1 "dma_entry_limit", 10, &f->dma_entry_limit);
-        read_kvm(f, root);
+        r = iommu_groups_read(&f, root, devices);
+        if (r < 0)
+                return r;
+        f.huge_pmd = all_have(&f, offsetof(struct iommu, huge_pmd));
+        f.huge_pud = all_have(&f, offsetof(struct iommu, huge_pud));
+        f.remaps_interrupts = read_remaps_interrupts(root);
+        f.allows_unsafe_interrupts = read_unsafe_interrupts(root);
+        (void) read_u64_at(root->fd, TYPE1 "dma_entry_limit", 10, &f.dma_entry_limit);
+        read_kvm(&f, root);
+        *ret = TAKE(f, (struct iommu_facts){});
         return 0;
 }
 
 void iommu_facts_done(struct iommu_facts *f)
 {
+        assert(f);
+
         for (size_t i = 0; i < f->n_iommus; i++)
                 free(f->iommus[i].name);
         free(f->iommus);

@@ -22,13 +22,14 @@ struct iommu {
         char *name;
         enum iommu_type type;
         struct fact remaps_interrupts; /* it can; whether that is switched on is in iommu_facts */
-        struct fact huge_pmd;          /* its tables have entries of 2 MiB, of 1 GiB: Intel's SLLPS, the VT-d
-                                        * specification,          11.4.2; switched off by intel_iommu=sp_off,
-                                        * amd_iommu=nohugepages */
+
+        /* Whether its tables have entries of 2 MiB, and of 1 GiB: Intel's SLLPS (VT-d specification,
+         * 11.4.2). intel_iommu=sp_off and amd_iommu=nohugepages switch them off. */
+        struct fact huge_pmd;
         struct fact huge_pud;
 };
 
-/* Functions that only go to VFIO together. */
+/* Functions that can go to VFIO only together. */
 struct iommu_group {
         int number;
         const struct device **members; /* in the device_facts that were given, ordered by address */
@@ -39,22 +40,22 @@ struct iommu_group {
 };
 
 struct iommu_facts {
-        struct fact at_work; /* there are units or groups; whatever the CPU's vendor and the command line */
+        struct fact at_work; /* there are units or groups, whatever the vendor and the command line say */
         struct iommu *iommus;
         size_t n_iommus;
 
-        struct fact remaps_interrupts;        /* seen at work in /proc/interrupts */
+        struct fact remaps_interrupts;        /* seen in use in /proc/interrupts */
         struct fact allows_unsafe_interrupts; /* the parameter of vfio_iommu_type1, or of iommufd */
-        struct fact huge_pmd;                 /* of all units: no where one of them has no such entries */
+        struct fact huge_pmd;                 /* of all units: no if one of them has no such entries */
         struct fact huge_pud;
         struct fact passthrough;  /* iommu=pt or iommu.passthrough=1: the host's own DMA is not translated,
-                                   * which  does not concern guests */
+                                   * which does not concern guests */
         uint64_t dma_entry_limit; /* mappings per container, parameter of vfio_iommu_type1; 0: unknown */
 
-        struct fact kvm;               /* there is KVM */
+        struct fact kvm;               /* the host has KVM */
         struct fact kvm_huge_pud;      /* second-level page tables with entries of 1 GiB */
         unsigned phys_bits;            /* width of physical addresses, /proc/cpuinfo; 0: unknown */
-        struct fact kvm_tdp_mmu;       /* parameters of kvm; unknown where it is not loaded */
+        struct fact kvm_tdp_mmu;       /* parameters of kvm; unknown if it is not loaded */
         struct fact kvm_nx_huge_pages; /* huge pages are split where a guest executes from them
                                           (CVE-2018-12207) */
 
@@ -63,16 +64,18 @@ struct iommu_facts {
         const struct device **members; /* what the groups' members point into */
 };
 
-/* The groups point into `devices`, which must live as long and not move. Returns 0 or -ENOMEM. */
+/* The groups point into `devices`, which must live as long and not move. Returns 0 or -ENOMEM; *f is then
+ * empty. */
 int iommu_facts_read(struct iommu_facts *f, const struct root *root, const struct device_facts *devices);
 void iommu_facts_done(struct iommu_facts *f);
 
-/* The part of iommu_facts_read() that makes the groups. */
+/* The part of iommu_facts_read() that makes the groups. *f is released by iommu_facts_done() in any case.
+ * Returns 0 or -ENOMEM. */
 int iommu_groups_read(struct iommu_facts *f, const struct root *root, const struct device_facts *devices);
 
 /* The group with that number, or NULL. */
 const struct iommu_group *iommu_facts_find_group(const struct iommu_facts *f, int number);
 
-/* Whether VFIO takes a group with that member bound as it is, whatever the member's driver is made for:
- * bridges, and drivers that do no DMA of their own (pci_driver.driver_managed_dma). */
+/* Whether VFIO takes a group with that member as it is bound, although its driver is not made for VFIO: it
+ * has no driver, is a bridge, or its driver does no DMA of its own (pci_driver.driver_managed_dma). */
 bool iommu_group_tolerates(const struct device *d);

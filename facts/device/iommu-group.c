@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-iommu.h"
 
+#include <assert.h>
+
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
 
-/* pci_driver.driver_managed_dma: what does no DMA for the host. Each VFIO driver has it as well. */
+/* Drivers with pci_driver.driver_managed_dma, which do no DMA for the host. Each VFIO driver has it as well.
+ */
 static const char *const harmless[] = { "pci-stub", "pcieport", "pciback" };
 
 #define PCI_CLASS_BRIDGE_PCI 0x0604
 #define PCI_CLASS_BRIDGE_SEMI_PCI 0x0609
 
-/* What is known of each driver that a function is bound to: there are tens on the largest host. */
+/* What is known about each driver that a function is bound to. Even the largest host has only tens. */
 struct driver {
         const char *name;
         bool allowed;
@@ -22,8 +25,13 @@ struct drivers {
         size_t n;
 };
 
-/* A driver made for VFIO is a module that uses vfio_pci_core; built in, it has the name that all of them
- * have. */
+static void drivers_done(struct drivers *d)
+{
+        free(d->drivers);
+}
+
+/* A driver made for VFIO is a module that uses vfio_pci_core. If it is built in, it shows by the end of its
+ * name, which all of them have in common. */
 static bool is_vfio(const struct root *root, const char *driver)
 {
         _cleanup_free_ char *module = NULL;
@@ -39,6 +47,7 @@ static bool is_vfio(const struct root *root, const char *driver)
         return exists_at(root->fd, path);
 }
 
+/* Returns 1, 0 or -ENOMEM. */
 static int driver_is_allowed(struct drivers *known, const struct root *root, const char *name)
 {
         struct driver *d;
@@ -60,6 +69,8 @@ static bool is_bridge(const struct device *d)
 
 bool iommu_group_tolerates(const struct device *d)
 {
+        assert(d);
+
         if (!d->driver || is_bridge(d))
                 return true;
         for (size_t i = 0; i < ELEMENTSOF(harmless); i++)
@@ -68,7 +79,8 @@ bool iommu_group_tolerates(const struct device *d)
         return false;
 }
 
-static int decide(struct iommu_group *g, struct drivers *known, const struct root *root)
+/* Decides whether the group is viable. */
+static int decide_group(struct iommu_group *g, struct drivers *known, const struct root *root)
 {
         g->viable = fact_is(true, SOURCE_SYSFS);
         for (size_t i = 0; i < g->n_members; i++) {
@@ -86,20 +98,24 @@ static int decide(struct iommu_group *g, struct drivers *known, const struct roo
         return 0;
 }
 
-/* By group, and in it by address, as the devices already are. */
+/* Orders by group, and within it by address, as the devices already are. */
 static int compare_members(const void *a, const void *b)
 {
         const struct device *x = *(const struct device *const *) a, *y = *(const struct device *const *) b;
 
-        return x->group != y->group ? (x->group > y->group) - (x->group < y->group) : (x > y) - (x < y);
+        return (x->group > y->group) - (x->group < y->group) ?: (x > y) - (x < y);
 }
 
 int iommu_groups_read(struct iommu_facts *f, const struct root *root, const struct device_facts *devices)
 {
-        struct drivers known = {};
+        _cleanup_(drivers_done) struct drivers known = {};
         struct iommu_group *g = NULL;
         size_t n = 0;
-        int r = 0;
+        int r;
+
+        assert(f && !f->members && !f->groups);
+        assert(root);
+        assert(devices);
 
         f->members = calloc(devices->n_devices ?: 1, sizeof(*f->members));
         if (!f->members)
@@ -119,10 +135,12 @@ int iommu_groups_read(struct iommu_facts *f, const struct root *root, const stru
                 }
                 g->n_members++;
         }
-        for (size_t i = 0; i < f->n_groups && r >= 0; i++)
-                r = decide(&f->groups[i], &known, root);
-        free(known.drivers);
-        return r;
+        for (size_t i = 0; i < f->n_groups; i++) {
+                r = decide_group(&f->groups[i], &known, root);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int compare_number(const void *a, const void *b)
@@ -134,7 +152,9 @@ static int compare_number(const void *a, const void *b)
 
 const struct iommu_group *iommu_facts_find_group(const struct iommu_facts *f, int number)
 {
-        return f->n_groups == 0
-                       ? NULL
-                       : bsearch(&number, f->groups, f->n_groups, sizeof(*f->groups), compare_number);
+        assert(f);
+
+        if (f->n_groups == 0)
+                return NULL;
+        return bsearch(&number, f->groups, f->n_groups, sizeof(*f->groups), compare_number);
 }
