@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vfio-driver.h"
 
+#include <assert.h>
+
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/module-name.h"
 
 /* The parts of a modalias: vendor, device, subsystem vendor and device, base class, subclass, interface. */
 static const char *const prefixes[] = { "v", "d", "sv", "sd", "bc", "sc", "i" };
@@ -18,7 +21,9 @@ struct vfio_drivers {
         size_t n;
 };
 
-/* Parses what stands behind "vfio_pci:" or "pci:"; *ret_rest is what follows the parts. */
+DEFINE_TRIVIAL_CLEANUP(struct vfio_drivers *, vfio_drivers_free)
+
+/* Parses what follows "vfio_pci:" or "pci:"; *ret_rest is what comes after the parts. */
 static int alias_parse(const char *s, struct alias *ret, const char **ret_rest)
 {
         *ret = (struct alias){};
@@ -38,7 +43,7 @@ static int alias_parse(const char *s, struct alias *ret, const char **ret_rest)
         return 0;
 }
 
-/* How many wildcards it takes, or -1 where it is no match. */
+/* Returns how many wildcards the match takes, or -1 if there is none. */
 static int alias_match(const struct alias *pattern, const struct alias *device)
 {
         int wildcards = 0;
@@ -51,7 +56,7 @@ static int alias_match(const struct alias *pattern, const struct alias *device)
         return wildcards;
 }
 
-static int add_line(struct vfio_drivers *v, const char *line)
+static int add_alias(struct vfio_drivers *v, const char *line)
 {
         struct alias alias, *slot;
         const char *rest;
@@ -66,7 +71,7 @@ static int add_line(struct vfio_drivers *v, const char *line)
                 return 0;
         memcpy(alias.driver, rest, n);
         if (streq(alias.driver, "vfio_pci"))
-                alias.driver[4] = '-'; /* the one whose driver is spelt otherwise than its module */
+                alias.driver[4] = '-'; /* the only one whose driver is not spelled like its module */
 
         slot = array_append(v->aliases, v->n);
         if (!slot)
@@ -80,8 +85,12 @@ int vfio_drivers_read(const struct root *root, const char *release, struct vfio_
 {
         static const char *const words[] = { "alias vfio_pci:", NULL };
         _cleanup_free_ char *path = NULL, *lines = NULL;
-        struct vfio_drivers *v;
+        _cleanup_(vfio_drivers_freep) struct vfio_drivers *v = NULL;
         int r;
+
+        assert(root);
+        assert(ret);
+        assert(ret_read);
 
         if (asprintf(&path, "lib/modules/%s/modules.alias", release ?: "") < 0)
                 return -ENOMEM;
@@ -90,13 +99,13 @@ int vfio_drivers_read(const struct root *root, const char *release, struct vfio_
                 return -ENOMEM;
         r = grep_file_at(root->fd, path, words, &lines);
         for (const char *line = lines; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
-                if (add_line(v, line) < 0) {
-                        vfio_drivers_free(v);
+                if (add_alias(v, line) < 0)
                         return -ENOMEM;
-                }
-        *ret = v;
-        *ret_read = r < 0 ? fact_unknown("modules.alias of the running kernel cannot be read")
-                          : fact_is(true, SOURCE_MODULE_INDEX);
+        *ret = TAKE_PTR(v);
+        if (r < 0)
+                *ret_read = fact_unknown("modules.alias of the running kernel cannot be read");
+        else
+                *ret_read = fact_is(true, SOURCE_MODULE_INDEX);
         return 0;
 }
 
@@ -110,10 +119,14 @@ void vfio_drivers_free(struct vfio_drivers *v)
 
 const char *vfio_drivers_best(const struct vfio_drivers *v, const char *modalias)
 {
-        const char *best = "vfio-pci", *rest, *s = startswith(modalias, "pci:");
+        const char *best = "vfio-pci", *rest, *s;
         int fewest = ELEMENTSOF(prefixes) + 1;
         struct alias device;
 
+        assert(v);
+        assert(modalias);
+
+        s = startswith(modalias, "pci:");
         if (!s || alias_parse(s, &device, &rest) < 0 || *rest)
                 return best;
         for (size_t i = 0; i < v->n; i++) {
@@ -127,20 +140,15 @@ const char *vfio_drivers_best(const struct vfio_drivers *v, const char *modalias
         return best;
 }
 
-static bool same_name(const char *a, const char *b)
-{
-        for (; *a && *b; a++, b++)
-                if (*a != *b && (!strchr("-_", *a) || !strchr("-_", *b)))
-                        return false;
-        return *a == *b;
-}
-
 bool vfio_drivers_has(const struct vfio_drivers *v, const char *driver)
 {
-        if (same_name(driver, "vfio-pci"))
+        assert(v);
+        assert(driver);
+
+        if (module_name_equal(driver, "vfio-pci"))
                 return true;
         for (size_t i = 0; i < v->n; i++)
-                if (same_name(v->aliases[i].driver, driver))
+                if (module_name_equal(v->aliases[i].driver, driver))
                         return true;
         return false;
 }

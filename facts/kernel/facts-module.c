@@ -9,6 +9,7 @@
 #include "module-key.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/module-name.h"
 
 #define EFIVARS "sys/firmware/efi/efivars/"
 #define RELEASES_MAX 64
@@ -39,20 +40,13 @@ static uint64_t read_panic_on_taint(const struct root *root)
         return mask;
 }
 
-/* Among names by commas: those of the kernel's parameter, or of a word of kmod's, to whom "-" and "_" are
- * one. */
+/* list: names separated by commas, as in a parameter of the kernel's command line, or one name up to white
+ * space. */
 static bool names_module(const char *list)
 {
-        for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',') {
-                size_t n = strcspn(s, ", \t"), i;
-
-                for (i = 0;
-                     i < n && (s[i] == VFIO_ALIGN_MODULE[i] || (s[i] == '-' && VFIO_ALIGN_MODULE[i] == '_'));
-                     i++)
-                        ;
-                if (i == n && n == strlen(VFIO_ALIGN_MODULE))
+        for (const char *s = list; *s; s += strcspn(s, ","), s += *s == ',')
+                if (module_name_equal_n(s, strcspn(s, ", \t"), VFIO_ALIGN_MODULE))
                         return true;
-        }
         return false;
 }
 

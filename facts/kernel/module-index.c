@@ -7,6 +7,7 @@
 
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/module-name.h"
 
 struct module_index {
         const struct root *root;
@@ -71,18 +72,13 @@ void module_index_close(struct module_index *index)
         free(index);
 }
 
-/* Whether the path of `n` bytes is a module's file of that name: "-" and "_" are one, ".ko" can be
- * compressed. */
+/* Whether the path of `n` bytes is a file of that module: NAME.ko, or compressed NAME.ko.xz. */
 static bool is_file_of(const char *path, size_t n, const char *module)
 {
-        const char *base = memrchr(path, '/', n);
-        size_t i;
+        const char *slash = memrchr(path, '/', n), *base = slash ? slash + 1 : path;
+        const char *suffix = memmem(base, n - (size_t) (base - path), ".ko", strlen(".ko"));
 
-        base = base ? base + 1 : path;
-        for (i = 0; module[i] && base + i < path + n; i++)
-                if (base[i] != module[i] && !(strchr("-_", base[i]) && strchr("-_", module[i])))
-                        return false;
-        return !module[i] && (size_t) (path + n - base) >= i + 3 && strncmp(base + i, ".ko", 3) == 0;
+        return suffix && module_name_equal_n(base, (size_t) (suffix - base), module);
 }
 
 /* The path of the module in a list of files, one a line, up to a colon: modules.dep, modules.builtin.
