@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-kernel.h"
 
+#include <assert.h>
+
 #include "facts-module.h"
 #include "kernel-symbols.h"
 #include "module-index.h"
@@ -18,8 +20,12 @@ static const char *const thp_mode_table[_THP_MODE_MAX] = {
 /* clang-format on */
 DEFINE_STRING_TABLE(thp_mode, enum thp_mode);
 
-/* All that is asked for by name, so that kallsyms is read once. */
-static const char *const wanted[] = {
+/* The questions that a recorded host answers */
+#define PROBE_PMD "socket-probe pmd"
+#define PROBE_PUD "socket-probe pud"
+
+/* Everything that is looked up by name, so kallsyms is read once. */
+static const char *const symbol_names[] = {
         "vfio_pci_mmap_huge_fault",      "vmf_insert_pfn_pmd", "vmf_insert_pfn_pud",
         "vfio_pci_core_register_device", KERNEL_LIVE_SYMBOLS,  NULL,
 };
@@ -52,8 +58,7 @@ static enum thp_mode read_thp_mode(const struct root *root)
         return mode < 0 ? THP_UNKNOWN : mode;
 }
 
-/* A table of the page tables fills one base page with 8-byte entries, so that each size follows from
- * another. */
+/* A page table fills one base page with 8-byte entries, so each size follows from the one before. */
 static void read_page_sizes(struct kernel_facts *k, const struct root *root)
 {
         uint64_t pmd = 0;
@@ -68,7 +73,7 @@ static void read_page_sizes(struct kernel_facts *k, const struct root *root)
         k->pud_size = k->pmd_size * (k->page_size / 8);
 }
 
-/* Loaded or built in: ask the running kernel. */
+/* vfio-pci is loaded or built in, so the running kernel is asked. */
 static void read_huge_faults_running(struct kernel_facts *k, struct kernel_symbols *symbols)
 {
         struct fact handler = kernel_symbols_has_function(symbols, "vfio_pci_mmap_huge_fault");
@@ -80,12 +85,26 @@ static void read_huge_faults_running(struct kernel_facts *k, struct kernel_symbo
         k->huge_pud = kernel_symbols_has_function(symbols, "vmf_insert_pfn_pud");
 }
 
-/* Not loaded: ask the file that would be. */
+/* vfio-pci is not loaded, so the file that would be loaded is asked. */
 static void read_huge_faults_installed(struct kernel_facts *k, struct module_index *index)
 {
+        /* Since 7.2 the insertion is a function of its own in vfio_pci_core, with the same imports. */
         k->huge_pmd = module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pmd");
         k->huge_pud = module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pud");
-        /* From 7.2 on the insertion is a function of its own in vfio_pci_core, with the same imports. */
+}
+
+/* Without a module tree the driver can still be built in, and then shows only by its symbols. error: why the
+ * modules cannot be read. */
+static void read_huge_faults_without_modules(struct kernel_facts *k, struct kernel_symbols *symbols,
+                                             int error)
+{
+        read_huge_faults_running(k, symbols);
+        k->vfio = kernel_symbols_has_function(symbols, "vfio_pci_core_register_device");
+        if (k->vfio.value == FACT_YES)
+                return;
+        k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
+        if (error != -ENOENT) /* there can be modules that we do not see */
+                k->vfio = fact_unknown("the modules of this kernel cannot be read");
 }
 
 static void read_huge_faults(struct kernel_facts *k, const struct root *root, struct kernel_symbols *symbols)
@@ -103,15 +122,7 @@ static void read_huge_faults(struct kernel_facts *k, const struct root *root, st
         if (k->release)
                 r = module_index_open(root, k->release, &index);
         if (r < 0) {
-                /* Without a module tree the driver can still be built in, where it shows only by its
-                 * symbols. */
-                read_huge_faults_running(k, symbols);
-                k->vfio = kernel_symbols_has_function(symbols, "vfio_pci_core_register_device");
-                if (k->vfio.value == FACT_YES)
-                        return;
-                k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
-                if (r != -ENOENT) /* there can be modules that we do not see */
-                        k->vfio = fact_unknown("the modules of this kernel cannot be read");
+                read_huge_faults_without_modules(k, symbols, r);
                 return;
         }
         k->vfio = module_index_has(index, "vfio_pci_core");
@@ -124,7 +135,7 @@ static void read_huge_faults(struct kernel_facts *k, const struct root *root, st
                 k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
 }
 
-static struct fact mapping_order(struct kernel_symbols *symbols)
+static struct fact read_mapping_order(struct kernel_symbols *symbols)
 {
         static const struct {
                 const char *structure, *member;
@@ -135,30 +146,40 @@ static struct fact mapping_order(struct kernel_symbols *symbols)
         };
         struct fact f = {};
 
-        for (size_t i = 0; i < ELEMENTSOF(members) && f.value != FACT_YES; i++)
+        for (size_t i = 0; i < ELEMENTSOF(members); i++) {
                 f = kernel_symbols_has_member(symbols, members[i].structure, members[i].member);
+                if (f.value == FACT_YES)
+                        break;
+        }
         return f;
 }
 
-/* A probe of the socket, or what is recorded of one. */
+static struct fact read_recorded_probe(const struct root *root, const char *question)
+{
+        _cleanup_free_ char *answer = root_answer(root, question);
+
+        if (!answer)
+                return fact_unknown("a recorded host cannot be probed");
+        return fact_is(streq(answer, "yes"), SOURCE_SOCKET_PROBE);
+}
+
+static void note_probe(const struct root *root, const char *question, const struct fact *probed)
+{
+        if (probed->value != FACT_UNKNOWN)
+                root_note(root, question, fact_value_to_string(probed->value));
+}
+
+/* Probes the socket, or reads what is recorded of such a probe. */
 static void read_probe(struct kernel_facts *k, const struct root *root)
 {
-        struct {
-                const char *question;
-                struct fact *fact;
-        } probes[] = { { "socket-probe pmd", &k->probed_pmd }, { "socket-probe pud", &k->probed_pud } };
-
-        if (root->live)
-                probe_socket(k->pmd_size, k->pud_size, &k->probed_pmd, &k->probed_pud);
-        for (size_t i = 0; i < ELEMENTSOF(probes); i++) {
-                _cleanup_free_ char *answer = root_answer(root, probes[i].question);
-
-                if (!root->live)
-                        *probes[i].fact = answer ? fact_is(streq(answer, "yes"), SOURCE_SOCKET_PROBE)
-                                                 : fact_unknown("a recorded host cannot be probed");
-                else if (probes[i].fact->value != FACT_UNKNOWN)
-                        root_note(root, probes[i].question, fact_value_to_string(probes[i].fact->value));
+        if (!root->live) {
+                k->probed_pmd = read_recorded_probe(root, PROBE_PMD);
+                k->probed_pud = read_recorded_probe(root, PROBE_PUD);
+                return;
         }
+        probe_socket(k->pmd_size, k->pud_size, &k->probed_pmd, &k->probed_pud);
+        note_probe(root, PROBE_PMD, &k->probed_pmd);
+        note_probe(root, PROBE_PUD, &k->probed_pud);
 }
 
 static struct fact conclude_aligns(const struct kernel_facts *k)
@@ -172,18 +193,10 @@ static struct fact conclude_aligns(const struct kernel_facts *k)
         return fact_is(k->hook.value == FACT_YES && !k->hook_module, SOURCE_KCORE);
 }
 
-/* Decides what follows from the hook and from mapping_order: aligns and places_*. */
-static void conclude_places(struct kernel_facts *k)
+/* Decides where mappings land when the hook of the kernel is filled. */
+static void conclude_hooked_places(struct kernel_facts *k)
 {
-        k->aligns = conclude_aligns(k);
-        k->places_pmd = k->probed_pmd;
-        k->places_pud = k->probed_pud;
-
-        if (k->mapping_order.value == FACT_YES) {
-                k->places_pmd = k->places_pud = k->mapping_order;
-        } else if (k->hook.value != FACT_YES) {
-                return;
-        } else if (!k->hook_function) {
+        if (!k->hook_function) {
                 k->places_pmd = k->places_pud = k->aligns;
         } else if (k->hook_module) {
                 if (!streq(k->hook_module, VFIO_ALIGN_MODULE))
@@ -197,24 +210,40 @@ static void conclude_places(struct kernel_facts *k)
         }
 }
 
+/* Decides what follows from the hook and from mapping_order: aligns and places_*. */
+static void conclude_places(struct kernel_facts *k)
+{
+        k->aligns = conclude_aligns(k);
+        k->places_pmd = k->probed_pmd;
+        k->places_pud = k->probed_pud;
+
+        if (k->mapping_order.value == FACT_YES)
+                k->places_pmd = k->places_pud = k->mapping_order;
+        else if (k->hook.value == FACT_YES)
+                conclude_hooked_places(k);
+}
+
 int kernel_facts_read(struct kernel_facts *k, const struct root *root)
 {
         _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
         int r;
 
+        assert(k);
+        assert(root);
+
         *k = (struct kernel_facts){};
+        r = kernel_symbols_open(root, "vfio_pci_core", symbol_names, &symbols);
+        if (r < 0)
+                return r;
         (void) read_line_at(root->fd, "proc/sys/kernel/osrelease", &k->release);
         k->driver_id = read_driver_id(root);
         read_page_sizes(k, root);
         k->thp = read_thp_mode(root);
 
-        r = kernel_symbols_open(root, "vfio_pci_core", wanted, &symbols);
-        if (r < 0)
-                return r;
         read_huge_faults(k, root, symbols);
         k->pin_by_leaf = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "addr_mask");
         k->thp_exempt = kernel_live_exempt(root, symbols);
-        k->mapping_order = mapping_order(symbols);
+        k->mapping_order = read_mapping_order(symbols);
         kernel_live_layout(&k->hook_place, symbols);
         kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
         read_probe(k, root);
@@ -222,8 +251,8 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         return 0;
 }
 
-/* Whether another look at the same kernel can tell nothing new of what kernel_facts_refresh() leaves alone.
- */
+/* Whether reading the same kernel again would show nothing new, except for what kernel_facts_refresh()
+ * reads. */
 static bool is_settled(const struct kernel_facts *k)
 {
         const struct fact *const facts[] = {
@@ -240,6 +269,10 @@ static bool is_settled(const struct kernel_facts *k)
 int kernel_facts_read_again(struct kernel_facts *k, const struct root *root,
                             const struct kernel_facts *before)
 {
+        assert(k);
+        assert(root);
+        assert(before);
+
         if (!is_settled(before) || read_driver_id(root) != before->driver_id)
                 return kernel_facts_read(k, root);
 
@@ -260,8 +293,11 @@ void kernel_facts_refresh(struct kernel_facts *k, const struct root *root)
 {
         _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
 
+        assert(k);
+        assert(root);
+
         k->thp = read_thp_mode(root);
-        if (kernel_symbols_open(root, "vfio_pci_core", wanted, &symbols) < 0)
+        if (kernel_symbols_open(root, "vfio_pci_core", symbol_names, &symbols) < 0)
                 return;
         kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
         conclude_places(k);
@@ -269,6 +305,8 @@ void kernel_facts_refresh(struct kernel_facts *k, const struct root *root)
 
 void kernel_facts_done(struct kernel_facts *k)
 {
+        assert(k);
+
         free(k->release);
         free(k->hook_function);
         free(k->hook_module);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kcore.h"
 
+#include <assert.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 
-#define SEGMENTS_MAX 4096 /* one for each range of memory; tens on real hosts */
+#define SEGMENTS_MAX 4096 /* one for each range of memory; real hosts have tens */
 
 static int read_exactly(int fd, void *buffer, size_t size, uint64_t offset)
 {
@@ -24,7 +25,7 @@ static int read_exactly(int fd, void *buffer, size_t size, uint64_t offset)
         return (size_t) n == size ? 0 : -EBADMSG;
 }
 
-/* Where in the file that address is. */
+/* Finds where in the file that address is. */
 static int find_offset(int fd, uint64_t address, size_t size, uint64_t *ret)
 {
         Elf64_Ehdr header;
@@ -60,10 +61,12 @@ static int read_live(const struct root *root, uint64_t address, void *buffer, si
         if (fd < 0)
                 return fd;
         r = find_offset(fd, address, size, &offset);
-        return r < 0 ? r : read_exactly(fd, buffer, size, offset);
+        if (r < 0)
+                return r;
+        return read_exactly(fd, buffer, size, offset);
 }
 
-static int from_hex(const char *hex, uint8_t *bytes, size_t size)
+static int parse_hex(const char *hex, uint8_t *bytes, size_t size)
 {
         if (strlen(hex) != 2 * size || hex[strspn(hex, "0123456789abcdef")])
                 return -EBADMSG;
@@ -78,12 +81,15 @@ int kcore_read(const struct root *root, uint64_t address, void *buffer, size_t s
         _cleanup_free_ char *answer = NULL;
         int r;
 
+        assert(root);
+        assert(buffer);
+
         if (size == 0 || size > KCORE_MAX)
                 return -EINVAL;
         snprintf(question, sizeof(question), "kcore %" PRIx64 " %zx", address, size);
         answer = root_answer(root, question);
         if (answer)
-                return from_hex(answer, buffer, size);
+                return parse_hex(answer, buffer, size);
 
         r = read_live(root, address, buffer, size);
         if (r < 0 || !file_is_observed())

@@ -6,13 +6,14 @@
 
 #include "util/root.h"
 
-/* What one read is at most: a structure of the kernel, or a function. */
+/* The most bytes of one read: a structure of the kernel, or a function. */
 #define KCORE_MAX 4096
 
 /* Reads memory of the running kernel at a virtual address, from /proc/kcore: an ELF core file whose PT_LOAD
- * segments are the kernel's address ranges (fs/proc/kcore.c). A recorded host answers to "kcore ADDRESS
- * SIZE" in hex.
+ * segments are the kernel's address ranges (fs/proc/kcore.c). A recorded host answers "kcore ADDRESS SIZE"
+ * in hex. size: bytes.
  *
- * Returns 0, -EACCES or -EPERM (not root, or locked down for confidentiality), -ENXIO where nothing is
- * mapped there, -EBADMSG where the file is no such core, or another negative errno. */
+ * Returns 0, -EINVAL if size is 0 or above KCORE_MAX, -EACCES or -EPERM (not root, or locked down for
+ * confidentiality), -ENXIO if nothing is mapped there, -EBADMSG if the file is not such a core, or another
+ * negative errno. */
 int kcore_read(const struct root *root, uint64_t address, void *buffer, size_t size);

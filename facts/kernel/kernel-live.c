@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernel-live.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "kcore.h"
@@ -9,10 +10,11 @@
 
 static const char *why_unread(int r)
 {
-        return r == -EACCES || r == -EPERM
-                       ? "the kernel's memory is shown to root only, and not under lockdown"
-               : r == -ENOENT || r == -ENXIO ? "/proc/kcore is not there, or does not have it"
-                                             : "/proc/kcore cannot be read";
+        if (r == -EACCES || r == -EPERM)
+                return "the kernel's memory is shown to root only, and not under lockdown";
+        if (r == -ENOENT || r == -ENXIO)
+                return "/proc/kcore is not there, or does not have it";
+        return "/proc/kcore cannot be read";
 }
 
 static const char *why_no_symbol(int r)
@@ -22,12 +24,15 @@ static const char *why_no_symbol(int r)
 
 void kernel_live_layout(struct hook_place *place, struct kernel_symbols *symbols)
 {
+        assert(place);
+        assert(symbols);
+
         (void) kernel_symbols_offset(symbols, "file_operations", "mmap", &place->mmap_offset);
         (void) kernel_symbols_offset(symbols, "file_operations", "get_unmapped_area", &place->hook_offset);
 }
 
-/* Both members in one read. Returns 0, -ESTALE where the other one is not as it should be, or another error.
- */
+/* Reads the slot, and `mmap` with it in one read. Returns 0, -ESTALE if `mmap` is not what it should be, or
+ * another negative errno. */
 static int read_slot(const struct root *root, const struct hook_place *place, uint64_t *ret)
 {
         const uint64_t first = place->mmap_offset < place->hook_offset ? place->mmap_offset
@@ -66,7 +71,7 @@ static const char *find_fops(struct kernel_symbols *symbols, struct hook_place *
         return NULL;
 }
 
-static void set_names(char **function, char **module, char *new_function, char *new_module)
+static void replace_names(char **function, char **module, char *new_function, char *new_module)
 {
         free(*function);
         free(*module);
@@ -74,69 +79,87 @@ static void set_names(char **function, char **module, char *new_function, char *
         *module = new_module;
 }
 
+/* NULL, or why the slot cannot be read; *ret is what it holds. */
+static const char *find_slot(const struct root *root, struct kernel_symbols *symbols,
+                             struct hook_place *place, uint64_t *ret)
+{
+        const char *why;
+        int r;
+
+        why = find_fops(symbols, place);
+        if (why)
+                return why;
+        r = read_slot(root, place, ret);
+        if (r == -ESTALE)
+                return "what is at vfio_device_fops does not look like it";
+        return r < 0 ? why_unread(r) : NULL;
+}
+
 void kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
                       struct fact *hook, char **function, char **module)
 {
-        const bool vfio = exists_at(root->fd, "sys/module/vfio");
         char *new_function = NULL, *new_module = NULL;
         const char *why = NULL;
         uint64_t value;
-        int r = -ESTALE;
+        bool vfio;
 
+        assert(root);
+        assert(symbols);
+        assert(place);
+        assert(hook);
+        assert(function);
+        assert(module);
+
+        vfio = exists_at(root->fd, "sys/module/vfio");
         if (place->fops && hook->value != FACT_UNKNOWN) {
-                r = read_slot(root, place, &value);
-                if (r >= 0 && value == place->hook)
+                if (read_slot(root, place, &value) < 0)
+                        why = find_slot(root, symbols, place, &value);
+                else if (value == place->hook)
                         return;
-        } else if (hook->why && vfio == place->vfio) {
-                return; /* what kept it from being seen is still so */
+        } else {
+                if (hook->why && vfio == place->vfio)
+                        return; /* what kept it from being seen has not changed */
+                why = find_slot(root, symbols, place, &value);
         }
 
         place->vfio = vfio;
-        if (r < 0) {
-                why = find_fops(symbols, place);
-                r = why ? 0 : read_slot(root, place, &value);
-                if (r < 0)
-                        why = r == -ESTALE ? "what is at vfio_device_fops does not look like it"
-                                           : why_unread(r);
-        }
         if (why) {
                 *hook = fact_unknown(why);
-                set_names(function, module, NULL, NULL);
+                replace_names(function, module, NULL, NULL);
                 return;
         }
         if (value)
                 (void) kernel_symbols_at(symbols, value, &new_function, &new_module);
-        set_names(function, module, new_function, new_module);
+        replace_names(function, module, new_function, new_module);
         place->hook = value;
         *hook = fact_is(value, SOURCE_KCORE);
 }
 
-/* One instruction at `at` that tests bit 10 (VM_PFNMAP, 0x400), and no other, of a word. */
+/* Whether the instruction at `at` tests bit 10 (VM_PFNMAP, 0x400), and no other, of a word. */
 static bool tests_pfnmap(const uint8_t *code, size_t size, size_t at)
 {
         static const struct {
                 uint8_t size, bytes[6], masks[6];
         } forms[] = {
-                { 3, { 0xf6, 0xc4, 0x04 }, { 0xff, 0xfc, 0xff } }, /* test $4, %ah %ch %dh %bh */
-                { 3, { 0x80, 0xe4, 0x04 }, { 0xff, 0xfc, 0xff } }, /* and $4, the same */
-                { 4,
-                  { 0xf6, 0x40, 0x21, 0x04 },
-                  { 0xff, 0xf8, 0xff, 0xff } }, /* testb $4, 0x21(%reg): vm_flags is at 0x20 */
-                { 5,
-                  { 0xf6, 0x44, 0x24, 0x21, 0x04 },
-                  { 0xff, 0xff, 0xff, 0xff, 0xff } },                          /* the same of %r12 */
-                { 4, { 0x0f, 0xba, 0xe0, 0x0a }, { 0xff, 0xff, 0xf8, 0xff } }, /* bt $10, %reg */
-                { 5,
-                  { 0xa9, 0x00, 0x04, 0x00, 0x00 },
-                  { 0xff, 0xff, 0xff, 0xff, 0xff } }, /* test $0x400, %eax */
-                { 6,
-                  { 0xf7, 0xc0, 0x00, 0x04, 0x00, 0x00 },
-                  { 0xff, 0xf8, 0xff, 0xff, 0xff, 0xff } }, /* the others */
+                /* test $4, %ah %ch %dh %bh */
+                { 3, { 0xf6, 0xc4, 0x04 }, { 0xff, 0xfc, 0xff } },
+                /* and $4, the same */
+                { 3, { 0x80, 0xe4, 0x04 }, { 0xff, 0xfc, 0xff } },
+                /* testb $4, 0x21(%reg): vm_flags is at 0x20 */
+                { 4, { 0xf6, 0x40, 0x21, 0x04 }, { 0xff, 0xf8, 0xff, 0xff } },
+                /* the same of %r12 */
+                { 5, { 0xf6, 0x44, 0x24, 0x21, 0x04 }, { 0xff, 0xff, 0xff, 0xff, 0xff } },
+                /* bt $10, %reg */
+                { 4, { 0x0f, 0xba, 0xe0, 0x0a }, { 0xff, 0xff, 0xf8, 0xff } },
+                /* test $0x400, %eax */
+                { 5, { 0xa9, 0x00, 0x04, 0x00, 0x00 }, { 0xff, 0xff, 0xff, 0xff, 0xff } },
+                /* test $0x400, the other registers */
+                { 6, { 0xf7, 0xc0, 0x00, 0x04, 0x00, 0x00 }, { 0xff, 0xf8, 0xff, 0xff, 0xff, 0xff } },
         };
 
         const uint8_t *p = code + at;
-        bool rex = at > 0 &&
-                   (p[-1] & 0xf0) == 0x40; /* makes low bytes of other registers out of %ah ... %bh */
+        /* A REX prefix makes the low bytes of other registers out of %ah ... %bh. */
+        bool rex = at > 0 && (p[-1] & 0xf0) == 0x40;
 
         for (size_t i = rex ? 2 : 0; i < ELEMENTSOF(forms); i++) {
                 size_t k = 0;
@@ -149,12 +172,40 @@ static bool tests_pfnmap(const uint8_t *code, size_t size, size_t at)
         return false;
 }
 
+/* Reads the code of __thp_vma_allowable_orders(), at most KCORE_MAX bytes. Returns NULL, or why that is not
+ * possible. */
+static const char *read_allowable_orders(const struct root *root, struct kernel_symbols *symbols,
+                                         uint8_t code[static KCORE_MAX], uint64_t *ret_size)
+{
+        uint64_t at, size;
+        int r;
+
+        r = kernel_symbols_address(symbols, "entry_SYSCALL_64", &at);
+        if (r == -ENOENT)
+                return "the kernel's code is not read on this architecture";
+        if (r < 0)
+                return why_no_symbol(r);
+
+        r = kernel_symbols_address(symbols, "__thp_vma_allowable_orders", &at);
+        if (r < 0)
+                return r == -ENOENT ? "the kernel's code for it has another name" : why_no_symbol(r);
+        r = kernel_symbols_size(symbols, at, &size);
+        if (r < 0)
+                return r == -ENOENT ? "the kernel's code for it has another name" : why_no_symbol(r);
+
+        r = kcore_read(root, at, code, size);
+        if (r < 0)
+                return why_unread(r);
+        *ret_size = size;
+        return NULL;
+}
+
 static struct fact read_exempt(const struct root *root, struct kernel_symbols *symbols)
 {
         static const char *const exemption[] = { KERNEL_LIVE_EXEMPTION };
         uint8_t code[KCORE_MAX];
-        uint64_t at, size;
-        int r;
+        const char *why;
+        uint64_t size;
 
         for (size_t i = 0; i < ELEMENTSOF(exemption); i++) {
                 struct fact f = kernel_symbols_has_function(symbols, exemption[i]);
@@ -162,20 +213,9 @@ static struct fact read_exempt(const struct root *root, struct kernel_symbols *s
                 if (f.value == FACT_YES)
                         return f;
         }
-        r = kernel_symbols_address(symbols, "entry_SYSCALL_64", &at);
-        if (r < 0)
-                return fact_unknown(r == -ENOENT ? "the kernel's code is not read on this architecture"
-                                                 : why_no_symbol(r));
-        r = kernel_symbols_address(symbols, "__thp_vma_allowable_orders", &at);
-        if (r >= 0)
-                r = kernel_symbols_size(symbols, at, &size);
-        if (r < 0)
-                return fact_unknown(r == -ENOENT ? "the kernel's code for it has another name"
-                                                 : why_no_symbol(r));
-        r = kcore_read(root, at, code, size);
-        if (r < 0)
-                return fact_unknown(why_unread(r));
-
+        why = read_allowable_orders(root, symbols, code, &size);
+        if (why)
+                return fact_unknown(why);
         for (size_t i = 0; i < size; i++)
                 if (tests_pfnmap(code, size, i))
                         return fact_is(true, SOURCE_KCORE);
@@ -186,14 +226,18 @@ static struct fact read_exempt(const struct root *root, struct kernel_symbols *s
 
 struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *symbols)
 {
-        struct fact f = read_exempt(root, symbols);
         _cleanup_free_ char *recorded = NULL;
         enum fact_value value;
+        struct fact f;
 
+        assert(root);
+        assert(symbols);
+
+        f = read_exempt(root, symbols);
         if (f.value != FACT_UNKNOWN || read_line_at(root->fd, KERNEL_LIVE_EXEMPT_RECORD, &recorded) < 0)
                 return f;
         value = fact_value_from_string(recorded);
-        return value == FACT_YES || value == FACT_NO
-                       ? (struct fact){ .value = value, .source = SOURCE_KCORE }
-                       : f;
+        if (value != FACT_YES && value != FACT_NO)
+                return f;
+        return fact_is(value == FACT_YES, SOURCE_KCORE);
 }
