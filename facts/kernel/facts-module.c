@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-module.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 
@@ -13,6 +14,7 @@
 
 #define EFIVARS "sys/firmware/efi/efivars/"
 #define RELEASES_MAX 64
+#define SIGNED_ONLY "this host loads signed modules only (lockdown or sig_enforce)"
 #define SYSFS_MODULE "sys/module/" VFIO_ALIGN_MODULE
 #define PARAMETERS SYSFS_MODULE "/parameters/"
 
@@ -22,7 +24,7 @@
 
 DEFINE_TRIVIAL_CLEANUP(struct module_index *, module_index_close)
 
-/* The mask of panic_on_taint=, which has no reader but the command line; 0 where it is not set. */
+/* The mask of panic_on_taint=, which shows only on the command line; 0 if it is not set. */
 static uint64_t read_panic_on_taint(const struct root *root)
 {
         _cleanup_free_ char *cmdline = NULL;
@@ -63,14 +65,15 @@ static const char *blacklisted_by_cmdline(const struct root *root)
                            *kmod = startswith(word, "modprobe.blacklist=");
 
                 if (kernel && names_module(kernel))
-                        why = "module_blacklist= on the kernel command line names the module: the kernel refuses it";
+                        why = "module_blacklist= on the kernel command line names the module: "
+                              "the kernel refuses it";
                 else if (kmod && names_module(kmod) && !why)
                         why = "modprobe.blacklist= on the kernel command line names the module";
         }
         return why;
 }
 
-/* modprobe@.service goes by both. */
+/* modprobe@.service obeys both "blacklist" and "install". */
 static int read_modprobe_line(const char *line, const char *file, unsigned number, void *userdata)
 {
         const char *s = startswith(line, "blacklist") ?: startswith(line, "install"), **why = userdata;
@@ -105,12 +108,14 @@ static struct fact read_signature_enforced(const struct root *root)
         return fact_is(!strstr(lockdown, "[none]"), SOURCE_SYSFS);
 }
 
-/* Unlike exists_at(), tells what is not there from what may not be looked at. */
-static enum fact_value is_there(const struct root *root, const char *path)
+/* Unlike exists_at(), this knows what is not there from what may not be looked at. */
+static enum fact_value path_exists(const struct root *root, const char *path)
 {
         _cleanup_close_ int fd = open_at(root->fd, path, O_PATH);
 
-        return fd >= 0 ? FACT_YES : fd == -ENOENT || fd == -ENOTDIR ? FACT_NO : FACT_UNKNOWN;
+        if (fd >= 0)
+                return FACT_YES;
+        return fd == -ENOENT || fd == -ENOTDIR ? FACT_NO : FACT_UNKNOWN;
 }
 
 /* The variable is four bytes of attributes and one of value (UEFI, 3.3;
@@ -124,12 +129,13 @@ static struct fact read_secure_boot(const struct root *root)
                          &size) >= 0 &&
             size == 5)
                 return fact_is(bytes[4] == 1, SOURCE_SYSFS);
-        if (is_there(root, "sys/firmware") == FACT_YES && is_there(root, "sys/firmware/efi") == FACT_NO)
+        if (path_exists(root, "sys/firmware") == FACT_YES &&
+            path_exists(root, "sys/firmware/efi") == FACT_NO)
                 return fact_is(false, SOURCE_SYSFS);
         return fact_unknown("the firmware's variables cannot be read");
 }
 
-/* What of the module's file can be read; an unknown why otherwise. */
+/* Reads what the module's file shows, or says why it is unknown. */
 static void read_file_facts(struct module_facts *m, const struct root *root, const char *release,
                             struct module_index *index)
 {
@@ -160,7 +166,8 @@ static void read_file_facts(struct module_facts *m, const struct root *root, con
                               : fact_unknown("the module is not signed");
 }
 
-/* Another release that it is installed for: the last by version, as the kernel next booted often is. */
+/* Finds another release that it is installed for: the newest one, because the kernel that is booted next
+ * often is. */
 static void find_other_release(struct module_facts *m, const struct root *root, const char *release)
 {
         _cleanup_(names_done) struct names releases = {};
@@ -212,8 +219,8 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
         taint = TAINT_OOT_MODULE | (m->is_signed.value == FACT_YES ? 0 : TAINT_UNSIGNED_MODULE);
         if (read_panic_on_taint(root) & taint) {
                 no.source = SOURCE_CMDLINE;
-                no.why =
-                        "panic_on_taint= on the kernel command line: an out-of-tree module would panic this host";
+                no.why = "panic_on_taint= on the kernel command line: "
+                         "an out-of-tree module would panic this host";
                 return no;
         }
 
@@ -229,17 +236,13 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
         }
 
         if (m->signature_enforced.value == FACT_YES && m->is_signed.value == FACT_NO)
-                no.why =
-                        "this host loads signed modules only (lockdown or sig_enforce), and the module is not signed";
+                no.why = SIGNED_ONLY ", and the module is not signed";
         else if (m->signature_enforced.value == FACT_YES && m->key_enrolled.value == FACT_NO)
-                no.why =
-                        "this host loads signed modules only (lockdown or sig_enforce), and does not know the key that "
-                        "the module is signed with";
+                no.why = SIGNED_ONLY ", and does not know the key that the module is signed with";
         return no.why ? no : fact_is(true, SOURCE_SYSFS);
 }
 
-/* The module's own word for it, its parameter "slot", is asked where the kernel's memory is closed to this
- * process. */
+/* If the kernel's memory is closed to this process, the module's own word counts, its parameter "slot". */
 static struct fact decide_alive(const struct module_facts *m, const struct root *root,
                                 const struct kernel_facts *k)
 {
@@ -247,10 +250,11 @@ static struct fact decide_alive(const struct module_facts *m, const struct root 
 
         if (m->loaded.value == FACT_NO)
                 return fact_is(false, m->loaded.source);
-        if (k->hook.value == FACT_UNKNOWN)
-                return m->loaded.value == FACT_YES && read_line_at(root->fd, PARAMETERS "slot", &slot) >= 0
-                               ? fact_is(streq(slot, "ours"), SOURCE_SYSFS)
-                               : k->hook;
+        if (k->hook.value == FACT_UNKNOWN) {
+                if (m->loaded.value != FACT_YES || read_line_at(root->fd, PARAMETERS "slot", &slot) < 0)
+                        return k->hook;
+                return fact_is(streq(slot, "ours"), SOURCE_SYSFS);
+        }
         return fact_is(k->hook_module && streq(k->hook_module, VFIO_ALIGN_MODULE), SOURCE_KCORE);
 }
 
@@ -258,17 +262,21 @@ static struct fact read_loaded(const struct root *root)
 {
         if (exists_at(root->fd, PARAMETERS "enabled"))
                 return fact_is(true, SOURCE_SYSFS);
-        if (is_there(root, "sys/module") != FACT_YES || is_there(root, SYSFS_MODULE) == FACT_UNKNOWN)
+        if (path_exists(root, "sys/module") != FACT_YES || path_exists(root, SYSFS_MODULE) == FACT_UNKNOWN)
                 return fact_unknown("/sys/module cannot be read");
-        /* On its way in or out, or not to be looked into */
-        return is_there(root, SYSFS_MODULE) == FACT_YES
-                       ? fact_unknown("its parameters in /sys/module cannot be read")
-                       : fact_is(false, SOURCE_SYSFS);
+        /* The module is being loaded or unloaded, or may not be looked into. */
+        if (path_exists(root, SYSFS_MODULE) == FACT_YES)
+                return fact_unknown("its parameters in /sys/module cannot be read");
+        return fact_is(false, SOURCE_SYSFS);
 }
 
 void module_facts_read(struct module_facts *m, const struct root *root, const struct kernel_facts *k)
 {
         _cleanup_free_ char *enabled = NULL;
+
+        assert(m);
+        assert(root);
+        assert(k);
 
         *m = (struct module_facts){};
         read_installed(m, root, k->release);
@@ -292,5 +300,7 @@ void module_facts_read(struct module_facts *m, const struct root *root, const st
 
 bool module_works(const struct module_facts *m)
 {
+        assert(m);
+
         return m->loaded.value == FACT_YES && m->enabled.value == FACT_YES;
 }

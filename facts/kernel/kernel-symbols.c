@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernel-symbols.h"
 
+#include <assert.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <inttypes.h>
@@ -9,14 +10,13 @@
 #include "util/macro.h"
 #include "util/parse.h"
 
-#define NAMES_MAX 32
+#define NAMES_MAX (GREP_WORDS_MAX - 1) /* and one that every kernel has */
 
 struct kernel_symbols {
         const struct root *root;
         const char *module_name;
         struct btf *kernel; /* read at the first question that is not recorded */
-        struct btf
-                *module; /* split BTF on top of `kernel`; NULL where the module is built in or not loaded */
+        struct btf *module; /* split BTF on top of `kernel`; NULL if the module is built in or not loaded */
         bool btf_tried;
         const char *const *names;
         struct file_lines kallsyms; /* read at the first question that BTF does not settle */
@@ -31,7 +31,7 @@ struct line {
         char module[64]; /* MODULE_NAME_LEN; empty for the kernel's own */
 };
 
-static int silent(enum libbpf_print_level level, const char *format, va_list args)
+static int print_nothing(enum libbpf_print_level level, const char *format, va_list args)
 {
         (void) level, (void) format, (void) args;
         return 0;
@@ -52,7 +52,7 @@ static struct btf *btf_open(const struct root *root, const char *name, struct bt
         return libbpf_get_error(btf) ? NULL : btf;
 }
 
-/* A lookup in split BTF covers its base. NULL where there is no BTF. */
+/* A lookup in split BTF covers its base. Returns NULL if there is no BTF. */
 static struct btf *get_btf(struct kernel_symbols *s)
 {
         if (!s->btf_tried) {
@@ -67,11 +67,17 @@ static struct btf *get_btf(struct kernel_symbols *s)
 int kernel_symbols_open(const struct root *root, const char *module, const char *const names[],
                         struct kernel_symbols **ret)
 {
-        struct kernel_symbols *s = calloc(1, sizeof(*s));
+        struct kernel_symbols *s;
 
+        assert(root);
+        assert(module);
+        assert(names);
+        assert(ret);
+
+        s = calloc(1, sizeof(*s));
         if (!s)
                 return -ENOMEM;
-        libbpf_set_print(silent);
+        libbpf_set_print(print_nothing);
         libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 
         s->root = root;
@@ -93,7 +99,7 @@ void kernel_symbols_close(struct kernel_symbols *s)
         free(s);
 }
 
-/* Takes the first line off *text; false at its end. What is no line of kallsyms is skipped. */
+/* Takes the first line off *text; false at its end. What is not a line of kallsyms is skipped. */
 static bool next_line(const char **text, struct line *ret)
 {
         while (**text) {
@@ -111,26 +117,29 @@ static bool next_line(const char **text, struct line *ret)
         return false;
 }
 
-/* Whoever reads kallsyms has the kernel write all of it, which is most of what an audit costs: so once. */
+/* Reading kallsyms makes the kernel write all of it, which is most of what an audit costs, so it is read
+ * once. */
 static int grep_kallsyms(struct kernel_symbols *s, const char *const words[], char **ret)
 {
         if (!s->kallsyms_tried) {
                 s->kallsyms_tried = true;
                 (void) file_lines_open_at(s->root->fd, "proc/kallsyms", &s->kallsyms);
         }
-        return s->kallsyms.text ? file_lines_grep(&s->kallsyms, words, ret) : -ENODATA;
+        if (!s->kallsyms.text)
+                return -ENODATA;
+        return file_lines_grep(&s->kallsyms, words, ret);
 }
 
-/* NULL where there are no symbols; a container can show an empty file. */
+/* Returns NULL if there are no symbols: a container can show an empty file. */
 static const char *get_named(struct kernel_symbols *s)
 {
-        const char *words[NAMES_MAX + 2] = {
-                " _stext\n"
-        }; /* every kernel has it, so that "no" is told from "unseen" */
+        /* Every kernel has _stext, so a symbol that is missing can be told from an empty file. */
+        const char *words[NAMES_MAX + 2] = { " _stext\n" };
         char spaced[NAMES_MAX][64];
 
         if (!s->named) {
-                for (size_t i = 0; i < NAMES_MAX && s->names[i]; i++) {
+                for (size_t i = 0; s->names[i]; i++) {
+                        assert(i < NAMES_MAX);
                         snprintf(spaced[i], sizeof(spaced[i]), " %s", s->names[i]);
                         words[i + 1] = spaced[i];
                 }
@@ -139,7 +148,7 @@ static const char *get_named(struct kernel_symbols *s)
         return s->named && *s->named ? s->named : NULL;
 }
 
-/* A compiler that changes what a static function takes says so in its name. */
+/* A compiler that changes the arguments of a static function marks that in its name. */
 static bool is_named(const struct line *line, const char *name)
 {
         const char *rest = startswith(line->name, name);
@@ -149,9 +158,14 @@ static bool is_named(const struct line *line, const char *name)
 
 int kernel_symbols_address(struct kernel_symbols *s, const char *name, uint64_t *ret)
 {
-        const char *text = get_named(s);
         struct line line;
+        const char *text;
 
+        assert(s);
+        assert(name);
+        assert(ret);
+
+        text = get_named(s);
         if (!text)
                 return -ENODATA;
         while (next_line(&text, &line)) {
@@ -173,21 +187,26 @@ int kernel_symbols_at(struct kernel_symbols *s, uint64_t address, char **ret_nam
         char word[32];
         int r;
 
+        assert(s);
+        assert(ret_name);
+        assert(ret_module);
+
         snprintf(word, sizeof(word), "%016" PRIx64 " ", address);
         r = grep_kallsyms(s, (const char *const[]){ word, NULL }, &text);
         if (r < 0)
                 return -ENODATA;
-        /* Padding before a function has a symbol as well, where that is empty: "__pfx_NAME". */
-        for (p = text; next_line(&p, &line);)
-                if (line.address == address && !startswith(line.name, "__pfx_")) {
-                        name = strdup(line.name);
-                        module = *line.module ? strdup(line.module) : NULL;
-                        if (!name || (*line.module && !module))
-                                return -ENOMEM;
-                        *ret_name = TAKE_PTR(name);
-                        *ret_module = TAKE_PTR(module);
-                        return 0;
-                }
+        for (p = text; next_line(&p, &line);) {
+                /* The padding before a function has a symbol, "__pfx_NAME", even if it is empty. */
+                if (line.address != address || startswith(line.name, "__pfx_"))
+                        continue;
+                name = strdup(line.name);
+                module = *line.module ? strdup(line.module) : NULL;
+                if (!name || (*line.module && !module))
+                        return -ENOMEM;
+                *ret_name = TAKE_PTR(name);
+                *ret_module = TAKE_PTR(module);
+                return 0;
+        }
         return -ENOENT;
 }
 
@@ -199,7 +218,10 @@ int kernel_symbols_size(struct kernel_symbols *s, uint64_t address, uint64_t *re
         struct line line;
         int r;
 
-        /* The symbols of two pages: what their addresses start with. */
+        assert(s);
+        assert(ret);
+
+        /* These two are what the addresses of symbols in this page and in the next one start with. */
         snprintf(here, sizeof(here), "%013" PRIx64, address >> 12);
         snprintf(next, sizeof(next), "%013" PRIx64, (address >> 12) + 1);
         r = grep_kallsyms(s, (const char *const[]){ here, next, NULL }, &text);
@@ -214,9 +236,10 @@ int kernel_symbols_size(struct kernel_symbols *s, uint64_t address, uint64_t *re
         return 0;
 }
 
-/* "yes", "no" or a number, as recorded; else by `ask`, which returns NULL where there is no BTF. */
-static char *btf_question(struct kernel_symbols *s, const char *question, const char *a, const char *b,
-                          char *(*ask)(struct btf *btf, const char *a, const char *b))
+/* Returns the recorded answer ("yes", "no" or a number), or else the one of `ask`; NULL if there is neither,
+ * or no memory. The caller frees it. */
+static char *answer_question(struct kernel_symbols *s, const char *question, const char *a, const char *b,
+                             char *(*ask)(struct btf *btf, const char *a, const char *b))
 {
         char *answer = root_answer(s->root, question);
         struct btf *btf;
@@ -256,9 +279,11 @@ static char *ask_member(struct btf *btf, const char *structure, const char *memb
         for (unsigned i = 0; i < btf_vlen(type); i++) {
                 const char *name = btf__name_by_offset(btf, btf_members(type)[i].name_off);
 
-                if (name && streq(name, member))
-                        return asprintf(&offset, "%u", btf_member_bit_offset(type, i) / 8) < 0 ? NULL
-                                                                                               : offset;
+                if (!name || !streq(name, member))
+                        continue;
+                if (asprintf(&offset, "%u", btf_member_bit_offset(type, i) / 8) < 0)
+                        return NULL;
+                return offset;
         }
         return strdup("no");
 }
@@ -271,10 +296,10 @@ struct fact kernel_symbols_has_function(struct kernel_symbols *s, const char *na
         int r;
 
         snprintf(question, sizeof(question), "btf function %s", name);
-        answer = btf_question(s, question, name, NULL, ask_function);
+        answer = answer_question(s, question, name, NULL, ask_function);
         if (answer && streq(answer, "yes"))
                 return fact_is(true, SOURCE_BTF);
-        /* pahole leaves out functions it finds odd, so that only kallsyms can say no. */
+        /* pahole leaves out functions that it finds odd, so only kallsyms can say no. */
         r = kernel_symbols_address(s, name, &address);
         if (r == -ENODATA)
                 return fact_unknown("neither BTF nor kallsyms can be read");
@@ -286,7 +311,7 @@ static char *answer_member(struct kernel_symbols *s, const char *structure, cons
         char question[256];
 
         snprintf(question, sizeof(question), "btf member %s %s", structure, member);
-        return btf_question(s, question, structure, member, ask_member);
+        return answer_question(s, question, structure, member, ask_member);
 }
 
 struct fact kernel_symbols_has_member(struct kernel_symbols *s, const char *structure, const char *member)
@@ -313,7 +338,7 @@ struct fact kernel_symbols_has_enum(struct kernel_symbols *s, const char *name)
         char question[256];
 
         snprintf(question, sizeof(question), "btf enum %s", name);
-        answer = btf_question(s, question, name, NULL, ask_enum);
+        answer = answer_question(s, question, name, NULL, ask_enum);
         if (!answer)
                 return fact_unknown("the kernel exports no BTF");
         return fact_is(streq(answer, "yes"), SOURCE_BTF);

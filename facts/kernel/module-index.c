@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "module-index.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libkmod.h>
@@ -18,13 +19,13 @@ DEFINE_TRIVIAL_CLEANUP(struct kmod_ctx *, kmod_unref)
 DEFINE_TRIVIAL_CLEANUP(struct kmod_module *, kmod_module_unref)
 DEFINE_TRIVIAL_CLEANUP(struct module_index *, module_index_close)
 
-static void silent(void *data, int priority, const char *file, int line, const char *fn, const char *format,
-                   va_list args)
+static void log_nothing(void *data, int priority, const char *file, int line, const char *fn,
+                        const char *format, va_list args)
 {
         (void) data, (void) priority, (void) file, (void) line, (void) fn, (void) format, (void) args;
 }
 
-/* A release is the name of one folder. */
+/* A release is the name of one directory. */
 static char *release_dir(const char *release)
 {
         char *dir;
@@ -43,10 +44,15 @@ static char *index_file(const struct module_index *index, const char *name)
 
 int module_index_open(const struct root *root, const char *release, struct module_index **ret)
 {
-        _cleanup_(module_index_closep) struct module_index *index = calloc(1, sizeof(*index));
+        _cleanup_(module_index_closep) struct module_index *index = NULL;
         _cleanup_free_ char *dep = NULL;
         _cleanup_close_ int dir = -EBADF, fd = -EBADF;
 
+        assert(root);
+        assert(release);
+        assert(ret);
+
+        index = calloc(1, sizeof(*index));
         if (!index)
                 return -ENOMEM;
         index->root = root;
@@ -81,20 +87,23 @@ static bool is_file_of(const char *path, size_t n, const char *module)
         return suffix && module_name_equal_n(base, (size_t) (suffix - base), module);
 }
 
-/* The path of the module in a list of files, one a line, up to a colon: modules.dep, modules.builtin.
- * Returns 0, -ENOENT where the list has no such module, or another negative errno. */
-static int find_in(struct module_index *index, const char *list, const char *module, char **ret)
+/* Finds the path of the module in a list of files, one a line, up to a colon: modules.dep, modules.builtin.
+ * Returns 0, -ENOENT if the list has no such module, -ENODATA if there is no list, or another negative
+ * errno. */
+static int find_path(struct module_index *index, const char *list, const char *module, char **ret)
 {
         _cleanup_free_ char *path = index_file(index, list), *text = NULL, *word = NULL;
         int r;
 
-        /* Up to where the name can be spelt in two ways: that leaves a line or a few. */
+        /* The word ends where the name can be spelled in two ways, which leaves only a few lines. */
         word = strndup(module, strcspn(module, "-_"));
         if (!path || !word)
                 return -ENOMEM;
         r = grep_file_at(index->root->fd, path, (const char *const[]){ word, NULL }, &text);
+        if (r == -ENOENT)
+                return -ENODATA;
         if (r < 0)
-                return r == -ENOENT ? -ENODATA : r;
+                return r;
 
         for (const char *line = text; *line;) {
                 size_t n = strcspn(line, ":\n");
@@ -113,7 +122,10 @@ char *module_index_path(struct module_index *index, const char *module)
 {
         char *path = NULL;
 
-        (void) find_in(index, "modules.dep", module, &path);
+        assert(index);
+        assert(module);
+
+        (void) find_path(index, "modules.dep", module, &path);
         return path;
 }
 
@@ -122,19 +134,25 @@ struct fact module_index_has(struct module_index *index, const char *module)
         static const char *const lists[] = { "modules.dep", "modules.builtin" };
         bool unseen = false;
 
+        assert(index);
+        assert(module);
+
         for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
                 _cleanup_free_ char *path = NULL;
-                int r = find_in(index, lists[i], module, &path);
+                int r;
 
-                if (r >= 0)
+                r = find_path(index, lists[i], module, &path);
+                if (r == 0)
                         return fact_is(true, SOURCE_MODULE_INDEX);
-                unseen |= r != -ENOENT;
+                if (r != -ENOENT)
+                        unseen = true;
         }
-        return unseen ? fact_unknown("the list of modules cannot be read")
-                      : fact_is(false, SOURCE_MODULE_INDEX);
+        if (unseen)
+                return fact_unknown("the list of modules cannot be read");
+        return fact_is(false, SOURCE_MODULE_INDEX);
 }
 
-/* A question about a module's file, answered by `ask` from libkmod's view of it. */
+/* Asks `ask` about a module's file, as libkmod shows it. */
 static int ask_file(struct module_index *index, const char *module, const char *key,
                     int (*ask)(struct kmod_module *m, const char *key, char **ret), char **ret)
 {
@@ -156,15 +174,15 @@ static int ask_file(struct module_index *index, const char *module, const char *
         ctx = kmod_new(NULL, no_config);
         if (!ctx)
                 return -ENOMEM;
-        kmod_set_log_fn(ctx, silent, NULL);
+        kmod_set_log_fn(ctx, log_nothing, NULL);
         if (kmod_module_new_from_path(ctx, fd_path, &m) < 0)
                 return -EBADMSG;
         return ask(m, key, ret);
 }
 
-/* The same, or the recorded answer to "module MODULE WHAT KEY". */
-static int question(struct module_index *index, const char *module, const char *what, const char *key,
-                    int (*ask)(struct kmod_module *m, const char *key, char **ret), char **ret)
+/* Returns the recorded answer to "module MODULE WHAT KEY", or else asks the file. */
+static int answer_question(struct module_index *index, const char *module, const char *what, const char *key,
+                           int (*ask)(struct kmod_module *m, const char *key, char **ret), char **ret)
 {
         _cleanup_free_ char *text = NULL, *answer = NULL;
         int r;
@@ -217,8 +235,13 @@ static int ask_info(struct kmod_module *m, const char *key, char **ret)
 struct fact module_index_imports(struct module_index *index, const char *module, const char *symbol)
 {
         _cleanup_free_ char *answer = NULL;
-        int r = question(index, module, "imports", symbol, ask_imports, &answer);
+        int r;
 
+        assert(index);
+        assert(module);
+        assert(symbol);
+
+        r = answer_question(index, module, "imports", symbol, ask_imports, &answer);
         if (r < 0)
                 return fact_unknown(r == -ENOENT ? "the module has no file"
                                                  : "the module's file cannot be read");
@@ -227,5 +250,10 @@ struct fact module_index_imports(struct module_index *index, const char *module,
 
 int module_index_info(struct module_index *index, const char *module, const char *key, char **ret)
 {
-        return question(index, module, "info", key, ask_info, ret);
+        assert(index);
+        assert(module);
+        assert(key);
+        assert(ret);
+
+        return answer_question(index, module, "info", key, ask_info, ret);
 }

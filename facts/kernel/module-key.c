@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "module-key.h"
 
+#include <assert.h>
 #include <ctype.h>
 
 #include "util/file.h"
 #include "util/macro.h"
 
 #define ID_MAX 64 /* bytes of a key's identifier */
+#define ID_MIN 8  /* shorter ones could be found in a certificate by chance */
 
 static const char *const certificates[] = {
         "var/lib/dkms/mok.pub",                /* dkms, Debian */
@@ -14,8 +16,8 @@ static const char *const certificates[] = {
         "etc/pki/akmods/certs/public_key.der", /* Fedora */
 };
 
-/* "4B:C3:..." or "4bc3...", up to what is no hex. Returns the number of bytes, 0 where there are none or too
- * many. */
+/* Parses "4B:C3:..." or "4bc3...", up to the first character that is not hex. Returns the number of bytes, 0
+ * if there are none or too many. */
 static size_t parse_id(const char *s, uint8_t id[static ID_MAX])
 {
         size_t n = 0;
@@ -29,7 +31,7 @@ static size_t parse_id(const char *s, uint8_t id[static ID_MAX])
         return isxdigit((unsigned char) *s) ? 0 : n;
 }
 
-/* One line of /proc/keys: where its subject starts, and its identifier. */
+/* Parses one line of /proc/keys: where its subject starts, and its identifier. */
 static bool parse_key(const char *line, const char **subject, uint8_t id[static ID_MAX], size_t *n)
 {
         const char *type = strstr(line, " asymmetri "), *end = strstr(line, ": X509.");
@@ -47,33 +49,41 @@ static bool parse_key(const char *line, const char **subject, uint8_t id[static 
         return *n > 0;
 }
 
-/* A certificate as DER holds the serial number as an INTEGER (0x02), the key's identifier as an OCTET STRING
- * (0x04); both are long random numbers, so that finding them is proof enough. */
-static bool holds(const char *der, size_t size, uint8_t tag, const uint8_t id[], size_t n)
+/* A certificate in DER has the serial number as an INTEGER (0x02), and the key's identifier as an OCTET
+ * STRING (0x04). Both are long random numbers, so finding them is proof enough. */
+static bool der_contains(const char *der, size_t size, uint8_t tag, const uint8_t id[], size_t n)
 {
-        uint8_t wanted[ID_MAX + 2] = { tag, (uint8_t) n };
+        uint8_t value[ID_MAX + 2] = { tag, (uint8_t) n };
 
-        memcpy(wanted + 2, id, n);
-        return memmem(der, size, wanted, n + 2);
+        memcpy(value + 2, id, n);
+        return memmem(der, size, value, n + 2);
 }
 
 struct search {
         uint8_t serial[ID_MAX];
         size_t n_serial;
         const char *signer;
-        char *der; /* the certificate with that serial number, if it was found */
+        char *der; /* the certificate with that serial number, or NULL */
         size_t der_size;
-        bool any, named; /* any key at all; one with the signer's name */
+        bool any;   /* /proc/keys shows at least one key */
+        bool named; /* one of them has the signer's name */
 };
+
+static void search_done(struct search *s)
+{
+        free(s->der);
+}
 
 static void find_certificate(struct search *s, const struct root *root)
 {
-        for (size_t i = 0; i < ELEMENTSOF(certificates) && s->n_serial >= 8; i++) {
+        if (s->n_serial < ID_MIN)
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(certificates); i++) {
                 _cleanup_free_ char *der = NULL;
                 size_t size;
 
                 if (read_file_at(root->fd, certificates[i], 65536, &der, &size) < 0 ||
-                    !holds(der, size, 0x02, s->serial, s->n_serial))
+                    !der_contains(der, size, 0x02, s->serial, s->n_serial))
                         continue;
                 s->der = TAKE_PTR(der);
                 s->der_size = size;
@@ -81,6 +91,7 @@ static void find_certificate(struct search *s, const struct root *root)
         }
 }
 
+/* Whether the line of /proc/keys is the key that is searched for. */
 static bool is_key(struct search *s, const char *line)
 {
         uint8_t id[ID_MAX];
@@ -94,15 +105,18 @@ static bool is_key(struct search *s, const char *line)
         s->named |= found && found < strstr(line, ": X509.");
         if (n == s->n_serial && memcmp(id, s->serial, n) == 0)
                 return true;
-        return s->der && n >= 8 && holds(s->der, s->der_size, 0x04, id, n);
+        return s->der && n >= ID_MIN && der_contains(s->der, s->der_size, 0x04, id, n);
 }
 
 struct fact module_key_enrolled(const struct root *root, const char *sig_key, const char *signer)
 {
-        struct search s = { .signer = signer };
-        _cleanup_free_ char *keys = NULL, *der = NULL;
+        _cleanup_(search_done) struct search s = { .signer = signer };
+        _cleanup_free_ char *keys = NULL;
         char *save = NULL;
-        bool found = false;
+
+        assert(root);
+        assert(sig_key);
+        assert(signer);
 
         s.n_serial = parse_id(sig_key, s.serial);
         if (s.n_serial == 0)
@@ -110,12 +124,9 @@ struct fact module_key_enrolled(const struct root *root, const char *sig_key, co
         if (grep_file_at(root->fd, "proc/keys", (const char *const[]){ " asymmetri ", NULL }, &keys) < 0)
                 return fact_unknown("/proc/keys cannot be read");
         find_certificate(&s, root);
-        der = s.der;
-        for (char *line = strtok_r(keys, "\n", &save); line && !found; line = strtok_r(NULL, "\n", &save))
-                found = is_key(&s, line);
-
-        if (found)
-                return fact_is(true, SOURCE_PROC);
+        for (char *line = strtok_r(keys, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+                if (is_key(&s, line))
+                        return fact_is(true, SOURCE_PROC);
         if (!s.any)
                 return fact_unknown("the kernel shows its keys to root only");
         if (s.named && !s.der)

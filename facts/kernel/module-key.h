@@ -4,11 +4,12 @@
 #include "util/fact.h"
 #include "util/root.h"
 
-/* Whether the kernel holds the key that a module is signed with. sig_key is the serial number of the key's
- * certificate (kmod names it so, from the issuerAndSerialNumber of PKCS#7), signer the certificate's issuer.
+/* Whether the kernel has the key that a module is signed with. sig_key: the serial number of the key's
+ * certificate in hex (kmod calls it so, from the issuerAndSerialNumber of PKCS#7); signer: the certificate's
+ * issuer.
  *
  * /proc/keys shows the kernel's keys to root: "SUBJECT: ID: X509...", where ID is the subject key identifier
- * of the certificate, or its serial number if it has none (crypto/asymmetric_keys/x509_public_key.c). So the
- * way from one to the other goes by the certificate, which is searched where DKMS and the distributions
- * leave it. */
+ * of the certificate, or its serial number if it has none (crypto/asymmetric_keys/x509_public_key.c). So
+ * one leads to the other only by the certificate, which is searched where DKMS and the distributions leave
+ * it. Unknown if the keys cannot be seen, or if only the certificate could decide and it was not found. */
 struct fact module_key_enrolled(const struct root *root, const char *sig_key, const char *signer);

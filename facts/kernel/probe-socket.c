@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "probe-socket.h"
 
+#include <assert.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -9,7 +10,7 @@
 
 #define ROUNDS 8 /* an unaligning kernel passes one size by chance once in 512^8 */
 
-/* Both mappings stay until the end: a hole that munmap() leaves would be handed out again. */
+/* Both mappings stay until the end, because a hole that munmap() leaves would be handed out again. */
 struct probe_mapping {
         void *gap, *map;
         size_t gap_size, map_size;
@@ -20,9 +21,9 @@ static int probe_map(int fd, size_t size, uint64_t align, size_t page_size, stru
         struct probe_mapping m = { .map_size = size };
         uint32_t random;
 
-        /* Moves the next address by an odd number of pages, so that alignment cannot be inherited, as from
-         * malloc()'s arenas, which are multiples of 64 MiB. A gap smaller than the mapping would go into a
-         * hole that the mapping has no room in, and move nothing. */
+        /* The gap moves the next address by an odd number of pages, so its alignment cannot be inherited, as
+         * it would be from malloc()'s arenas, which are multiples of 64 MiB. A gap smaller than the mapping
+         * would go into a hole that has no room for the mapping, and move nothing. */
         if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
                 random = 0;
         m.gap_size = size + (2 * (random % (align / page_size / 2)) + 1) * page_size;
@@ -41,7 +42,7 @@ static int probe_map(int fd, size_t size, uint64_t align, size_t page_size, stru
         return 0;
 }
 
-/* Tells whether all mappings of `size` land on a multiple of `align`: 1, 0, or a negative errno. */
+/* Whether all mappings of `size` land on a multiple of `align`. Returns 1, 0, or a negative errno. */
 static int probe_size(int fd, size_t size, uint64_t align)
 {
         struct probe_mapping mappings[ROUNDS];
@@ -66,6 +67,9 @@ void probe_socket(uint64_t pmd_size, uint64_t pud_size, struct fact *pmd, struct
         const size_t sizes[] = { 2 * pmd_size, 32 * pmd_size, pud_size };
         _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int r = 1;
+
+        assert(pmd);
+        assert(pud);
 
         if (fd < 0)
                 fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
