@@ -5,8 +5,8 @@
 #include "facts/host.h"
 #include "vfio-device.h"
 
-/* Measures what the audit foretells: opens a function, maps its BARs, and counts the page faults. That
- * resets the function, so that probe_check() has to be asked before. */
+/* Measures what the audit predicts: opens a function, maps its BARs, and counts the page faults. That resets
+ * the function, so probe_check() has to allow it before. */
 
 #define PROBE_TIMES 8
 
@@ -14,24 +14,23 @@
 struct probe_map {
         uint64_t address;   /* virtual */
         uint64_t alignment; /* bytes: the largest page that the address allows */
-        uint64_t page_size; /* bytes: the page that so many faults tell of; 0: unknown */
-        uint64_t faults;    /* of the area's first fault_size bytes; COUNT_UNKNOWN */
+        uint64_t page_size; /* bytes: the page size that so many faults mean; 0: unknown */
+        uint64_t faults;    /* of the area's first fault_size bytes, or COUNT_UNKNOWN */
         double seconds;     /* of mmap(), and of the faults */
 };
 
 /* A part of a BAR that can be mapped. */
 struct probe_area {
         uint64_t offset, size; /* bytes, in the BAR */
-        uint64_t
-                fault_size; /* bytes from its start on that were faulted in: VFIO_DMA_MAX at most; 0: none */
-        int error;          /* why there were no faults: the negative errno of mapping it for DMA, or 0 */
+        uint64_t fault_size;   /* bytes from its start that were faulted in: at most VFIO_DMA_MAX; 0: none */
+        int error;             /* why there were no faults: the negative errno of mapping it for DMA, or 0 */
         struct verdict
-                predicted; /* for the whole area, for a program that leaves the address to the kernel */
-        uint64_t expected_faults; /* what that means for fault_size; COUNT_UNKNOWN */
+                predicted; /* of the whole area, for a program that leaves the address to the kernel */
+        uint64_t expected_faults; /* what that means for fault_size, or COUNT_UNKNOWN */
         struct probe_map maps[PROBE_TIMES];
         struct probe_map median; /* of each number by itself; no address */
         struct fact agrees; /* the measured page size is the predicted one, and the faults are within 1 %; or
-                             * it is a larger page, and luck was foretold */
+                             * it is larger, and the prediction allowed for luck */
 };
 
 struct probe_bar {
@@ -43,26 +42,27 @@ struct probe_bar {
 };
 
 struct bar_probe {
-        bool cdev; /* opened by the character device: no faults were made, since iommufd maps no BAR for DMA
-                    */
+        bool cdev; /* opened by the character device: no faults were made, because iommufd maps no BAR for
+                      DMA */
         struct probe_bar bars[PCI_BARS];
         size_t n_bars;
         const char *failed; /* static text: what could not be done, after an error */
 };
 
-/* Called before each mapping, the done-th of PROBE_TIMES of that area; true to go on. */
+/* Called before each mapping of an area, after `done` of PROBE_TIMES. Returns true to go on. */
 typedef bool (*probe_step_t)(const struct device *d, const struct probe_bar *bar,
                              const struct probe_area *area, unsigned done, void *userdata);
 
-/* The running host only, as root. Returns 0; -EINTR where `step` ended it; -EBUSY where somebody else opened
- * the function before; or another negative errno. The function is closed and all is unmapped in any case;
- * `ret` is released by bar_probe_done() in any case, too. */
+/* Works on the running host only, as root. d: a function of h. Returns 0, -EINTR if `step` ended it, -EBUSY
+ * if somebody else opened the function first, or another negative errno. In any case the function is closed
+ * and all is unmapped, and `ret` has to be released by bar_probe_done(). */
 int bar_probe(struct bar_probe *ret, const struct host *h, const struct device *d, probe_step_t step,
               void *userdata);
 void bar_probe_done(struct bar_probe *p);
 
-/* From numbers alone: the page size that these faults tell of where an address allows pages of `alignment`;
- * and the median, the expectation and the agreement from the maps. */
+/* These two work on numbers alone. The page size in bytes (0: unknown) that so many faults mean if the
+ * address allows pages of `alignment`; and the median, the expectation and the agreement that follow from
+ * `maps`. */
 uint64_t probe_page_size(const struct kernel_facts *k, const struct probe_area *area, uint64_t alignment,
                          uint64_t faults);
 void probe_area_conclude(struct probe_area *area, const struct kernel_facts *k);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "probe-check.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 
@@ -16,7 +17,7 @@ struct check {
 };
 
 /* Returns the obstacle with its sentence, or -ENOMEM. */
-static _printf_(3, 4) int obstacle(struct check *c, enum probe_obstacle what, const char *format, ...)
+static _printf_(3, 4) int set_obstacle(struct check *c, enum probe_obstacle what, const char *format, ...)
 {
         va_list args;
         int r;
@@ -28,7 +29,7 @@ static _printf_(3, 4) int obstacle(struct check *c, enum probe_obstacle what, co
                 c->line = NULL;
                 return -ENOMEM;
         }
-        /* Processes and guests choose their names. */
+        /* Processes and guests choose their own names. */
         for (char *s = c->line; *s; s++)
                 if (iscntrl((unsigned char) *s))
                         *s = '?';
@@ -37,22 +38,23 @@ static _printf_(3, 4) int obstacle(struct check *c, enum probe_obstacle what, co
 
 int probe_cdev(const struct root *root, const char *bdf)
 {
-        struct names names = {};
+        _cleanup_(names_done) struct names names = {};
         char path[64];
-        int cdev = -1;
+
+        assert(root);
+        assert(bdf);
 
         snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/vfio-dev", bdf);
         if (list_dir_at(root->fd, path, &names) < 0)
                 return -1;
-        for (size_t i = 0; i < names.n && cdev < 0; i++) {
+        for (size_t i = 0; i < names.n; i++) {
                 const char *number = startswith(names.names[i], "vfio");
                 uint64_t v;
 
                 if (number && parse_u64(number, 10, &v) >= 0 && v <= INT32_MAX)
-                        cdev = (int) v;
+                        return (int) v;
         }
-        names_done(&names);
-        return cdev;
+        return -1;
 }
 
 static int check_iommu(struct check *c)
@@ -60,20 +62,20 @@ static int check_iommu(struct check *c)
         const struct device *d = c->device;
 
         if (c->host->iommu.at_work.value == FACT_NO)
-                return obstacle(
-                        c, PROBE_NO_IOMMU,
-                        "%s cannot be opened: no IOMMU is at work on this host; switch it on in the firmware "
-                        "(VT-d, AMD-Vi, SMMU) and, for Intel, with intel_iommu=on on the kernel's command line",
-                        c->bdf);
+                return set_obstacle(c, PROBE_NO_IOMMU,
+                                    "%s cannot be opened: this host has no active IOMMU; "
+                                    "enable it in the firmware (VT-d, AMD-Vi, SMMU) "
+                                    "and, for Intel, with intel_iommu=on on the kernel command line",
+                                    c->bdf);
         if (device_is_bridge(d))
-                return obstacle(c, PROBE_NO_IOMMU,
-                                "%s is a bridge, which never goes to a guest; name a device behind it",
-                                c->bdf);
+                return set_obstacle(c, PROBE_NO_IOMMU,
+                                    "%s is a bridge, which never goes to a guest; name a device behind it",
+                                    c->bdf);
         if (d->group < 0)
-                return obstacle(
-                        c, PROBE_NO_IOMMU,
-                        "%s is in no IOMMU group, so that VFIO cannot open it; the host's IOMMU does not cover it",
-                        c->bdf);
+                return set_obstacle(c, PROBE_NO_IOMMU,
+                                    "%s has no IOMMU group, so VFIO cannot open it; "
+                                    "the host's IOMMU does not cover it",
+                                    c->bdf);
         return PROBE_FREE;
 }
 
@@ -95,9 +97,10 @@ static int check_guests(struct check *c)
 
         if (!guest)
                 return PROBE_FREE;
-        return obstacle(c, PROBE_GUEST_RUNS,
-                        "%s is in the guest %s, which runs; shut that down first (virsh shutdown %s)",
-                        c->bdf, guest->xml.name ?: "?", guest->xml.name ?: "?");
+        return set_obstacle(
+                c, PROBE_GUEST_RUNS,
+                "%s is in the guest %s, which is running; shut it down first (virsh shutdown %s)", c->bdf,
+                guest->xml.name ?: "?", guest->xml.name ?: "?");
 }
 
 static int check_uses(struct check *c)
@@ -108,14 +111,14 @@ static int check_uses(struct check *c)
         uses = device_uses_find(&c->host->uses, c->bdf, &n);
         if (!uses)
                 return PROBE_FREE;
-        /* A reset takes them away from whoever has them. */
+        /* A reset takes the virtual functions away from whoever has them. */
         if (uses[0].kind == USE_VFS)
-                return obstacle(c, PROBE_IN_USE,
-                                "%s has %s, which a reset would remove; remove them first (echo 0 "
-                                ">/sys/bus/pci/devices/%s/sriov_numvfs), or probe one of them",
-                                c->bdf, uses[0].what, c->bdf);
-        return obstacle(c, PROBE_IN_USE, "%s is in use by this host: %s (%s); free it first", c->bdf,
-                        uses[0].what, use_kind_to_string(uses[0].kind));
+                return set_obstacle(c, PROBE_IN_USE,
+                                    "%s has %s, which a reset would remove; remove them first (echo 0 "
+                                    ">/sys/bus/pci/devices/%s/sriov_numvfs), or probe one of them",
+                                    c->bdf, uses[0].what, c->bdf);
+        return set_obstacle(c, PROBE_IN_USE, "%s is in use by this host: %s (%s); free it first", c->bdf,
+                            uses[0].what, use_kind_to_string(uses[0].kind));
 }
 
 static int check_holders(struct check *c)
@@ -127,20 +130,22 @@ static int check_holders(struct check *c)
                 const struct vfio_holder *v = &m->holders[i];
 
                 if (v->group >= 0 && v->group == c->device->group)
-                        return obstacle(
+                        return set_obstacle(
                                 c, PROBE_HELD,
-                                "%s cannot be opened: its IOMMU group %d is held open by %s (process %d); end that first",
+                                "%s cannot be opened: its IOMMU group %d is held open by %s (process %d); "
+                                "end that first",
                                 c->bdf, v->group, v->command ?: "?", v->pid);
                 if (v->cdev >= 0 && v->cdev == cdev)
-                        return obstacle(
+                        return set_obstacle(
                                 c, PROBE_HELD,
-                                "%s cannot be opened: its device vfio%d is held open by %s (process %d); end that first",
+                                "%s cannot be opened: its device vfio%d is held open by %s (process %d); "
+                                "end that first",
                                 c->bdf, cdev, v->command ?: "?", v->pid);
         }
         for (size_t i = 0; i < m->n_mappings; i++)
                 if (streq(m->mappings[i].bdf, c->bdf))
-                        return obstacle(c, PROBE_HELD, "%s is mapped by %s (process %d); end that first",
-                                        c->bdf, m->mappings[i].command ?: "?", m->mappings[i].pid);
+                        return set_obstacle(c, PROBE_HELD, "%s is mapped by %s (process %d); end that first",
+                                            c->bdf, m->mappings[i].command ?: "?", m->mappings[i].pid);
         return PROBE_FREE;
 }
 
@@ -148,8 +153,8 @@ static int check_driver(struct check *c)
 {
         if (c->device->driver_is_vfio)
                 return PROBE_FREE;
-        return obstacle(c, PROBE_NOT_BOUND, "%s is bound to %s; bind it to VFIO: vfioalignctl bind %s",
-                        c->bdf, c->device->driver ?: "no driver", c->bdf);
+        return set_obstacle(c, PROBE_NOT_BOUND, "%s is bound to %s; bind it to VFIO: vfioalignctl bind %s",
+                            c->bdf, c->device->driver ?: "no driver", c->bdf);
 }
 
 static int check_group(struct check *c)
@@ -162,16 +167,15 @@ static int check_group(struct check *c)
                 return PROBE_FREE;
         uses = device_uses_find(&c->host->uses, g->culprit->bdf, &n);
         if (uses)
-                return obstacle(
-                        c, PROBE_NOT_VIABLE,
-                        "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s and in use by this host: %s (%s)",
-                        c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", uses[0].what,
-                        use_kind_to_string(uses[0].kind));
-        return obstacle(
-                c, PROBE_NOT_VIABLE,
-                "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s; bind that to VFIO as well: "
-                "vfioalignctl bind %s",
-                c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", g->culprit->bdf);
+                return set_obstacle(c, PROBE_NOT_VIABLE,
+                                    "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s "
+                                    "and in use by this host: %s (%s)",
+                                    c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?",
+                                    uses[0].what, use_kind_to_string(uses[0].kind));
+        return set_obstacle(c, PROBE_NOT_VIABLE,
+                            "%s cannot be opened: %s in the same IOMMU group (%d) is bound to %s; "
+                            "bind that to VFIO as well: vfioalignctl bind %s",
+                            c->bdf, g->culprit->bdf, g->number, g->culprit->driver ?: "?", g->culprit->bdf);
 }
 
 static int check_defined(struct check *c)
@@ -180,31 +184,41 @@ static int check_defined(struct check *c)
 
         if (!guest)
                 return PROBE_FREE;
-        return obstacle(
-                c, PROBE_DEFINED,
-                "%s is a device of the guest %s, which does not run now; if it is started meanwhile, the start fails",
-                c->bdf, guest->xml.name ?: "?");
+        return set_obstacle(c, PROBE_DEFINED,
+                            "%s is a device of the guest %s, which does not run now; "
+                            "if it is started during the probe, the start fails",
+                            c->bdf, guest->xml.name ?: "?");
 }
 
 int probe_check(const struct host *h, const char *bdf, bool root, char **ret_line)
 {
-        /* What is used is told before what is not bound: nobody shall unbind what is used. */
+        /* Uses come before a driver that is not VFIO's, so nobody is told to rebind a device that is in use.
+         */
         static int (*const checks[])(struct check *) = {
                 check_iommu,  check_guests, check_holders, check_uses,
                 check_driver, check_group,  check_defined,
         };
-        struct check c = { .host = h, .bdf = bdf, .device = device_facts_find(&h->devices, bdf) };
-        int r = PROBE_FREE;
+        struct check c = { .host = h, .bdf = bdf };
+        int r;
 
+        assert(h);
+        assert(bdf);
+        assert(ret_line);
+
+        c.device = device_facts_find(&h->devices, bdf);
         if (!c.device)
-                r = obstacle(&c, PROBE_NO_FUNCTION,
-                             "there is no PCI function '%s' on this host; vfioalignctl devices lists them",
-                             bdf);
+                r = set_obstacle(&c, PROBE_NO_FUNCTION,
+                                 "there is no PCI function '%s' on this host; "
+                                 "vfioalignctl devices lists them",
+                                 bdf);
         else if (!root)
-                r = obstacle(&c, PROBE_NOT_ROOT, "%s can only be opened by root; run this as root", bdf);
+                r = set_obstacle(&c, PROBE_NOT_ROOT, "%s can only be opened by root; run this as root", bdf);
+        else
+                r = PROBE_FREE;
         for (size_t i = 0; i < ELEMENTSOF(checks) && r == PROBE_FREE; i++)
                 r = checks[i](&c);
-        if (r >= 0)
-                *ret_line = c.line;
+        if (r < 0)
+                return r;
+        *ret_line = c.line;
         return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vfio-device.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
@@ -20,9 +21,9 @@ struct vfio_device_bind_iommufd {
 #endif
 
 #define INFO_MAX (64U << 10) /* bytes: an answer of the kernel with its capabilities */
-#define IOVA_DEFAULT GIB(4)  /* above the windows of the interrupts; where the kernel names no ranges */
+#define IOVA_DEFAULT GIB(4)  /* above the windows of the interrupts; used if the kernel names no ranges */
 
-static int failed(struct vfio_device *d, int error, const char *what)
+static int set_failed(struct vfio_device *d, int error, const char *what)
 {
         d->failed = what;
         return error;
@@ -36,7 +37,7 @@ static int read_info(int fd, unsigned long request, const void *question, size_t
 
         for (int i = 0; i < 2; i++) {
                 _cleanup_free_ char *info = calloc(1, argsz);
-                uint32_t wanted;
+                uint32_t needed;
 
                 if (!info)
                         return -ENOMEM;
@@ -44,19 +45,20 @@ static int read_info(int fd, unsigned long request, const void *question, size_t
                 memcpy(info, &argsz, sizeof(argsz)); /* the first member of each */
                 if (ioctl(fd, request, info) < 0)
                         return -errno;
-                memcpy(&wanted, info, sizeof(wanted));
-                if (wanted <= argsz) {
+                memcpy(&needed, info, sizeof(needed));
+                if (needed <= argsz) {
                         *ret = TAKE_PTR(info);
                         return 0;
                 }
-                if (wanted > INFO_MAX)
+                if (needed > INFO_MAX)
                         return -E2BIG;
-                argsz = wanted;
+                argsz = needed;
         }
         return -E2BIG;
 }
 
-/* The capability with that id of at least `size` bytes, or NULL; *ret_size is what is there from it on. */
+/* Finds the capability with that id and at least `size` bytes, or NULL. *ret_size: the bytes from there to
+ * the end. */
 static const void *find_capability(const void *info, uint32_t first, uint16_t id, size_t size,
                                    size_t *ret_size)
 {
@@ -70,15 +72,15 @@ static const void *find_capability(const void *info, uint32_t first, uint16_t id
                         *ret_size = argsz - at;
                         return (const char *) info + at;
                 }
-                if (header.next <= at) /* the chain goes on, or it ends */
+                if (header.next <= at) /* the end, or a chain that goes back */
                         break;
                 at = header.next;
         }
         return NULL;
 }
 
-/* Where the IOMMU takes addresses: a part of a range that is large enough, from a whole GiB on, as high
- * mappings have it. */
+/* Chooses where to map DMA: in a range of the IOMMU that is large enough, above 4 GiB, from a whole GiB on.
+ */
 static int choose_iova(struct vfio_device *d)
 {
         const struct vfio_iommu_type1_info question = { .argsz = sizeof(question) };
@@ -119,25 +121,27 @@ static int open_by_group(struct vfio_device *d, const char *bdf, const char *pat
 
         d->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
         if (d->container < 0)
-                return failed(d, -errno, "open /dev/vfio/vfio");
+                return set_failed(d, -errno, "open /dev/vfio/vfio");
         if (ioctl(d->container, VFIO_GET_API_VERSION) != VFIO_API_VERSION ||
             ioctl(d->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) <= 0)
-                return failed(d, -EOPNOTSUPP, "find the type 1 IOMMU (is vfio_iommu_type1 loaded?)");
+                return set_failed(d, -EOPNOTSUPP, "find the type 1 IOMMU (is vfio_iommu_type1 loaded?)");
         d->group = open(path, O_RDWR | O_CLOEXEC);
         if (d->group < 0)
-                return failed(d, -errno, "open its group");
+                return set_failed(d, -errno, "open its group");
         if (ioctl(d->group, VFIO_GROUP_GET_STATUS, &status) < 0)
-                return failed(d, -errno, "read the status of its group");
+                return set_failed(d, -errno, "read the status of its group");
         if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
-                return failed(d, -EPERM, "use its group, which is not viable");
+                return set_failed(d, -EPERM, "use its group, which is not viable");
         if (ioctl(d->group, VFIO_GROUP_SET_CONTAINER, &d->container) < 0)
-                return failed(d, -errno, "put its group into a container");
+                return set_failed(d, -errno, "put its group into a container");
         if (ioctl(d->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0)
-                return failed(d, -errno, "set up the IOMMU (does it remap interrupts?)");
+                return set_failed(d, -errno, "set up the IOMMU (does it remap interrupts?)");
         d->device = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
         if (d->device < 0)
-                return failed(d, -errno, "open it");
-        return choose_iova(d) < 0 ? failed(d, -ERANGE, "find room for DMA in the IOMMU") : 0;
+                return set_failed(d, -errno, "open it");
+        if (choose_iova(d) < 0)
+                return set_failed(d, -ERANGE, "find room for DMA in the IOMMU");
+        return 0;
 }
 
 static int open_by_cdev(struct vfio_device *d, int cdev)
@@ -148,19 +152,22 @@ static int open_by_cdev(struct vfio_device *d, int cdev)
         snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%d", cdev);
         d->device = open(path, O_RDWR | O_CLOEXEC);
         if (d->device < 0)
-                return failed(d, -errno, "open its character device");
+                return set_failed(d, -errno, "open its character device");
         d->iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
         if (d->iommufd < 0)
-                return failed(d, -errno, "open /dev/iommu");
+                return set_failed(d, -errno, "open /dev/iommu");
         bind.iommufd = d->iommufd;
         if (ioctl(d->device, VFIO_DEVICE_BIND_IOMMUFD, &bind) < 0)
-                return failed(d, -errno, "open it by iommufd");
+                return set_failed(d, -errno, "open it by iommufd");
         return 0;
 }
 
 int vfio_device_open(struct vfio_device *d, const char *bdf, int group, int cdev)
 {
         char path[64];
+
+        assert(d);
+        assert(bdf);
 
         *d = VFIO_DEVICE_NONE;
         snprintf(path, sizeof(path), "/dev/vfio/%d", group);
@@ -169,8 +176,8 @@ int vfio_device_open(struct vfio_device *d, const char *bdf, int group, int cdev
         return open_by_group(d, bdf, path);
 }
 
-/* Where the command register is in the descriptor, or a negative errno. */
-static off_t find_command(const struct vfio_device *d)
+/* The offset of the command register in the descriptor, or a negative errno. */
+static off_t find_command_register(const struct vfio_device *d)
 {
         struct vfio_region_info config = { .argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX };
 
@@ -182,17 +189,20 @@ static off_t find_command(const struct vfio_device *d)
 int vfio_device_enable_memory(struct vfio_device *d)
 {
         uint16_t command, enabled;
-        off_t at = find_command(d);
+        off_t at;
 
+        assert(d);
+
+        at = find_command_register(d);
         if (at < 0)
-                return failed(d, (int) at, "find its configuration space");
+                return set_failed(d, (int) at, "find its configuration space");
         if (pread(d->device, &command, sizeof(command), at) != sizeof(command))
-                return failed(d, -EIO, "read its command register");
+                return set_failed(d, -EIO, "read its command register");
         if (command & PCI_COMMAND_MEMORY)
                 return 0;
         enabled = command | PCI_COMMAND_MEMORY;
         if (pwrite(d->device, &enabled, sizeof(enabled), at) != sizeof(enabled))
-                return failed(d, -EIO, "switch its memory on");
+                return set_failed(d, -EIO, "switch its memory on");
         d->command = command;
         d->memory_was_off = true;
         return 0;
@@ -200,11 +210,13 @@ int vfio_device_enable_memory(struct vfio_device *d)
 
 void vfio_device_close(struct vfio_device *d)
 {
-        off_t at = d->memory_was_off ? find_command(d) : -1;
+        off_t at;
 
-        if (at >= 0)
-                (void) !pwrite(d->device, &d->command, sizeof(d->command),
-                               at); /* closing resets it in any case */
+        assert(d);
+
+        at = d->memory_was_off ? find_command_register(d) : -1;
+        if (at >= 0) /* an error does not matter, because closing resets the function */
+                (void) !pwrite(d->device, &d->command, sizeof(d->command), at);
         closep(&d->device);
         closep(&d->group);
         closep(&d->container);
@@ -217,7 +229,7 @@ static int add_area(struct vfio_region *region, uint64_t offset, uint64_t size)
         uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE);
 
         if (size == 0)
-                return 0; /* nothing of it */
+                return 0;
         if (offset > region->size || size > region->size - offset || (offset | size) & (page - 1))
                 return -EBADMSG;
         if (region->n_areas == VFIO_AREAS_MAX)
@@ -226,33 +238,51 @@ static int add_area(struct vfio_region *region, uint64_t offset, uint64_t size)
         return 0;
 }
 
-int vfio_device_read_region(struct vfio_device *d, unsigned index, struct vfio_region *ret)
+/* Adds the parts that can be mapped: those of the capability, or without that the whole region. */
+static int add_areas(struct vfio_region *region, const struct vfio_region_info *info)
 {
-        const struct vfio_region_info question = { .argsz = sizeof(question), .index = index };
         const struct vfio_region_info_cap_sparse_mmap *sparse = NULL;
-        _cleanup_free_ struct vfio_region_info *info = NULL;
-        struct vfio_region region;
         size_t size = 0;
         int r;
 
+        if (info->flags & VFIO_REGION_INFO_FLAG_CAPS)
+                sparse = find_capability(info, info->cap_offset, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+                                         sizeof(*sparse), &size);
+        if (!sparse) {
+                /* A BAR smaller than a page can be mapped as well if it has the page to itself, but there is
+                 * nothing to gain. */
+                if (region->size < (uint64_t) sysconf(_SC_PAGESIZE))
+                        return 0;
+                return add_area(region, 0, region->size);
+        }
+        for (size_t i = 0; i < sparse->nr_areas; i++) {
+                if ((i + 1) * sizeof(sparse->areas[0]) > size - sizeof(*sparse))
+                        return -EBADMSG;
+                r = add_area(region, sparse->areas[i].offset, sparse->areas[i].size);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int vfio_device_read_region(struct vfio_device *d, unsigned index, struct vfio_region *ret)
+{
+        const struct vfio_region_info question = { .argsz = sizeof(question), .index = index };
+        _cleanup_free_ struct vfio_region_info *info = NULL;
+        struct vfio_region region;
+        int r;
+
+        assert(d);
+        assert(ret);
+
         r = read_info(d->device, VFIO_DEVICE_GET_REGION_INFO, &question, sizeof(question), (void **) &info);
         if (r < 0)
-                return failed(d, r, "ask about a BAR");
+                return set_failed(d, r, "ask about a BAR");
         region = (struct vfio_region){ .size = info->size, .offset = info->offset };
         if (info->flags & VFIO_REGION_INFO_FLAG_MMAP) {
-                if (info->flags & VFIO_REGION_INFO_FLAG_CAPS)
-                        sparse = find_capability(info, info->cap_offset, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
-                                                 sizeof(*sparse), &size);
-                /* A BAR smaller than a page can be mapped as well, where it has the page to itself: nothing
-                 * to gain. */
-                if (!sparse && region.size >= (uint64_t) sysconf(_SC_PAGESIZE))
-                        r = add_area(&region, 0, region.size);
-                for (size_t i = 0; sparse && i < sparse->nr_areas && r >= 0; i++)
-                        r = (i + 1) * sizeof(sparse->areas[0]) > size - sizeof(*sparse)
-                                    ? -EBADMSG
-                                    : add_area(&region, sparse->areas[i].offset, sparse->areas[i].size);
+                r = add_areas(&region, info);
                 if (r < 0)
-                        return failed(d, r, "understand which parts of a BAR can be mapped");
+                        return set_failed(d, r, "understand which parts of a BAR can be mapped");
         }
         *ret = region;
         return 0;
@@ -268,12 +298,19 @@ int vfio_device_map_dma(const struct vfio_device *d, void *p, uint64_t size)
                 .size = size,
         };
 
+        assert(d);
+        assert(p);
+        assert(size <= VFIO_DMA_MAX);
+
         return ioctl(d->container, VFIO_IOMMU_MAP_DMA, &map) < 0 ? -errno : 0;
 }
 
 int vfio_device_unmap_dma(const struct vfio_device *d, uint64_t size)
 {
         struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = d->iova, .size = size };
+
+        assert(d);
+        assert(size <= VFIO_DMA_MAX);
 
         return ioctl(d->container, VFIO_IOMMU_UNMAP_DMA, &unmap) < 0 ? -errno : 0;
 }
