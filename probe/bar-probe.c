@@ -92,7 +92,7 @@ static struct verdict ideal_verdict(const struct kernel_facts *k, const struct p
                                &(struct mapping){ .start = address, .size = size, .offset = area->offset });
 }
 
-static uint64_t difference(uint64_t a, uint64_t b)
+static uint64_t count_distance(uint64_t a, uint64_t b)
 {
         return a > b ? a - b : b - a;
 }
@@ -121,7 +121,7 @@ uint64_t probe_page_size(const struct kernel_facts *k, const struct probe_area *
                 /* These are fewer than the largest page needs, so it was not one fault for each page. */
                 if (found == 0 && faults < expected)
                         return 0;
-                distance = difference(faults, expected);
+                distance = count_distance(faults, expected);
                 if (distance < smallest) {
                         smallest = distance;
                         found = sizes[i];
@@ -204,7 +204,7 @@ void probe_area_conclude(struct probe_area *area, const struct kernel_facts *k)
         }
         /* On a host that is short of memory, a page of this program itself can be taken away and faulted in
          * again. */
-        distance = difference(area->median.faults, area->expected_faults);
+        distance = count_distance(area->median.faults, area->expected_faults);
         agrees = area->median.page_size == v->page_size &&
                  (distance <= 2 || distance <= area->expected_faults / 100);
         agrees |= v->luck && area->median.page_size > v->page_size;

@@ -88,7 +88,7 @@ static void test_conclusion(void **state)
         assert_int_equal(a.agrees.value, FACT_NO);
         fill(&a, &k, KIB(4), 524288);
         assert_int_equal(a.agrees.value, FACT_NO);
-        /* Luck, where nobody sees to that page; with places_pud known, it is none. */
+        /* This is luck if nobody aligns to that page; if places_pud is known, it is not. */
         fill(&a, &k, GIB(1), 2);
         assert_true(a.predicted.luck);
         assert_int_equal(a.agrees.value, FACT_YES);
@@ -100,7 +100,7 @@ static void test_conclusion(void **state)
         assert_int_equal(a.median.faults, 1024);
         assert_int_equal(a.agrees.value, FACT_YES);
 
-        /* No larger page than the kernel has, and no luck */
+        /* The kernel has no larger page, so this is not luck. */
         k.huge_pud.value = FACT_NO;
         fill(&a, &k, GIB(1), 1024);
         assert_false(a.predicted.luck);
@@ -108,7 +108,7 @@ static void test_conclusion(void **state)
         fill(&a, &k, GIB(1), 2); /* more than the audit knows of */
         assert_int_equal(a.agrees.value, FACT_NO);
 
-        /* Nothing measured, and nothing foretold */
+        /* Nothing was measured, or nothing was predicted. */
         k = kernel();
         a = (struct probe_area){ .size = GIB(2) };
         fill(&a, &k, MIB(2), COUNT_UNKNOWN);
@@ -120,7 +120,7 @@ static void test_conclusion(void **state)
         assert_int_equal(a.expected_faults, COUNT_UNKNOWN);
 }
 
-/* Of a huge area only the start is faulted in. */
+/* Only the start of a huge area is faulted in. */
 static void test_limit(void **state)
 {
         struct kernel_facts k = kernel();

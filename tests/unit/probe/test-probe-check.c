@@ -27,7 +27,7 @@ static const struct device devices[] = {
 
 static const char *const gpu = "0000:05:00.0";
 
-/* The array of a made-up host is not written to: only device_facts have it so. */
+/* The array of a made-up host is not written to, although device_facts would allow it. */
 static struct host new_host(const struct root *root)
 {
         return (struct host){
@@ -39,7 +39,7 @@ static struct host new_host(const struct root *root)
         };
 }
 
-/* The obstacle, and that its line has each of the words, up to NULL. */
+/* Checks the obstacle, and that its line has each of the words, up to NULL. */
 static void expect(const struct host *h, const char *bdf, bool root, enum probe_obstacle wanted,
                    const char *const words[])
 {
@@ -104,7 +104,7 @@ static void test_group(void **state)
         h.iommu.n_groups = 1;
         EXPECT(&h, gpu, PROBE_NOT_VIABLE, "0000:05:00.1", "(12)", "snd_hda_intel",
                "vfioalignctl bind 0000:05:00.1");
-        /* Nobody is told to unbind what is used. */
+        /* Nobody is told to unbind a device that is in use. */
         h.uses = (struct device_uses){ .uses = &use, .n_uses = 1 };
         EXPECT(&h, gpu, PROBE_NOT_VIABLE, "0000:05:00.1", "pipewire");
         group.viable.value = FACT_UNKNOWN;
@@ -126,7 +126,7 @@ static void test_holders(void **state)
         };
         struct mapping mapping = { .pid = 77, .command = (char *) "dpdk", .bdf = "0000:05:00.0" };
 
-        /* A holder is told as such, not as the use that follows from it. */
+        /* A holder is reported as a holder, not as the use that follows from it. */
         h.uses = (struct device_uses){ .uses = &use, .n_uses = 1 };
         h.mappings.holders = &holder;
         h.mappings.n_holders = 1;
@@ -156,7 +156,7 @@ static void test_uses(void **state)
         struct host h = new_host(&f->root);
         struct device_use use = { .bdf = "0000:06:00.0", .kind = USE_MOUNT, .what = (char *) "/boot" };
 
-        /* Used comes before not bound: no command that unbinds it. */
+        /* A use comes before a wrong driver, so there is no command that unbinds the device. */
         h.uses = (struct device_uses){ .uses = &use, .n_uses = 1 };
         EXPECT(&h, "0000:06:00.0", PROBE_IN_USE, "/boot", "mount");
         EXPECT(&h, gpu, PROBE_FREE);
@@ -189,7 +189,7 @@ static void test_guests(void **state)
         guests[1].running = true;
         EXPECT(&h, gpu, PROBE_GUEST_RUNS, "web1", "virsh shutdown web1");
 
-        /* Consent is asked for only where nothing else is in the way. */
+        /* Consent is asked for only if nothing else is in the way. */
         guests[1].running = false;
         h.mappings.holders = &holder;
         h.mappings.n_holders = 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The linker gives the calls below in place of the C library's (--wrap): a kernel with one device behind
+/* The linker takes the calls below instead of the C library's (--wrap): a kernel with one device behind
  * VFIO. */
 #include "probe/vfio-device.h"
 
@@ -20,7 +20,7 @@ enum { CONTAINER = 1000, GROUP, DEVICE, IOMMUFD };
 
 static struct {
         bool no_group, not_viable, no_type1, no_bind;
-        int busy; /* the descriptor whose open fails so */
+        int busy; /* the descriptor whose open fails that way */
         struct vfio_iova_range ranges[4];
         unsigned n_ranges;
         struct vfio_region_sparse_mmap_area areas[80];
@@ -294,7 +294,7 @@ static void test_memory(void **state)
         assert_int_equal(fake.command, PCI_COMMAND_INTX_DISABLE);
         assert_int_equal(fake.writes, 2);
 
-        /* It is on already, so that nothing is written. */
+        /* It is on already, so nothing is written. */
         fake.command = PCI_COMMAND_MEMORY;
         assert_ok(vfio_device_open(&d, "0000:05:00.0", 12, -1));
         assert_ok(vfio_device_enable_memory(&d));

@@ -49,7 +49,7 @@ static void test_grep(void **state)
         assert_string_equal(none, "");
 }
 
-/* However often it is asked, and whatever becomes of the file. */
+/* The file is read once, however often it is searched and whatever becomes of it. */
 static void test_read_once(void **state)
 {
         struct fixture *f = *state;

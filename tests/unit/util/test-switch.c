@@ -16,7 +16,7 @@ static void test_switch(void **state)
         assert_null(switched_off(&f->root));
         fixture_write(f, "proc/cmdline", "root=/dev/vda vfioalign=off\n");
         assert_string_equal(switched_off(&f->root), "vfioalign=off on the kernel command line");
-        /* The daemon makes the file then, which is not the cause. */
+        /* The daemon creates the file in that case, but the file is not the cause. */
         fixture_write(f, SWITCH_FILE, "");
         assert_string_equal(switched_off(&f->root), "vfioalign=off on the kernel command line");
         fixture_remove(f, "proc");

@@ -176,7 +176,7 @@ static void test_hidden_block(void **state)
         device_uses_done(&u);
 }
 
-/* What a container has mounted shows in no list of the host; what it shares with the host is told once. */
+/* No list of the host shows what a container has mounted. What it shares with the host is reported once. */
 static void test_mounts_elsewhere(void **state)
 {
         static const char root[] = "22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n";
@@ -304,7 +304,7 @@ static void test_console(void **state)
         device_uses_done(&u);
 }
 
-/* A PNP device and its port are told as 00:03, 00:03:0 and 00:03:0.0: nothing of those names a function. */
+/* A PNP device and its port are called 00:03, 00:03:0 and 00:03:0.0. None of these names a function. */
 static void test_console_no_function(void **state)
 {
         struct fixture *f = *state;
@@ -333,7 +333,7 @@ static void add_input(struct fixture *f, const char *event, const char *place, c
 #define TYPING "10000 7 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe\n"
 #define USB(bdf) bdf "/usb1/1-1/1-1:1.0/0003:046D:C31C.0001/input/input5"
 
-/* The function on which all keyboards depend; with one elsewhere, none. */
+/* A function is used if all keyboards depend on it; if one is elsewhere, it is not. */
 static void test_keyboard(void **state)
 {
         static const struct {
@@ -397,9 +397,9 @@ static void test_processes(void **state)
         fixture_write(f, "proc/200/comm", "qemu-system-x86\n");
         fixture_write_bytes(f, "proc/200/cmdline", cmdline, sizeof(cmdline));
         fixture_write(f, "proc/300/comm", "cloud-hyperviso\n");
-        fixture_write(
-                f, "vfioalign/answers",
-                "open-device-nodes\tall 100:c:116:5 200:c:244:5 200:b:259:0 300:c:511:0 400:c:195:2 100:c:1:3 x 1:c\n");
+        fixture_write(f, "vfioalign/answers",
+                      "open-device-nodes\tall 100:c:116:5 200:c:244:5 200:b:259:0 300:c:511:0 400:c:195:2 "
+                      "100:c:1:3 x 1:c\n");
         read_uses(f, &u);
         assert_int_equal(u.processes.value, FACT_YES);
         assert_uses(&u, NIC, "process:pipe?wire (pid 100, controlC0)|virtual-functions:1 virtual function");
@@ -452,7 +452,7 @@ static void test_live_processes(void **state)
         device_uses_done(&u);
 }
 
-/* Who could not look into all processes says what it saw, and that it may not be all. */
+/* A reader that could not look into all processes reports what it saw, and that there may be more. */
 static void test_some_processes(void **state)
 {
         struct fixture *f = *state;

@@ -59,14 +59,14 @@ static void test_tree(void **state)
         write_device(f, "0000:00:01.0", NULL, "0x060400\n");
         fixture_link(f, PCI "0000:00:01.0/iommu_group", "../../../../kernel/iommu_groups/1");
         fixture_write(f, PCI "not-a-device/vendor", "0x1234\n");
-        fixture_write(f, PCI "0000:00:02.0/config", ""); /* unplugged, all but */
+        fixture_write(f, PCI "0000:00:02.0/config", ""); /* nearly unplugged */
 
         assert_ok(device_facts_read(&facts, &f->root));
         assert_int_equal(facts.listed.value, FACT_YES);
         assert_int_equal(facts.n_devices, 5);
         assert_string_equal(facts.devices[0].bdf, "0000:00:01.0");
         assert_string_equal(facts.devices[3].bdf, "2000:00:00.0");
-        assert_string_equal(facts.devices[4].bdf, "10000:e1:00.0"); /* a long domain sorts behind */
+        assert_string_equal(facts.devices[4].bdf, "10000:e1:00.0"); /* a long domain comes last */
 
         d = device_facts_find(&facts, "0000:41:00.0");
         assert_non_null(d);
@@ -101,7 +101,7 @@ static void test_tree(void **state)
         device_facts_done(&facts);
 }
 
-/* All in one file, and what else a function tells. */
+/* uevent has most of it in one file; the rest are attributes. */
 static void test_attributes(void **state)
 {
         struct fixture *f = *state;
@@ -112,11 +112,11 @@ static void test_attributes(void **state)
         fixture_write(f, "lib/modules/6.12.0/modules.alias",
                       "alias vfio_pci:v000010DEd00002330sv*sd*bc*sc*i* gpu_vfio_pci\n");
         fixture_write(f, "vfioalign/answers", "hwdb 10DE:2330\tNVIDIA Corporation GH100 [H100 SXM5 80GB]\n");
-        fixture_write(
-                f, PCI "0000:41:00.0/uevent",
-                "DRIVER=gpu-vfio-pci\nPCI_CLASS=30200\nPCI_ID=10DE:2330\nPCI_SUBSYS_ID=10DE:16C1\n"
-                "PCI_SLOT_NAME=0000:41:00.0\nMODALIAS=pci:v000010DEd00002330sv000010DEsd000016C1bc03sc02i00\n");
-        fixture_write(f, PCI "0000:41:00.0/vendor", "0x1111\n"); /* not asked */
+        fixture_write(f, PCI "0000:41:00.0/uevent",
+                      "DRIVER=gpu-vfio-pci\nPCI_CLASS=30200\nPCI_ID=10DE:2330\nPCI_SUBSYS_ID=10DE:16C1\n"
+                      "PCI_SLOT_NAME=0000:41:00.0\n"
+                      "MODALIAS=pci:v000010DEd00002330sv000010DEsd000016C1bc03sc02i00\n");
+        fixture_write(f, PCI "0000:41:00.0/vendor", "0x1111\n"); /* not read */
         fixture_write(f, PCI "0000:41:00.0/resource", RESOURCE_GPU);
         fixture_write(f, PCI "0000:41:00.0/resource1_resize", "00000000000bffc0\n");
         fixture_write(f, PCI "0000:41:00.0/driver_override", "vfio-pci\n");
@@ -177,7 +177,7 @@ static void test_attributes(void **state)
         device_facts_done(&facts);
 }
 
-/* Read by nobody in particular, addresses are zero; the sizes still show. */
+/* Without privilege addresses are zero, but the sizes still show. */
 static void test_resource(void **state)
 {
         static const struct {

@@ -23,15 +23,19 @@ static void test_best(void **state)
                   MLX5_VF, "mlx5_vfio_pci" },
                 { "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci\n", NVME, "vfio-pci" },
                 /* the first of two that are as close */
-                { "alias vfio_pci:v*d*sv*sd*bc01sc08i02 any_nvme\nalias vfio_pci:v0000144Dd*sv*sd*bc01sc08i* samsung\n"
+                { "alias vfio_pci:v*d*sv*sd*bc01sc08i02 any_nvme\n"
+                  "alias vfio_pci:v0000144Dd*sv*sd*bc01sc08i* samsung\n"
                   "alias vfio_pci:v0000144Dd0000A80Asv*sd*bc*sc*i02 other\n",
                   NVME, "any_nvme" },
                 /* fewer wildcards, wherever they are */
-                { "alias vfio_pci:v*d*sv*sd*bc01sc08i02 any_nvme\nalias vfio_pci:v0000144Dd0000A80Asv*sd*bc01sc08i* closer\n",
+                { "alias vfio_pci:v*d*sv*sd*bc01sc08i02 any_nvme\n"
+                  "alias vfio_pci:v0000144Dd0000A80Asv*sd*bc01sc08i* closer\n",
                   NVME, "closer" },
                 { "alias pci:v0000144Dd0000A80Asv*sd*bc*sc*i* nvme\n", NVME,
                   "vfio-pci" }, /* no VFIO driver */
-                { "alias vfio_pci:v0000144Dd0000A80A nvme\nalias vfio_pci:\nalias vfio_pci:v*d*sv*sd*bc*sc*i*\n",
+                { "alias vfio_pci:v0000144Dd0000A80A nvme\n"
+                  "alias vfio_pci:\n"
+                  "alias vfio_pci:v*d*sv*sd*bc*sc*i*\n",
                   NVME, "vfio-pci" },
                 { "alias vfio_pci:v0000144DDd*sv*sd*bc*sc*i* long\n", NVME, "vfio-pci" },
                 { "alias vfio_pci:v*d*sv*sd*bc*sc*i* some_driver\n", "pci:junk", "vfio-pci" },
@@ -61,7 +65,8 @@ static void test_has(void **state)
                       "alias vfio_pci:v000019E5d0000A256sv*sd*bc*sc*i* hisi_acc_vfio_pci\n");
         assert_ok(vfio_drivers_read(&f->root, "6.12.0", &v, &read));
         assert_true(vfio_drivers_has(v, "vfio-pci"));
-        assert_true(vfio_drivers_has(v, "hisi-acc-vfio-pci")); /* a driver need not be spelt as its module */
+        assert_true(
+                vfio_drivers_has(v, "hisi-acc-vfio-pci")); /* a driver may be spelled unlike its module */
         assert_true(vfio_drivers_has(v, "hisi_acc_vfio_pci"));
         assert_false(vfio_drivers_has(v, "hisi_acc_vfio"));
         assert_false(vfio_drivers_has(v, "hisi_acc_vfio_pci2"));

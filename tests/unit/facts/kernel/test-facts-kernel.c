@@ -68,7 +68,7 @@ static void write_kernel_and_module(struct fixture *f, struct btf *kernel)
         btf__free(kernel);
 }
 
-/* A host on 7.x with vfio-pci loaded, of which everything can be seen without privilege. */
+/* A host on 7.x with vfio-pci loaded, where everything can be seen without privilege. */
 static void write_host(struct fixture *f)
 {
         write_kernel_and_module(f, new_kernel_btf(true, true));
@@ -114,7 +114,7 @@ static void test_whole(void **state)
         kernel_facts_done(&k);
 }
 
-/* Whatever file is missing, no fact turns into "no"; and what others can tell stays known. */
+/* Whatever file is missing, no fact turns into "no", and what other files show stays known. */
 static void test_each_missing(void **state)
 {
         static const struct {
@@ -132,7 +132,8 @@ static void test_each_missing(void **state)
                 { THP "hpage_pmd_size", true, true },
                 { "sys/kernel/mm", true, true },
                 { LOADED, true, true },
-                { "sys/module", true, true }, /* no module tree either: perhaps built in, symbols tell */
+                { "sys/module", true,
+                  true }, /* no module tree either: perhaps it is built in, which symbols show */
                 { "sys/kernel", true, false },
         };
         struct fixture *f = *state;
@@ -194,7 +195,7 @@ static void test_old(void **state)
         assert_int_equal(k.huge_pud.value, FACT_NO);
         assert_int_equal(k.pin_by_leaf.value, FACT_NO);
         assert_int_equal(k.thp_exempt.value,
-                         FACT_UNKNOWN); /* stable kernels have got it: only their code tells */
+                         FACT_UNKNOWN); /* stable kernels have it, but only their code shows that */
         kernel_facts_done(&k);
 }
 
@@ -250,7 +251,7 @@ static void test_page_sizes(void **state)
         }
 }
 
-/* Not loaded: the file that would be is asked. */
+/* If it is not loaded, the file that would be loaded is asked. */
 static void test_installed(void **state)
 {
         static const char *const imports[] = { "vmf_insert_pfn_pmd", "vmf_insert_pfn_pud", "printk" };
@@ -456,7 +457,7 @@ static void test_hook(void **state)
         kernel_facts_done(&k);
 }
 
-/* All of kallsyms is written anew for each who opens it. */
+/* The kernel writes all of kallsyms again for each reader, so it is read once. */
 static void test_symbols_are_read_once(void **state)
 {
         _cleanup_close_ int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -678,7 +679,7 @@ static void test_exempt(void **state)
         }
 }
 
-/* Kernels before 6.18 got it by a stable release: their code tells yes and no. */
+/* Kernels before 6.18 got it by a stable release, so their code shows both yes and no. */
 static void test_exempt_stable(void **state)
 {
         struct fixture *f = *state;
@@ -691,7 +692,7 @@ static void test_exempt_stable(void **state)
         assert_fact(k.thp_exempt, FACT_YES, SOURCE_KCORE);
         kernel_facts_done(&k);
 
-        fixture_write(f, KERNEL_LIVE_EXEMPT_RECORD, "yes"); /* not asked */
+        fixture_write(f, KERNEL_LIVE_EXEMPT_RECORD, "yes"); /* not read */
         write_kcore(f, FOPS_MMAP, 0, "\xa9\x00\x44\x44\x10", 5);
         k = read_facts(f);
         assert_fact(k.thp_exempt, FACT_NO, SOURCE_KCORE);
@@ -714,7 +715,7 @@ static void test_exempt_stable(void **state)
         kernel_facts_done(&k);
 }
 
-/* Who may not read the code believes what root has recorded; who may does not ask. */
+/* A reader that may not read the code believes what root recorded; one that may does not look at that. */
 static void test_exempt_recorded(void **state)
 {
         static const struct {
@@ -775,7 +776,7 @@ static void keep_answer(enum file_kind kind, const char *path, const char *data,
         answers = longer;
 }
 
-/* What was asked of BTF, kcore and the probe answers without them. */
+/* The answers of BTF, kcore and the probe are recorded, and do without them. */
 static void test_recorded(void **state)
 {
         struct fixture *f = *state;

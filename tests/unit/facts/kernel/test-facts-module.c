@@ -223,7 +223,7 @@ static void test_secure_boot(void **state)
         assert_int_equal(read_facts(f).secure_boot.value, FACT_UNKNOWN);
 }
 
-/* Loaded is not alive: the kernel's slot has to say so. */
+/* A loaded module is not necessarily alive: the kernel's slot has to show it. */
 static void test_alive(void **state)
 {
         static const struct {
@@ -255,7 +255,7 @@ static void test_alive(void **state)
         }
 }
 
-/* Without a look into the kernel's memory it is the module that says it. */
+/* If the kernel's memory cannot be read, the module's own word counts. */
 static void test_alive_by_slot(void **state)
 {
         static const struct {

@@ -20,8 +20,9 @@ struct core {
 static struct core new_core(void)
 {
         struct core c = {
-                .header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64}, .e_type = ET_CORE, .e_phnum = 3,
-                           .e_phoff = offsetof(struct core, segments), .e_phentsize = sizeof(Elf64_Phdr)},
+                .header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64}, .e_type = ET_CORE,
+                           .e_phnum = 3, .e_phoff = offsetof(struct core, segments),
+                           .e_phentsize = sizeof(Elf64_Phdr)},
                 .segments = {
                         {.p_type = PT_NOTE, .p_vaddr = 0xffffffffc0001000, .p_filesz = 4096},
                         {.p_type = PT_LOAD, .p_vaddr = 0xffffffffc0001000, .p_filesz = 32,
@@ -106,7 +107,7 @@ static void keep_answer(enum file_kind kind, const char *path, const char *data,
                 snprintf(kept, 256, "%s\t%.*s\n", path, (int) size, data);
 }
 
-/* What is recorded is what is answered. */
+/* The recording has the answers. */
 static void test_recorded(void **state)
 {
         struct fixture *f = *state;

@@ -48,14 +48,14 @@ static void test_names(void **state)
         struct fixture *f = *state;
         struct module_index *index;
 
-        fixture_write(
-                f, MODULES "modules.dep",
-                "kernel/drivers/vfio/pci/vfio-pci-core.ko.xz: kernel/drivers/vfio/vfio.ko.xz kernel/my/vfio-mine.ko\n"
-                "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/drivers/vfio/pci/vfio-pci-core.ko.xz\n"
-                "kernel/drivers/vfio/vfio.ko.xz:\n"
-                "kernel/drivers/vfio/notvfio.ko.xz:\n"
-                "updates/dkms/vfio_align.ko: kernel/drivers/vfio/vfio.ko.xz\n"
-                "top.ko:\n");
+        fixture_write(f, MODULES "modules.dep",
+                      "kernel/drivers/vfio/pci/vfio-pci-core.ko.xz: "
+                      "kernel/drivers/vfio/vfio.ko.xz kernel/my/vfio-mine.ko\n"
+                      "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/drivers/vfio/pci/vfio-pci-core.ko.xz\n"
+                      "kernel/drivers/vfio/vfio.ko.xz:\n"
+                      "kernel/drivers/vfio/notvfio.ko.xz:\n"
+                      "updates/dkms/vfio_align.ko: kernel/drivers/vfio/vfio.ko.xz\n"
+                      "top.ko:\n");
         index = open_index(f);
         assert_path(index, "vfio", "kernel/drivers/vfio/vfio.ko.xz");
         assert_path(index, "vfio_pci", "kernel/drivers/vfio/pci/vfio-pci.ko.xz");
@@ -63,7 +63,7 @@ static void test_names(void **state)
         assert_path(index, "vfio_pci_core", "kernel/drivers/vfio/pci/vfio-pci-core.ko.xz");
         assert_path(index, "vfio_align", "updates/dkms/vfio_align.ko");
         assert_path(index, "top", "top.ko");
-        assert_path(index, "vfio_mine", NULL); /* what another depends on is not what is there */
+        assert_path(index, "vfio_mine", NULL); /* a dependency in the list is not an entry of it */
         assert_path(index, "vfio_alig", NULL);
         assert_path(index, "vfio_aligns", NULL);
         assert_path(index, "xtop", NULL);
@@ -100,7 +100,7 @@ static void test_file(void **state)
         assert_int_equal(module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pmd").value,
                          FACT_UNKNOWN);
         fixture_remove(f, MODULES "kernel/vfio_pci_core.ko");
-        fixture_link(f, MODULES "kernel/vfio_pci_core.ko", "/dev/zero"); /* below the root there is none */
+        fixture_link(f, MODULES "kernel/vfio_pci_core.ko", "/dev/zero"); /* there is none below the root */
         assert_int_equal(module_index_imports(index, "vfio_pci_core", "vmf_insert_pfn_pmd").value,
                          FACT_UNKNOWN);
         module_index_close(index);

@@ -54,7 +54,7 @@ static void test_by_certificate(void **state)
         assert_enrolled(f, FACT_YES, NULL);
         write_keys(f, KEY("Whatever: its name", SUBJECT_ID));
         assert_enrolled(f, FACT_YES, NULL);
-        /* Made anew since it was enrolled: the old key has the name, and is another. */
+        /* The key was made again since it was enrolled: the old one has the same name, but is another. */
         write_keys(f, KEY(SIGNER, "ffff11d4bf1f5d97a4734f65d6f4d1bf87095700"));
         assert_enrolled(f, FACT_NO, NULL);
 }
