@@ -10,6 +10,7 @@
 #include "guest-window.h"
 #include "util/format.h"
 #include "util/macro.h"
+#include "util/module-name.h"
 #include "verdict.h"
 #include "what-if.h"
 
@@ -235,19 +236,10 @@ static int collect_use(struct findings *f, const struct host *h, const struct de
         return 0;
 }
 
-/* Driver names may use '-' or '_' interchangeably. */
-static bool driver_names_equal(const char *a, const char *b)
-{
-        for (; *a && *b; a++, b++)
-                if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
-                        return false;
-        return *a == *b;
-}
-
 static int collect_driver(struct findings *f, const struct device *d)
 {
-        if (!d->driver || !d->vfio_driver || !driver_names_equal(d->driver, "vfio-pci") ||
-            driver_names_equal(d->vfio_driver, "vfio-pci"))
+        if (!d->driver || !d->vfio_driver || !module_name_equal(d->driver, "vfio-pci") ||
+            module_name_equal(d->vfio_driver, "vfio-pci"))
                 return 0;
         return findings_add(f, FINDING_DEVICE_UNAIDED, d->bdf, "its driver is %s", d->vfio_driver);
 }
@@ -273,7 +265,7 @@ static int collect_devices(struct findings *f, const struct host *h)
 
 static bool is_host_driver(const struct host *h, const char *driver)
 {
-        return *driver && !driver_names_equal(driver, "vfio-pci") &&
+        return *driver && !module_name_equal(driver, "vfio-pci") &&
                !(h->devices.drivers && vfio_drivers_has(h->devices.drivers, driver));
 }
 
