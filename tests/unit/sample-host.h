@@ -33,7 +33,8 @@ static inline struct host new_host(const struct root *root)
         return (struct host) {
                 .root = root,
                 .kernel = {
-                        .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1), .huge_pmd = YES, .huge_pud = YES,
+                        .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1),
+                        .huge_pmd = YES, .huge_pud = YES,
                         .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
                 },
                 .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},

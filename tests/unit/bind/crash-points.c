@@ -63,7 +63,8 @@ static bool fail(const struct trial *t, const struct fake_result *r, const char 
 {
         if (lost++ < 20)
                 fprintf(stderr,
-                        "%s of %u, killed %s point %u, then %s (point %u): %s\n  %s; record %s\n  %s\n  written: %s\n",
+                        "%s of %u, killed %s point %u, then %s (point %u): %s\n  %s; record %s\n  %s\n"
+                        "  written: %s\n",
                         t->unbind ? "unbind" : "bind", t->n_functions,
                         t->kind == FAULT_KILL_AFTER ? "after" : "before", t->at, recoveries[t->recovery],
                         t->again, what, r ? fake_result_text(r) : "-", fake_record_state(t->k, FIRST),

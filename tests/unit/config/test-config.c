@@ -99,9 +99,9 @@ static void test_values(void **state)
         assert_int_equal(c.guest.min_bar_size, GIB(2));
 
         /* White space before a key makes it no part of the value above. */
-        fixture_write(
-                f, MAIN,
-                "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  OnUnreachable=refuse\n  # a comment\n");
+        fixture_write(f, MAIN,
+                      "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  OnUnreachable=refuse\n"
+                      "  # a comment\n");
         c = read_good(f);
         assert_config(&c, POLICY_SUGGEST, 2 * USEC_PER_SEC, ON_UNREACHABLE_REFUSE);
 }
@@ -111,9 +111,9 @@ static void test_unknown_key(void **state)
         struct fixture *f = *state;
         struct config c;
 
-        fixture_write(
-                f, MAIN,
-                "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nOnUnreachable=refuse\n[Guest]\nOnUnreachable=refuse\n");
+        fixture_write(f, MAIN,
+                      "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nOnUnreachable=refuse\n[Guest]\n"
+                      "OnUnreachable=refuse\n");
         assert_ok(read_config(f, &c));
         assert_string_equal(problems,
                             MAIN ":1: warning: unknown key 'Module' in section [], ignoring\n" MAIN
@@ -249,11 +249,14 @@ static void test_device_values(void **state)
 
         fixture_write(
                 f, MAIN,
-                "[Device all-of_it.0:1]\nAddress=41:0.0\nID=10DE:2330 ; a GPU\nClass=030200\nDriver=nouveau\nBind=boot\n"
+                "[Device all-of_it.0:1]\nAddress=41:0.0\nID=10DE:2330 ; a GPU\nClass=030200\n"
+                "Driver=nouveau\nBind=boot\n"
                 "VfioDriver=nvgrace_gpu_vfio_pci\n"
                 "\n[Device  some]\nBind=guest\nID=15b3:*\nVfioDriver=auto\n"
-                "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-1]\nClass=02\nBind=never\n"
-                "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-2]\nClass=0C03\nBind=never\n");
+                "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-1]\nClass=02\n"
+                "Bind=never\n"
+                "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-2]\nClass=0C03\n"
+                "Bind=never\n");
         c = read_good(f);
         assert_int_equal(c.n_devices, 4);
 
@@ -314,7 +317,8 @@ static void test_device_bad(void **state)
                   ":3: error: [Device a] says nothing to do: wanted Bind=\n" },
                 { "[Device a]\nID=10de:*\nVfioDriver=auto\n",
                   ":1: error: [Device a] says nothing to do: wanted Bind=\n" },
-                { "[Device a]\nID=10de:*\nBind=boot\n[Device b]\nClass=03\nBind=boot\n[Device a]\nID=10de:*\nBind=boot\n",
+                { "[Device a]\nID=10de:*\nBind=boot\n[Device b]\nClass=03\nBind=boot\n[Device a]\n"
+                  "ID=10de:*\nBind=boot\n",
                   ":7: error: [Device a] is in line 1 already\n" },
                 { "[Device a]\nID=10de:*\nBind=boot\nID=10de:*\n",
                   ":4: error: ID= is there twice in section [Device a]\n" },
@@ -327,7 +331,8 @@ static void test_device_bad(void **state)
                 { "[Device a]\nAddress=0000:41:00.0 0000:42:00.0\nBind=boot\n",
                   ":2: error: Address=0000:41:00.0 0000:42:00.0: wanted" },
                 { "[Device a]\nID=10de\nBind=boot\n",
-                  ":2: error: ID=10de: wanted vendor and device in four hex digits each, like 10de:2330, or 10de:*\n" },
+                  ":2: error: ID=10de: wanted vendor and device in four hex digits each, like 10de:2330, "
+                  "or 10de:*\n" },
                 { "[Device a]\nID=*:*\nBind=boot\n", ":2: error: ID=*:*: wanted vendor" },
                 { "[Device a]\nID=10de:\nBind=boot\n", ":2: error: ID=10de:: wanted vendor" },
                 { "[Device a]\nID=10de:233\nBind=boot\n", ":2: error: ID=10de:233: wanted vendor" },
@@ -373,9 +378,9 @@ static void test_device_bad(void **state)
         }
 
         /* One byte less, and it is the longest. */
-        fixture_write(
-                f, MAIN,
-                "[Device a]\nBind=boot\nDriver=012345678901234567890123456789012345678901234567890123456789012\n");
+        fixture_write(f, MAIN,
+                      "[Device a]\nBind=boot\n"
+                      "Driver=012345678901234567890123456789012345678901234567890123456789012\n");
         c = read_good(f);
         assert_int_equal(strlen(c.devices[0].driver), 63);
         config_done(&c);
@@ -387,9 +392,9 @@ static void test_device_unknown_key(void **state)
         struct fixture *f = *state;
         struct config c;
 
-        fixture_write(
-                f, MAIN,
-                "[Device a]\nId=10de:*\nID=10de:*\nBind=boot\nModule=off\n[Device b]\nadress=41:0.0\nBind=boot\n");
+        fixture_write(f, MAIN,
+                      "[Device a]\nId=10de:*\nID=10de:*\nBind=boot\nModule=off\n[Device b]\nadress=41:0.0\n"
+                      "Bind=boot\n");
         assert_int_equal(read_config(f, &c), -EINVAL);
         assert_string_equal(
                 problems,

@@ -37,8 +37,10 @@ int main(int argc, char *argv[])
                 .n_bars = 3,
                 .bars = {
                         {.index = 0, .size = KIB(1)},
-                        {.index = 1, .size = GIB(128), .offset = UINT64_C(1) << 40, .areas = &areas[0], .n_areas = 1},
-                        {.index = 3, .size = KIB(128), .offset = UINT64_C(3) << 40, .areas = &areas[1], .n_areas = 1},
+                        {.index = 1, .size = GIB(128), .offset = UINT64_C(1) << 40,
+                         .areas = &areas[0], .n_areas = 1},
+                        {.index = 3, .size = KIB(128), .offset = UINT64_C(3) << 40,
+                         .areas = &areas[1], .n_areas = 1},
                 },
         };
         json_object *report;

@@ -57,12 +57,13 @@ static virDomainPtr start_guest(const char *name)
         char xml[512];
         virDomainPtr domain;
 
-        snprintf(
-                xml, sizeof(xml),
-                "<domain type='test'><name>%s</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><devices>"
-                "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='1' slot='0' "
-                "function='0'/></source></hostdev></devices></domain>",
-                name);
+        snprintf(xml, sizeof(xml),
+                 "<domain type='test'><name>%s</name><memory unit='MiB'>64</memory><os><type>hvm</type></os>"
+                 "<devices>"
+                 "<hostdev mode='subsystem' type='pci' managed='yes'><source>"
+                 "<address domain='0' bus='1' slot='0' "
+                 "function='0'/></source></hostdev></devices></domain>",
+                 name);
         domain = virDomainCreateXML(connection, xml, 0);
         assert_non_null(domain);
         return domain;

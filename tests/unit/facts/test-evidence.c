@@ -27,10 +27,10 @@ static const struct sighting gigantic = {
 /* One sighting, with one word replaced. */
 static void write_file(struct fixture *f, const char *word, const char *by)
 {
-        static const char file[] =
-                "{\"sightings\":[{\"emulator\":\"" BUILD_ID
-                "\",\"release\":\"7.3.4\",\"module\":true,\"preload\":false,"
-                "\"thp\":\"always\",\"bar_size\":2147483648,\"page_size\":1073741824,\"count\":12,\"time_usec\":1000}]}";
+        static const char file[] = "{\"sightings\":[{\"emulator\":\"" BUILD_ID
+                                   "\",\"release\":\"7.3.4\",\"module\":true,\"preload\":false,"
+                                   "\"thp\":\"always\",\"bar_size\":2147483648,\"page_size\":1073741824,"
+                                   "\"count\":12,\"time_usec\":1000}]}";
         const char *at = strstr(file, word);
         _cleanup_free_ char *text = NULL;
 
@@ -228,9 +228,9 @@ static struct host new_host(void)
 {
         return (struct host) {
                 .kernel = {
-                        .release = (char *) "7.3.4", .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1),
-                        .huge_pmd = YES, .huge_pud = YES, .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS,
-                        .pin_by_leaf = YES,
+                        .release = (char *) "7.3.4", .page_size = KIB(4), .pmd_size = MIB(2),
+                        .pud_size = GIB(1), .huge_pmd = YES, .huge_pud = YES,
+                        .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
                 },
                 .module = {.loaded = YES, .enabled = YES},
                 .devices = {.listed = YES, .devices = &device, .n_devices = 1},

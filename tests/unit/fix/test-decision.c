@@ -28,7 +28,8 @@ static struct hostdev hostdevs[] = { { .bdf = "0000:00:05.0" }, { .bdf = "0000:0
 
 static const struct host host = {
         .kernel = {
-                .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1), .huge_pmd = YES, .huge_pud = YES,
+                .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1),
+                .huge_pmd = YES, .huge_pud = YES,
                 .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
         },
         .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},

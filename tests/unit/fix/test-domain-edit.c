@@ -25,11 +25,14 @@
 static const char *const domains[] = {
         /* as libvirt writes it, with a secret */
         "<domain type='kvm'>\n  <name>g</name>\n  <uuid>1b0e0a32-7a3d-4f40-9b36-1d2c3f1c7a55</uuid>\n"
-        "  <memory unit='KiB'>65536</memory>\n  <devices>\n    <emulator>/usr/bin/qemu-system-x86_64</emulator>\n" HOSTDEV
-        "    <graphics type='vnc' port='-1' autoport='yes' passwd='s&amp;cr\"t'/>\n  </devices>\n</domain>\n",
+        "  <memory unit='KiB'>65536</memory>\n  <devices>\n"
+        "    <emulator>/usr/bin/qemu-system-x86_64</emulator>\n" HOSTDEV
+        "    <graphics type='vnc' port='-1' autoport='yes' passwd='s&amp;cr\"t'/>\n  </devices>\n"
+        "</domain>\n",
         /* a commandline, with a library of somebody else's */
         "<domain type='kvm' " QEMU_NS ">\n  <name>g</name>\n" DEVICES
-        "  <qemu:commandline>\n    <qemu:arg value='-nographic'/>\n    <qemu:env name='LD_PRELOAD' value='/opt/a.so'/>\n"
+        "  <qemu:commandline>\n    <qemu:arg value='-nographic'/>\n"
+        "    <qemu:env name='LD_PRELOAD' value='/opt/a.so'/>\n"
         "  </qemu:commandline>\n</domain>\n",
         /* the same without the variable */
         "<domain type='kvm' " QEMU_NS ">\n  <name>g</name>\n" DEVICES
@@ -37,11 +40,13 @@ static const char *const domains[] = {
         /* an override, of another device and of ours */
         "<domain type='kvm' " QEMU_NS ">\n  <name>g</name>\n" DEVICES
         "  <qemu:override>\n    <qemu:device alias='ua-disk'>\n      <qemu:frontend>\n"
-        "        <qemu:property name='x' type='unsigned' value='1'/>\n      </qemu:frontend>\n    </qemu:device>\n"
+        "        <qemu:property name='x' type='unsigned' value='1'/>\n      </qemu:frontend>\n"
+        "    </qemu:device>\n"
         "  </qemu:override>\n</domain>\n",
         "<domain type='kvm' " QEMU_NS ">\n  <name>g</name>\n" DEVICES
         "  <qemu:override>\n    <qemu:device alias='ua-x'>\n      <qemu:frontend>\n"
-        "        <qemu:property name='x-no-mmap' type='bool' value='false'/>\n      </qemu:frontend>\n    </qemu:device>\n"
+        "        <qemu:property name='x-no-mmap' type='bool' value='false'/>\n      </qemu:frontend>\n"
+        "    </qemu:device>\n"
         "  </qemu:override>\n</domain>\n",
         /* a driver, an alias */
         "<domain>\n  <name>g</name>\n  <devices>\n    <hostdev mode='subsystem' type='pci'>\n"
@@ -49,10 +54,12 @@ static const char *const domains[] = {
         "        <address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/>\n      </source>\n"
         "      <alias name='ua-gpu'/>\n    </hostdev>\n  </devices>\n</domain>",
         /* the namespace by another name, on the element, as the default */
-        "<domain type='kvm' xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0' xmlns:qemu='urn:other'>\n  <name>g</name>\n" DEVICES
+        "<domain type='kvm' xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0' "
+        "xmlns:qemu='urn:other'>\n  <name>g</name>\n" DEVICES
         "  <q:commandline>\n    <q:arg value='x'/>\n  </q:commandline>\n  <qemu:x/>\n</domain>\n",
         "<domain type='kvm'>\n  <name>g</name>\n" DEVICES
-        "  <commandline xmlns=\"http://libvirt.org/schemas/domain/qemu/1.0\"><arg value='x'/></commandline>\n"
+        "  <commandline xmlns=\"http://libvirt.org/schemas/domain/qemu/1.0\"><arg value='x'/>"
+        "</commandline>\n"
         "  <qemu:override " QEMU_NS "/>\n</domain>\n",
         "<domain type='kvm' xmlns:qemu='urn:other'>\n  <name>g</name>\n" DEVICES "</domain>\n",
         /* another's commandline is none */
@@ -60,7 +67,8 @@ static const char *const domains[] = {
         "  <commandline><env name='LD_PRELOAD' value='x'/></commandline>\n"
         "</domain>\n",
         /* metadata of others, empty ones in all ways */
-        "<domain>\n  <name>g</name>\n  <title>t</title>\n  <metadata>\n    <x:a xmlns:x=\"urn:x\">\n      <x:b/>\n    </x:a>\n"
+        "<domain>\n  <name>g</name>\n  <title>t</title>\n  <metadata>\n    <x:a xmlns:x=\"urn:x\">\n"
+        "      <x:b/>\n    </x:a>\n"
         "  </metadata>\n" DEVICES "</domain>\n",
         "<domain>\n  <name>g</name>\n  <metadata/>\n" DEVICES "  <qemu:commandline " QEMU_NS
         " />\n</domain>\n",
@@ -69,21 +77,28 @@ static const char *const domains[] = {
         "</domain>\n",
         "<domain>\n  <name>g</name>\n  <metadata>\n  </metadata>\n" DEVICES "</domain>\n",
         /* comments, CDATA, a processing instruction, entities, all of them looking like what they are not */
-        "<?xml version='1.0' encoding='utf-8'?>\n<!-- <domain><devices> -->\n<domain type='a&gt;b' a=\"/>\">\n"
-        "  <!-- <metadata/> --><name>g</name><?x <devices>?>\n  <description><![CDATA[<devices><emulator>x]]></description>\n"
+        "<?xml version='1.0' encoding='utf-8'?>\n<!-- <domain><devices> -->\n"
+        "<domain type='a&gt;b' a=\"/>\">\n"
+        "  <!-- <metadata/> --><name>g</name><?x <devices>?>\n"
+        "  <description><![CDATA[<devices><emulator>x]]></description>\n"
         "  <devices a = '>' ><!-- <emulator>no</emulator> -->\n"
         "    <emulator><![CDATA[/usr/bin/qemu&]]>&#45;kvm</emulator>\n" HOSTDEV
         "  </devices>\n<!-- end --></domain>\n<!-- after -->",
         /* one line, no emulator */
-        "<domain><name>g</name><devices><hostdev mode='subsystem' type='pci'><source><address domain='0x0000' bus='0x00'"
+        "<domain><name>g</name><devices><hostdev mode='subsystem' type='pci'><source>"
+        "<address domain='0x0000' bus='0x00'"
         " slot='0x05' function='0x0'/></source></hostdev></devices></domain>",
         /* tabs, carriage returns, text of two bytes a letter */
-        "<domain>\r\n\t<name>\xc3\xbc\xc3\xa4</name>\r\n\t<devices>\r\n\t\t<hostdev mode='subsystem' type='pci'>\r\n\t\t\t<source>"
-        "<address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/></source>\r\n\t\t\t<driver\r\n/>\r\n\t\t</hostdev>\r\n"
+        "<domain>\r\n\t<name>\xc3\xbc\xc3\xa4</name>\r\n\t<devices>\r\n"
+        "\t\t<hostdev mode='subsystem' type='pci'>\r\n\t\t\t<source>"
+        "<address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/></source>\r\n\t\t\t<driver\r\n"
+        "/>\r\n\t\t</hostdev>\r\n"
         "\t</devices>\r\n</domain>\r\n",
         /* an interface */
-        "<domain>\n  <name>g</name>\n  <devices>\n    <interface type='hostdev'>\n      <mac address='52:54:00:00:00:01'/>\n"
-        "      <source>\n        <address type='pci' domain='0x0000' bus='0x00' slot='0x05' function='0x0'/>\n      </source>\n"
+        "<domain>\n  <name>g</name>\n  <devices>\n    <interface type='hostdev'>\n"
+        "      <mac address='52:54:00:00:00:01'/>\n"
+        "      <source>\n        <address type='pci' domain='0x0000' bus='0x00' slot='0x05' "
+        "function='0x0'/>\n      </source>\n"
         "    </interface>\n  </devices>\n</domain>\n",
 };
 
@@ -335,7 +350,8 @@ static void test_hundred(void **state)
                 char key[16], alias[32];
 
                 fprintf(file,
-                        "    <hostdev mode='subsystem' type='pci' managed='yes'>\n      <source>\n        <address domain='0x0000' "
+                        "    <hostdev mode='subsystem' type='pci' managed='yes'>\n      <source>\n"
+                        "        <address domain='0x0000' "
                         "bus='0x%02x' slot='0x%02x' function='0x%x'/>\n      </source>\n    </hostdev>\n",
                         i / 32, i % 32, i % 8);
                 snprintf(key, sizeof(key), "0000:%02x:%02x.%d", i / 32, i % 32, i % 8);
@@ -359,7 +375,8 @@ static void test_hostile(void **state)
                 "<domain>",
                 "<network><name>g</name></network>",
                 "<domain/><domain/>",
-                "<!DOCTYPE domain [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><domain><name>&b;</name></domain>",
+                "<!DOCTYPE domain [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><domain><name>&b;</name>"
+                "</domain>",
                 "<!DOCTYPE domain SYSTEM 'http://192.0.2.1/'><domain><name>g</name></domain>",
                 "<domain xmlns='urn:x'><name>g</name></domain>",
                 "<?xml version='1.0' encoding='UTF-16'?><domain><name>g</name></domain>",

@@ -53,7 +53,8 @@ static struct asked *asked(struct asked *a, struct fixture *f)
                 .host = {
                         .root = &f->root,
                         .kernel = {
-                                .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1), .huge_pmd = YES, .huge_pud = YES,
+                                .page_size = KIB(4), .pmd_size = MIB(2), .pud_size = GIB(1),
+                                .huge_pmd = YES, .huge_pud = YES,
                                 .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
                         },
                         .devices = {.listed = YES, .devices = &device, .n_devices = 1},
@@ -61,7 +62,8 @@ static struct asked *asked(struct asked *a, struct fixture *f)
                 },
                 .hostdevs = {{.kind = HOSTDEV_PCI, .bdf = "0000:00:05.0"}},
                 .guest = {
-                        .name = (char *) "g", .emulator = (char *) "/usr/bin/qemu-system-x86_64", .n_hostdevs = 1,
+                        .name = (char *) "g", .emulator = (char *) "/usr/bin/qemu-system-x86_64",
+                        .n_hostdevs = 1,
                         .arch = (char *) "x86_64", .machine = (char *) "pc-q35-7.2",
                 },
         };

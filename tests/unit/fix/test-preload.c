@@ -13,7 +13,8 @@
 #include "util/macro.h"
 
 #define UNIT \
-        "[Unit]\nDescription=a daemon\n[Service]\n# Environment=LD_PRELOAD=/no/comment.so \\\nType=notify\n" \
+        "[Unit]\nDescription=a daemon\n[Service]\n# Environment=LD_PRELOAD=/no/comment.so \\\n" \
+        "Type=notify\n" \
         "Environment=LIBVIRTD_ARGS=\"--timeout 120\"\nEnvironmentFile=-/etc/default/libvirtd\n"
 #define UNITS "usr/lib/systemd/system/"
 #define LIBVIRTD UNITS "libvirtd.service"

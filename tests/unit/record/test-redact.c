@@ -50,7 +50,8 @@ static void test_kernel_arguments(void **state)
 {
         _cleanup_free_ char *text = NULL;
         const char *line =
-                "root=/dev/sda1 vfio-pci.ids=10de:2330 netroot=iscsi:me:pw@host  rd.key=abc intel_iommu=on quiet\n";
+                "root=/dev/sda1 vfio-pci.ids=10de:2330 netroot=iscsi:me:pw@host  rd.key=abc intel_iommu=on "
+                "quiet\n";
         size_t n;
 
         (void) state;
@@ -64,18 +65,24 @@ static void test_kernel_arguments(void **state)
 
 static const char domain[] =
         "<!-- made by hunter2 --><domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
-        "<name>web</name><description>hunter2</description><metadata><x:y xmlns:x='u'>hunter2</x:y></metadata>"
-        "<memory unit='GiB'>4</memory><os><type arch='x86_64' machine='q35'>hvm</type><cmdline>pw=hunter2</cmdline></os>"
+        "<name>web</name><description>hunter2</description><metadata><x:y xmlns:x='u'>hunter2</x:y>"
+        "</metadata>"
+        "<memory unit='GiB'>4</memory><os><type arch='x86_64' machine='q35'>hvm</type>"
+        "<cmdline>pw=hunter2</cmdline></os>"
         "<sysinfo><oemStrings><entry>hunter2</entry></oemStrings></sysinfo>"
-        "<devices><emulator>/usr/bin/kvm</emulator><graphics type='vnc' passwd='hunter2' passwdValidTo='hunter2'/>"
-        "<disk><source><auth username='hunter2'><secret usage='hunter2'/></auth><cookies><cookie name='a'>hunter2</cookie>"
+        "<devices><emulator>/usr/bin/kvm</emulator>"
+        "<graphics type='vnc' passwd='hunter2' passwdValidTo='hunter2'/>"
+        "<disk><source><auth username='hunter2'><secret usage='hunter2'/></auth><cookies>"
+        "<cookie name='a'>hunter2</cookie>"
         "</cookies></source></disk>"
-        "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='0x41' slot='0' function='0'/>"
+        "<hostdev mode='subsystem' type='pci' managed='yes'><source>"
+        "<address domain='0' bus='0x41' slot='0' function='0'/>"
         "</source></hostdev></devices>"
         "<qemu:commandline><qemu:arg value='-object'/><qemu:arg value='secret,id=a,data=hunter2'/>"
         "<qemu:arg value='-device'/><qemu:arg value='vfio-pci,host=0000:42:00.0'/>"
         "<qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string=65536'/>"
-        "<qemu:env name='PW' value='hunter2'/><qemu:env name='LD_PRELOAD' value='/lib/a.so'/></qemu:commandline></domain>";
+        "<qemu:env name='PW' value='hunter2'/><qemu:env name='LD_PRELOAD' value='/lib/a.so'/>"
+        "</qemu:commandline></domain>";
 
 static void test_xml(void **state)
 {

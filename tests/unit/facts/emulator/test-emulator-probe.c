@@ -243,10 +243,10 @@ static void test_recorded(void **state)
                         other = { .path = (char *) "/usr/bin/other" };
         const char *why = NULL;
 
-        fixture_write(
-                f, "vfioalign/answers",
-                "emulator-probe /usr/bin/qemu\tper-region\n"
-                "emulator-probe /usr/bin/other\tthe emulator crashed before it had mapped the probe's BARs\n");
+        fixture_write(f, "vfioalign/answers",
+                      "emulator-probe /usr/bin/qemu\tper-region\n"
+                      "emulator-probe /usr/bin/other\tthe emulator crashed before it had mapped the probe's "
+                      "BARs\n");
         assert_int_equal(emulator_probe(&e, &f->root, "/fake.so", NULL, 0, NULL, &why), 1);
         assert_int_equal(e.generation, GENERATION_PER_REGION);
         assert_int_equal(emulator_probe(&other, &f->root, "/fake.so", NULL, 0, NULL, &why), 0);

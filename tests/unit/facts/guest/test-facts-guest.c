@@ -12,7 +12,14 @@
 
 #define ADDRESS(bus, slot) \
         "<source><address domain='0x0000' bus='" bus "' slot='" slot "' function='0x0'/></source>"
-#define HOSTDEV "<hostdev mode='subsystem' type='pci' managed='yes'>" ADDRESS("0x41", "0x00") "</hostdev>"
+/* By names of their own, because clang-format makes a stair of texts that have a call between them. */
+#define AT_41 ADDRESS("0x41", "0x00")
+#define AT_42 ADDRESS("0x42", "0x00")
+#define AT_43 ADDRESS("0x43", "0x00")
+#define AT_43_1F ADDRESS("0x43", "0x1f")
+#define AT_141 ADDRESS("0x141", "0x00")
+#define AT_BUS ADDRESS("bus", "0x00")
+#define HOSTDEV "<hostdev mode='subsystem' type='pci' managed='yes'>" AT_41 "</hostdev>"
 
 static int parse(struct guest *g, const char *xml)
 {
@@ -25,34 +32,27 @@ static void test_domain(void **state)
 
         (void) state;
         assert_ok(parse(
-                &g,
-                "<?xml version='1.0'?><!-- made by libvirt -->\n"
-                "<domain type='kvm' id='3' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
-                "  <name>gpu &amp; co</name><uuid>6c3a0e1e-0000-4000-8000-000000000001</uuid>\n"
-                "  <metadata><x:domain xmlns:x='urn:x'><x:name>no</x:name></x:domain></metadata>\n"
-                "  <devices>\n"
-                "    <emulator>/usr/bin/qemu-system-x86_64</emulator>\n"
-                "    <disk type='file'><source file='/x'/><address type='pci' bus='0x09' slot='0' function='0'/></disk>\n"
-                "    " HOSTDEV "\n"
-                "    <hostdev mode='subsystem' type='usb'>" ADDRESS(
-                        "0x42",
-                        "0x00") "</hostdev>\n"
-                                "    <interface type='hostdev' managed='no'><mac address='52:54:00:00:00:01'/>" ADDRESS(
-                                        "0x43",
-                                        "0x1f") "</interface>\n"
-                                                "    <interface type='network'><source network='default'/></interface>\n"
-                                                "    <hostdev mode='subsystem' type='pci'><source>"
-                                                "<address domain='0x10000' bus='225' slot='3' function='7'/></source></hostdev>\n"
-                                                "    <hostdev mode='subsystem' type='pci'><source/></hostdev>\n"
-                                                "    <hostdev mode='subsystem' type='pci'>" ADDRESS(
-                                                        "0x141",
-                                                        "0x00") "</hostdev>\n"
-                                                                "    <hostdev mode='subsystem' type='pci'>" ADDRESS(
-                                                                        "bus",
-                                                                        "0x00") "</hostdev>\n"
-                                                                                "  </devices>\n"
-                                                                                "  <qemu:commandline><qemu:arg value='-name'/></qemu:commandline>\n"
-                                                                                "</domain>\n"));
+                &g, "<?xml version='1.0'?><!-- made by libvirt -->\n"
+                    "<domain type='kvm' id='3' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
+                    "  <name>gpu &amp; co</name><uuid>6c3a0e1e-0000-4000-8000-000000000001</uuid>\n"
+                    "  <metadata><x:domain xmlns:x='urn:x'><x:name>no</x:name></x:domain></metadata>\n"
+                    "  <devices>\n"
+                    "    <emulator>/usr/bin/qemu-system-x86_64</emulator>\n"
+                    "    <disk type='file'><source file='/x'/>"
+                    "<address type='pci' bus='0x09' slot='0' function='0'/></disk>\n"
+                    "    " HOSTDEV "\n"
+                    "    <hostdev mode='subsystem' type='usb'>" AT_42 "</hostdev>\n"
+                    "    <interface type='hostdev' managed='no'>"
+                    "<mac address='52:54:00:00:00:01'/>" AT_43_1F "</interface>\n"
+                    "    <interface type='network'><source network='default'/></interface>\n"
+                    "    <hostdev mode='subsystem' type='pci'><source>"
+                    "<address domain='0x10000' bus='225' slot='3' function='7'/></source></hostdev>\n"
+                    "    <hostdev mode='subsystem' type='pci'><source/></hostdev>\n"
+                    "    <hostdev mode='subsystem' type='pci'>" AT_141 "</hostdev>\n"
+                    "    <hostdev mode='subsystem' type='pci'>" AT_BUS "</hostdev>\n"
+                    "  </devices>\n"
+                    "  <qemu:commandline><qemu:arg value='-name'/></qemu:commandline>\n"
+                    "</domain>\n"));
         assert_string_equal(g.name, "gpu & co");
         assert_string_equal(g.uuid, "6c3a0e1e-0000-4000-8000-000000000001");
         assert_string_equal(g.emulator, "/usr/bin/qemu-system-x86_64");
@@ -197,33 +197,27 @@ static void test_kinds(void **state)
         assert_ok(parse(
                 &g,
                 "<domain " QEMU "><name>x</name><devices>"
-                "<hostdev type='pci' managed='yes'><driver name='vfio' model='mlx5_vfio_pci' iommufd='yes'/>" ADDRESS(
-                        "0x41",
-                        "0x00") "<alias name='ua-gpu'/></hostdev>"
-                                "<hostdev type='pci'><driver name='xen'/>" ADDRESS(
-                                        "0x42",
-                                        "0x00") "</hostdev>"
-                                                "<interface type='network'><source network='pool'/>"
-                                                "<actual type='hostdev' managed='yes'><driver name='vfio'/>" ADDRESS(
-                                                        "0x43",
-                                                        "0x00") "</actual>"
-                                                                "<alias name='hostdev1'/></interface>"
-                                                                "<interface type='network'><source network='lan'/><actual type='bridge'/></interface>"
-                                                                "<interface type='network'><source network='pool'/></interface>"
-                                                                "<interface type='network'><source network='default'/></interface>"
-                                                                "<interface type='network'><source network='pool'/></interface>"
-                                                                "<interface type='network'><source/></interface><interface type='user'/>"
-                                                                "<disk type='nvme' device='disk'><source type='pci' managed='yes' namespace='1'>"
-                                                                "<address domain='0' bus='0x44' slot='0' function='0'/></source></disk>"
-                                                                "<disk type='nvme'><source/></disk>"
-                                                                "<hostdev type='mdev' model='vfio-pci'><source><address uuid='" UUID
-                                                                "'/></source></hostdev>"
-                                                                "<hostdev type='mdev' model='vfio-ap'><source><address uuid='" UUID
-                                                                "'/></source></hostdev>"
-                                                                "<hostdev type='mdev' model='vfio-pci'><source><address uuid='../../x'/></source></hostdev>"
-                                                                "</devices><qemu:commandline>" ARGUMENT(
-                                                                        "-device",
-                                                                        "vfio-pci,host=45:00.0,id=raw,x-no-mmap=on") "</qemu:commandline></domain>"));
+                "<hostdev type='pci' managed='yes'>"
+                "<driver name='vfio' model='mlx5_vfio_pci' iommufd='yes'/>" AT_41
+                "<alias name='ua-gpu'/></hostdev>"
+                "<hostdev type='pci'><driver name='xen'/>" AT_42 "</hostdev>"
+                "<interface type='network'><source network='pool'/>"
+                "<actual type='hostdev' managed='yes'><driver name='vfio'/>" AT_43 "</actual>"
+                "<alias name='hostdev1'/></interface>"
+                "<interface type='network'><source network='lan'/><actual type='bridge'/></interface>"
+                "<interface type='network'><source network='pool'/></interface>"
+                "<interface type='network'><source network='default'/></interface>"
+                "<interface type='network'><source network='pool'/></interface>"
+                "<interface type='network'><source/></interface><interface type='user'/>"
+                "<disk type='nvme' device='disk'><source type='pci' managed='yes' namespace='1'>"
+                "<address domain='0' bus='0x44' slot='0' function='0'/></source></disk>"
+                "<disk type='nvme'><source/></disk>"
+                "<hostdev type='mdev' model='vfio-pci'><source><address uuid='" UUID "'/></source></hostdev>"
+                "<hostdev type='mdev' model='vfio-ap'><source><address uuid='" UUID "'/></source></hostdev>"
+                "<hostdev type='mdev' model='vfio-pci'><source><address uuid='../../x'/></source></hostdev>"
+                "</devices><qemu:commandline>"
+                "<qemu:arg value='-device'/><qemu:arg value='vfio-pci,host=45:00.0,id=raw,x-no-mmap=on'/>"
+                "</qemu:commandline></domain>"));
         assert_int_equal(g.n_hostdevs, 5);
         h = find_kind(&g, HOSTDEV_PCI);
         assert_string_equal(h->bdf, "0000:41:00.0");
@@ -307,11 +301,9 @@ static void test_arguments(void **state)
                 "0000:45:00.1", NULL, false);
         assert_argument(ARGUMENT("-device", "vfio-pci,sysfsdev=/sys/bus/mdev/devices/" UUID), "", UUID,
                         false);
-        assert_argument(
-                ARGUMENT(
-                        "-device",
-                        "{\"driver\": \"vfio-pci\", \"id\":\"host\", \"host\" : \"45:00.0\",\"x-no-mmap\":true}"),
-                "0000:45:00.0", NULL, true);
+        assert_argument(ARGUMENT("-device", "{\"driver\": \"vfio-pci\", \"id\":\"host\", \"host\" : "
+                                            "\"45:00.0\",\"x-no-mmap\":true}"),
+                        "0000:45:00.0", NULL, true);
 
         /* of another namespace */
         assert_ok(parse(&g, "<domain><name>x</name><commandline><arg value='-device'/>"
@@ -337,20 +329,16 @@ static void test_override(void **state)
         struct guest g;
 
         (void) state;
-        assert_ok(parse(
-                &g,
-                "<domain " QEMU "><name>x</name><iommufd enabled='yes'/><devices>"
-                "<hostdev type='pci'>" ADDRESS(
-                        "0x41",
-                        "0x00") "<alias name='ua-a'/></hostdev>"
-                                "<hostdev type='pci'>" ADDRESS(
-                                        "0x42",
-                                        "0x00") "<alias name='ua-b'/></hostdev></devices>"
-                                                "<qemu:override><qemu:device alias='ua-a'><qemu:frontend>"
-                                                "<qemu:property name='x-no-mmap' type='bool' value='true'/></qemu:frontend></qemu:device>"
-                                                "<qemu:device alias='ua-b'><qemu:frontend>"
-                                                "<qemu:property name='x-no-mmap' type='bool' value='false'/></qemu:frontend></qemu:device>"
-                                                "</qemu:override></domain>"));
+        assert_ok(parse(&g, "<domain " QEMU "><name>x</name><iommufd enabled='yes'/><devices>"
+                            "<hostdev type='pci'>" AT_41 "<alias name='ua-a'/></hostdev>"
+                            "<hostdev type='pci'>" AT_42 "<alias name='ua-b'/></hostdev></devices>"
+                            "<qemu:override><qemu:device alias='ua-a'><qemu:frontend>"
+                            "<qemu:property name='x-no-mmap' type='bool' value='true'/>"
+                            "</qemu:frontend></qemu:device>"
+                            "<qemu:device alias='ua-b'><qemu:frontend>"
+                            "<qemu:property name='x-no-mmap' type='bool' value='false'/>"
+                            "</qemu:frontend></qemu:device>"
+                            "</qemu:override></domain>"));
         assert_true(g.hostdevs[0].no_mmap);
         assert_false(g.hostdevs[1].no_mmap);
         assert_true(g.hostdevs[0].iommufd && g.hostdevs[1].iommufd);
@@ -366,12 +354,13 @@ static void test_machine(void **state)
                 &g,
                 "<domain type='kvm' " QEMU "><name>x</name><memory unit='KiB'>8388608</memory>"
                 "<maxMemory slots='16' unit='GiB'>64</maxMemory>"
-                "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type><loader type='pflash'>/x</loader></os>"
+                "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type><loader type='pflash'>/x</loader>"
+                "</os>"
                 "<cpu mode='host-passthrough'><maxphysaddr mode='passthrough' limit='42'/></cpu>"
                 "<devices><controller type='pci' model='pcie-root'><pcihole64 unit='KiB'>1048576</pcihole64>"
-                "</controller></devices><qemu:commandline>" ARGUMENT(
-                        "-fw_cfg",
-                        "name=opt/ovmf/X-PciMmio64Mb,string=65536") "<qemu:env name='LD_PRELOAD' value='/usr/lib/x.so'/></qemu:commandline></domain>"));
+                "</controller></devices><qemu:commandline>"
+                "<qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string=65536'/>"
+                "<qemu:env name='LD_PRELOAD' value='/usr/lib/x.so'/></qemu:commandline></domain>"));
         assert_string_equal(g.arch, "x86_64");
         assert_string_equal(g.machine, "pc-q35-7.2");
         assert_int_equal(g.firmware, GUEST_FIRMWARE_EFI);
@@ -383,12 +372,12 @@ static void test_machine(void **state)
         assert_string_equal(g.preload, "/usr/lib/x.so");
         guest_done(&g);
 
-        assert_ok(parse(&g,
-                        "<domain type='qemu' " QEMU "><name>x</name><memory>\n 1024 </memory>"
-                        "<os><type arch='x86_64' machine='pc'>hvm</type></os><cpu mode='host-passthrough'/>"
-                        "<qemu:commandline>" ARGUMENT(
-                                "-fw_cfg",
-                                "opt/ovmf/X-PciMmio64Mb,string=99999999") "</qemu:commandline></domain>"));
+        assert_ok(parse(
+                &g, "<domain type='qemu' " QEMU "><name>x</name><memory>\n 1024 </memory>"
+                    "<os><type arch='x86_64' machine='pc'>hvm</type></os><cpu mode='host-passthrough'/>"
+                    "<qemu:commandline>"
+                    "<qemu:arg value='-fw_cfg'/><qemu:arg value='opt/ovmf/X-PciMmio64Mb,string=99999999'/>"
+                    "</qemu:commandline></domain>"));
         assert_int_equal(g.firmware, GUEST_FIRMWARE_BIOS);
         assert_false(g.host_phys_bits);
         assert_int_equal(g.phys_bits, 0);

@@ -178,9 +178,9 @@ static void test_guests(void **state)
         fixture_write(f, "etc/libvirt/qemu/plain.xml", DOMAIN("plain", "a-2", ""));
         fixture_write(f, "etc/libvirt/qemu/notes.txt", "no XML");
         fixture_link(f, "etc/libvirt/qemu/autostart/plain.xml", "/etc/libvirt/qemu/plain.xml");
-        fixture_write(
-                f, "etc/libvirt/qemu/networks/pool.xml",
-                "<network><name>pool</name><forward mode='hostdev' managed='yes'><pf dev='eth3'/></forward></network>");
+        fixture_write(f, "etc/libvirt/qemu/networks/pool.xml",
+                      "<network><name>pool</name><forward mode='hostdev' managed='yes'><pf dev='eth3'/>"
+                      "</forward></network>");
         fixture_write(f, "etc/libvirt/qemu/vf.xml",
                       DOMAIN("vf", "a-3", "<interface type='network'><source network='pool'/></interface>"));
         /* one that runs with what was plugged in, one that is not defined, one that ended unseen */

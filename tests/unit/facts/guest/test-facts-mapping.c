@@ -9,7 +9,8 @@
 #include "util/macro.h"
 
 #define LINE_BAR2 \
-        "7f10c0000000-7f1140000000 rw-s 20000000000 00:13 1065                     anon_inode:[vfio-device]\n"
+        "7f10c0000000-7f1140000000 rw-s 20000000000 00:13 1065                     " \
+        "anon_inode:[vfio-device]\n"
 
 static void test_parse(void **state)
 {
@@ -22,12 +23,15 @@ static void test_parse(void **state)
                 { "7f10c0000000-7f10c0002000 rw-s 10000003000 00:13 1065 anon_inode:[vfio-device]",
                   0x7f10c0000000, KIB(8), 0x3000, 1 },
                 /* A device file of its own, 6.6 */
-                { "7f1000000000-7f1080000000 rw-s 00000000000 00:05 733                        /dev/vfio/devices/vfio12\n",
+                { "7f1000000000-7f1080000000 rw-s 00000000000 00:05 733                        "
+                  "/dev/vfio/devices/vfio12\n",
                   0x7f1000000000, GIB(2), 0, 0 },
                 /* 6.1: the physical address stands for the offset */
-                { "7fa870c00000-7fa8f0c00000 rw-s 380000000000 00:0e 1058                      anon_inode:[vfio-device]\n",
+                { "7fa870c00000-7fa8f0c00000 rw-s 380000000000 00:0e 1058                      "
+                  "anon_inode:[vfio-device]\n",
                   0x7fa870c00000, GIB(2), 0, 56 },
-                { "7fa870c00000-7fa8f0c00000 rw-s 7f8000000000 00:0e 1058                      anon_inode:[vfio-device]\n",
+                { "7fa870c00000-7fa8f0c00000 rw-s 7f8000000000 00:0e 1058                      "
+                  "anon_inode:[vfio-device]\n",
                   0x7fa870c00000, GIB(2), 0x7f8000000000, -1 },
         };
         static const char *const others[] = {
@@ -36,7 +40,8 @@ static void test_parse(void **state)
                 "7f10c0000000-7f1140000000",
                 "7f10c0000000-7f1140000000 rw-p 00000000 00:00 0 ",
                 "7f10c0000000-7f1140000000 rw-p 00000000 00:00 0 [heap]",
-                "7f10c0000000-7f1140000000 rw-s 00000000 00:01 1028 /memfd:anon_inode:[vfio-device] (deleted)",
+                "7f10c0000000-7f1140000000 rw-s 00000000 00:01 1028 /memfd:anon_inode:[vfio-device] "
+                "(deleted)",
                 "7f10c0000000-7f10c0001000 rw-s 00000000 00:0e 1058 anon_inode:kvm-vcpu:0",
                 "7f10c0000000-7f10c0001000 rw-s 00000000 00:05 1058 /dev/vfio/vfio",
                 "7f1140000000-7f10c0000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]",
@@ -406,9 +411,9 @@ static void test_sysfsdev(void **state)
         write_devices(f);
         WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:00:06.0");
         assert_device(f, "0000:00:06.0");
-        WRITE_PROCESS(
-                f, LINE_BAR2,
-                "qemu\0-device\0{\"driver\":\"vfio-pci\",\"sysfsdev\":\"/sys/bus/pci/devices/0000:00:05.0/\"}");
+        WRITE_PROCESS(f, LINE_BAR2,
+                      "qemu\0-device\0"
+                      "{\"driver\":\"vfio-pci\",\"sysfsdev\":\"/sys/bus/pci/devices/0000:00:05.0/\"}");
         assert_device(f, "0000:00:05.0");
 }
 
