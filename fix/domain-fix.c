@@ -251,7 +251,7 @@ bool domain_falls_short(const struct domain_subject *s)
 
         now = guest_cost(&s->host->devices, s->guest, &s->host->kernel, &s->host->module,
                          guest_placer(s->host, s->guest), 0);
-        return now.best_page_size > 0 && now.worst.page_size < now.best_page_size;
+        return now.worst.page_size > 0 && now.worst.page_size < now.best_page_size;
 }
 
 bool domain_fix_helps(const struct domain_fix *fix, const struct domain_subject *s)

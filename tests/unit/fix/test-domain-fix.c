@@ -57,6 +57,7 @@ static struct asked *asked(struct asked *a, struct fixture *f)
                                 .huge_pmd = YES, .huge_pud = YES,
                                 .places_pmd = NO, .places_pud = NO, .thp = THP_ALWAYS, .pin_by_leaf = YES,
                         },
+                        .module = {.installed = YES, .loadable = YES, .loaded = NO, .enabled = NO},
                         .devices = {.listed = YES, .devices = &device, .n_devices = 1},
                         .emulators = {.emulators = emulators, .n_emulators = ELEMENTSOF(emulators)},
                 },
@@ -237,6 +238,13 @@ static void test_helps(void **state)
         a.guest.emulator = (char *) "/opt/new/qemu-system-x86_64";
         for (size_t i = 0; i < DOMAIN_FIXES_MAX; i++)
                 assert_false(domain_fix_helps(&domain_fixes[i], &a.subject));
+
+        /* Who places the BARs is not known, so it is not sure that the guest falls short. */
+        asked(&a, *state);
+        a.guest.emulator = (char *) "/opt/unknown/qemu-system-x86_64";
+        assert_false(domain_falls_short(&a.subject));
+        assert_false(domain_fix_helps(domain_fix_find("iommufd"), &a.subject));
+        assert_true(domain_fix_helps(domain_fix_find("preload"), &a.subject));
 
         /* Another condition limits: no address helps. */
         asked(&a, *state);
