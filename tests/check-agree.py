@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """All that say what would help say the same, with the same numbers: on every recorded host, and on some of them changed (THP,
-the module, the guests, the emulators), the JSON, explain, fix list, fix plan, the findings, and vfioalignd by what it does and
-by its answer to the hook.
+the module, the guests, the emulators), the JSON, explain, fix list, fix plan, guest plan, the findings, and vfioalignd by what
+it does and by its answer to the hook.
 
-check-agree.py DAEMON CTL"""
+check-agree.py DAEMON CTL [--cases DIR]
+
+By hand, --cases compares the same on more hosts: each folder of DIR with a make.py, which makes one or more recorded hosts
+(folders with a "sys" in them) next to itself. It finds DIR in the variable CASES, and this project in PROJECT."""
 
 import json
 import os
@@ -16,15 +19,19 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from xml.etree import ElementTree
 
 import dbus
 
 from private_bus import Bus, Daemon, memfd, wait_for
 
-DAEMON, CTL = sys.argv[1:3]
+DAEMON, CTL = map(os.path.abspath, sys.argv[1:3])
 del sys.argv[1:3]
+CASES = Path(sys.argv[2]).resolve() if sys.argv[1:2] == ["--cases"] else None
+if CASES:
+    del sys.argv[1:3]
 
-HOSTS = Path(__file__).parent / "hosts"
+HOSTS = Path(__file__).resolve().parent / "hosts"
 SYSTEMD = Path(__file__).parent / "fake_systemd.py"
 
 # In the order of preference, as config/fix-id.h has them.
@@ -64,7 +71,110 @@ def module_gone(root):
     shutil.rmtree(root / "sys/module/vfio_align")
 
 
+def not_installed(root):
+    for path in root.glob("lib/modules/*/modules.dep"):
+        path.write_text("".join(line for line in path.read_text().splitlines(True) if "vfio_align" not in line))
+
+
+def edited(guest, pattern, text):
+    """Guests (a glob), of whose XML something is changed."""
+    def change(root):
+        for path in (root / "etc/libvirt/qemu").glob(f"{guest}.xml"):
+            path.write_text(re.sub(pattern, text, path.read_text()))
+    return change
+
+
+def started_by(emulator, guest="*"):
+    return edited(guest, "<emulator>.*<", f"<emulator>{emulator}<")
+
+
+def linked(root):
+    (root / "usr/bin/qemu-kvm").symlink_to("/usr/bin/qemu-system-x86_64")
+
+
+def script(root):
+    """As Debian's /usr/bin/kvm: it leaves the path to the shell."""
+    (root / "usr/bin/kvm").write_text('#! /bin/sh\nexec qemu-system-x86_64 -enable-kvm "$@"\n')
+
+
+def renamed(old, new):
+    def change(root):
+        path = root / f"etc/libvirt/qemu/{old}.xml"
+        path.with_stem(new).write_text(path.read_text().replace(f"<name>{old}<", f"<name>{new}<"))
+        path.unlink()
+    return change
+
+
+def damaged(root):
+    """A file of no bytes, as a full disk leaves it."""
+    (root / "etc/libvirt/qemu/damaged.xml").write_text("")
+
+
+def odd_guest(root):
+    """A guest with what is not a <hostdev> of a PCI function: mdev, a disk by QEMU's own driver, arguments, one not mapped."""
+    (root / "etc/libvirt/qemu/odd.xml").write_text("""
+<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>odd</name>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <hostdev mode='subsystem' type='mdev' model='vfio-pci'>
+      <source><address uuid='c2177883-f1bb-47f0-914d-32a22e3a8804'/></source>
+    </hostdev>
+    <disk type='nvme' device='disk'>
+      <source type='pci' managed='yes' namespace='1'>
+        <address domain='0x0000' bus='0x9b' slot='0x00' function='0x0'/>
+      </source>
+    </disk>
+  </devices>
+  <qemu:commandline>
+    <qemu:arg value='-device'/>
+    <qemu:arg value='{"driver":"vfio-pci","host":"0000:05:00.0","x-no-mmap":true}'/>
+    <qemu:arg value='-device'/>
+    <qemu:arg value='vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:06:00.0/'/>
+  </qemu:commandline>
+</domain>
+""".lstrip())
+
+
+def unassigned(root):
+    """A BAR that the firmware had no room for."""
+    path = root / "sys/bus/pci/devices/0000:1b:00.0/resource"
+    lines = path.read_text().splitlines(True)
+    lines[2] = f"{0:#018x} {(128 << 30) - 1:#018x} {0x2014220c:#018x}\n"
+    path.write_text("".join(lines))
+
+
+def vendor_vfio(root):
+    """A function that the vendor's own driver registers with VFIO."""
+    device = root / "sys/bus/pci/devices/0000:df:00.0"
+    uevent = device / "uevent"
+    uevent.write_text(uevent.read_text().replace("DRIVER=vfio-pci", "DRIVER=nvidia"))
+    (device / "vfio-dev/vfio0").mkdir(parents=True)
+    (device / "vfio-dev/vfio0/dev").write_text("511:0\n")
+    edited("train-b", "managed='yes'", "managed='no'")(root)
+
+
+def other_vmm(root):
+    """A process that is no QEMU, on a kernel that does not say which device it maps, nor does its command line."""
+    process = root / "proc/5000"
+    process.mkdir()
+    (process / "comm").write_text("cloud-hyperviso\n")
+    (process / "cmdline").write_bytes(b"/usr/bin/cloud-hypervisor\0")
+    (process / "exe").symlink_to("/usr/bin/cloud-hypervisor")
+    (process / "status").write_text("Name:\tcloud-hyperviso\nTHP_enabled:\t1\n")
+    (process / "maps").write_text("7f1240200000-7f3240200000 rw-s 20000000000 00:10 31     anon_inode:[vfio-device]\n")
+    answer("vfio-descriptors 5000", "container,group 25,device")(root)
+    answer("emulator-process 5000", "here /usr/bin/cloud-hypervisor")(root)
+    answer("emulator /usr/bin/cloud-hypervisor", "unknown none 5d8f no call to mmap is found")(root)
+
+
+def no_iommu(root):
+    shutil.rmtree(root / "sys/class/iommu")
+
+
 NEW_QEMU = answer("emulator /usr/local/bin/qemu-system-x86_64", "per-region elf 0a1b ")
+NOT_THIS_MACHINE = answer("emulator-text /usr/local/bin/qemu-system-x86_64 pc-q35-8.2-machine", "no")
 OLD_QEMU = answer("emulator /usr/bin/qemu-system-x86_64", "none elf 0a1b ")
 
 # name: the recorded host, what is changed of it, and what has to help it first; None: whatever it says
@@ -78,7 +188,22 @@ CHANGED = {
     "no-guests-never-unaligned": ("eight-gpu", [no_guests, thp("never"), answer("socket-probe pmd", "no")], TOGETHER),
     "new-qemu": ("eight-gpu", [NEW_QEMU], "module"),
     "new-qemu-forbidden": ("eight-gpu", [NEW_QEMU, forbidden], "emulator"),
+    # Guests with needs of their own: one has the new QEMU already, or another machine type.
+    "one-has-it": ("eight-gpu", [NEW_QEMU, started_by("/usr/local/bin/qemu-system-x86_64", "train-b")], "module"),
+    "two-machines": ("eight-gpu", [NEW_QEMU, NOT_THIS_MACHINE, forbidden, edited("train-a", "pc-q35-8.2", "q35")], "preload"),
     "mapping": ("built-in", [module_gone], "module"),
+    "not-installed": ("eight-gpu", [not_installed], "module"),
+    "linked-qemu": ("eight-gpu", [thp("always"), linked, started_by("/usr/bin/qemu-kvm")], "module"),
+    "script": ("eight-gpu", [thp("always"), script, started_by("/usr/bin/kvm")], "module"),
+    "qemu-gone": ("eight-gpu", [started_by("/opt/qemu/bin/qemu-system-x86_64")], "preload"),
+    "names": ("eight-gpu", [renamed("train-a", "Ana's PC"), renamed("train-b", "-gpu")], "module"),
+    "damaged": ("eight-gpu", [damaged], "module"),
+    "damaged-alone": ("eight-gpu", [no_guests, damaged], "module"),
+    "odd-guest": ("eight-gpu", [odd_guest], "module"),
+    "unassigned": ("eight-gpu", [unassigned], "module"),
+    "vendor-vfio": ("eight-gpu", [vendor_vfio], "module"),
+    "other-vmm": ("eight-gpu", [no_guests, other_vmm], "preload"),
+    "no-iommu": ("eight-gpu", [no_iommu], "module"),
     "sriov-nic": ("sriov-nic", [], None),
     "pool-old-qemu": ("sriov-nic", [OLD_QEMU], "module"),
 }
@@ -97,10 +222,33 @@ def count(n, word):
     return "unknown " + word + "s" if n is None else f"{n:,} {word}{'' if n == 1 else 's'}"
 
 
-def ctl(root, *args, status=(0,)):
-    run = subprocess.run([CTL, *args, "--root", str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert run.returncode in status, (args, run.returncode, run.stderr)
+def ctl(root, verb, *args, status=(0,)):
+    run = subprocess.run([CTL, verb, "--root", str(root), *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.returncode in status, (verb, args, run.returncode, run.stderr)
     return run.stdout
+
+
+QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+
+
+def domains(root):
+    """The guests that libvirt knows and that are understood: by name the file and the XML of each."""
+    found = {}
+    for path in sorted((root / "etc/libvirt/qemu").glob("*.xml")):
+        try:
+            domain = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError:
+            continue
+        if domain.tag == "domain":
+            found[domain.findtext("name")] = path, domain
+    return found
+
+
+def is_whole(domain):
+    """Whether libvirt's test driver, which drops what is QEMU's alone, keeps all that decides."""
+    values = [arg.get("value") for arg in domain.iter(QEMU + "arg")]
+    return not domain.findall(QEMU + "override") and not list(domain.iter(QEMU + "env")) and \
+        not set(values) & {"-device", "-set", "-global"}
 
 
 def helping(afters):
@@ -119,9 +267,15 @@ def first(afters, allowed=frozenset(FIXES)):
     return sorted(PAIR) if PAIR <= helping(afters) else []
 
 
+def quote(name):
+    """As an argument for a shell."""
+    plain = re.fullmatch(r"[\w./:,+@%=-]+", name, flags=re.A)
+    return ("-- " if name.startswith("-") else "") + (name if plain else "'" + name.replace("'", "'\\''") + "'")
+
+
 def command(fixes, guest):
-    return " && ".join(f"vfioalignctl guest apply {guest} {f}" if guest and f in OF_GUEST else f"vfioalignctl fix apply {f}"
-                       for f in fixes)
+    return " && ".join(f"vfioalignctl guest apply {quote(guest)} {f}" if guest and f in OF_GUEST else
+                       f"vfioalignctl fix apply {f}" for f in fixes)
 
 
 class Agree(unittest.TestCase):
@@ -146,8 +300,11 @@ class Agree(unittest.TestCase):
     def check_guest(self, root, report, guest):
         """The fixes that help a guest: by its "after", and by explain. Returns what a start is answered."""
         name, after = guest["name"], guest["after"]
-        text = ctl(root, "explain", name)
-        self.assertEqual(json.loads(ctl(root, "explain", name, "--json"))["after"], after)
+        text = ctl(root, "explain", "--", name)
+        explained = json.loads(ctl(root, "explain", "--json", "--", name))
+        if isinstance(explained, list):
+            return None  # the findings that the guest has the name of
+        self.assertEqual(explained["after"], after)
         self.assertEqual(re.findall(r"^    -> (.*)$", text, flags=re.M),
                          [command([f], name) for f in FIXES if f in helping([after])])
 
@@ -165,7 +322,52 @@ class Agree(unittest.TestCase):
         for finding in report["findings"]:
             if finding["id"] == "guest-small-pages" and finding["subject"] == name:
                 self.assertEqual(finding.get("fixes", []), choice)
+        self.check_plan(root, guest)
         return decision
+
+    def plan(self, root, name, *fix):
+        """guest plan, of a guest of libvirt's test driver."""
+        run = subprocess.run([CTL, "guest", "--connect", f"test://{self.dir.name}/node.xml", "--json", "plan", "--", name,
+                              *fix],
+                             env={**os.environ, "VFIOALIGN_ROOT": str(root)}, capture_output=True, text=True)
+        self.assertLessEqual(run.returncode, 1, run.stderr)
+        told = json.loads(run.stdout)
+        self.assertNotEqual(told["outcome"], "failed", told)
+        return told
+
+    def check_plan(self, root, guest):
+        """The fixes of the guest itself by guest plan: which help, which is chosen, and what is said of one that does not."""
+        name, cost = guest["name"], guest["foretold"]
+        _, domain = domains(root).get(name, (None, None))
+        if domain is None or not is_whole(domain):
+            return
+        # What an old libvirt may not know, and another architecture, would keep the driver from starting.
+        domain.set("type", "test")
+        domain.find("os/type").set("arch", "x86_64")
+        devices = domain.find("devices")
+        for device in list(devices):
+            if device.tag not in ("emulator", "hostdev", "interface", "disk"):
+                devices.remove(device)
+        (Path(self.dir.name) / "node.xml").write_text(f"<node>{ElementTree.tostring(domain, encoding='unicode')}</node>")
+
+        told = self.plan(root, name)
+        for fix in told["fixes"]:
+            if library := re.match(r"/(\S+libvfioalign-preload\.so) is not there", fix["refusal"] or ""):
+                path = root / library[1]
+                path.parent.mkdir(parents=True)
+                path.write_text("")
+                told = self.plan(root, name)
+        # These change no page size: they spare a guest that falls short the filling of its BARs.
+        short = cost["page_size"] and cost["best_page_size"] and cost["page_size"] < cost["best_page_size"]
+        helps = helping([guest["after"]]) & OF_GUEST | ({"iommufd", "no-mmap"} if short else set())
+        self.assertEqual({f["id"] for f in told["fixes"] if f["helps"]}, helps)
+        possible = [f["id"] for f in told["fixes"] if not f["refusal"] and f["state"] == "absent"]
+        chosen = [f for f in FIXES if f in helps and f in possible and f != "no-mmap"]
+        self.assertEqual(told["fix"], chosen[0] if chosen else None)
+        for fix in possible:
+            named = self.plan(root, name, fix)
+            if named["outcome"] == "planned":
+                self.assertEqual(not any("gains" in note for note in named["notes"]), fix in helps, (fix, named["notes"]))
 
     @staticmethod
     def afters_of_host(report):
@@ -179,12 +381,27 @@ class Agree(unittest.TestCase):
                 continue
             users = True
             path = next((p["exe"] for p in report["processes"] if p["pid"] == m["pid"]), None)
-            for bar in devices[m["device"]]["bars"]:
-                if bar["index"] == m["region"]:
+            # Of one whose device is not known, every BAR that it may be stands for it.
+            may_be = [devices[m["device"]]] if m["device"] else report["devices"]
+            for bar in (bar for d in may_be for bar in d["bars"]):
+                if bar["index"] == m["region"] and (m["device"] or bar["size"] == m["size"]):
                     afters += [p["after"] for p in bar["placements"] if p["by"] == path]
         if not users:
             afters = [p["after"] for d in report["devices"] if d["assignable"] for b in d["bars"] for p in b["placements"]]
         return afters
+
+    @staticmethod
+    def helps_now(report):
+        """Whether the module helps somebody who is there, given that it helps: users who are not seen are a QEMU's guests."""
+        if report["guests"] or report["mappings"]:
+            return True
+        libvirt = report["libvirt"]
+        if report["mappings_complete"]["value"] != "unknown" and \
+                (libvirt["installed"]["value"] == "no" or libvirt["guests_readable"]["value"] != "unknown"):
+            return False
+        afters = [p["after"] for d in report["devices"] if d["assignable"] for b in d["bars"]
+                  for p in b["placements"] if p["by"] != "kernel"]
+        return "module" in helping(afters)
 
     def check_host(self, root):
         """What helps the host. Returns it, what is to be done first, and what each guest's start is answered."""
@@ -211,10 +428,9 @@ class Agree(unittest.TestCase):
                 if finding["id"] != "mapping-small-pages":
                     self.assertEqual(finding["remedy"], command(fixes, guest), finding["id"])
         ids = {f["id"]: f for f in report["findings"]}
-        users = bool(report["guests"] or report["mappings"])
         if "module-not-loaded" in ids:
             self.assertIn("module", helps)
-            self.assertEqual(ids["module-not-loaded"]["severity"], "warning" if users else "info")
+            self.assertEqual(ids["module-not-loaded"]["severity"], "warning" if self.helps_now(report) else "info")
         elif report["module"]["installed"]["value"] == "yes" and report["module"]["loadable"]["value"] != "no":
             self.assertNotIn("module", helps)
         return report, helps, choice, {g["name"]: self.check_guest(root, report, g) for g in report["guests"]}
@@ -236,11 +452,12 @@ class Agree(unittest.TestCase):
                 wait_for(lambda: "did not load" in daemon.log, "the module to be asked for")
             manager = dbus.Interface(connection.get_object("org.vfioalign1", "/org/vfioalign1", introspect=False),
                                      "org.vfioalign1.Manager")
+            defined = domains(root)
             for name, decision in decisions.items():
-                path = root / f"etc/libvirt/qemu/{name}.xml"
-                if next(g for g in report["guests"] if g["name"] == name)["running"] or not path.exists():
+                if next(g for g in report["guests"] if g["name"] == name)["running"] or name not in defined or \
+                        decision is None:
                     continue
-                fd = memfd(path.read_bytes())
+                fd = memfd(defined[name][0].read_bytes())
                 deadline = int((time.clock_gettime(time.CLOCK_BOOTTIME) + 10) * 1e6)
                 self.assertEqual(manager.PrepareGuest(name, dbus.types.UnixFd(fd), dbus.UInt64(deadline), signature="sht")[1],
                                  decision)
@@ -279,6 +496,17 @@ class Agree(unittest.TestCase):
                     self.assertEqual([first([g["after"]]) for g in report["guests"]], [["emulator"]] * 2)
                 elif expected:
                     self.assertEqual("+".join(choice), expected)
+
+    @unittest.skipUnless(CASES, "--cases")
+    def test_cases(self):
+        env = {**os.environ, "CASES": str(CASES), "PROJECT": str(HOSTS.parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+        for case in sorted(path.parent for path in CASES.glob("*/make.py")):
+            copy = Path(self.dir.name) / case.name
+            shutil.copytree(case, copy)
+            subprocess.run([sys.executable, "make.py"], cwd=copy, env=env, check=True)
+            for made in sorted(path.parent for path in copy.rglob("sys") if (path.parent / "vfioalign").is_dir()):
+                with self.subTest(made.relative_to(self.dir.name)):
+                    self.check(made)
 
 
 if __name__ == "__main__":
