@@ -3,6 +3,7 @@
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "verbs.h"
 
 #define VIEW_OPTIONS (OPTION_JSON | OPTION_ROOT | OPTION_FAIL_ON)
 

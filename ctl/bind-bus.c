@@ -7,6 +7,7 @@
 #include "report/table.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "verbs.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 

@@ -8,6 +8,7 @@
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "verbs.h"
 
 static int write_all(int fd, const char *name, const struct record_entry *entries, size_t n)
 {

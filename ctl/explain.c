@@ -7,6 +7,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/parse.h"
+#include "verbs.h"
 
 /* A number with an optional suffix K, M or G. */
 static int parse_bytes(const char *s, size_t n, uint64_t *ret)

@@ -11,6 +11,7 @@
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "verbs.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 

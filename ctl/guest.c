@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verb guest. It is a program of its own because it alone takes libvirt's library, which is slow to
+ * load. */
+#include <locale.h>
+
 #include "ctl.h"
 #include "fix/domain-fix.h"
 #include "fix/domain-libvirt.h"
@@ -7,6 +11,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/switch.h"
+#include "verbs.h"
 #include "xml-diff.h"
 
 struct request {
@@ -369,4 +374,11 @@ int verb_guest(int argc, char *argv[])
         domain_close(&q.domain);
         json_object_put(q.report);
         return code;
+}
+
+int main(int argc, char *argv[])
+{
+        setlocale(LC_ALL, "");
+        setlocale(LC_NUMERIC, "C"); /* numbers are written here as in the configuration */
+        return argc < 2 ? CTL_USAGE : verb_guest(argc - 1, argv + 1);
 }

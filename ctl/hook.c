@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A program of its own: it runs several times in each guest's start, and loads libsystemd and nothing else.
- */
+/* The verb hook, which libvirt calls. It is a program of its own because it runs several times in each start
+ * of a guest: it loads libsystemd and nothing else. */
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -16,6 +16,7 @@
 #include "util/file.h"
 #include "util/log.h"
 #include "util/switch.h"
+#include "verbs.h"
 
 /* libvirt waits for its hook without a bound and acts on its exit: in `prepare` a failure stops the start,
  * in `reconnect` it kills a guest that runs. So only `prepare` waits for the daemon and can refuse;
@@ -264,13 +265,18 @@ static int run(char *argv[])
                                            : tell(bus);
 }
 
-/* vfioalignctl hook GUEST OPERATION SUB-OPERATION EXTRA */
-int main(int argc, char *argv[])
+int verb_hook(int argc, char *argv[])
 {
-        if (argc != 6) {
+        if (argc != 5) {
                 fprintf(stderr,
-                        "vfioalignctl: hook is called by libvirt as: hook GUEST OPERATION SUB-OPERATION EXTRA\n");
+                        "vfioalignctl: hook is called by libvirt as: hook GUEST OPERATION SUB-OPERATION "
+                        "EXTRA\n");
                 return CTL_USAGE;
         }
-        return run(argv + 2);
+        return run(argv + 1);
+}
+
+int main(int argc, char *argv[])
+{
+        return argc < 2 ? CTL_USAGE : verb_hook(argc - 1, argv + 1);
 }

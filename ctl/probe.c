@@ -9,6 +9,7 @@
 #include "util/format.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "verbs.h"
 
 static volatile sig_atomic_t stopped_by;
 

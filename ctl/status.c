@@ -6,6 +6,7 @@
 #include "ctl.h"
 #include "report/report.h"
 #include "util/log.h"
+#include "verbs.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 

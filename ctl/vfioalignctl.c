@@ -5,48 +5,36 @@
 
 #include "bind-request.h"
 #include "ctl.h"
-
 #include "util/log.h"
 #include "util/macro.h"
+#include "verbs.h"
 
-#define ALL_VERBS "vfioalign-ctl"
-#define HOOK "vfioalign-hook"
-#define GUEST "vfioalign-guest"
-
-static const struct {
-        const char *name;
-        const char *arguments, *help; /* no help: for libvirt, not for people */
-} verbs[] = {
-        { "audit", "[--json] [--root HOST] [--fail-on SEVERITY] [--deep]",
-          "what every BAR on this host gets, and why" },
-        { "devices", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
-          "every PCI function: driver, IOMMU group, BARs, and who uses it" },
-        { "guests", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
-          "libvirt's guests with VFIO devices, and the pages they get" },
-        { "emulators", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY] [--deep]",
-          "how each emulator places BARs" },
-        { "mappings", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]",
-          "what processes map of VFIO devices, and in which pages" },
-        { "explain", "[--json] [--root HOST] [--area BAR:OFFSET+LENGTH] FINDING|ADDRESS|GUEST",
-          "why, in whole sentences, with this host's numbers" },
-        { "probe", "[--json] [--yes] ADDRESS", "open an idle device, map its BARs, and measure: resets it" },
-        { "bind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...",
-          "hand devices to VFIO, whole IOMMU groups, or say what is against it" },
-        { "unbind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...",
-          "give them back to the drivers that they had" },
-        { "fix", "[--json] [--output COLUMNS] [--root HOST] [--dry-run] [list|plan|apply|revert] [FIX]",
-          "what gives devices larger pages: show, do, or undo it" },
-        { "guest",
-          "[--json] [--dry-run] [--yes] [--emulator PATH] [--connect URI] plan|apply|revert NAME [FIX]",
-          "edit a defined guest so that its BARs get large pages, or undo it" },
-        { "dump", "[--root HOST] [--force] FILE", "record what the audit reads, for --root" },
-        { "status", "[--json]", "what the daemon last saw" },
-        { "hook", "GUEST OPERATION SUB-OPERATION EXTRA", NULL },
+enum program {
+        PROGRAM_ROOT_OR_MAIN,
+        PROGRAM_MAIN,
+        PROGRAM_GUEST,
+        PROGRAM_HOOK,
 };
+
+static const char *const program_names[] = {
+        [PROGRAM_ROOT_OR_MAIN] = "vfioalignctl-main",
+        [PROGRAM_MAIN] = "vfioalignctl-main",
+        [PROGRAM_GUEST] = "vfioalignctl-guest",
+        [PROGRAM_HOOK] = "vfioalignctl-hook",
+};
+
+struct verb {
+        const char *name, *arguments, *help;
+        enum program program;
+};
+
+#define VERB_ROW(name, arguments, help, program, function) { name, arguments, help, PROGRAM_##program },
+static const struct verb verbs[] = { VERBS(VERB_ROW) };
 
 static void print_help(FILE *out)
 {
-        fputs("vfioalignctl VERB [OPTION...]\n\nGive VFIO devices the largest pages they can have, and see what they got.\n\n",
+        fputs("vfioalignctl VERB [OPTION...]\n\n"
+              "Give VFIO devices the largest pages they can have, and see what they got.\n\n",
               out);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (verbs[i].help)
@@ -56,7 +44,16 @@ static void print_help(FILE *out)
               out);
 }
 
-/* A program of ours: where it is installed, or beside us, where we were built. */
+static const struct verb *find_verb(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (streq(verbs[i].name, name))
+                        return &verbs[i];
+        return NULL;
+}
+
+/* A program of ours stands beside this one where both were built, and in LIBEXECDIR where they are
+ * installed. */
 static void find_program(const char *name, char path[static PATH_MAX])
 {
         ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
@@ -72,24 +69,23 @@ static void find_program(const char *name, char path[static PATH_MAX])
         snprintf(path, PATH_MAX, "%s/%s", LIBEXECDIR, name);
 }
 
-/* Root's bind and unbind are done here, in a program of few libraries: on the way of many scripts, it starts
- * in no time. */
-static int run(int argc, char *argv[])
+static int run_verb(const struct verb *verb, int argc, char *argv[])
 {
         char path[PATH_MAX];
 
-        /* Who names a worker of their own runs it themselves. */
-        if ((streq(argv[1], "bind") || streq(argv[1], "unbind")) &&
-            (geteuid() == 0 || secure_getenv("VFIOALIGN_WORKER")))
+        /* Whoever names a worker of their own is not root and runs it themselves. */
+        if (verb->program == PROGRAM_ROOT_OR_MAIN && (geteuid() == 0 || secure_getenv("VFIOALIGN_WORKER")))
                 return verb_bind_by(argc - 1, argv + 1, bind_by_worker);
-        find_program(streq(argv[1], "hook") ? HOOK : streq(argv[1], "guest") ? GUEST : ALL_VERBS, path);
+        find_program(program_names[verb->program], path);
         execv(path, argv);
-        log_error(-errno, "Failed to run %s: %m", path);
+        log_error(-errno, "Failed to run '%s': %m", path);
         return CTL_FAILED;
 }
 
 int main(int argc, char *argv[])
 {
+        const struct verb *verb;
+
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C"); /* numbers are written here as in the configuration */
         if (argc < 2) {
@@ -104,9 +100,10 @@ int main(int argc, char *argv[])
                 puts("vfioalignctl " PROJECT_VERSION);
                 return CTL_OK;
         }
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (streq(verbs[i].name, argv[1]))
-                        return run(argc, argv);
-        fprintf(stderr, "vfioalignctl: unknown verb '%s'; see vfioalignctl --help\n", argv[1]);
-        return CTL_USAGE;
+        verb = find_verb(argv[1]);
+        if (!verb) {
+                fprintf(stderr, "vfioalignctl: unknown verb '%s'; see vfioalignctl --help\n", argv[1]);
+                return CTL_USAGE;
+        }
+        return run_verb(verb, argc, argv);
 }

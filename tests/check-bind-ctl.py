@@ -512,7 +512,7 @@ class Unprivileged(Case):
         os.chmod(self.dir.name, 0o755)
         # Where it was built, nobody may look.
         self.ctl = shutil.copy(CTL, self.dir.name + "/vfioalignctl")
-        shutil.copy(os.path.dirname(CTL) + "/vfioalign-ctl", self.dir.name)
+        shutil.copy(os.path.dirname(CTL) + "/vfioalignctl-main", self.dir.name)
         self.address = f"unix:path={self.dir.name}/bus"
         config = Path(self.dir.name) / "bus.conf"
         config.write_text(BUS.format(dir=self.dir.name))

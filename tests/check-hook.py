@@ -186,7 +186,7 @@ class Hook(unittest.TestCase):
         """What it loads, each guest's start waits for."""
         if not shutil.which("readelf"):
             self.skipTest("no readelf")
-        program = Path(CTL).parent / "vfioalign-hook"
+        program = Path(CTL).parent / "vfioalignctl-hook"
         run = subprocess.run(["readelf", "-d", program], stdout=subprocess.PIPE, text=True, check=True)
         needed = set(re.findall(r"NEEDED.*\[([^].]*)", run.stdout))
         self.assertLessEqual(needed, {"libc", "libsystemd", "libinih"})

@@ -25,7 +25,7 @@ static void redirect(FILE *stream, const char *root, const char *suffix)
 static int audit(char *root)
 {
         char *argv[] = {
-                (char *) "vfioalign-ctl", (char *) "audit", (char *) "--json", (char *) "--root", root, NULL
+                (char *) "vfioalignctl-main", (char *) "audit", (char *) "--json", (char *) "--root", root, NULL
         };
         pid_t pid = fork();
         int status;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints libvirt's guests that have devices of this host as JSON, for bind/guests.c. Argument: the root of a
- * host, or none for this one. Fails where not all of them could be seen. */
+/* Prints libvirt's guests that have devices of this host as JSON, for bind/bind-host.c. Argument: the root of
+ * a host, or none for this one. Fails where not all of them could be seen. */
 #include <json-c/json.h>
 
 #include "facts/guest/facts-libvirt.h"

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The verbs that take libraries: vfioalignctl runs this for them, and starts quickly by itself. */
+/* The verbs that need neither a program of few libraries nor libvirt's: see verbs.h. */
 #include <locale.h>
 
 #include "ctl.h"
 #include "util/macro.h"
+#include "verbs.h"
+
+#define VERB_ROW(name, arguments, help, program, function) VERB_ROW_##program(name, function)
+#define VERB_ROW_MAIN(name, function) { name, function },
+#define VERB_ROW_ROOT_OR_MAIN(name, function) { name, function },
+#define VERB_ROW_GUEST(name, function)
+#define VERB_ROW_HOOK(name, function)
 
 static const struct {
         const char *name;
         int (*run)(int argc, char *argv[]);
-} verbs[] = {
-        { "audit", verb_audit },       { "devices", verb_devices },
-        { "guests", verb_guests },     { "emulators", verb_emulators },
-        { "mappings", verb_mappings }, { "explain", verb_explain },
-        { "probe", verb_probe },       { "bind", verb_bind },
-        { "unbind", verb_bind },       { "fix", verb_fix },
-        { "dump", verb_dump },         { "status", verb_status },
-};
+} verbs[] = { VERBS(VERB_ROW) };
 
 int main(int argc, char *argv[])
 {

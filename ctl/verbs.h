@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One row for each verb: its name, its arguments, one line for --help, the program that has it, and its
+ * function there. Without a line for --help it is for libvirt and not for people.
+ *
+ * The programs are several because loading libraries takes most of the time of a short run (the number of
+ * libraries that ldd(1) lists is in parentheses):
+ *   vfioalignctl        (4)   dispatches. For root it also binds and unbinds by itself (ROOT_OR_MAIN, by
+ *                             verb_bind_by()), which scripts do for device after device.
+ *   vfioalignctl-main   (27)  has most verbs.
+ *   vfioalignctl-guest  (68)  alone needs libvirt's library, which brings all the others.
+ *   vfioalignctl-hook   (10)  runs several times in each start of a guest, and only needs the system bus. */
+#define VERBS(ROW) \
+        ROW("audit", "[--json] [--root HOST] [--fail-on SEVERITY] [--deep]", \
+            "what every BAR on this host gets, and why", MAIN, verb_audit) \
+        ROW("devices", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]", \
+            "every PCI function: driver, IOMMU group, BARs, and who uses it", MAIN, verb_devices) \
+        ROW("guests", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]", \
+            "libvirt's guests with VFIO devices, and the pages they get", MAIN, verb_guests) \
+        ROW("emulators", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY] [--deep]", \
+            "how each emulator places BARs", MAIN, verb_emulators) \
+        ROW("mappings", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]", \
+            "what processes map of VFIO devices, and in which pages", MAIN, verb_mappings) \
+        ROW("explain", "[--json] [--root HOST] [--area BAR:OFFSET+LENGTH] FINDING|ADDRESS|GUEST", \
+            "why, in whole sentences, with this host's numbers", MAIN, verb_explain) \
+        ROW("probe", "[--json] [--yes] ADDRESS", \
+            "open an idle device, map its BARs, and measure: resets it", MAIN, verb_probe) \
+        ROW("bind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...", \
+            "hand devices to VFIO, whole IOMMU groups, or say what is against it", ROOT_OR_MAIN, verb_bind) \
+        ROW("unbind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...", \
+            "give them back to the drivers that they had", ROOT_OR_MAIN, verb_bind) \
+        ROW("fix", "[--json] [--output COLUMNS] [--root HOST] [--dry-run] [list|plan|apply|revert] [FIX]", \
+            "what gives devices larger pages: show, do, or undo it", MAIN, verb_fix) \
+        ROW("guest", \
+            "[--json] [--dry-run] [--yes] [--emulator PATH] [--connect URI] plan|apply|revert NAME [FIX]", \
+            "edit a defined guest so that its BARs get large pages, or undo it", GUEST, verb_guest) \
+        ROW("dump", "[--root HOST] [--force] FILE", "record what the audit reads, for --root", MAIN, \
+            verb_dump) \
+        ROW("status", "[--json]", "what the daemon last saw", MAIN, verb_status) \
+        ROW("hook", "GUEST OPERATION SUB-OPERATION EXTRA", NULL, HOOK, verb_hook)
+
+/* A verb gets its own arguments, argv[0] being the verb, and returns an exit code (ctl.h). */
+#define DECLARE_VERB(name, arguments, help, program, function) int function(int argc, char *argv[]);
+VERBS(DECLARE_VERB)
+#undef DECLARE_VERB
