@@ -1,97 +1,119 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "options.h"
 
+#include <assert.h>
 #include <getopt.h>
+#include <stddef.h>
 
 #include "ctl.h"
 #include "util/log.h"
 #include "util/macro.h"
 
-static const struct {
+/* How an option's argument becomes the member: 0, or -CTL_USAGE with the reason printed. */
+typedef int (*parse_option_t)(const char *argument, void *member);
+
+static int parse_flag(const char *argument, void *member)
+{
+        (void) argument;
+        *(bool *) member = true;
+        return 0;
+}
+
+static int parse_text(const char *argument, void *member)
+{
+        *(const char **) member = argument;
+        return 0;
+}
+
+static int parse_severity(const char *argument, void *member)
+{
+        enum severity severity = severity_from_string(argument);
+
+        if (severity < 0) {
+                fprintf(stderr, "vfioalignctl: --fail-on %s: expected info, notice, warning or error\n",
+                        argument);
+                return -CTL_USAGE;
+        }
+        *(enum severity *) member = severity;
+        return 0;
+}
+
+static const struct option_row {
         enum option_flags flag;
-        struct option option;
-} known[] = {
-        { OPTION_JSON, { "json", no_argument, NULL, 'j' } },
-        { OPTION_ROOT, { "root", required_argument, NULL, 'r' } },
-        { OPTION_FAIL_ON, { "fail-on", required_argument, NULL, 'f' } },
-        { OPTION_OUTPUT, { "output", required_argument, NULL, 'o' } },
-        { OPTION_DEEP, { "deep", no_argument, NULL, 'd' } },
-        { OPTION_AREA, { "area", required_argument, NULL, 'a' } },
-        { OPTION_FORCE, { "force", no_argument, NULL, 'F' } },
-        { OPTION_YES, { "yes", no_argument, NULL, 'y' } },
-        { OPTION_DRY_RUN, { "dry-run", no_argument, NULL, 'n' } },
-        { OPTION_DRIVER, { "driver", required_argument, NULL, 'D' } },
-        { OPTION_CONNECT, { "connect", required_argument, NULL, 'c' } },
-        { OPTION_EMULATOR, { "emulator", required_argument, NULL, 'e' } },
+        const char *name;
+        char letter; /* 0: there is no short form */
+        parse_option_t parse;
+        size_t offset; /* of the member in struct options */
+} option_rows[] = {
+        { OPTION_JSON, "json", 'j', parse_flag, offsetof(struct options, json) },
+        { OPTION_ROOT, "root", 0, parse_text, offsetof(struct options, root) },
+        { OPTION_FAIL_ON, "fail-on", 0, parse_severity, offsetof(struct options, fail_on) },
+        { OPTION_OUTPUT, "output", 'o', parse_text, offsetof(struct options, output) },
+        { OPTION_DEEP, "deep", 0, parse_flag, offsetof(struct options, deep) },
+        { OPTION_AREA, "area", 0, parse_text, offsetof(struct options, area) },
+        { OPTION_FORCE, "force", 0, parse_flag, offsetof(struct options, force) },
+        { OPTION_YES, "yes", 0, parse_flag, offsetof(struct options, yes) },
+        { OPTION_DRY_RUN, "dry-run", 0, parse_flag, offsetof(struct options, dry_run) },
+        { OPTION_DRIVER, "driver", 0, parse_text, offsetof(struct options, driver) },
+        { OPTION_CONNECT, "connect", 0, parse_text, offsetof(struct options, connect) },
+        { OPTION_EMULATOR, "emulator", 0, parse_text, offsetof(struct options, emulator) },
 };
 
-static int apply(struct options *o, int c)
+/* What getopt_long() takes, of the rows that the verb accepts. It returns the number of the row, also for a
+ * short form; letters are above those numbers. */
+struct getopt_tables {
+        struct option options[ELEMENTSOF(option_rows) + 1];
+        char letters[2 * ELEMENTSOF(option_rows) + 1];
+};
+
+static struct getopt_tables getopt_tables_make(unsigned accepted)
 {
-        switch (c) {
-        case 'j':
-                o->json = true;
-                return 0;
-        case 'r':
-                o->root = optarg;
-                return 0;
-        case 'f':
-                o->fail_on = severity_from_string(optarg);
-                if (o->fail_on >= 0)
-                        return 0;
-                fprintf(stderr, "vfioalignctl: --fail-on %s: wanted info, notice, warning or error\n",
-                        optarg);
-                return -CTL_USAGE;
-        case 'o':
-                o->output = optarg;
-                return 0;
-        case 'd':
-                o->deep = true;
-                return 0;
-        case 'a':
-                o->area = optarg;
-                return 0;
-        case 'F':
-                o->force = true;
-                return 0;
-        case 'y':
-                o->yes = true;
-                return 0;
-        case 'n':
-                o->dry_run = true;
-                return 0;
-        case 'D':
-                o->driver = optarg;
-                return 0;
-        case 'c':
-                o->connect = optarg;
-                return 0;
-        case 'e':
-                o->emulator = optarg;
-                return 0;
-        default:
-                return -CTL_USAGE; /* getopt_long() has said why */
+        struct getopt_tables t = {};
+        size_t n = 0, k = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
+                const struct option_row *row = &option_rows[i];
+                bool has_argument = row->parse != parse_flag;
+
+                if (!(accepted & row->flag))
+                        continue;
+                t.options[n++] = (struct option){ row->name, has_argument ? required_argument : no_argument,
+                                                  NULL, (int) i };
+                if (row->letter)
+                        t.letters[k++] = row->letter;
+                if (row->letter && has_argument)
+                        t.letters[k++] = ':';
         }
+        return t;
+}
+
+/* c: what getopt_long() returned, which has printed what is wrong with any other option. */
+static const struct option_row *find_row(int c)
+{
+        if (c < (int) ELEMENTSOF(option_rows))
+                return &option_rows[c];
+        for (size_t i = 0; i < ELEMENTSOF(option_rows); i++)
+                if (option_rows[i].letter == c)
+                        return &option_rows[i];
+        return NULL;
 }
 
 int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words,
                   struct options *ret)
 {
-        struct option options[ELEMENTSOF(known) + 1] = {};
+        struct getopt_tables tables = getopt_tables_make(accepted);
         struct options o = { .fail_on = _SEVERITY_MAX };
-        char letters[8] = "";
-        size_t n = 0;
         int c, r;
 
-        for (size_t i = 0; i < ELEMENTSOF(known); i++)
-                if (accepted & known[i].flag)
-                        options[n++] = known[i].option;
-        if (accepted & OPTION_JSON)
-                strcat(letters, "j");
-        if (accepted & OPTION_OUTPUT)
-                strcat(letters, "o:");
+        assert(argc > 0);
+        assert(ret);
 
-        while ((c = getopt_long(argc, argv, letters, options, NULL)) >= 0) {
-                r = apply(&o, c);
+        while ((c = getopt_long(argc, argv, tables.letters, tables.options, NULL)) >= 0) {
+                const struct option_row *row = find_row(c);
+
+                if (!row)
+                        return -CTL_USAGE;
+                r = row->parse(optarg, (char *) &o + row->offset);
                 if (r < 0)
                         return r;
         }
@@ -101,7 +123,7 @@ int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int 
                 return -CTL_USAGE;
         }
         if (argc - optind < min_words) {
-                fprintf(stderr, "vfioalignctl: %s wants an argument; see vfioalignctl --help\n", argv[0]);
+                fprintf(stderr, "vfioalignctl: %s needs an argument; see vfioalignctl --help\n", argv[0]);
                 return -CTL_USAGE;
         }
         *ret = o;
@@ -110,9 +132,12 @@ int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int 
 
 void warn_of_config(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
 {
+        char place[16] = "";
+
         (void) userdata;
-        if (fatal)
-                log_warning(
-                        0, line ? "/%s:%u: %s; going by the defaults" : "/%s:%.0u %s; going by the defaults",
-                        file, line, what);
+        if (!fatal)
+                return;
+        if (line > 0)
+                snprintf(place, sizeof(place), ":%u", line);
+        log_warning(0, "/%s%s: %s; going by the defaults", file, place, what);
 }

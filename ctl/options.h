@@ -25,17 +25,18 @@ struct options {
         bool json, deep, force, yes, dry_run;
         const char *root;      /* NULL: this host */
         const char *output;    /* columns; NULL: the usual ones */
-        const char *area;      /* as it was given */
+        const char *area;      /* as it was given; NULL: none */
         const char *driver;    /* the same */
         const char *connect;   /* libvirt's URI; NULL: qemu:///system */
         const char *emulator;  /* path; NULL: none named */
-        enum severity fail_on; /* _SEVERITY_MAX: none reaches it */
+        enum severity fail_on; /* _SEVERITY_MAX: no finding reaches it */
 };
 
-/* Parses those that the verb takes (argv[0]), says what is wrong with the others, and with more or fewer
- * words than it takes. Returns the index of the first word, or the negative of an exit code. */
+/* Parses the options of the verb argv[0], which accepts only those of `accepted`, and counts its other
+ * words. Prints what is wrong. Returns the index of the first word; or the negative of an exit code, with
+ * *ret untouched. */
 int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words,
                   struct options *ret);
 
-/* For config_read(), by whoever goes on with the defaults. */
+/* For config_read(), by verbs that go on with the defaults. */
 void warn_of_config(const char *file, unsigned line, bool fatal, const char *what, void *userdata);

@@ -231,8 +231,8 @@ class Order(Case):
 
     def test_usage(self):
         for args, words in [
-            (["bind"], "wants an argument"),
-            (["unbind"], "wants an argument"),
+            (["bind"], "needs an argument"),
+            (["unbind"], "needs an argument"),
             (["bind", "gpu"], "'gpu' is no PCI address"),
             (["bind", "1:0.0", "1:0"], "'1:0' is no PCI address"),
             (["bind", "1:0.0", "../../x"], "is no PCI address"),
