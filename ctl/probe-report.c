@@ -24,10 +24,10 @@ static json_object *new_map(const struct probe_map *m, bool median)
 
         snprintf(address, sizeof(address), "%#jx", (uintmax_t) m->address);
         if (!median)
-                add_string(o, "address", address);
-        add_count(o, "alignment", m->alignment);
-        add_count(o, "page_size", m->page_size ?: COUNT_UNKNOWN);
-        add_count(o, "faults", m->faults);
+                json_add_string(o, "address", address);
+        json_add_count(o, "alignment", m->alignment);
+        json_add_count(o, "page_size", m->page_size ?: COUNT_UNKNOWN);
+        json_add_count(o, "faults", m->faults);
         add_seconds(o, m->seconds);
         return o;
 }
@@ -36,20 +36,20 @@ static json_object *new_area(const struct bar_probe *p, const struct probe_area 
 {
         json_object *o = json_object_new_object(), *measured = json_object_new_array();
 
-        add_count(o, "offset", a->offset);
-        add_count(o, "size", a->size);
-        add_count(o, "fault_size", a->fault_size);
-        add_string(o, "no_faults_because",
-                   a->fault_size > 0 ? NULL
-                   : p->cdev ? "the device has a character device only, and iommufd maps no BAR for DMA"
-                             : strerror(-a->error));
+        json_add_count(o, "offset", a->offset);
+        json_add_count(o, "size", a->size);
+        json_add_count(o, "fault_size", a->fault_size);
+        json_add_string(o, "no_faults_because",
+                        a->fault_size > 0 ? NULL
+                        : p->cdev ? "the device has a character device only, and iommufd maps no BAR for DMA"
+                                  : strerror(-a->error));
         json_object_object_add(o, "predicted", report_verdict(&a->predicted));
-        add_count(o, "expected_faults", a->expected_faults);
+        json_add_count(o, "expected_faults", a->expected_faults);
         for (size_t i = 0; i < PROBE_TIMES; i++)
                 json_object_array_add(measured, new_map(&a->maps[i], false));
         json_object_object_add(o, "measured", measured);
         json_object_object_add(o, "median", new_map(&a->median, true));
-        add_string(o, "agrees", fact_value_to_string(a->agrees.value));
+        json_add_string(o, "agrees", fact_value_to_string(a->agrees.value));
         return o;
 }
 
@@ -57,9 +57,9 @@ static json_object *new_bar(const struct bar_probe *p, const struct probe_bar *b
 {
         json_object *o = json_object_new_object(), *areas = json_object_new_array();
 
-        add_count(o, "index", bar->index);
-        add_count(o, "size", bar->size);
-        add_count(o, "offset", bar->offset);
+        json_add_count(o, "index", bar->index);
+        json_add_count(o, "size", bar->size);
+        json_add_count(o, "offset", bar->offset);
         for (size_t i = 0; i < bar->n_areas; i++)
                 json_object_array_add(areas, new_area(p, &bar->areas[i]));
         json_object_object_add(o, "areas", areas);
@@ -72,13 +72,13 @@ json_object *probe_report_new(const struct host *h, const struct device *d, cons
         format_t time;
 
         json_object_object_add(o, "schema_version", json_object_new_int(PROBE_SCHEMA_VERSION));
-        add_string(o, "version", PROJECT_VERSION);
-        add_string(o, "time", format_time(h->time_usec, time));
-        add_string(o, "kernel", h->kernel.release);
-        add_string(o, "device", d->bdf);
-        add_string(o, "name", d->name);
-        add_string(o, "driver", d->driver);
-        add_string(o, "interface", p->cdev ? "cdev" : "group");
+        json_add_string(o, "version", PROJECT_VERSION);
+        json_add_string(o, "time", format_time(h->time_usec, time));
+        json_add_string(o, "kernel", h->kernel.release);
+        json_add_string(o, "device", d->bdf);
+        json_add_string(o, "name", d->name);
+        json_add_string(o, "driver", d->driver);
+        json_add_string(o, "interface", p->cdev ? "cdev" : "group");
         for (size_t i = 0; i < p->n_bars; i++)
                 json_object_array_add(bars, new_bar(p, &p->bars[i]));
         json_object_object_add(o, "bars", bars);

@@ -6,15 +6,25 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "util/fact.h"
+
 /* How --json prints. */
 #define JSON_FLAGS (JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)
 
-/* Members of objects. A missing one is NULL, false, or UINT64_MAX (COUNT_UNKNOWN). */
+/* Members of objects. A missing one is NULL, false, or UINT64_MAX (COUNT_UNKNOWN); so is every member where
+ * the object is NULL, and the length of a missing array is 0. What is returned belongs to the object. */
 json_object *json_get(json_object *o, const char *key);
 const char *json_get_text(json_object *o, const char *key);
 uint64_t json_get_number(json_object *o, const char *key);
 bool json_get_flag(json_object *o, const char *key);
 size_t json_length(json_object *array);
+
+/* Adds a member. A string that is NULL and a number that is UINT64_MAX (COUNT_UNKNOWN) are null. A byte that
+ * is not of UTF-8 becomes '?'. */
+void json_add_string(json_object *o, const char *key, const char *value);
+void json_add_count(json_object *o, const char *key, uint64_t n);
+void json_add_bool(json_object *o, const char *key, bool b);
+void json_add_fact(json_object *o, const char *key, struct fact f);
 
 /* The document as --json prints it. */
 void report_print_json(json_object *report, FILE *out);

@@ -21,11 +21,11 @@ json_object *report_verdict(const struct verdict *v)
 {
         json_object *o = json_object_new_object();
 
-        add_count(o, "page_size", v->page_size ?: COUNT_UNKNOWN);
-        add_bool(o, "luck", v->luck);
-        add_count(o, "faults", v->faults);
-        add_count(o, "pin_steps", v->pin_steps);
-        add_string(o, "limit", condition_to_string(v->limit));
+        json_add_count(o, "page_size", v->page_size ?: COUNT_UNKNOWN);
+        json_add_bool(o, "luck", v->luck);
+        json_add_count(o, "faults", v->faults);
+        json_add_count(o, "pin_steps", v->pin_steps);
+        json_add_string(o, "limit", condition_to_string(v->limit));
         return o;
 }
 
@@ -57,7 +57,7 @@ static json_object *new_placement(const struct host *h, const char *by, struct p
         json_object *o = json_object_new_object();
         struct verdict now = verdict_area(&h->kernel, &h->module, placer, area);
 
-        add_string(o, "by", by);
+        json_add_string(o, "by", by);
         json_object_object_add(o, "now", report_verdict(&now));
         json_object_object_add(o, "after", new_after(h, placer, area, &now));
         return o;
@@ -107,12 +107,12 @@ static json_object *new_bar(struct devices *d, const struct bar *bar)
 {
         json_object *o = json_object_new_object();
 
-        add_count(o, "index", bar->index);
-        add_count(o, "size", bar->size);
-        add_bool(o, "prefetchable", bar->prefetchable);
-        add_bool(o, "64bit", bar->wide);
-        add_bool(o, "replaced", bar->replaced);
-        add_count(o, "resizable_to", bar_largest_size(bar) ?: COUNT_UNKNOWN);
+        json_add_count(o, "index", bar->index);
+        json_add_count(o, "size", bar->size);
+        json_add_bool(o, "prefetchable", bar->prefetchable);
+        json_add_bool(o, "64bit", bar->wide);
+        json_add_bool(o, "replaced", bar->replaced);
+        json_add_count(o, "resizable_to", bar_largest_size(bar) ?: COUNT_UNKNOWN);
         json_object_object_add(o, "placements", shared_placements(d, bar));
         return o;
 }
@@ -127,8 +127,8 @@ static json_object *new_uses(const struct host *h, const struct device *d)
         for (size_t i = 0; i < n; i++) {
                 json_object *o = json_object_new_object();
 
-                add_string(o, "kind", use_kind_to_string(uses[i].kind));
-                add_string(o, "what", uses[i].what);
+                json_add_string(o, "kind", use_kind_to_string(uses[i].kind));
+                json_add_string(o, "what", uses[i].what);
                 json_object_array_add(array, o);
         }
         return array;
@@ -145,10 +145,10 @@ static json_object *new_claims(const struct host *h, const struct device *d)
                 if (!claim_matches(c, d))
                         continue;
                 o = json_object_new_object();
-                add_string(o, "tool", claim_tool_to_string(c->tool));
-                add_string(o, "driver", c->driver);
-                add_string(o, "file", c->file);
-                add_count(o, "line", c->line ?: COUNT_UNKNOWN);
+                json_add_string(o, "tool", claim_tool_to_string(c->tool));
+                json_add_string(o, "driver", c->driver);
+                json_add_string(o, "file", c->file);
+                json_add_count(o, "line", c->line ?: COUNT_UNKNOWN);
                 json_object_array_add(array, o);
         }
         return array;
@@ -165,9 +165,9 @@ static json_object *new_bound_by(const struct host *h, const struct device *d)
 
                 if (!streq(b->members[i].bdf, d->bdf))
                         continue;
-                add_string(o, "owner", b->owner);
-                add_string(o, "state", bind_state_to_string(b->state));
-                add_string(o, "before_driver", *before ? before : NULL);
+                json_add_string(o, "owner", b->owner);
+                json_add_string(o, "state", bind_state_to_string(b->state));
+                json_add_string(o, "before_driver", *before ? before : NULL);
         }
         return o;
 }
@@ -177,12 +177,12 @@ static void add_ids(json_object *o, const struct device *d)
         format_t id;
 
         snprintf(id, sizeof(id), "%04x:%04x", d->vendor, d->device);
-        add_string(o, "id", id);
+        json_add_string(o, "id", id);
         snprintf(id, sizeof(id), "%04x:%04x", d->subsystem_vendor, d->subsystem_device);
-        add_string(o, "subsystem_id", d->subsystem_vendor ? id : NULL);
+        json_add_string(o, "subsystem_id", d->subsystem_vendor ? id : NULL);
         snprintf(id, sizeof(id), "%06x", d->class);
-        add_string(o, "class", id);
-        add_string(o, "name", d->name);
+        json_add_string(o, "class", id);
+        json_add_string(o, "name", d->name);
 }
 
 json_object *devices_get(struct devices *devices, size_t i)
@@ -192,21 +192,21 @@ json_object *devices_get(struct devices *devices, size_t i)
         const struct iommu_group *group = d->group < 0 ? NULL : iommu_facts_find_group(&h->iommu, d->group);
         json_object *o = json_object_new_object(), *bars = json_object_new_array();
 
-        add_string(o, "address", d->bdf);
+        json_add_string(o, "address", d->bdf);
         add_ids(o, d);
-        add_string(o, "driver", d->driver);
-        add_string(o, "driver_override", d->driver_override);
-        add_bool(o, "driver_is_vfio", d->driver_is_vfio);
-        add_string(o, "vfio_driver", d->vfio_driver);
+        json_add_string(o, "driver", d->driver);
+        json_add_string(o, "driver_override", d->driver_override);
+        json_add_bool(o, "driver_is_vfio", d->driver_is_vfio);
+        json_add_string(o, "vfio_driver", d->vfio_driver);
         json_object_object_add(o, "iommu_group", d->group < 0 ? NULL : json_object_new_int(d->group));
-        add_string(o, "group_viable", fact_value_to_string(group ? group->viable.value : FACT_UNKNOWN));
-        add_string(o, "group_culprit", group && group->culprit ? group->culprit->bdf : NULL);
-        add_bool(o, "assignable", device_is_assignable(d));
+        json_add_string(o, "group_viable", fact_value_to_string(group ? group->viable.value : FACT_UNKNOWN));
+        json_add_string(o, "group_culprit", group && group->culprit ? group->culprit->bdf : NULL);
+        json_add_bool(o, "assignable", device_is_assignable(d));
         json_object_object_add(o, "numa_node", d->numa_node < 0 ? NULL : json_object_new_int(d->numa_node));
-        add_string(o, "reset_method", d->reset_method);
-        add_string(o, "physical_function", *d->physical_function ? d->physical_function : NULL);
-        add_count(o, "vfs_total", d->vfs_total);
-        add_count(o, "vfs_enabled", d->vfs_enabled);
+        json_add_string(o, "reset_method", d->reset_method);
+        json_add_string(o, "physical_function", *d->physical_function ? d->physical_function : NULL);
+        json_add_count(o, "vfs_total", d->vfs_total);
+        json_add_count(o, "vfs_enabled", d->vfs_enabled);
         json_object_object_add(o, "uses", new_uses(h, d));
         json_object_object_add(o, "claims", new_claims(h, d));
         json_object_object_add(o, "bound_by", new_bound_by(h, d));

@@ -9,17 +9,17 @@ static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
 {
         json_object *o = json_object_new_object();
 
-        add_string(o, "kind", hostdev_kind_to_string(d->kind));
-        add_string(o, "address", *d->bdf ? d->bdf : NULL);
+        json_add_string(o, "kind", hostdev_kind_to_string(d->kind));
+        json_add_string(o, "address", *d->bdf ? d->bdf : NULL);
         json_object_object_add(
                 o, "present",
                 *d->bdf ? json_object_new_boolean(device_facts_find(&h->devices, d->bdf) != NULL) : NULL);
-        add_bool(o, "managed", d->managed);
-        add_bool(o, "no_mmap", d->no_mmap);
-        add_bool(o, "iommufd", d->iommufd);
-        add_string(o, "driver", d->driver);
-        add_string(o, "uuid", d->uuid);
-        add_string(o, "network", d->network);
+        json_add_bool(o, "managed", d->managed);
+        json_add_bool(o, "no_mmap", d->no_mmap);
+        json_add_bool(o, "iommufd", d->iommufd);
+        json_add_string(o, "driver", d->driver);
+        json_add_string(o, "uuid", d->uuid);
+        json_add_string(o, "network", d->network);
         return o;
 }
 
@@ -33,13 +33,13 @@ static json_object *new_cost(const struct guest_cost *c)
 {
         json_object *o = json_object_new_object();
 
-        add_count(o, "bars", c->n_bars);
-        add_count(o, "page_size", c->worst.page_size > 0 ? c->worst.page_size : COUNT_UNKNOWN);
-        add_count(o, "best_page_size", c->best_page_size);
-        add_bool(o, "luck", c->worst.luck);
-        add_string(o, "limit", condition_to_string(limit_of(c)));
-        add_count(o, "faults", c->faults);
-        add_count(o, "pin_steps", c->pin_steps);
+        json_add_count(o, "bars", c->n_bars);
+        json_add_count(o, "page_size", c->worst.page_size > 0 ? c->worst.page_size : COUNT_UNKNOWN);
+        json_add_count(o, "best_page_size", c->best_page_size);
+        json_add_bool(o, "luck", c->worst.luck);
+        json_add_string(o, "limit", condition_to_string(limit_of(c)));
+        json_add_count(o, "faults", c->faults);
+        json_add_count(o, "pin_steps", c->pin_steps);
         return o;
 }
 
@@ -85,10 +85,10 @@ static json_object *new_evidence(const struct host *h, const struct guest *g)
                 json_object *o = json_object_new_object();
                 format_t time;
 
-                add_count(o, "bar_size", seen[i]->bar_size);
-                add_count(o, "page_size", seen[i]->page_size);
-                add_count(o, "count", seen[i]->count);
-                add_string(o, "last", format_time(seen[i]->time_usec, time));
+                json_add_count(o, "bar_size", seen[i]->bar_size);
+                json_add_count(o, "page_size", seen[i]->page_size);
+                json_add_count(o, "count", seen[i]->count);
+                json_add_string(o, "last", format_time(seen[i]->time_usec, time));
                 json_object_array_add(array, o);
         }
         return array;
@@ -105,25 +105,26 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         json_object *o = json_object_new_object(), *devices = json_object_new_array(),
                     *evidence = new_evidence(h, g);
 
-        add_string(o, "name", g->name);
-        add_string(o, "uuid", g->uuid);
-        add_bool(o, "defined", guest->defined);
-        add_bool(o, "running", guest->running);
-        add_bool(o, "autostart", guest->autostart);
-        add_count(o, "pid", guest->pid > 0 ? (uint64_t) guest->pid : COUNT_UNKNOWN);
-        add_string(o, "emulator", g->emulator ?: e ? e->path : NULL);
-        add_string(o, "generation", emulator_generation_to_string(e ? e->generation : GENERATION_UNKNOWN));
-        add_string(o, "machine", g->machine);
+        json_add_string(o, "name", g->name);
+        json_add_string(o, "uuid", g->uuid);
+        json_add_bool(o, "defined", guest->defined);
+        json_add_bool(o, "running", guest->running);
+        json_add_bool(o, "autostart", guest->autostart);
+        json_add_count(o, "pid", guest->pid > 0 ? (uint64_t) guest->pid : COUNT_UNKNOWN);
+        json_add_string(o, "emulator", g->emulator ?: e ? e->path : NULL);
+        json_add_string(o, "generation",
+                        emulator_generation_to_string(e ? e->generation : GENERATION_UNKNOWN));
+        json_add_string(o, "machine", g->machine);
         for (size_t i = 0; i < g->n_hostdevs; i++)
                 json_object_array_add(devices, new_hostdev(h, &g->hostdevs[i]));
         json_object_object_add(o, "devices", devices);
-        add_fact(o, "window", guest_window(h, g));
+        json_add_fact(o, "window", guest_window(h, g));
 
         /* Measured where it runs and can be seen, else foretold. */
-        add_bool(o, "measured", got.n_bars > 0);
-        add_count(o, "page_size", shown->worst.page_size > 0 ? shown->worst.page_size : COUNT_UNKNOWN);
-        add_count(o, "best_page_size", shown->best_page_size);
-        add_string(o, "limit", condition_to_string(limit_of(shown)));
+        json_add_bool(o, "measured", got.n_bars > 0);
+        json_add_count(o, "page_size", shown->worst.page_size > 0 ? shown->worst.page_size : COUNT_UNKNOWN);
+        json_add_count(o, "best_page_size", shown->best_page_size);
+        json_add_string(o, "limit", condition_to_string(limit_of(shown)));
         json_object_object_add(o, "mappings",
                                guest->pid > 0 ? new_mappings(h, guest->pid) : json_object_new_array());
         json_object_object_add(o, "foretold", new_cost(&foretold));
@@ -152,19 +153,19 @@ json_object *report_libvirt(const struct host *h)
 
         for (size_t i = 0; i < l->n_guests; i++)
                 assigned += l->guests[i].xml.n_hostdevs > 0;
-        add_fact(o, "installed", l->installed);
-        add_fact(o, "running", l->running);
-        add_fact(o, "hook_installed", l->hook_installed);
-        add_fact(o, "hook_seen", l->hook_seen);
-        add_fact(o, "site_hook", l->site_hook);
-        add_fact(o, "thp", l->thp);
-        add_fact(o, "preload", l->preload);
-        add_fact(o, "guests_readable", l->readable);
-        add_count(o, "guests", l->n_guests);
-        add_count(o, "guests_with_vfio", assigned);
-        add_count(cost, "bars", total.n_bars);
-        add_count(cost, "faults", total.faults);
-        add_count(cost, "pin_steps", total.pin_steps);
+        json_add_fact(o, "installed", l->installed);
+        json_add_fact(o, "running", l->running);
+        json_add_fact(o, "hook_installed", l->hook_installed);
+        json_add_fact(o, "hook_seen", l->hook_seen);
+        json_add_fact(o, "site_hook", l->site_hook);
+        json_add_fact(o, "thp", l->thp);
+        json_add_fact(o, "preload", l->preload);
+        json_add_fact(o, "guests_readable", l->readable);
+        json_add_count(o, "guests", l->n_guests);
+        json_add_count(o, "guests_with_vfio", assigned);
+        json_add_count(cost, "bars", total.n_bars);
+        json_add_count(cost, "faults", total.faults);
+        json_add_count(cost, "pin_steps", total.pin_steps);
         json_object_object_add(o, "cost", cost);
         return o;
 }

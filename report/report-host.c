@@ -6,22 +6,22 @@ json_object *report_kernel(const struct host *h)
         const struct kernel_facts *k = &h->kernel;
         json_object *o = json_object_new_object();
 
-        add_string(o, "release", k->release);
-        add_count(o, "page_size", k->page_size);
-        add_count(o, "pmd_size", k->pmd_size);
-        add_count(o, "pud_size", k->pud_size);
-        add_fact(o, "vfio", k->vfio);
-        add_fact(o, "huge_pmd", k->huge_pmd);
-        add_fact(o, "huge_pud", k->huge_pud);
-        add_fact(o, "places_pmd", k->places_pmd);
-        add_fact(o, "places_pud", k->places_pud);
-        add_string(o, "thp", thp_mode_to_string(k->thp));
-        add_fact(o, "thp_exempt", k->thp_exempt);
-        add_fact(o, "pin_by_leaf", k->pin_by_leaf);
-        add_fact(o, "hook", k->hook);
-        add_string(o, "hook_function", k->hook_function);
-        add_string(o, "hook_module", k->hook_module);
-        add_fact(o, "aligns", k->aligns);
+        json_add_string(o, "release", k->release);
+        json_add_count(o, "page_size", k->page_size);
+        json_add_count(o, "pmd_size", k->pmd_size);
+        json_add_count(o, "pud_size", k->pud_size);
+        json_add_fact(o, "vfio", k->vfio);
+        json_add_fact(o, "huge_pmd", k->huge_pmd);
+        json_add_fact(o, "huge_pud", k->huge_pud);
+        json_add_fact(o, "places_pmd", k->places_pmd);
+        json_add_fact(o, "places_pud", k->places_pud);
+        json_add_string(o, "thp", thp_mode_to_string(k->thp));
+        json_add_fact(o, "thp_exempt", k->thp_exempt);
+        json_add_fact(o, "pin_by_leaf", k->pin_by_leaf);
+        json_add_fact(o, "hook", k->hook);
+        json_add_string(o, "hook_function", k->hook_function);
+        json_add_string(o, "hook_module", k->hook_module);
+        json_add_fact(o, "aligns", k->aligns);
         return o;
 }
 
@@ -30,20 +30,20 @@ json_object *report_module(const struct host *h)
         const struct module_facts *m = &h->module;
         json_object *o = json_object_new_object();
 
-        add_fact(o, "installed", m->installed);
-        add_fact(o, "built_for_kernel", m->built_for_kernel);
-        add_string(o, "other_release", *m->other_release ? m->other_release : NULL);
-        add_fact(o, "is_signed", m->is_signed);
-        add_string(o, "signer", *m->signer ? m->signer : NULL);
-        add_fact(o, "key_enrolled", m->key_enrolled);
-        add_fact(o, "signature_enforced", m->signature_enforced);
-        add_fact(o, "secure_boot", m->secure_boot);
-        add_fact(o, "loadable", m->loadable);
-        add_fact(o, "loaded", m->loaded);
-        add_fact(o, "enabled", m->enabled);
-        add_fact(o, "alive", m->alive);
-        add_count(o, "hits", m->hits);
-        add_count(o, "aligned", m->aligned);
+        json_add_fact(o, "installed", m->installed);
+        json_add_fact(o, "built_for_kernel", m->built_for_kernel);
+        json_add_string(o, "other_release", *m->other_release ? m->other_release : NULL);
+        json_add_fact(o, "is_signed", m->is_signed);
+        json_add_string(o, "signer", *m->signer ? m->signer : NULL);
+        json_add_fact(o, "key_enrolled", m->key_enrolled);
+        json_add_fact(o, "signature_enforced", m->signature_enforced);
+        json_add_fact(o, "secure_boot", m->secure_boot);
+        json_add_fact(o, "loadable", m->loadable);
+        json_add_fact(o, "loaded", m->loaded);
+        json_add_fact(o, "enabled", m->enabled);
+        json_add_fact(o, "alive", m->alive);
+        json_add_count(o, "hits", m->hits);
+        json_add_count(o, "aligned", m->aligned);
         return o;
 }
 
@@ -52,25 +52,25 @@ json_object *report_iommu(const struct host *h)
         const struct iommu_facts *f = &h->iommu;
         json_object *o = json_object_new_object(), *units = json_object_new_array();
 
-        add_fact(o, "at_work", f->at_work);
+        json_add_fact(o, "at_work", f->at_work);
         for (size_t i = 0; i < f->n_iommus; i++) {
                 json_object *unit = json_object_new_object();
 
-                add_string(unit, "name", f->iommus[i].name);
-                add_string(unit, "type", iommu_type_to_string(f->iommus[i].type));
-                add_fact(unit, "remaps_interrupts", f->iommus[i].remaps_interrupts);
-                add_fact(unit, "huge_pmd", f->iommus[i].huge_pmd);
-                add_fact(unit, "huge_pud", f->iommus[i].huge_pud);
+                json_add_string(unit, "name", f->iommus[i].name);
+                json_add_string(unit, "type", iommu_type_to_string(f->iommus[i].type));
+                json_add_fact(unit, "remaps_interrupts", f->iommus[i].remaps_interrupts);
+                json_add_fact(unit, "huge_pmd", f->iommus[i].huge_pmd);
+                json_add_fact(unit, "huge_pud", f->iommus[i].huge_pud);
                 json_object_array_add(units, unit);
         }
         json_object_object_add(o, "units", units);
-        add_fact(o, "remaps_interrupts", f->remaps_interrupts);
-        add_fact(o, "allows_unsafe_interrupts", f->allows_unsafe_interrupts);
-        add_fact(o, "huge_pmd", f->huge_pmd);
-        add_fact(o, "huge_pud", f->huge_pud);
-        add_fact(o, "passthrough", f->passthrough);
-        add_count(o, "dma_entry_limit", f->dma_entry_limit ?: COUNT_UNKNOWN);
-        add_count(o, "groups", f->n_groups);
+        json_add_fact(o, "remaps_interrupts", f->remaps_interrupts);
+        json_add_fact(o, "allows_unsafe_interrupts", f->allows_unsafe_interrupts);
+        json_add_fact(o, "huge_pmd", f->huge_pmd);
+        json_add_fact(o, "huge_pud", f->huge_pud);
+        json_add_fact(o, "passthrough", f->passthrough);
+        json_add_count(o, "dma_entry_limit", f->dma_entry_limit ?: COUNT_UNKNOWN);
+        json_add_count(o, "groups", f->n_groups);
         return o;
 }
 
@@ -79,10 +79,10 @@ json_object *report_kvm(const struct host *h)
         const struct iommu_facts *f = &h->iommu;
         json_object *o = json_object_new_object();
 
-        add_fact(o, "present", f->kvm);
-        add_fact(o, "huge_pud", f->kvm_huge_pud);
-        add_fact(o, "tdp_mmu", f->kvm_tdp_mmu);
-        add_fact(o, "nx_huge_pages", f->kvm_nx_huge_pages);
+        json_add_fact(o, "present", f->kvm);
+        json_add_fact(o, "huge_pud", f->kvm_huge_pud);
+        json_add_fact(o, "tdp_mmu", f->kvm_tdp_mmu);
+        json_add_fact(o, "nx_huge_pages", f->kvm_nx_huge_pages);
         return o;
 }
 
@@ -95,19 +95,19 @@ json_object *report_emulators(const struct host *h)
                 const struct emulator *e = &f->emulators[i];
                 json_object *o = json_object_new_object();
 
-                add_string(o, "path", e->path);
-                add_string(o, "target", e->target);
-                add_string(o, "build_id", e->build_id);
-                add_string(o, "generation", emulator_generation_to_string(e->generation));
-                add_string(o, "source", fact_source_to_string(e->source));
+                json_add_string(o, "path", e->path);
+                json_add_string(o, "target", e->target);
+                json_add_string(o, "build_id", e->build_id);
+                json_add_string(o, "generation", emulator_generation_to_string(e->generation));
+                json_add_string(o, "source", fact_source_to_string(e->source));
                 if (e->why)
-                        add_string(o, "why", e->why);
-                add_bool(o, "distribution", e->distribution);
-                add_bool(o, "libvirt", e->libvirt);
-                add_count(o, "processes", e->n_processes);
-                add_bool(o, "replaced", e->replaced);
-                add_bool(o, "container", e->container);
-                add_bool(o, "contradicted", e->contradicted);
+                        json_add_string(o, "why", e->why);
+                json_add_bool(o, "distribution", e->distribution);
+                json_add_bool(o, "libvirt", e->libvirt);
+                json_add_count(o, "processes", e->n_processes);
+                json_add_bool(o, "replaced", e->replaced);
+                json_add_bool(o, "container", e->container);
+                json_add_bool(o, "contradicted", e->contradicted);
                 json_object_array_add(array, o);
         }
         return array;

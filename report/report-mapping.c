@@ -10,16 +10,16 @@ json_object *report_mapping(const struct kernel_facts *k, const struct mapping_f
         struct verdict v = verdict_mapping(k, p ? p->thp : fact_unknown(NULL), placer, m);
         format_t address;
 
-        add_count(o, "pid", (uint64_t) m->pid);
-        add_string(o, "command", m->command);
-        add_string(o, "device", *m->bdf ? m->bdf : NULL);
+        json_add_count(o, "pid", (uint64_t) m->pid);
+        json_add_string(o, "command", m->command);
+        json_add_string(o, "device", *m->bdf ? m->bdf : NULL);
         json_object_object_add(o, "region", m->region < 0 ? NULL : json_object_new_int(m->region));
         snprintf(address, sizeof(address), "%#jx", (uintmax_t) m->start);
-        add_string(o, "address", address);
-        add_count(o, "offset", m->offset);
-        add_count(o, "size", m->size);
-        add_count(o, "best_page_size", verdict_best_page(k, m->size));
-        add_fact(o, "huge", m->huge);
+        json_add_string(o, "address", address);
+        json_add_count(o, "offset", m->offset);
+        json_add_count(o, "size", m->size);
+        json_add_count(o, "best_page_size", verdict_best_page(k, m->size));
+        json_add_fact(o, "huge", m->huge);
         json_object_object_add(o, "verdict", report_verdict(&v));
         return o;
 }
@@ -38,14 +38,14 @@ json_object *report_processes(const struct host *h)
                 const struct mapping_process *p = &f->processes[i];
                 json_object *o = json_object_new_object();
 
-                add_count(o, "pid", (uint64_t) p->pid);
-                add_string(o, "command", p->command);
-                add_string(o, "exe", p->exe);
-                add_bool(o, "exe_deleted", p->exe_deleted);
-                add_count(o, "mapped", p->mapped);
-                add_count(o, "page_tables", p->page_tables ?: COUNT_UNKNOWN);
-                add_fact(o, "thp", p->thp);
-                add_fact(o, "huge", p->huge);
+                json_add_count(o, "pid", (uint64_t) p->pid);
+                json_add_string(o, "command", p->command);
+                json_add_string(o, "exe", p->exe);
+                json_add_bool(o, "exe_deleted", p->exe_deleted);
+                json_add_count(o, "mapped", p->mapped);
+                json_add_count(o, "page_tables", p->page_tables ?: COUNT_UNKNOWN);
+                json_add_fact(o, "thp", p->thp);
+                json_add_fact(o, "huge", p->huge);
                 json_object_array_add(array, o);
         }
         return array;
@@ -60,8 +60,8 @@ json_object *report_holders(const struct host *h)
                 const struct vfio_holder *v = &f->holders[i];
                 json_object *o = json_object_new_object();
 
-                add_count(o, "pid", (uint64_t) v->pid);
-                add_string(o, "command", v->command);
+                json_add_count(o, "pid", (uint64_t) v->pid);
+                json_add_string(o, "command", v->command);
                 json_object_object_add(o, "group", v->group < 0 ? NULL : json_object_new_int(v->group));
                 json_object_object_add(o, "cdev", v->cdev < 0 ? NULL : json_object_new_int(v->cdev));
                 json_object_array_add(array, o);

@@ -1,57 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
-#include <libxml/xmlstring.h>
-
 #include "config/fix-id.h"
 #include "report-parts.h"
 #include "util/macro.h"
-
-/* The length of the character at p, or 0 where there is none of UTF-8. */
-static int utf8_length(const char *p)
-{
-        int n = (int) strnlen(p, 4), c = xmlGetUTF8Char((const xmlChar *) p, &n);
-
-        /* libxml2 lets pass what stands for itself in another way as well, and halves of a pair. */
-        if (c < 0 || ((unsigned char) *p & 0xc0) == 0x80 || (c >= 0xd800 && c < 0xe000))
-                return 0;
-        return n == (c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4) ? n : 0;
-}
-
-void add_string(json_object *o, const char *key, const char *value)
-{
-        _cleanup_free_ char *clean = value ? strdup(value) : NULL;
-
-        /* Names on a host can be anything, JSON is UTF-8. */
-        for (char *p = clean; p && *p;) {
-                int n = utf8_length(p);
-
-                if (n == 0)
-                        *p = '?';
-                p += n ?: 1;
-        }
-        json_object_object_add(o, key, clean ? json_object_new_string(clean) : NULL);
-}
-
-void add_count(json_object *o, const char *key, uint64_t n)
-{
-        json_object_object_add(o, key, n == COUNT_UNKNOWN ? NULL : json_object_new_uint64(n));
-}
-
-void add_bool(json_object *o, const char *key, bool b)
-{
-        json_object_object_add(o, key, json_object_new_boolean(b));
-}
-
-void add_fact(json_object *o, const char *key, struct fact f)
-{
-        json_object *fact = json_object_new_object();
-
-        add_string(fact, "value", fact_value_to_string(f.value));
-        add_string(fact, "source", fact_source_to_string(f.source));
-        if (f.why)
-                add_string(fact, "why", f.why);
-        json_object_object_add(o, key, fact);
-}
 
 /* Only where there are any. */
 static void add_fixes(json_object *o, unsigned fixes)
@@ -77,13 +27,13 @@ static json_object *new_findings(const struct findings *f)
                 _cleanup_free_ char *remedy = finding_remedy(finding);
                 json_object *o = json_object_new_object();
 
-                add_string(o, "id", finding_to_string(finding->id));
-                add_string(o, "severity", severity_to_string(finding->severity));
-                add_string(o, "subject", finding->subject);
-                add_string(o, "text", type->text);
-                add_string(o, "explanation", type->explanation);
-                add_string(o, "detail", finding->detail);
-                add_string(o, "remedy", remedy ?: type->remedy);
+                json_add_string(o, "id", finding_to_string(finding->id));
+                json_add_string(o, "severity", severity_to_string(finding->severity));
+                json_add_string(o, "subject", finding->subject);
+                json_add_string(o, "text", type->text);
+                json_add_string(o, "explanation", type->explanation);
+                json_add_string(o, "detail", finding->detail);
+                json_add_string(o, "remedy", remedy ?: type->remedy);
                 add_fixes(o, finding->fixes);
                 json_object_array_add(array, o);
         }
@@ -98,11 +48,11 @@ json_object *report_head(const struct host *h, const struct findings *f)
         if (!o)
                 return NULL;
         json_object_object_add(o, "schema_version", json_object_new_int(REPORT_SCHEMA_VERSION));
-        add_string(o, "version", PROJECT_VERSION);
-        add_string(o, "time", format_time(h->time_usec, time));
+        json_add_string(o, "version", PROJECT_VERSION);
+        json_add_string(o, "time", format_time(h->time_usec, time));
         json_object_object_add(o, "kernel", report_kernel(h));
         json_object_object_add(o, "module", report_module(h));
-        add_fact(o, "iommu", h->iommu.at_work);
+        json_add_fact(o, "iommu", h->iommu.at_work);
         json_object_object_add(o, "iommus", report_iommu(h));
         json_object_object_add(o, "kvm", report_kvm(h));
         json_object_object_add(o, "libvirt", report_libvirt(h));
@@ -112,7 +62,7 @@ json_object *report_head(const struct host *h, const struct findings *f)
         json_object_object_add(o, "processes", report_processes(h));
         json_object_object_add(o, "vfio_holders", report_holders(h));
         json_object_object_add(o, "mappings", report_mappings(h));
-        add_fact(o, "mappings_complete", h->mappings.complete);
+        json_add_fact(o, "mappings_complete", h->mappings.complete);
         json_object_object_add(o, "findings", new_findings(f));
         return o;
 }
