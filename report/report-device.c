@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "audit/what-if.h"
 #include "report-parts.h"
 #include "util/array.h"
 #include "util/macro.h"
@@ -29,54 +28,90 @@ json_object *report_verdict(const struct verdict *v)
         return o;
 }
 
-/* After each fix that helps, and after module and thp where both bring more than either. */
-static json_object *new_after(const struct host *h, struct placer placer, const struct area *area,
-                              const struct verdict *now)
+json_object *report_after(const struct help *help, uint64_t now, report_then_t then, const void *subject)
 {
-        struct help help = help_area(h, placer, area);
-        json_object *after = json_object_new_object();
-        uint64_t best = now->page_size;
-        struct verdict then;
+        json_object *after = json_object_new_object(), *answer;
+        uint64_t best = now, page_size;
 
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
-                if (!(help.alone & FIX_BIT(id)) || !what_if_area(h, placer, area, FIX_BIT(id), &then))
+                answer = help->alone & FIX_BIT(id) ? then(subject, FIX_BIT(id), &page_size) : NULL;
+                if (!answer)
                         continue;
-                json_object_object_add(after, fix_id_to_string(id), report_verdict(&then));
-                if (then.page_size > best)
-                        best = then.page_size;
+                json_object_object_add(after, fix_id_to_string(id), answer);
+                if (page_size > best)
+                        best = page_size;
         }
-        if (what_if_area(h, placer, area, FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP), &then) &&
-            (help.together || then.page_size > best))
-                json_object_object_add(after, "module+thp", report_verdict(&then));
+        answer = then(subject, FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP), &page_size);
+        if (answer && (help->together || page_size > best))
+                json_object_object_add(after, "module+thp", answer);
+        else
+                json_object_put(answer);
         return after;
 }
 
-static json_object *new_placement(const struct host *h, const char *by, struct placer placer,
-                                  const struct area *area)
-{
-        json_object *o = json_object_new_object();
-        struct verdict now = verdict_area(&h->kernel, &h->module, placer, area);
+struct placed_area {
+        const struct host *host;
+        struct placer placer;
+        const struct area *area;
+};
 
+static json_object *area_then(const void *subject, unsigned fixes, uint64_t *ret_page_size)
+{
+        const struct placed_area *p = subject;
+        struct verdict v;
+
+        if (!what_if_area(p->host, p->placer, p->area, fixes, &v))
+                return NULL;
+        *ret_page_size = v.page_size;
+        return report_verdict(&v);
+}
+
+/* replaced: the driver shows a region of its own instead of the BAR. How the kernel maps that is not known,
+ * and no fix helps for sure. */
+static json_object *new_placement(const struct host *h, const char *by, struct placer placer,
+                                  const struct area *area, bool replaced)
+{
+        const struct placed_area subject = { h, placer, area };
+        json_object *o = json_object_new_object(), *after;
+        struct kernel_facts k = h->kernel;
+        struct verdict now;
+
+        if (replaced) {
+                k.huge_pmd = k.huge_pud = fact_unknown(NULL);
+                now = verdict_area(&k, &h->module, placer, area);
+                after = json_object_new_object();
+        } else {
+                struct help help = help_area(h, placer, area);
+
+                now = verdict_area(&k, &h->module, placer, area);
+                after = report_after(&help, now.page_size, area_then, &subject);
+        }
         json_add_string(o, "by", by);
         json_object_object_add(o, "now", report_verdict(&now));
-        json_object_object_add(o, "after", new_after(h, placer, area, &now));
+        json_object_object_add(o, "after", after);
         return o;
+}
+
+static json_object *new_placements(const struct host *h, const struct area *area, bool replaced)
+{
+        json_object *placements = json_object_new_array();
+
+        json_object_array_add(placements, new_placement(h, "kernel", PLACER_PROGRAM, area, replaced));
+        for (size_t i = 0; i < h->emulators.n_emulators; i++) {
+                const struct emulator *e = &h->emulators.emulators[i];
+
+                /* No start would use these. */
+                if (e->replaced || e->container)
+                        continue;
+                json_object_array_add(placements,
+                                      new_placement(h, e->path, placer_emulator(e), area, replaced));
+        }
+        return placements;
 }
 
 json_object *report_placements(const struct host *h, const struct area *area)
 {
-        json_object *placements = json_object_new_array();
-
-        json_object_array_add(placements, new_placement(h, "kernel", PLACER_PROGRAM, area));
-        for (size_t i = 0; i < h->emulators.n_emulators; i++) {
-                const struct emulator *e = &h->emulators.emulators[i];
-
-                /* What no start would use. */
-                if (e->replaced || e->container)
-                        continue;
-                json_object_array_add(placements, new_placement(h, e->path, placer_emulator(e), area));
-        }
-        return placements;
+        return new_placements(h, area, false);
 }
 
 /* BARs of one size share the answer: a host has thousands of BARs, and few sizes. */
@@ -86,20 +121,15 @@ static json_object *shared_placements(struct devices *d, const struct bar *bar)
         uint64_t size = bar->size;
         struct placed *placed;
 
-        if (bar->replaced) {
-                struct host unseen = *d->host;
-
-                unseen.kernel.huge_pmd = unseen.kernel.huge_pud = fact_unknown(NULL);
-                return report_placements(&unseen, &whole);
-        }
-
+        if (bar->replaced)
+                return new_placements(d->host, &whole, true);
         for (size_t i = 0; i < d->n_placed; i++)
                 if (d->placed[i].size == size)
                         return json_object_get(d->placed[i].placements);
         placed = array_append(d->placed, d->n_placed);
         if (!placed)
                 return NULL;
-        *placed = (struct placed){ size, report_placements(d->host, &whole) };
+        *placed = (struct placed){ size, new_placements(d->host, &whole, false) };
         return json_object_get(placed->placements);
 }
 
@@ -154,7 +184,7 @@ static json_object *new_claims(const struct host *h, const struct device *d)
         return array;
 }
 
-/* NULL: vfioalign has nothing to do with it. */
+/* NULL where vfioalign has nothing to do with the function. */
 static json_object *new_bound_by(const struct host *h, const struct device *d)
 {
         const struct bind_record *b = bind_records_find(&h->binds, d->bdf);

@@ -2,7 +2,6 @@
 #include "audit/guest-cost.h"
 #include "audit/guest-evidence.h"
 #include "audit/guest-window.h"
-#include "audit/what-if.h"
 #include "report-parts.h"
 
 static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
@@ -23,7 +22,7 @@ static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
         return o;
 }
 
-/* Of what is not known yet nothing can be foretold. */
+/* Where a guest's functions are only decided at its start, nothing can be foretold. */
 static enum condition limit_of(const struct guest_cost *c)
 {
         return c->incomplete && c->best_page_size == 0 ? CONDITION_UNKNOWN : c->worst.limit;
@@ -43,25 +42,29 @@ static json_object *new_cost(const struct guest_cost *c)
         return o;
 }
 
-/* As for a BAR. */
+struct guest_on_host {
+        const struct host *host;
+        const struct guest *guest;
+        const struct emulator *emulator; /* for FIX_EMULATOR */
+};
+
+static json_object *guest_then(const void *subject, unsigned fixes, uint64_t *ret_page_size)
+{
+        const struct guest_on_host *g = subject;
+        struct guest_cost cost;
+
+        if (!what_if_guest(g->host, g->guest, fixes, g->emulator, &cost))
+                return NULL;
+        *ret_page_size = cost.worst.page_size;
+        return new_cost(&cost);
+}
+
 static json_object *new_after(const struct host *h, const struct guest *g, const struct guest_cost *now)
 {
         struct help help = help_guest(h, g, NULL);
-        json_object *after = json_object_new_object();
-        uint64_t best = now->worst.page_size;
-        struct guest_cost then;
+        const struct guest_on_host subject = { h, g, help.emulator };
 
-        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
-                if (!(help.alone & FIX_BIT(id)) || !what_if_guest(h, g, FIX_BIT(id), help.emulator, &then))
-                        continue;
-                json_object_object_add(after, fix_id_to_string(id), new_cost(&then));
-                if (then.worst.page_size > best)
-                        best = then.worst.page_size;
-        }
-        if (what_if_guest(h, g, FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP), NULL, &then) &&
-            (help.together || then.worst.page_size > best))
-                json_object_object_add(after, "module+thp", new_cost(&then));
-        return after;
+        return report_after(&help, now->worst.page_size, guest_then, &subject);
 }
 
 static json_object *new_mappings(const struct host *h, pid_t pid)
@@ -74,7 +77,7 @@ static json_object *new_mappings(const struct host *h, pid_t pid)
         return array;
 }
 
-/* NULL where there is none. */
+/* NULL where nothing was seen. */
 static json_object *new_evidence(const struct host *h, const struct guest *g)
 {
         const struct sighting *seen[EVIDENCE_MAX];
@@ -120,7 +123,7 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         json_object_object_add(o, "devices", devices);
         json_add_fact(o, "window", guest_window(h, g));
 
-        /* Measured where it runs and can be seen, else foretold. */
+        /* What was measured, where the guest runs and can be seen; else what is foretold. */
         json_add_bool(o, "measured", got.n_bars > 0);
         json_add_count(o, "page_size", shown->worst.page_size > 0 ? shown->worst.page_size : COUNT_UNKNOWN);
         json_add_count(o, "best_page_size", shown->best_page_size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "audit/what-if.h"
 #include "report.h"
 #include "util/format.h"
 
@@ -16,3 +17,11 @@ json_object *report_processes(const struct host *h);
 json_object *report_holders(const struct host *h);
 json_object *report_host_mapping(const struct host *h, const struct mapping *m);
 json_object *report_mappings(const struct host *h);
+
+/* What somebody would get with these fixes, as a new object, and its page size in bytes (0 unknown); NULL
+ * where the fixes cannot be applied. */
+typedef json_object *(*report_then_t)(const void *subject, unsigned fixes, uint64_t *ret_page_size);
+
+/* The answers of `then` for each fix that helps, by its id; and for "module+thp" where these two together
+ * bring more than each fix alone, and than the page size `now`. */
+json_object *report_after(const struct help *help, uint64_t now, report_then_t then, const void *subject);

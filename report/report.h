@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "json.h"
 #include <stdio.h>
 
 #include "audit/finding.h"
 #include "audit/verdict.h"
 #include "facts/guest/facts-guest.h"
 #include "facts/host.h"
+#include "json.h"
 
 #define REPORT_SCHEMA_VERSION 1
 
-/* A report is one JSON document; every other form (tables, sentences, one line) is a view of it, so that no
- * two disagree. Sizes are bytes, times RFC 3339 in UTC, and what is unknown is null or says "unknown".
+/* A report is one JSON document; every other form (tables, sentences, one line) is a view of it, so no two
+ * disagree. Sizes are bytes, times RFC 3339 in UTC, and what is unknown is null or says "unknown".
  *
- * The devices can be thousands, and are made one at a time: all else is the head. */
+ * There can be thousands of devices, which are made one at a time: all else is the head. The audit's table
+ * of BARs looks at struct host first, and only has those devices made that it shows. */
 
 /* NULL when memory is out; the caller puts what it gets (json_object_put). The head has an empty array of
  * devices. */
@@ -35,18 +36,21 @@ void devices_close(struct devices *d);
 /* The i-th device of the host; the caller puts it. */
 json_object *devices_get(struct devices *d, size_t i);
 
-/* The whole of it at once, which a daemon keeps. */
+/* The whole document at once, which a daemon keeps; NULL when memory is out. */
 json_object *report_new(const struct host *h, const struct findings *f);
 
-/* Parts: what somebody maps, and what an area of a BAR gets, by each who may place it. */
+/* Parts of it, the caller's to put: what somebody maps, and what an area of a BAR gets from everybody who
+ * may place it. */
 json_object *report_verdict(const struct verdict *v);
 json_object *report_mapping(const struct kernel_facts *k, const struct mapping_facts *f,
                             struct placer placer, const struct mapping *m);
 json_object *report_placements(const struct host *h, const struct area *area);
 
+/* The whole document, without having all devices in memory. */
 void report_print_host_json(const struct host *h, const struct findings *f, FILE *out);
 
-/* The same for a reader: conditions, emulators, BARs, guests, mappings, findings. */
+/* The same for people: conditions, emulators, BARs, guests, mappings, findings. Returns 0 or a negative
+ * errno. */
 int report_print_audit(json_object *head, struct devices *devices, FILE *out);
 
 enum report_table {
@@ -65,6 +69,7 @@ int report_print_table(enum report_table table, json_object *head, struct device
 /* The columns of a table, "NAME,NAME": the caller's to free, or NULL. */
 char *report_columns(enum report_table table);
 
+/* Returns 0. */
 int report_print_findings(json_object *report, FILE *out);
 
 /* Whole sentences, with this host's numbers. */
