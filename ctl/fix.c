@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fix/fix.h"
 
-#include <libsmartcols/libsmartcols.h>
+#include <libsmartcols.h>
 
 #include "audit/what-if.h"
+#include "columns.h"
 #include "ctl.h"
 #include "daemon-call.h"
 #include "report/report.h"
-#include "report/table.h"
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
@@ -18,7 +18,7 @@ DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 #define NONE_HELPS "No fix of the host gives a device of this host larger pages"
 #define NONE_IN_FORCE "No fix is in force"
 
-/* The daemon gives up before. */
+/* Longer than the daemon's own timeout, so its error reaches us. */
 #define DAEMON_USEC (7 * 60 * USEC_PER_SEC)
 
 static const char *const operations[] = { "list", "plan", "apply", "revert" };
@@ -39,12 +39,8 @@ static void request_done(struct fix_request *q)
         json_object_put(q->report);
 }
 
-static json_object *text_or_null(const char *text)
-{
-        return text ? json_object_new_string(text) : NULL;
-}
-
-static const char *fix_of(const struct fix *fix)
+/* Whose fix it is. */
+static const char *fix_scope(const struct fix *fix)
 {
         if (!fix->run)
                 return "guest";
@@ -56,48 +52,28 @@ static json_object *new_fix(const struct fix_request *q, const struct fix *fix, 
         const struct host *h = &q->snapshot.host;
         json_object *o = json_object_new_object();
 
-        json_object_object_add(o, "id", json_object_new_string(fix_id_to_string(fix->id)));
-        json_object_object_add(o, "of", json_object_new_string(fix_of(fix)));
-        json_object_object_add(
-                o, "state", fix->state ? json_object_new_string(fix_state_to_string(fix->state(h))) : NULL);
-        json_object_object_add(o, "helps", json_object_new_boolean(helps & FIX_BIT(fix->id)));
-        json_object_object_add(o, "policy",
-                               json_object_new_string(policy_to_string(q->config.fixes[fix->id])));
-        json_object_object_add(o, "does", json_object_new_string(fix_type(fix->id)->does));
-        json_object_object_add(o, "price", json_object_new_string(fix_type(fix->id)->price));
+        json_add_string(o, "id", fix_id_to_string(fix->id));
+        json_add_string(o, "of", fix_scope(fix));
+        json_add_string(o, "state", fix->state ? fix_state_to_string(fix->state(h)) : NULL);
+        json_add_bool(o, "helps", helps & FIX_BIT(fix->id));
+        json_add_string(o, "policy", policy_to_string(q->config.fixes[fix->id]));
+        json_add_string(o, "does", fix_type(fix->id)->does);
+        json_add_string(o, "price", fix_type(fix->id)->price);
         return o;
 }
 
-#define CELL(member) \
-        static const char *cell_##member(json_object *row, cell_t buffer) \
-        { \
-                (void) buffer; \
-                return json_get_text(row, #member); \
-        }
-CELL(id)
-CELL(of)
-CELL(state)
-CELL(policy)
-CELL(does)
-CELL(price)
-
-static const char *cell_helps(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_flag(row, "helps") ? "yes" : "no";
-}
-
 static const struct column columns[] = {
-        { "FIX", 0, false, cell_id },
-        { "OF", 0, false, cell_of },
-        { "STATE", 0, false, cell_state },
-        { "HELPS", 0, false, cell_helps },
-        { "POLICY", 0, false, cell_policy },
-        { "DOES", SCOLS_FL_WRAP, false, cell_does },
-        { "PRICE", SCOLS_FL_WRAP, true, cell_price },
+        { "FIX", "its name", .path = "id" },
+        { "OF", "what it changes: the host, a guest, or either", .path = "of" },
+        { "STATE", "whether it is in force on this host", .path = "state" },
+        { "HELPS", "whether it gives a BAR of this host larger pages", .path = "helps",
+          .format = CELL_YES_NO },
+        { "POLICY", "whether vfioalignd(8) may apply it unasked", .path = "policy" },
+        { "DOES", "what it does", SCOLS_FL_WRAP, .path = "does" },
+        { "PRICE", "what it costs", SCOLS_FL_WRAP, .extra = true, .path = "price" },
 };
 
-static int list(struct fix_request *q)
+static int list_fixes(struct fix_request *q)
 {
         struct help help = help_host(&q->snapshot.host);
         json_object *fixes = json_object_new_array();
@@ -116,17 +92,17 @@ static json_object *new_outcome(const struct fix *fix, const struct fix_plan *pl
 {
         json_object *o = json_object_new_object(), *steps = json_object_new_array();
 
-        json_object_object_add(o, "id", json_object_new_string(fix_id_to_string(fix->id)));
+        json_add_string(o, "id", fix_id_to_string(fix->id));
         for (size_t i = 0; i < plan->n_steps; i++)
                 json_object_array_add(steps, json_object_new_string(plan->steps[i]));
         json_object_object_add(o, "steps", steps);
-        json_object_object_add(o, "refusal", text_or_null(plan->refusal));
-        json_object_object_add(o, "note", text_or_null(plan->note));
-        json_object_object_add(o, "error", error < 0 ? json_object_new_string(strerror(-error)) : NULL);
+        json_add_string(o, "refusal", plan->refusal);
+        json_add_string(o, "note", plan->note);
+        json_add_string(o, "error", error < 0 ? strerror(-error) : NULL);
         return o;
 }
 
-/* What new_outcome() tells, for people. */
+/* The same for people. */
 static void print_outcome(json_object *outcome, bool dry_run)
 {
         const char *id = json_get_text(outcome, "id") ?: "?", *note = json_get_text(outcome, "note"),
@@ -146,8 +122,8 @@ static void print_outcome(json_object *outcome, bool dry_run)
                 log_error(0, "%s: failed: %s", id, error);
 }
 
-/* One fix. Returns 0, or a negative errno where it was refused or has failed, which has been told. */
-static int carry_out(struct fix_request *q, const struct fix *fix, enum fix_action action, bool dry_run)
+/* One fix. Returns 0, or a negative errno where it was refused or has failed, with the reason printed. */
+static int run_fix(struct fix_request *q, const struct fix *fix, enum fix_action action, bool dry_run)
 {
         _cleanup_(fix_plan_done) struct fix_plan plan = {};
         json_object *outcome;
@@ -157,29 +133,33 @@ static int carry_out(struct fix_request *q, const struct fix *fix, enum fix_acti
         json_object_array_add(json_get(q->report, "fixes"), outcome);
         if (!q->options.json)
                 print_outcome(outcome, dry_run);
-        return r < 0 ? r : plan.refusal ? -EPERM : 0;
+        if (r < 0)
+                return r;
+        return plan.refusal ? -EPERM : 0;
 }
 
-/* Takes back all that is in force, the latest in the table first. */
+/* Reverts all that are in force, the last of the table first. It goes on after a failure, and returns the
+ * last one. */
 static int revert_all(struct fix_request *q, bool dry_run)
 {
         int r = 0;
 
         for (int id = _FIX_ID_MAX - 1; id >= 0; id--) {
                 const struct fix *fix = fix_get((enum fix_id) id);
+                int k;
 
-                if (fix->run && fix->state(&q->snapshot.host) != FIX_ABSENT) {
-                        int k = carry_out(q, fix, FIX_REVERT, dry_run);
-
-                        r = k < 0 ? k : r;
-                }
+                if (!fix->run || fix->state(&q->snapshot.host) == FIX_ABSENT)
+                        continue;
+                k = run_fix(q, fix, FIX_REVERT, dry_run);
+                if (k < 0)
+                        r = k;
         }
         if (!q->options.json && json_length(json_get(q->report, "fixes")) == 0)
                 puts(NONE_IN_FORCE);
         return r;
 }
 
-/* What to do first of the fixes of the host that help. */
+/* Which of the fixes of the host that help are to be applied first. */
 static unsigned choose_fixes(const struct fix_request *q)
 {
         struct help help = help_host(&q->snapshot.host);
@@ -191,19 +171,24 @@ static unsigned choose_fixes(const struct fix_request *q)
         return help_choose(&help, of_host);
 }
 
-/* Those of the set in turn, up to the first that is refused or fails. */
-static int carry_out_fixes(struct fix_request *q, unsigned fixes, enum fix_action action, bool dry_run)
+/* The fixes of the set in turn, up to the first that is refused or fails. */
+static int run_fixes(struct fix_request *q, unsigned fixes, enum fix_action action, bool dry_run)
 {
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 int r;
 
                 if (!(fixes & FIX_BIT(id)))
                         continue;
-                r = carry_out(q, fix_get(id), action, dry_run);
+                r = run_fix(q, fix_get(id), action, dry_run);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+static bool is_list(const struct fix_request *q)
+{
+        return streq(q->operation, "list");
 }
 
 static bool is_revert(const struct fix_request *q)
@@ -216,21 +201,20 @@ static bool is_change(const struct fix_request *q)
         return !q->options.dry_run && (streq(q->operation, "apply") || is_revert(q));
 }
 
-static int act(struct fix_request *q)
+static int run_operation(struct fix_request *q)
 {
         bool dry_run = !is_change(q);
         unsigned fixes;
-        int r = 0;
+        int r;
 
-        json_object_object_add(q->report, "operation",
-                               json_object_new_string(is_revert(q) ? "revert" : "apply"));
-        json_object_object_add(q->report, "dry_run", json_object_new_boolean(dry_run));
+        json_add_string(q->report, "operation", is_revert(q) ? "revert" : "apply");
+        json_add_bool(q->report, "dry_run", dry_run);
         json_object_object_add(q->report, "fixes", json_object_new_array());
         if (is_revert(q) && !q->fix)
                 r = revert_all(q, dry_run);
         else {
                 fixes = q->fix ? FIX_BIT(q->fix->id) : choose_fixes(q);
-                r = carry_out_fixes(q, fixes, is_revert(q) ? FIX_REVERT : FIX_APPLY, dry_run);
+                r = run_fixes(q, fixes, is_revert(q) ? FIX_REVERT : FIX_APPLY, dry_run);
                 if (fixes == 0 && !q->options.json)
                         puts(NONE_HELPS);
         }
@@ -239,7 +223,7 @@ static int act(struct fix_request *q)
         return r;
 }
 
-/* A change by somebody who is not root: the daemon has it done, where polkit lets them. */
+/* Somebody who is not root asks the daemon for the change, and polkit decides. */
 static int ask_daemon(struct fix_request *q)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -276,21 +260,23 @@ static int ask_daemon(struct fix_request *q)
         return r;
 }
 
-/* Says what is against it. */
-static int check(const struct fix_request *q)
+/* Whether the request can be carried out; else prints why not. */
+static bool request_is_possible(const struct fix_request *q)
 {
         if (q->fix && !q->fix->run) {
                 fprintf(stderr, "vfioalignctl: %s is a fix of one guest: vfioalignctl guest plan NAME %s\n",
                         fix_id_to_string(q->fix->id), fix_id_to_string(q->fix->id));
-                return -EINVAL;
+                return false;
         }
-        if (q->options.root && is_change(q))
-                return log_error(-EINVAL, "A recorded host cannot be changed: use plan");
-        return 0;
+        if (q->options.root && is_change(q)) {
+                log_error(0, "A recorded host cannot be changed: use plan");
+                return false;
+        }
+        return true;
 }
 
-/* On this host or a recorded one, by ourselves. */
-static int look_and_act(struct fix_request *q)
+/* Works on this host or a recorded one, without the daemon. */
+static int run_here(struct fix_request *q)
 {
         int r = snapshot_read(&q->snapshot, &q->options);
 
@@ -299,7 +285,7 @@ static int look_and_act(struct fix_request *q)
         (void) config_read(&q->config, &q->snapshot.root, warn_of_config, NULL);
         q->report = json_object_new_object();
         json_object_object_add(q->report, "schema_version", json_object_new_int(1));
-        return streq(q->operation, "list") ? list(q) : act(q);
+        return is_list(q) ? list_fixes(q) : run_operation(q);
 }
 
 static int parse_words(struct fix_request *q, char *words[])
@@ -311,7 +297,8 @@ static int parse_words(struct fix_request *q, char *words[])
         while (i < ELEMENTSOF(operations) && !streq(operations[i], q->operation))
                 i++;
         if (i == ELEMENTSOF(operations)) {
-                fprintf(stderr, "vfioalignctl: fix %s: wanted list, plan, apply or revert\n", q->operation);
+                fprintf(stderr, "vfioalignctl: fix %s: expected list, plan, apply or revert\n",
+                        q->operation);
                 return -CTL_USAGE;
         }
         if (!words[0] || !words[1])
@@ -321,7 +308,7 @@ static int parse_words(struct fix_request *q, char *words[])
                 fprintf(stderr, "vfioalignctl: there is no fix '%s'; see vfioalignctl fix list\n", words[1]);
                 return -CTL_USAGE;
         }
-        if (streq(q->operation, "list")) {
+        if (is_list(q)) {
                 fprintf(stderr, "vfioalignctl: fix list takes no argument '%s'\n", words[1]);
                 return -CTL_USAGE;
         }
@@ -342,8 +329,12 @@ int verb_fix(int argc, char *argv[])
         r = parse_words(&q, argv + word);
         if (r < 0)
                 return -r;
-        r = check(&q);
-        if (r >= 0)
-                r = is_change(&q) && geteuid() != 0 ? ask_daemon(&q) : look_and_act(&q);
+        if (columns_print_help(q.options.output, columns, ELEMENTSOF(columns)))
+                return CTL_OK;
+        if (!request_is_possible(&q))
+                return CTL_FAILED;
+        r = is_change(&q) && geteuid() != 0 ? ask_daemon(&q) : run_here(&q);
+        if (r == -EINVAL && q.options.output && is_list(&q))
+                return columns_refuse(q.options.output, columns, ELEMENTSOF(columns));
         return r < 0 ? CTL_FAILED : CTL_OK;
 }

@@ -87,27 +87,6 @@ json_object *probe_report_new(const struct host *h, const struct device *d, cons
 
 /* --- For a reader */
 
-static const char *cell_address(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "address") ?: "median";
-}
-
-static const char *cell_alignment(json_object *row, cell_t buffer)
-{
-        return cell_size(json_get_number(row, "alignment"), buffer);
-}
-
-static const char *cell_page(json_object *row, cell_t buffer)
-{
-        return cell_size(json_get_number(row, "page_size"), buffer);
-}
-
-static const char *cell_faults(json_object *row, cell_t buffer)
-{
-        return cell_count(json_get_number(row, "faults"), buffer);
-}
-
 static const char *cell_seconds(json_object *row, cell_t buffer)
 {
         snprintf(buffer, sizeof(cell_t), "%.6f", json_object_get_double(json_get(row, "seconds")));
@@ -115,11 +94,11 @@ static const char *cell_seconds(json_object *row, cell_t buffer)
 }
 
 static const struct column columns[] = {
-        { "ADDRESS", SCOLS_FL_RIGHT, false, cell_address },
-        { "ALLOWS", SCOLS_FL_RIGHT, false, cell_alignment },
-        { "PAGE", SCOLS_FL_RIGHT, false, cell_page },
-        { "FAULTS", SCOLS_FL_RIGHT, false, cell_faults },
-        { "SECONDS", SCOLS_FL_RIGHT, false, cell_seconds },
+        { "ADDRESS", NULL, SCOLS_FL_RIGHT, .path = "address", .missing = "median" },
+        { "ALLOWS", NULL, SCOLS_FL_RIGHT, .path = "alignment", .format = CELL_SIZE },
+        { "PAGE", NULL, SCOLS_FL_RIGHT, .path = "page_size", .format = CELL_SIZE },
+        { "FAULTS", NULL, SCOLS_FL_RIGHT, .path = "faults", .format = CELL_COUNT },
+        { "SECONDS", NULL, SCOLS_FL_RIGHT, .cell = cell_seconds },
 };
 
 static void print_prediction(json_object *area, FILE *out)

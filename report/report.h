@@ -21,6 +21,8 @@
  * devices. */
 json_object *report_head(const struct host *h, const struct findings *f);
 
+struct column;
+
 struct devices {
         const struct host *host;
         struct placed {
@@ -66,8 +68,8 @@ enum report_table {
 int report_print_table(enum report_table table, json_object *head, struct devices *devices,
                        const char *columns, FILE *out);
 
-/* The columns of a table, "NAME,NAME": the caller's to free, or NULL. */
-char *report_columns(enum report_table table);
+/* The columns that a table can have (table.h). */
+const struct column *report_columns(enum report_table table, size_t *ret_n);
 
 /* Returns 0. */
 int report_print_findings(json_object *report, FILE *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libsmartcols.h>
 #include <stdlib.h>
@@ -30,7 +31,65 @@ const char *cell_count(uint64_t n, cell_t buffer)
         return buffer;
 }
 
-static const struct column *find(const struct column *columns, size_t n, const char *name, size_t length)
+void cell_append(cell_t buffer, const char *separator, const char *text)
+{
+        size_t n = strlen(buffer);
+
+        snprintf(buffer + n, sizeof(cell_t) - n, "%s%s", n > 0 ? separator : "", text);
+}
+
+const char *cell_join(json_object *array, const char *key, cell_t buffer)
+{
+        buffer[0] = '\0';
+        for (size_t i = 0; i < json_length(array); i++)
+                cell_append(buffer, ", ", json_get_text(json_object_array_get_idx(array, i), key) ?: "?");
+        return buffer;
+}
+
+const char *cell_reason(json_object *row, cell_t buffer)
+{
+        (void) buffer;
+        return json_get_text(row, "why") ?: json_get_text(row, "source");
+}
+
+/* The object that has the last member of the path, or NULL; and the key of that member. */
+static json_object *find_owner(json_object *row, const char *path, const char **ret_key)
+{
+        for (const char *dot; (dot = strchr(path, '.')); path = dot + 1) {
+                char key[64];
+
+                snprintf(key, sizeof(key), "%.*s", (int) (dot - path), path);
+                row = json_get(row, key);
+        }
+        *ret_key = path;
+        return row;
+}
+
+static const char *cell_of_column(const struct column *c, json_object *row, cell_t buffer)
+{
+        json_object *owner;
+        const char *key;
+
+        if (c->cell)
+                return c->cell(row, buffer);
+        owner = find_owner(row, c->path, &key);
+        if (!owner)
+                return c->missing;
+        switch (c->format) {
+        case CELL_SIZE:
+                return cell_size(json_get_number(owner, key), buffer);
+        case CELL_COUNT:
+                return cell_count(json_get_number(owner, key), buffer);
+        case CELL_YES_NO:
+                return json_get_flag(owner, key) ? "yes" : "no";
+        case CELL_TEXT:
+                break;
+        }
+        return json_get_text(owner, key) ?: c->missing;
+}
+
+static const struct column *find_column(const struct column *columns, size_t n, const char *name,
+                                        size_t length)
 {
         for (size_t i = 0; i < n; i++)
                 if (strlen(columns[i].name) == length && strncasecmp(columns[i].name, name, length) == 0)
@@ -47,7 +106,7 @@ static int select_columns(const struct column *columns, size_t n, const char *se
                 if (!columns[i].extra)
                         ret[count++] = &columns[i];
         for (const char *p = selection; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-                const struct column *c = find(columns, n, p, strcspn(p, ","));
+                const struct column *c = find_column(columns, n, p, strcspn(p, ","));
 
                 if (!c || count == COLUMNS_MAX)
                         return -EINVAL;
@@ -61,16 +120,32 @@ static int add_row(struct libscols_table *table, json_object *row, const struct 
                    size_t n)
 {
         struct libscols_line *line = scols_table_new_line(table, NULL);
-        int r = line ? 0 : -ENOMEM;
 
-        for (size_t i = 0; i < n && r == 0; i++) {
+        if (!line)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
                 cell_t buffer;
-                const char *text = columns[i]->cell(row, buffer);
+                const char *text = cell_of_column(columns[i], row, buffer);
+                int r = text ? scols_line_set_data(line, i, text) : 0;
 
-                if (text)
-                        r = scols_line_set_data(line, i, text);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
+}
+
+static int add_rows(struct libscols_table *table, struct rows rows, const struct column *const columns[],
+                    size_t n)
+{
+        for (size_t i = 0; i < rows.n; i++) {
+                json_object *row = rows.get(rows.data, i);
+                int r = row ? add_row(table, row, columns, n) : -ENOMEM;
+
+                json_object_put(row);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static json_object *get_from_array(void *data, size_t i)
@@ -90,6 +165,9 @@ int table_print(struct rows rows, const struct column *columns, size_t n, const 
         size_t n_selected;
         int r;
 
+        assert(n <= COLUMNS_MAX);
+        assert(out);
+
         if (!table)
                 return -ENOMEM;
         r = select_columns(columns, n, selection, selected, &n_selected);
@@ -99,11 +177,6 @@ int table_print(struct rows rows, const struct column *columns, size_t n, const 
         for (size_t i = 0; i < n_selected; i++)
                 if (!scols_table_new_column(table, selected[i]->name, 0, selected[i]->flags))
                         return -ENOMEM;
-        for (size_t i = 0; i < rows.n && r == 0; i++) {
-                json_object *row = rows.get(rows.data, i);
-
-                r = row ? add_row(table, row, selected, n_selected) : -ENOMEM;
-                json_object_put(row);
-        }
-        return r ?: scols_print_table(table);
+        r = add_rows(table, rows, selected, n_selected);
+        return r < 0 ? r : scols_print_table(table);
 }

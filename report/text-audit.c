@@ -30,24 +30,6 @@ void print_wrapped(FILE *out, int indent, const char *text)
                 fputc('\n', out);
 }
 
-static const char *cell_member_name(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "name");
-}
-
-static const char *cell_member_value(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "value");
-}
-
-static const char *cell_member_source(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "why") ?: json_get_text(row, "source");
-}
-
 static void add_condition(json_object *rows, const char *name, json_object *fact)
 {
         json_object *row = json_object_new_object();
@@ -110,9 +92,9 @@ static json_object *new_conditions(json_object *head)
 static int print_conditions(json_object *head, FILE *out)
 {
         static const struct column columns[] = {
-                { "CONDITION", 0, false, cell_member_name },
-                { "VALUE", 0, false, cell_member_value },
-                { "LEARNT FROM", SCOLS_FL_WRAP, false, cell_member_source },
+                { "CONDITION", .path = "name" },
+                { "VALUE", .path = "value" },
+                { "LEARNT FROM", NULL, SCOLS_FL_WRAP, .cell = cell_reason },
         };
         json_object *rows = new_conditions(head);
         int r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
@@ -131,23 +113,6 @@ static const char *cell_device(json_object *row, cell_t buffer)
         return buffer;
 }
 
-static const char *cell_index(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "index");
-}
-
-static const char *cell_bar_size(json_object *row, cell_t buffer)
-{
-        return cell_size(json_get_number(row, "size"), buffer);
-}
-
-static const char *cell_by(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "by");
-}
-
 static const char *cell_page(json_object *row, cell_t buffer)
 {
         json_object *now = json_get(row, "now");
@@ -156,17 +121,6 @@ static const char *cell_page(json_object *row, cell_t buffer)
         if (json_get_flag(now, "luck"))
                 strcat(buffer, " or luck");
         return buffer;
-}
-
-static const char *cell_faults(json_object *row, cell_t buffer)
-{
-        return cell_count(json_get_number(json_get(row, "now"), "faults"), buffer);
-}
-
-static const char *cell_limit(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(json_get(row, "now"), "limit");
 }
 
 /* "1 GiB, 2 (module)": the first of the fixes that bring the most. */
@@ -280,14 +234,14 @@ static void add_bars(json_object *rows, struct devices *devices, size_t i)
 static int print_bars(struct devices *devices, FILE *out)
 {
         static const struct column columns[] = {
-                { "DEVICE", 0, false, cell_device },
-                { "BAR", SCOLS_FL_RIGHT, false, cell_index },
-                { "SIZE", SCOLS_FL_RIGHT, false, cell_bar_size },
-                { "PLACED BY", SCOLS_FL_WRAP, false, cell_by },
-                { "PAGE", 0, false, cell_page },
-                { "FAULTS", SCOLS_FL_RIGHT, false, cell_faults },
-                { "LIMITED BY", 0, false, cell_limit },
-                { "AFTER FIX", SCOLS_FL_WRAP, false, cell_after },
+                { "DEVICE", .cell = cell_device },
+                { "BAR", NULL, SCOLS_FL_RIGHT, .path = "index" },
+                { "SIZE", NULL, SCOLS_FL_RIGHT, .path = "size", .format = CELL_SIZE },
+                { "PLACED BY", NULL, SCOLS_FL_WRAP, .path = "by" },
+                { "PAGE", .cell = cell_page },
+                { "FAULTS", NULL, SCOLS_FL_RIGHT, .path = "now.faults", .format = CELL_COUNT },
+                { "LIMITED BY", .path = "now.limit" },
+                { "AFTER FIX", NULL, SCOLS_FL_WRAP, .cell = cell_after },
         };
         json_object *rows = json_object_new_array();
         const struct kernel_facts *k = &devices->host->kernel;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
+#include <assert.h>
 #include <libsmartcols.h>
 #include <string.h>
 
@@ -8,74 +8,14 @@
 #include "text.h"
 #include "util/macro.h"
 
-/* A cell that shows one member as it is. */
-#define TEXT_CELL(name, key) \
-        static const char *name(json_object *row, cell_t buffer) \
-        { \
-                (void) buffer; \
-                return json_get_text(row, key); \
-        }
-#define SIZE_CELL(name, key) \
-        static const char *name(json_object *row, cell_t buffer) \
-        { \
-                return cell_size(json_get_number(row, key), buffer); \
-        }
-
-TEXT_CELL(cell_address, "address")
-TEXT_CELL(cell_id, "id")
-TEXT_CELL(cell_class, "class")
-TEXT_CELL(cell_name, "name")
-TEXT_CELL(cell_driver, "driver")
-TEXT_CELL(cell_override, "driver_override")
-TEXT_CELL(cell_vfio_driver, "vfio_driver")
-TEXT_CELL(cell_group, "iommu_group")
-TEXT_CELL(cell_numa, "numa_node")
-TEXT_CELL(cell_reset, "reset_method")
-TEXT_CELL(cell_physical, "physical_function")
-TEXT_CELL(cell_path, "path")
-TEXT_CELL(cell_generation, "generation")
-TEXT_CELL(cell_build_id, "build_id")
-TEXT_CELL(cell_processes, "processes")
-TEXT_CELL(cell_pid, "pid")
-TEXT_CELL(cell_command, "command")
-TEXT_CELL(cell_limit, "limit")
-TEXT_CELL(cell_uuid, "uuid")
-TEXT_CELL(cell_emulator, "emulator")
-TEXT_CELL(cell_virtual, "address")
-SIZE_CELL(cell_size_of, "size")
-SIZE_CELL(cell_offset, "offset")
-SIZE_CELL(cell_page, "page_size")
-
-/* Appends to a list in a cell, and cuts what does not fit. */
-static void append(cell_t buffer, const char *separator, const char *text)
-{
-        size_t n = strlen(buffer);
-
-        snprintf(buffer + n, sizeof(cell_t) - n, "%s%s", n > 0 ? separator : "", text);
-}
-
-static const char *join(json_object *array, const char *key, cell_t buffer)
-{
-        buffer[0] = '\0';
-        for (size_t i = 0; i < json_length(array); i++)
-                append(buffer, ", ", json_get_text(json_object_array_get_idx(array, i), key) ?: "?");
-        return buffer;
-}
-
 static const char *cell_uses(json_object *row, cell_t buffer)
 {
-        return join(json_get(row, "uses"), "what", buffer);
+        return cell_join(json_get(row, "uses"), "what", buffer);
 }
 
 static const char *cell_claims(json_object *row, cell_t buffer)
 {
-        return join(json_get(row, "claims"), "tool", buffer);
-}
-
-static const char *cell_owner(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(json_get(row, "bound_by"), "owner");
+        return cell_join(json_get(row, "claims"), "tool", buffer);
 }
 
 static const char *cell_bars(json_object *row, cell_t buffer)
@@ -89,7 +29,7 @@ static const char *cell_bars(json_object *row, cell_t buffer)
 
                 snprintf(text, sizeof(text), "%s: %s", json_get_text(bar, "index"),
                          cell_size(json_get_number(bar, "size"), size));
-                append(buffer, ", ", text);
+                cell_append(buffer, ", ", text);
         }
         return buffer;
 }
@@ -127,53 +67,50 @@ static const char *cell_viable(json_object *row, cell_t buffer)
 }
 
 static const struct column device_columns[] = {
-        { "ADDRESS", 0, false, cell_address },
-        { "NAME", SCOLS_FL_TRUNC, false, cell_name },
-        { "ID", 0, true, cell_id },
-        { "CLASS", 0, true, cell_class },
-        { "DRIVER", 0, false, cell_driver },
-        { "OVERRIDE", 0, true, cell_override },
-        { "VFIO-DRIVER", 0, true, cell_vfio_driver },
-        { "GROUP", SCOLS_FL_RIGHT, false, cell_group },
-        { "VIABLE", 0, true, cell_viable },
-        { "NUMA", SCOLS_FL_RIGHT, true, cell_numa },
-        { "LARGEST-BAR", SCOLS_FL_RIGHT, false, cell_largest },
-        { "BARS", 0, true, cell_bars },
-        { "VFS", 0, true, cell_vfs },
-        { "PF", 0, true, cell_physical },
-        { "RESET", 0, true, cell_reset },
-        { "USED-BY", SCOLS_FL_TRUNC, false, cell_uses },
-        { "CLAIMED-BY", 0, true, cell_claims },
-        { "OWNER", 0, true, cell_owner },
+        { "ADDRESS", "PCI address", .path = "address" },
+        { "NAME", "vendor and model", SCOLS_FL_TRUNC, .path = "name" },
+        { "ID", "vendor and device id", .extra = true, .path = "id" },
+        { "CLASS", "class code", .extra = true, .path = "class" },
+        { "DRIVER", "the driver that it is bound to", .path = "driver" },
+        { "OVERRIDE", "its driver_override", .extra = true, .path = "driver_override" },
+        { "VFIO-DRIVER", "the VFIO driver that fits it best", .extra = true, .path = "vfio_driver" },
+        { "GROUP", "IOMMU group", SCOLS_FL_RIGHT, .path = "iommu_group" },
+        { "VIABLE", "whether its group can go to VFIO, and which function is in the way", .extra = true,
+          .cell = cell_viable },
+        { "NUMA", "NUMA node", SCOLS_FL_RIGHT, .extra = true, .path = "numa_node" },
+        { "LARGEST-BAR", "size of its largest BAR", SCOLS_FL_RIGHT, .cell = cell_largest },
+        { "BARS", "number and size of each BAR", .extra = true, .cell = cell_bars },
+        { "VFS", "virtual functions: how many are enabled, of how many", .extra = true, .cell = cell_vfs },
+        { "PF", "the physical function of a virtual one", .extra = true, .path = "physical_function" },
+        { "RESET", "reset methods", .extra = true, .path = "reset_method" },
+        { "USED-BY", "what uses it on this host", SCOLS_FL_TRUNC, .cell = cell_uses },
+        { "CLAIMED-BY", "tools that are configured to take it", .extra = true, .cell = cell_claims },
+        { "OWNER", "for whom vfioalign has taken it", .extra = true, .path = "bound_by.owner" },
 };
-
-static const char *cell_reason(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "why") ?: json_get_text(row, "source");
-}
 
 static const char *cell_state_of_binary(json_object *row, cell_t buffer)
 {
         buffer[0] = '\0';
         if (json_get_flag(row, "replaced"))
-                append(buffer, ", ", "replaced");
+                cell_append(buffer, ", ", "replaced");
         if (json_get_flag(row, "container"))
-                append(buffer, ", ", "in a container");
+                cell_append(buffer, ", ", "in a container");
         if (json_get_flag(row, "distribution"))
-                append(buffer, ", ", "installed");
+                cell_append(buffer, ", ", "installed");
         if (json_get_flag(row, "libvirt"))
-                append(buffer, ", ", "libvirt");
+                cell_append(buffer, ", ", "libvirt");
         return buffer;
 }
 
 static const struct column emulator_columns[] = {
-        { "EMULATOR", 0, false, cell_path },
-        { "ALIGNS-BARS", 0, false, cell_generation },
-        { "LEARNT-FROM", SCOLS_FL_WRAP, false, cell_reason },
-        { "RUNNING", SCOLS_FL_RIGHT, false, cell_processes },
-        { "STATE", 0, true, cell_state_of_binary },
-        { "BUILD-ID", 0, true, cell_build_id },
+        { "EMULATOR", "path of the binary", .path = "path" },
+        { "ALIGNS-BARS", "how it aligns BARs: none, per-area, per-region or unknown", .path = "generation" },
+        { "LEARNT-FROM", "how that is known, or why it is not", SCOLS_FL_WRAP, .cell = cell_reason },
+        { "RUNNING", "number of processes that run it", SCOLS_FL_RIGHT, .path = "processes" },
+        { "STATE",
+          "replaced since it was started, in a container, installed, or named by a guest of libvirt",
+          .extra = true, .cell = cell_state_of_binary },
+        { "BUILD-ID", "build id of the binary", .extra = true, .path = "build_id" },
 };
 
 static const char *cell_best(json_object *row, cell_t buffer)
@@ -181,12 +118,6 @@ static const char *cell_best(json_object *row, cell_t buffer)
         uint64_t best = json_get_number(row, "best_page_size");
 
         return best > 0 ? cell_size(best, buffer) : NULL;
-}
-
-static const char *cell_guest(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "name");
 }
 
 static const char *cell_state(json_object *row, cell_t buffer)
@@ -203,26 +134,14 @@ static const char *cell_guest_devices(json_object *row, cell_t buffer)
         for (size_t i = 0; i < json_length(devices); i++) {
                 json_object *d = json_object_array_get_idx(devices, i);
 
-                append(buffer, ", ", json_get_text(d, "address") ?: json_get_text(d, "uuid") ?: json_get_text(d, "kind"));
+                const char *address = json_get_text(d, "address"), *uuid = json_get_text(d, "uuid");
+
+                cell_append(buffer, ", ", address ?: uuid ?: json_get_text(d, "kind"));
         }
         return buffer;
 }
 
-static const char *cell_foretold_faults(json_object *row, cell_t buffer)
-{
-        json_object *foretold = json_get(row, "foretold");
-
-        return foretold ? cell_count(json_get_number(foretold, "faults"), buffer) : NULL;
-}
-
-static const char *cell_foretold_steps(json_object *row, cell_t buffer)
-{
-        json_object *foretold = json_get(row, "foretold");
-
-        return foretold ? cell_count(json_get_number(foretold, "pin_steps"), buffer) : NULL;
-}
-
-static const char *cell_told(json_object *row, cell_t buffer)
+static const char *cell_how(json_object *row, cell_t buffer)
 {
         json_object *foretold = json_get(row, "foretold");
 
@@ -233,67 +152,39 @@ static const char *cell_told(json_object *row, cell_t buffer)
 }
 
 static const struct column guest_columns[] = {
-        { "GUEST", 0, false, cell_guest },
-        { "STATE", 0, false, cell_state },
-        { "PID", SCOLS_FL_RIGHT, false, cell_pid },
-        { "PAGE", SCOLS_FL_RIGHT, false, cell_page },
-        { "BEST", SCOLS_FL_RIGHT, false, cell_best },
-        { "LIMITED-BY", 0, false, cell_limit },
-        { "HOW", 0, false, cell_told },
-        { "FAULTS", SCOLS_FL_RIGHT, true, cell_foretold_faults },
-        { "PIN-STEPS", SCOLS_FL_RIGHT, true, cell_foretold_steps },
-        { "DEVICES", SCOLS_FL_WRAP, true, cell_guest_devices },
-        { "EMULATOR", 0, true, cell_emulator },
-        { "UUID", 0, true, cell_uuid },
+        { "GUEST", "its name", .path = "name" },
+        { "STATE", "running or defined", .cell = cell_state },
+        { "PID", "process of its emulator", SCOLS_FL_RIGHT, .path = "pid" },
+        { "PAGE", "page size that its BARs get, of the BAR that falls short the most", SCOLS_FL_RIGHT,
+          .path = "page_size", .format = CELL_SIZE },
+        { "BEST", "page size that this BAR could have", SCOLS_FL_RIGHT, .cell = cell_best },
+        { "LIMITED-BY", "what keeps it from that", .path = "limit" },
+        { "HOW", "whether that was measured, or foretold for a start", .cell = cell_how },
+        { "FAULTS", "page faults that a start would cost", SCOLS_FL_RIGHT, .extra = true,
+          .path = "foretold.faults", .format = CELL_COUNT },
+        { "PIN-STEPS", "steps in which a start would map its BARs for DMA", SCOLS_FL_RIGHT, .extra = true,
+          .path = "foretold.pin_steps", .format = CELL_COUNT },
+        { "DEVICES", "its VFIO devices", SCOLS_FL_WRAP, .extra = true, .cell = cell_guest_devices },
+        { "EMULATOR", "path of its emulator", .extra = true, .path = "emulator" },
+        { "UUID", "its UUID", .extra = true, .path = "uuid" },
 };
 
-static const char *cell_mapped_device(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "device") ?: "?";
-}
-
-static const char *cell_region(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(row, "region") ?: "?";
-}
-
-static const char *cell_mapping_page(json_object *row, cell_t buffer)
-{
-        return cell_size(json_get_number(json_get(row, "verdict"), "page_size"), buffer);
-}
-
-static const char *cell_mapping_limit(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(json_get(row, "verdict"), "limit");
-}
-
-static const char *cell_mapping_faults(json_object *row, cell_t buffer)
-{
-        return cell_count(json_get_number(json_get(row, "verdict"), "faults"), buffer);
-}
-
-static const char *cell_huge(json_object *row, cell_t buffer)
-{
-        (void) buffer;
-        return json_get_text(json_get(row, "huge"), "value");
-}
-
 static const struct column mapping_columns[] = {
-        { "PID", SCOLS_FL_RIGHT, false, cell_pid },
-        { "COMMAND", SCOLS_FL_TRUNC, false, cell_command },
-        { "DEVICE", 0, false, cell_mapped_device },
-        { "BAR", SCOLS_FL_RIGHT, false, cell_region },
-        { "ADDRESS", SCOLS_FL_RIGHT, false, cell_virtual },
-        { "OFFSET", SCOLS_FL_RIGHT, true, cell_offset },
-        { "SIZE", SCOLS_FL_RIGHT, false, cell_size_of },
-        { "PAGE", SCOLS_FL_RIGHT, false, cell_mapping_page },
-        { "BEST", SCOLS_FL_RIGHT, false, cell_best },
-        { "LIMIT", 0, false, cell_mapping_limit },
-        { "HUGE", 0, true, cell_huge },
-        { "FAULTS", SCOLS_FL_RIGHT, true, cell_mapping_faults },
+        { "PID", "the process that maps it", SCOLS_FL_RIGHT, .path = "pid" },
+        { "COMMAND", "name of that process", SCOLS_FL_TRUNC, .path = "command" },
+        { "DEVICE", "PCI address of the device", .path = "device", .missing = "?" },
+        { "BAR", "number of the BAR", SCOLS_FL_RIGHT, .path = "region", .missing = "?" },
+        { "ADDRESS", "where it begins in the process", SCOLS_FL_RIGHT, .path = "address" },
+        { "OFFSET", "where it begins in the BAR", SCOLS_FL_RIGHT, .extra = true, .path = "offset",
+          .format = CELL_SIZE },
+        { "SIZE", "size of the mapping", SCOLS_FL_RIGHT, .path = "size", .format = CELL_SIZE },
+        { "PAGE", "page size that it can have where it is", SCOLS_FL_RIGHT, .path = "verdict.page_size",
+          .format = CELL_SIZE },
+        { "BEST", "page size that it could have elsewhere", SCOLS_FL_RIGHT, .cell = cell_best },
+        { "LIMIT", "what keeps it from that", .path = "verdict.limit" },
+        { "HUGE", "whether its process is seen to have huge entries", .extra = true, .path = "huge.value" },
+        { "FAULTS", "page faults that fill it", SCOLS_FL_RIGHT, .extra = true, .path = "verdict.faults",
+          .format = CELL_COUNT },
 };
 
 static const struct {
@@ -323,28 +214,36 @@ static bool is_unknown(json_object *fact)
 int report_print_table(enum report_table table, json_object *head, struct devices *devices,
                        const char *columns, FILE *out)
 {
-        struct rows rows = table == TABLE_DEVICES && devices
-                                   ? (struct rows){ devices->host->devices.n_devices, get_device, devices }
-                                   : rows_of_array(json_get(head, tables[table].key));
+        struct rows rows;
 
-        int r = 0;
+        assert(table >= 0 && table < _REPORT_TABLE_MAX);
+        assert(out);
 
-        /* Without rows there is nothing to lay out; a wrong column is still wrong. */
+        if (table == TABLE_DEVICES && devices)
+                rows = (struct rows){ devices->host->devices.n_devices, get_device, devices };
+        else
+                rows = rows_of_array(json_get(head, tables[table].key));
+
+        /* Without rows there is nothing to lay out, but a wrong column is still wrong. */
         if (rows.n == 0 && !columns)
                 fprintf(out, "%s\n", tables[table].empty);
-        else
-                r = table_print(rows, tables[table].columns, tables[table].n, columns, out);
-        if (r == 0 && table == TABLE_MAPPINGS && is_unknown(json_get(head, "mappings_complete")))
+        else {
+                int r = table_print(rows, tables[table].columns, tables[table].n, columns, out);
+
+                if (r < 0)
+                        return r;
+        }
+        if (table == TABLE_MAPPINGS && is_unknown(json_get(head, "mappings_complete")))
                 fprintf(out, "Not all processes could be looked at: %s.\n",
                         json_get_text(json_get(head, "mappings_complete"), "why"));
-        return r;
+        return 0;
 }
 
-char *report_columns(enum report_table table)
+const struct column *report_columns(enum report_table table, size_t *ret_n)
 {
-        cell_t names = "";
+        assert(table >= 0 && table < _REPORT_TABLE_MAX);
+        assert(ret_n);
 
-        for (size_t i = 0; i < tables[table].n; i++)
-                append(names, ",", tables[table].columns[i].name);
-        return strdup(names);
+        *ret_n = tables[table].n;
+        return tables[table].columns;
 }

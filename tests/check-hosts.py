@@ -85,6 +85,24 @@ class Hosts(unittest.TestCase):
                 text = "".join(f"$ vfioalignctl {verb}\n{ctl(verb, '--root', str(host))}\n" for verb in TABLES)
                 self.compare(HOSTS / f"{name}.txt", text)
 
+    def test_columns(self):
+        """Each column has a line of help, and can be asked for in any case; any other is refused with their names."""
+        host = str(HOSTS / "lab-7.3.tar.gz")  # every table has rows
+        for verb in [*TABLES[1:], "fix"]:
+            with self.subTest(verb):
+                listed = [line.split("  ", 1) for line in ctl(verb, "--output", "help").splitlines()]
+                names = [name for name, _ in listed]
+                self.assertGreater(len(names), 5)
+                self.assertEqual(len(set(names)), len(names))
+                for _, text in listed:
+                    self.assertRegex(text.strip(), r"^\w{2}.*\w$")
+                header = ctl(verb, "--root", host).split("\n", 1)[0].split()
+                self.assertEqual(header, [name for name in names if name in header])
+                self.assertEqual(ctl(verb, "-o", ",".join(names).lower(), "--root", host).split("\n", 1)[0].split(), names)
+                run = subprocess.run([CTL, verb, "-o", f"{names[0]},NONE", "--root", host], capture_output=True, text=True)
+                self.assertEqual((run.returncode, run.stdout), (2, ""))
+                self.assertEqual(run.stderr, f"vfioalignctl: --output {names[0]},NONE: the columns are {','.join(names)}\n")
+
     def test_explain(self):
         """Everything that the audit names can be asked for."""
         for name, host in hosts().items():
