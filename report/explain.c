@@ -17,19 +17,20 @@ static _printf_(3, 4) void say(FILE *out, int indent, const char *format, ...)
         va_start(args, format);
         r = vasprintf(&text, format, args);
         va_end(args);
-        if (r >= 0)
-                print_wrapped(out, indent, text);
+        if (r < 0)
+                return;
+        print_wrapped(out, indent, text);
 }
 
 /* Why a mapping has no larger pages, as the end of a sentence. */
-static const char *because(json_object *head, json_object *verdict, cell_t buffer)
+static const char *limit_text(json_object *head, json_object *verdict, cell_t buffer)
 {
         static const char *const sentences[_CONDITION_MAX] = {
                 [CONDITION_NONE] = "there is no larger one",
-                [CONDITION_BAR_SIZE] = "a larger one does not fit into it",
+                [CONDITION_BAR_SIZE] = "a larger one does not fit",
                 [CONDITION_HUGE_FAULT] = "the kernel has no larger entries for VFIO",
-                [CONDITION_PLACEMENT] = "nobody aligns its address",
-                [CONDITION_UNKNOWN] = "a fact that decides could not be seen",
+                [CONDITION_PLACEMENT] = "nobody aligns the address",
+                [CONDITION_UNKNOWN] = "a deciding fact could not be seen",
         };
         enum condition limit = condition_from_string(json_get_text(verdict, "limit"));
 
@@ -42,7 +43,7 @@ static const char *because(json_object *head, json_object *verdict, cell_t buffe
         return buffer;
 }
 
-static const char *cost(json_object *verdict, cell_t buffer)
+static const char *cost_text(json_object *verdict, cell_t buffer)
 {
         cell_t page, faults, steps;
 
@@ -55,7 +56,7 @@ static const char *cost(json_object *verdict, cell_t buffer)
         return buffer;
 }
 
-/* fix: a key of "after". */
+/* fix: a key of "after": the id of a fix, or "module+thp". */
 static const char *fix_text(const char *fix)
 {
         enum fix_id id = fix_id_from_string(fix);
@@ -70,7 +71,13 @@ static void say_after(json_object *after, FILE *out)
         cell_t text;
 
         json_object_object_foreach (after, fix, verdict)
-                say(out, 4, "%s: %s.", fix_text(fix), cost(verdict, text));
+                say(out, 4, "%s: %s.", fix_text(fix), cost_text(verdict, text));
+}
+
+static const char *luck_text(json_object *verdict)
+{
+        return json_get_flag(verdict, "luck") ? " It can land better by chance, and badly at the next start."
+                                              : "";
 }
 
 static void say_placements(json_object *head, json_object *placements, FILE *out)
@@ -80,12 +87,9 @@ static void say_placements(json_object *head, json_object *placements, FILE *out
                 const char *by = json_get_text(p, "by");
                 cell_t why, text;
 
-                say(out, 2, "%s: %s, since %s.%s",
+                say(out, 2, "%s: %s, because %s.%s",
                     streq(by, "kernel") ? "Where the program leaves the address to the kernel" : by,
-                    cost(now, text), because(head, now, why),
-                    json_get_flag(now, "luck")
-                            ? " It can land better by chance, and badly at the next start."
-                            : "");
+                    cost_text(now, text), limit_text(head, now, why), luck_text(now));
                 say_after(json_get(p, "after"), out);
         }
 }
@@ -108,7 +112,7 @@ static void say_findings_on(json_object *head, const char *subject, FILE *out)
         }
 }
 
-/* Each way out once: many findings of one type have the same. */
+/* Prints each remedy once: many findings of one type have the same. */
 static void print_remedy(json_object *findings, size_t i, FILE *out)
 {
         json_object *f = json_object_array_get_idx(findings, i);
@@ -158,15 +162,25 @@ void report_explain_finding(json_object *head, enum finding_id id, FILE *out)
                 if (!streq(json_get_text(f, "id"), finding_to_string(id)))
                         continue;
                 if (n++ == 0)
-                        fputs(subject || detail ? "On this host:\n" : "It holds on this host.\n", out);
+                        fputs(subject || detail ? "On this host:\n" : "This host has it.\n", out);
                 say(out, 2, "%s%s%s", subject ?: "", subject && detail ? ": " : "", detail ?: "");
         }
         if (n == 0)
-                fputs("This host does not show it, as far as can be seen.\n", out);
+                fputs("This host does not have it, as far as can be seen.\n", out);
         print_remedies(findings, id, out);
 }
 
-/* In whose hands it is, by vfioalign, and where it goes from there. */
+static const char *owner_text(const char *owner, cell_t buffer)
+{
+        const char *guest = startswith(owner, "guest ");
+
+        if (!guest)
+                return streq(owner, "boot") ? "the configuration" : "an operator";
+        snprintf(buffer, sizeof(cell_t), "the guest %s", guest);
+        return buffer;
+}
+
+/* For whom vfioalign has taken the function, and which driver it goes back to. */
 static void say_binding(json_object *bound_by, FILE *out)
 {
         static const char *const states[_BIND_STATE_MAX] = {
@@ -176,17 +190,14 @@ static void say_binding(json_object *bound_by, FILE *out)
                 [BIND_STATE_QUARANTINED] = "could neither hand it to VFIO nor give it back",
         };
         const char *owner = json_get_text(bound_by, "owner"),
-                   *driver = json_get_text(bound_by, "before_driver"), *guest;
+                   *driver = json_get_text(bound_by, "before_driver");
         enum bind_state state = bind_state_from_string(json_get_text(bound_by, "state"));
+        cell_t buffer;
 
         if (!owner || state < 0)
                 return;
-        guest = startswith(owner, "guest ");
-        say(out, 0, "vfioalign took it for %s%s, and %s. It goes back to %s%s.",
-            guest                  ? "the guest "
-            : streq(owner, "boot") ? "the configuration"
-                                   : "an operator",
-            guest ?: "", states[state], driver ? "the driver " : "no driver, as it had none", driver ?: "");
+        say(out, 0, "vfioalign took it for %s, and %s. It goes back to %s%s.", owner_text(owner, buffer),
+            states[state], driver ? "the driver " : "no driver, as it had none", driver ?: "");
 }
 
 static void say_use(json_object *device, FILE *out)
@@ -275,38 +286,50 @@ static void say_evidence(json_object *evidence, FILE *out)
         }
 }
 
+static void say_hostdev(json_object *hostdev, FILE *out)
+{
+        const char *name = json_get_text(hostdev, "address");
+
+        name = name ?: json_get_text(hostdev, "uuid");
+        name = name ?: json_get_text(hostdev, "network");
+        say(out, 2, "%s: %s%s", json_get_text(hostdev, "kind"), name ?: "not known yet",
+            json_get_flag(hostdev, "no_mmap") ? ", not mapped (x-no-mmap)" : "");
+}
+
+static void say_foretold(json_object *head, json_object *guest, FILE *out)
+{
+        json_object *foretold = json_get(guest, "foretold");
+        cell_t text, why;
+
+        if (json_get_number(foretold, "bars") == 0) {
+                if (streq(json_get_text(foretold, "limit"), "unknown"))
+                        say(out, 0,
+                            "Which function it gets is decided at its start, so nothing can be "
+                            "predicted.");
+                return;
+        }
+        say(out, 0, "Predicted for the next start (%s BARs): %s, because %s.%s",
+            json_get_text(foretold, "bars"), cost_text(foretold, text), limit_text(head, foretold, why),
+            luck_text(foretold));
+        say_after(json_get(guest, "after"), out);
+}
+
 void report_explain_guest(json_object *head, json_object *guest, FILE *out)
 {
-        json_object *devices = json_get(guest, "devices"), *foretold = json_get(guest, "foretold");
+        json_object *devices = json_get(guest, "devices");
         const char *pid = json_get_text(guest, "pid");
-        cell_t text, why, page;
+        cell_t text, page;
 
-        say(out, 0, "%s %s%s%s, by %s, which aligns BARs: %s.", json_get_text(guest, "name"),
-            pid ? "runs (process " : "is defined", pid ?: "", pid ? ")" : "",
-            json_get_text(guest, "emulator") ?: "an emulator that is not known",
-            json_get_text(guest, "generation"));
-        for (size_t i = 0; i < json_length(devices); i++) {
-                json_object *d = json_object_array_get_idx(devices, i);
-
-                say(out, 2, "%s: %s%s", json_get_text(d, "kind"),
-                    json_get_text(d, "address") ?: json_get_text(d, "uuid") ?: json_get_text(d, "network") ?: "not known yet",
-                    json_get_flag(d, "no_mmap") ? ", not mapped (x-no-mmap)" : "");
-        }
-        if (json_get_number(foretold, "bars") == 0 && streq(json_get_text(foretold, "limit"), "unknown"))
-                say(out, 0,
-                    "Which function it gets is decided at its start, so that nothing can be foretold.");
+        say(out, 0, "%s %s%s%s; emulator: %s; BAR alignment: %s.", json_get_text(guest, "name"),
+            pid ? "is running (process " : "is defined", pid ?: "", pid ? ")" : "",
+            json_get_text(guest, "emulator") ?: "unknown", json_get_text(guest, "generation"));
+        for (size_t i = 0; i < json_length(devices); i++)
+                say_hostdev(json_object_array_get_idx(devices, i), out);
         if (json_get_flag(guest, "measured"))
                 say(out, 0, "Measured: its mappings can have %s pages where %s are possible.",
                     cell_size(json_get_number(guest, "page_size"), text),
                     cell_size(json_get_number(guest, "best_page_size"), page));
-        if (json_get_number(foretold, "bars") > 0) {
-                say(out, 0, "Foretold for a start, over %s BARs: %s, since %s.%s",
-                    json_get_text(foretold, "bars"), cost(foretold, text), because(head, foretold, why),
-                    json_get_flag(foretold, "luck")
-                            ? " It can land better by chance, and badly at the next start."
-                            : "");
-                say_after(json_get(guest, "after"), out);
-        }
+        say_foretold(head, guest, out);
         say_evidence(json_get(guest, "evidence"), out);
         say_findings_on(head, json_get_text(guest, "name"), out);
 }

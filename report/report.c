@@ -3,7 +3,7 @@
 #include "report-parts.h"
 #include "util/macro.h"
 
-/* Only where there are any. */
+/* The member is only there where a fix helps. */
 static void add_fixes(json_object *o, unsigned fixes)
 {
         json_object *array;
@@ -80,7 +80,7 @@ json_object *report_new(const struct host *h, const struct findings *f)
         return o;
 }
 
-/* As a member that stands `depth` levels deep. No string of the text holds a newline: JSON escapes it. */
+/* Prints a member that is `depth` levels deep. No string in the text has a newline, which JSON escapes. */
 static void print_indented(json_object *value, int depth, FILE *out)
 {
         const char *text = value ? json_object_to_json_string_ext(value, JSON_FLAGS) : "null";

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
 #include <errno.h>
 #include <libsmartcols.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static json_object *new_conditions(json_object *head)
 
         format_size(json_get_number(kernel, "pmd_size"), pmd);
         format_size(json_get_number(kernel, "pud_size"), pud);
-        add_condition(rows, "IOMMU at work", json_get(iommus, "at_work"));
+        add_condition(rows, "IOMMU active", json_get(iommus, "at_work"));
         add_condition(rows, "IOMMU remaps interrupts", json_get(iommus, "remaps_interrupts"));
         if (!is_no(json_get(kernel, "huge_pud"))) {
                 snprintf(name, sizeof(name), "IOMMU has %s entries", pud);
@@ -63,7 +64,7 @@ static json_object *new_conditions(json_object *head)
                 snprintf(name, sizeof(name), "KVM has %s entries", pud);
                 add_condition(rows, name, json_get(json_get(head, "kvm"), "huge_pud"));
         }
-        add_condition(rows, "vfio-pci there", json_get(kernel, "vfio"));
+        add_condition(rows, "vfio-pci available", json_get(kernel, "vfio"));
         snprintf(name, sizeof(name), "kernel maps BARs by %s", pmd);
         add_condition(rows, name, json_get(kernel, "huge_pmd"));
         snprintf(name, sizeof(name), "kernel maps BARs by %s", pud);
@@ -81,8 +82,8 @@ static json_object *new_conditions(json_object *head)
         add_condition(rows, "BARs exempt from THP's mode", json_get(kernel, "thp_exempt"));
         add_condition(rows, "module vfio_align installed", json_get(module, "installed"));
         add_condition(rows, "module vfio_align enabled", json_get(module, "enabled"));
-        add_condition(rows, "module read back at work", json_get(module, "alive"));
-        add_condition(rows, "libvirt there", json_get(json_get(head, "libvirt"), "installed"));
+        add_condition(rows, "module seen to work", json_get(module, "alive"));
+        add_condition(rows, "libvirt installed", json_get(json_get(head, "libvirt"), "installed"));
         if (!is_no(json_get(json_get(head, "libvirt"), "installed")))
                 add_condition(rows, "libvirt calls our hook",
                               json_get(json_get(head, "libvirt"), "hook_seen"));
@@ -103,7 +104,7 @@ static int print_conditions(json_object *head, FILE *out)
         return r;
 }
 
-/* "0000:07:00.1 +7": and so many virtual functions like it */
+/* "0000:07:00.1 +7": the function, and as many virtual functions like it. */
 static const char *cell_device(json_object *row, cell_t buffer)
 {
         const char *more = json_get_text(row, "more");
@@ -119,7 +120,7 @@ static const char *cell_page(json_object *row, cell_t buffer)
 
         cell_size(json_get_number(now, "page_size"), buffer);
         if (json_get_flag(now, "luck"))
-                strcat(buffer, " or luck");
+                cell_append(buffer, "", " or luck");
         return buffer;
 }
 
@@ -151,41 +152,54 @@ static const char *base_name(const char *path)
         return slash ? slash + 1 : path;
 }
 
-/* One row for all who place a BAR with the same outcome. */
+static json_object *find_same_outcome(json_object *rows, size_t first, json_object *placement)
+{
+        for (size_t i = first; i < json_length(rows); i++) {
+                json_object *row = json_object_array_get_idx(rows, i);
+
+                if (json_object_equal(json_get(row, "now"), json_get(placement, "now")) &&
+                    json_object_equal(json_get(row, "after"), json_get(placement, "after")))
+                        return row;
+        }
+        return NULL;
+}
+
+static json_object *new_bar_row(json_object *device, json_object *bar, json_object *placement,
+                                const char *by)
+{
+        json_object *row = json_object_new_object();
+
+        json_object_object_add(row, "device", json_object_get(json_get(device, "address")));
+        json_object_object_add(row, "index", json_object_get(json_get(bar, "index")));
+        json_object_object_add(row, "size", json_object_get(json_get(bar, "size")));
+        json_add_string(row, "by", by);
+        json_object_object_add(row, "now", json_object_get(json_get(placement, "now")));
+        json_object_object_add(row, "after", json_object_get(json_get(placement, "after")));
+        return row;
+}
+
+/* Adds one row for all programs that place the BAR with the same outcome. */
 static void add_bar(json_object *rows, json_object *device, json_object *bar)
 {
         json_object *placements = json_get(bar, "placements");
         size_t first = json_length(rows);
 
         for (size_t i = 0; i < json_length(placements); i++) {
-                json_object *p = json_object_array_get_idx(placements, i), *row = NULL;
+                json_object *p = json_object_array_get_idx(placements, i),
+                            *row = find_same_outcome(rows, first, p);
                 const char *by = base_name(json_get_text(p, "by"));
                 char names[256];
 
-                for (size_t k = first; k < json_length(rows) && !row; k++) {
-                        json_object *other = json_object_array_get_idx(rows, k);
-
-                        if (json_object_equal(json_get(other, "now"), json_get(p, "now")) &&
-                            json_object_equal(json_get(other, "after"), json_get(p, "after")))
-                                row = other;
-                }
-                if (row) {
-                        snprintf(names, sizeof(names), "%s, %s", json_get_text(row, "by"), by);
-                        json_object_object_add(row, "by", json_object_new_string(names));
+                if (!row) {
+                        json_object_array_add(rows, new_bar_row(device, bar, p, by));
                         continue;
                 }
-                row = json_object_new_object();
-                json_object_object_add(row, "device", json_object_get(json_get(device, "address")));
-                json_object_object_add(row, "index", json_object_get(json_get(bar, "index")));
-                json_object_object_add(row, "size", json_object_get(json_get(bar, "size")));
-                json_object_object_add(row, "by", json_object_new_string(by));
-                json_object_object_add(row, "now", json_object_get(json_get(p, "now")));
-                json_object_object_add(row, "after", json_object_get(json_get(p, "after")));
-                json_object_array_add(rows, row);
+                snprintf(names, sizeof(names), "%s, %s", json_get_text(row, "by"), by);
+                json_add_string(row, "by", names);
         }
 }
 
-/* A BAR below a huge page gets base pages whatever is done: such BARs are counted, and the others shown. */
+/* A BAR smaller than a huge page gets base pages whatever is done. Such BARs are counted and not shown. */
 static size_t count_small(const struct device *d, uint64_t huge)
 {
         size_t small = 0;
@@ -195,7 +209,7 @@ static size_t count_small(const struct device *d, uint64_t huge)
         return small;
 }
 
-/* Virtual functions come by the hundred. */
+/* Virtual functions come by the hundred, so those that are alike share their rows. */
 static bool is_alike(const struct device *a, const struct device *b)
 {
         if (!*a->physical_function || !streq(a->physical_function, b->physical_function) ||
@@ -231,6 +245,46 @@ static void add_bars(json_object *rows, struct devices *devices, size_t i)
         json_object_put(device);
 }
 
+/* Rows for all devices with a BAR that can have a huge page. Returns how many other BARs there are. */
+static size_t add_all_bars(json_object *rows, struct devices *devices)
+{
+        const struct device *d = devices->host->devices.devices;
+        uint64_t huge = devices->host->kernel.pmd_size;
+        size_t small = 0, first = 0;
+
+        for (size_t i = 0; i < devices->host->devices.n_devices; i++) {
+                size_t n_small = count_small(&d[i], huge);
+
+                small += n_small;
+                if (n_small == d[i].n_bars)
+                        continue;
+                if (i > 0 && is_alike(&d[i], &d[first])) {
+                        set_more(rows, d[first].bdf, i - first);
+                        continue;
+                }
+                first = i;
+                add_bars(rows, devices, i);
+        }
+        return small;
+}
+
+static void print_bar_counts(const struct host *h, size_t small, FILE *out)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t n = h->devices.n_devices;
+        format_t huge, page;
+
+        if (n == 0) {
+                fputs("No PCI devices.\n", out);
+                return;
+        }
+        if (asprintf(&text, "%zu PCI function%s; %zu BAR%s under %s not shown: %s pages everywhere.", n,
+                     n == 1 ? "" : "s", small, small == 1 ? "" : "s", format_size(h->kernel.pmd_size, huge),
+                     format_size(h->kernel.page_size, page)) < 0)
+                return;
+        print_wrapped(out, 0, text);
+}
+
 static int print_bars(struct devices *devices, FILE *out)
 {
         static const struct column columns[] = {
@@ -244,37 +298,16 @@ static int print_bars(struct devices *devices, FILE *out)
                 { "AFTER FIX", NULL, SCOLS_FL_WRAP, .cell = cell_after },
         };
         json_object *rows = json_object_new_array();
-        const struct kernel_facts *k = &devices->host->kernel;
-        const struct device *d = devices->host->devices.devices;
-        _cleanup_free_ char *text = NULL;
-        format_t huge, page;
-        size_t small = 0, n = devices->host->devices.n_devices, first = 0;
+        size_t small = add_all_bars(rows, devices);
         int r = 0;
 
-        for (size_t i = 0; i < n; i++) {
-                size_t n_small = count_small(&d[i], k->pmd_size);
-
-                small += n_small;
-                if (n_small == d[i].n_bars)
-                        continue;
-                if (i > 0 && is_alike(&d[i], &d[first])) {
-                        set_more(rows, d[first].bdf, i - first);
-                        continue;
-                }
-                first = i;
-                add_bars(rows, devices, i);
-        }
         if (json_length(rows) > 0)
                 r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
         json_object_put(rows);
-        if (n == 0)
-                fputs("No PCI devices.\n", out);
-        else if (asprintf(&text,
-                          "%zu PCI function%s; %zu BAR%s under %s, of %s pages everywhere, not shown.", n,
-                          n == 1 ? "" : "s", small, small == 1 ? "" : "s", format_size(k->pmd_size, huge),
-                          format_size(k->page_size, page)) >= 0)
-                print_wrapped(out, 0, text);
-        return r;
+        if (r < 0)
+                return r;
+        print_bar_counts(devices->host, small, out);
+        return 0;
 }
 
 int report_print_findings(json_object *report, FILE *out)
@@ -300,17 +333,31 @@ int report_print_audit(json_object *head, struct devices *devices, FILE *out)
 {
         int r;
 
+        assert(head);
+        assert(devices);
+        assert(out);
+
         fprintf(out, "Kernel %s\n\n",
                 json_get_text(json_get(head, "kernel"), "release") ?: "of unknown release");
         r = print_conditions(head, out);
+        if (r < 0)
+                return r;
         fputc('\n', out);
-        r = r ?: report_print_table(TABLE_EMULATORS, head, NULL, NULL, out);
+        r = report_print_table(TABLE_EMULATORS, head, NULL, NULL, out);
+        if (r < 0)
+                return r;
         fputc('\n', out);
-        r = r ?: print_bars(devices, out);
+        r = print_bars(devices, out);
+        if (r < 0)
+                return r;
         fputc('\n', out);
-        r = r ?: report_print_table(TABLE_GUESTS, head, NULL, NULL, out);
+        r = report_print_table(TABLE_GUESTS, head, NULL, NULL, out);
+        if (r < 0)
+                return r;
         fputc('\n', out);
-        r = r ?: report_print_table(TABLE_MAPPINGS, head, NULL, NULL, out);
+        r = report_print_table(TABLE_MAPPINGS, head, NULL, NULL, out);
+        if (r < 0)
+                return r;
         fputc('\n', out);
-        return r ?: report_print_findings(head, out);
+        return report_print_findings(head, out);
 }
