@@ -16,11 +16,11 @@ static int write_all(int fd, const char *name, const struct record_entry *entrie
         int r;
 
         r = archive_pack(fd, name, entries, n, &why);
-        return r < 0 ? log_error(r, "Failed to write %s: %s: %m", name, why) : 0;
+        return r < 0 ? log_error(r, "Failed to write '%s': %s: %m", name, why) : 0;
 }
 
-/* Unless forced, does not replace what somebody has put there meanwhile: not every file system has both
- * ways. */
+/* Unless forced, does not replace what somebody has put there in the meantime. Not every file system can
+ * rename without replacing, and not every one has hard links. */
 static int put_in_place(const char *temporary, const char *name, bool force)
 {
         int r = renameat2(AT_FDCWD, temporary, AT_FDCWD, name, force ? 0 : RENAME_NOREPLACE);
@@ -28,7 +28,24 @@ static int put_in_place(const char *temporary, const char *name, bool force)
         return r < 0 && errno == EINVAL ? link(temporary, name) : r;
 }
 
-/* Under another name first, so that there is a whole archive or none. */
+static int write_temporary(int fd, const char *temporary, const char *name, bool force,
+                           const struct record_entry *entries, size_t n)
+{
+        int r;
+
+        r = write_all(fd, name, entries, n);
+        if (r < 0)
+                return r;
+        if (fsync(fd) < 0)
+                return log_error(-errno, "Failed to write '%s': %m", name);
+        if (put_in_place(temporary, name, force) >= 0)
+                return 0;
+        if (errno == EEXIST)
+                return log_error(-EEXIST, "'%s' already exists; give another name, or --force", name);
+        return log_error(-errno, "Failed to write '%s': %m", name);
+}
+
+/* Writes under another name first, so there is a whole archive or none. */
 static int write_file(const char *name, bool force, const struct record_entry *entries, size_t n)
 {
         _cleanup_close_ int fd = -EBADF;
@@ -36,46 +53,53 @@ static int write_file(const char *name, bool force, const struct record_entry *e
         int r;
 
         if (snprintf(temporary, sizeof(temporary), "%s.XXXXXX", name) >= (int) sizeof(temporary))
-                return log_error(-ENAMETOOLONG, "Failed to write %s: %m", name);
-        fd = mkostemp(temporary, O_CLOEXEC); /* 0600: it tells much of a host */
+                return log_error(-ENAMETOOLONG, "Failed to write '%s': %m", name);
+        fd = mkostemp(temporary, O_CLOEXEC); /* 0600: it reveals much of a host */
         if (fd < 0)
-                return log_error(-errno, "Failed to write %s: %m", name);
-        r = write_all(fd, name, entries, n);
-        if (r >= 0 && fsync(fd) < 0)
-                r = log_error(-errno, "Failed to write %s: %m", name);
-        if (r >= 0 && put_in_place(temporary, name, force) < 0)
-                r = errno == EEXIST
-                            ? log_error(-EEXIST, "%s is there already; give another name, or --force", name)
-                            : log_error(-errno, "Failed to write %s: %m", name);
+                return log_error(-errno, "Failed to write '%s': %m", name);
+        r = write_temporary(fd, temporary, name, force, entries, n);
         (void) unlink(temporary); /* where it still is */
         return r;
 }
 
-static int dump(const char *name, const struct options *o)
+static void print_summary(const char *name, size_t n, const struct findings *f)
+{
+        if (!streq(name, "-"))
+                fprintf(stderr,
+                        "%s: %zu files of this host. It contains kernel addresses; secrets of guests "
+                        "are left out.\n",
+                        name, n);
+        for (size_t i = 0; i < f->n_findings; i++)
+                if (f->findings[i].id == FINDING_FACTS_UNSEEN)
+                        fprintf(stderr, "Not in it, because it could not be seen: %s.\n",
+                                f->findings[i].detail);
+}
+
+static int write_record(struct record *record, const struct snapshot *s, const char *name, bool force)
 {
         const struct record_entry *entries;
-        struct record *record = NULL;
-        struct snapshot s;
         size_t n;
         int r;
 
+        r = record_end(record, &entries, &n);
+        if (r < 0)
+                return log_error(r, "Failed to record the host: %m");
+        r = streq(name, "-") ? write_all(STDOUT_FILENO, name, entries, n)
+                             : write_file(name, force, entries, n);
+        if (r < 0)
+                return r;
+        print_summary(name, n, &s->findings);
+        return 0;
+}
+
+static int dump_host(const char *name, const struct options *o)
+{
+        struct record *record = NULL;
+        struct snapshot s;
+        int r;
+
         r = snapshot_record(&s, o, &record);
-        if (r >= 0) {
-                r = record_end(record, &entries, &n);
-                if (r < 0)
-                        log_error(r, "Failed to record the host: %m");
-        }
-        if (r >= 0)
-                r = streq(name, "-") ? write_all(STDOUT_FILENO, name, entries, n)
-                                     : write_file(name, o->force, entries, n);
-        if (r >= 0 && !streq(name, "-"))
-                fprintf(stderr,
-                        "%s: %zu files of this host. Kernel addresses are in it; secrets of guests are left out.\n",
-                        name, n);
-        for (size_t i = 0; r >= 0 && i < s.findings.n_findings; i++)
-                if (s.findings.findings[i].id == FINDING_FACTS_UNSEEN)
-                        fprintf(stderr, "Not in it, since it could not be seen: %s.\n",
-                                s.findings.findings[i].detail);
+        r = r < 0 ? r : write_record(record, &s, name, o->force);
         record_free(record);
         snapshot_done(&s);
         return r < 0 ? CTL_FAILED : CTL_OK;
@@ -89,12 +113,12 @@ int verb_dump(int argc, char *argv[])
         if (word < 0)
                 return -word;
         if (!o.force && !streq(argv[word], "-") && access(argv[word], F_OK) >= 0) {
-                log_error(-EEXIST, "%s is there already; give another name, or --force", argv[word]);
+                log_error(-EEXIST, "'%s' already exists; give another name, or --force", argv[word]);
                 return CTL_FAILED;
         }
         if (streq(argv[word], "-") && isatty(STDOUT_FILENO)) {
-                log_error(-EINVAL, "An archive is nothing for a terminal; give a file");
+                log_error(-EINVAL, "An archive cannot be written to a terminal; give a file");
                 return CTL_FAILED;
         }
-        return dump(argv[word], &o);
+        return dump_host(argv[word], &o);
 }

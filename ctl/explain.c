@@ -32,7 +32,7 @@ static int parse_bytes(const char *s, size_t n, uint64_t *ret)
         return 0;
 }
 
-/* BAR:OFFSET+LENGTH, in the BAR of the device, and in whole pages. */
+/* BAR:OFFSET+LENGTH: an area in whole pages of that BAR of the device. */
 static int parse_area(const char *s, const struct snapshot *snapshot, const struct device *d,
                       struct area *ret)
 {
@@ -43,7 +43,7 @@ static int parse_area(const char *s, const struct snapshot *snapshot, const stru
         if (!s[colon] || !s[plus] || colon > plus || parse_bytes(s, colon, &index) < 0 ||
             parse_bytes(s + colon + 1, plus - colon - 1, &a.offset) < 0 ||
             parse_bytes(s + plus + 1, strlen(s + plus + 1), &a.size) < 0) {
-                fprintf(stderr, "vfioalignctl: --area %s: wanted BAR:OFFSET+LENGTH, as 2:512M+1G\n", s);
+                fprintf(stderr, "vfioalignctl: --area %s: expected BAR:OFFSET+LENGTH, like 2:512M+1G\n", s);
                 return -EINVAL;
         }
         for (size_t i = 0; i < d->n_bars; i++)
@@ -51,15 +51,15 @@ static int parse_area(const char *s, const struct snapshot *snapshot, const stru
                         a.region_size = d->bars[i].size;
         if (a.region_size == 0 || a.offset % page || a.size % page || a.size == 0 ||
             a.offset >= a.region_size || a.size > a.region_size - a.offset) {
-                fprintf(stderr, "vfioalignctl: --area %s: no whole pages of a BAR of %s\n", s, d->bdf);
+                fprintf(stderr, "vfioalignctl: --area %s: not whole pages of a BAR of %s\n", s, d->bdf);
                 return -EINVAL;
         }
         *ret = a;
         return 0;
 }
 
-static void print(json_object *o, bool json, json_object *head,
-                  void (*explain)(json_object *, json_object *, FILE *))
+static void print_answer(json_object *o, bool json, json_object *head,
+                         void (*explain)(json_object *, json_object *, FILE *))
 {
         if (json)
                 report_print_json(o, stdout);
@@ -67,29 +67,35 @@ static void print(json_object *o, bool json, json_object *head,
                 explain(head, o, stdout);
 }
 
+static int explain_area(const struct snapshot *s, json_object *head, const struct device *d,
+                        const struct options *o)
+{
+        json_object *answer;
+        struct area area;
+
+        if (parse_area(o->area, s, d, &area) < 0)
+                return CTL_USAGE;
+        answer = json_object_new_object();
+        json_object_object_add(answer, "placements", report_placements(&s->host, &area));
+        if (o->json)
+                report_print_json(answer, stdout);
+        else
+                report_explain_area(head, json_get(answer, "placements"), stdout);
+        json_object_put(answer);
+        return CTL_OK;
+}
+
 static int explain_device(const struct snapshot *s, json_object *head, const struct device *d,
                           const struct options *o)
 {
         struct devices devices;
         json_object *device;
-        struct area area;
 
-        if (o->area) {
-                json_object *answer = json_object_new_object();
-
-                if (parse_area(o->area, s, d, &area) < 0)
-                        return CTL_USAGE;
-                json_object_object_add(answer, "placements", report_placements(&s->host, &area));
-                if (o->json)
-                        report_print_json(answer, stdout);
-                else
-                        report_explain_area(head, json_object_object_get(answer, "placements"), stdout);
-                json_object_put(answer);
-                return CTL_OK;
-        }
+        if (o->area)
+                return explain_area(s, head, d, o);
         devices_open(&devices, &s->host);
         device = devices_get(&devices, (size_t) (d - s->host.devices.devices));
-        print(device, o->json, head, report_explain_device);
+        print_answer(device, o->json, head, report_explain_device);
         json_object_put(device);
         devices_close(&devices);
         return CTL_OK;
@@ -97,23 +103,33 @@ static int explain_device(const struct snapshot *s, json_object *head, const str
 
 static int explain_finding(json_object *head, enum finding_id id, const struct options *o)
 {
-        json_object *findings = json_object_object_get(head, "findings"), *found = json_object_new_array();
+        json_object *findings = json_get(head, "findings"), *found;
 
-        for (size_t i = 0; i < json_object_array_length(findings); i++) {
+        if (!o->json) {
+                report_explain_finding(head, id, stdout);
+                return CTL_OK;
+        }
+        found = json_object_new_array();
+        for (size_t i = 0; i < json_length(findings); i++) {
                 json_object *f = json_object_array_get_idx(findings, i);
 
-                if (streq(json_object_get_string(json_object_object_get(f, "id")), finding_to_string(id)))
+                if (streq(json_get_text(f, "id"), finding_to_string(id)))
                         json_object_array_add(found, json_object_get(f));
         }
-        if (o->json)
-                report_print_json(found, stdout);
-        else
-                report_explain_finding(head, id, stdout);
+        report_print_json(found, stdout);
         json_object_put(found);
         return CTL_OK;
 }
 
-/* What a start would come to by the policy of this host, and each fix that would help, with its price. */
+static const char *decision_word(const struct decision *d)
+{
+        if (!d->allowed)
+                return "refused";
+        return d->warn ? "allowed, with a warning" : "allowed";
+}
+
+/* Whether the policy of this host would let the guest start, and each fix that would help, with its price.
+ */
 static void say_decision(const struct snapshot *s, const struct guest *g)
 {
         struct config c = config_default();
@@ -122,11 +138,7 @@ static void say_decision(const struct snapshot *s, const struct guest *g)
 
         (void) config_read(&c, &s->root, NULL, NULL);
         d = decision_make(&s->host, &c, g);
-        printf("\nA start now would be %s: %s.\n",
-               !d.allowed ? "refused"
-               : d.warn   ? "allowed, with a warning"
-                          : "allowed",
-               d.text);
+        printf("\nA start now would be %s: %s.\n", decision_word(&d), d.text);
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 _cleanup_free_ char *command = NULL;
 
@@ -140,60 +152,84 @@ static void say_decision(const struct snapshot *s, const struct guest *g)
         config_done(&c);
 }
 
-static int explain(const struct snapshot *s, json_object *head, const char *what, const struct options *o)
+static json_object *find_guest(json_object *head, const char *name)
 {
-        enum finding_id id = finding_from_string(what);
-        json_object *guests = json_object_object_get(head, "guests");
+        json_object *guests = json_get(head, "guests");
+
+        for (size_t i = 0; i < json_length(guests); i++) {
+                json_object *g = json_object_array_get_idx(guests, i);
+
+                if (streq(json_get_text(g, "name") ?: "", name))
+                        return g;
+        }
+        return NULL;
+}
+
+static int explain_guest(const struct snapshot *s, json_object *head, json_object *guest,
+                         const struct options *o)
+{
+        const char *name = json_get_text(guest, "name");
+
+        print_answer(guest, o->json, head, report_explain_guest);
+        if (o->json)
+                return CTL_OK;
+        for (size_t i = 0; i < s->host.libvirt.n_guests; i++)
+                if (streq(s->host.libvirt.guests[i].xml.name, name))
+                        say_decision(s, &s->host.libvirt.guests[i].xml);
+        return CTL_OK;
+}
+
+/* subject: a PCI address, the id of a finding, or the name of a guest. */
+static int explain_subject(const struct snapshot *s, json_object *head, const char *subject,
+                           const struct options *o)
+{
+        enum finding_id id = finding_from_string(subject);
         const struct device *d = NULL;
+        json_object *guest;
         bdf_t bdf;
 
-        if (bdf_parse(what, bdf) >= 0)
+        if (bdf_parse(subject, bdf) >= 0)
                 d = device_facts_find(&s->host.devices, bdf);
         if (d)
                 return explain_device(s, head, d, o);
         if (id >= 0)
                 return explain_finding(head, id, o);
-        for (size_t i = 0; i < json_object_array_length(guests); i++) {
-                json_object *g = json_object_array_get_idx(guests, i);
-
-                if (!streq(json_object_get_string(json_object_object_get(g, "name")), what))
-                        continue;
-                print(g, o->json, head, report_explain_guest);
-                for (size_t k = 0; !o->json && k < s->host.libvirt.n_guests; k++)
-                        if (streq(s->host.libvirt.guests[k].xml.name, what))
-                                say_decision(s, &s->host.libvirt.guests[k].xml);
-                return CTL_OK;
-        }
+        guest = find_guest(head, subject);
+        if (guest)
+                return explain_guest(s, head, guest, o);
         fprintf(stderr,
-                "vfioalignctl: '%s' is no finding, no PCI address and no guest with VFIO devices of this host%s\n",
-                what,
+                "vfioalignctl: '%s' is neither a finding, nor a PCI address, nor a guest with VFIO "
+                "devices of this host%s\n",
+                subject,
                 s->host.libvirt.readable.value == FACT_UNKNOWN
                         ? " (guests could not be read: run this as root)"
                         : "");
         return CTL_FAILED;
 }
 
+static int explain_on_host(const struct snapshot *s, const char *subject, const struct options *o)
+{
+        json_object *head = report_head(&s->host, &s->findings);
+        int r = head ? explain_subject(s, head, subject, o) : CTL_FAILED;
+
+        json_object_put(head);
+        if (fflush(stdout) != 0) {
+                log_error(-errno, "Failed to print the explanation: %m");
+                return CTL_FAILED;
+        }
+        return r;
+}
+
 int verb_explain(int argc, char *argv[])
 {
         struct options o;
         struct snapshot s;
-        json_object *head;
         int word, r;
 
         word = options_parse(argc, argv, OPTION_JSON | OPTION_ROOT | OPTION_AREA, 1, 1, &o);
         if (word < 0)
                 return -word;
-        if (snapshot_read(&s, &o) < 0) {
-                snapshot_done(&s);
-                return CTL_FAILED;
-        }
-        head = report_head(&s.host, &s.findings);
-        r = head ? explain(&s, head, argv[word], &o) : CTL_FAILED;
-        if (fflush(stdout) != 0) {
-                log_error(-errno, "Failed to print: %m");
-                r = CTL_FAILED;
-        }
-        json_object_put(head);
+        r = snapshot_read(&s, &o) < 0 ? CTL_FAILED : explain_on_host(&s, argv[word], &o);
         snapshot_done(&s);
         return r;
 }

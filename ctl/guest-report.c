@@ -9,13 +9,13 @@ json_object *guest_report_new(const char *action, const char *guest)
 {
         json_object *report = json_object_new_object();
 
-        json_object_object_add(report, "schema_version", json_object_new_int(GUEST_SCHEMA_VERSION));
-        json_object_object_add(report, "action", json_object_new_string(action));
-        json_object_object_add(report, "guest", json_object_new_string(guest));
-        json_object_object_add(report, "fix", NULL);
-        json_object_object_add(report, "outcome", NULL);
-        json_object_object_add(report, "reason", NULL);
-        json_object_object_add(report, "diff", NULL);
+        json_add_count(report, "schema_version", GUEST_SCHEMA_VERSION);
+        json_add_string(report, "action", action);
+        json_add_string(report, "guest", guest);
+        json_add_string(report, "fix", NULL);
+        json_add_string(report, "outcome", NULL);
+        json_add_string(report, "reason", NULL);
+        json_add_string(report, "diff", NULL);
         json_object_object_add(report, "notes", json_object_new_array());
         json_object_object_add(report, "fixes", json_object_new_array());
         return report;
@@ -40,14 +40,19 @@ static const char *outcome_text(const char *outcome)
         return outcome;
 }
 
+static const char *state_text(const char *state)
+{
+        if (streq(state, "absent"))
+                return "";
+        return streq(state, "applied") ? " (applied)"
+                                       : " (applied, and changed by somebody else in the meantime)";
+}
+
 static void print_fix(json_object *fix, FILE *out)
 {
-        const char *state = json_get_text(fix, "state"), *refusal = json_get_text(fix, "refusal");
+        const char *refusal = json_get_text(fix, "refusal");
 
-        fprintf(out, "  %s%s: %s\n", json_get_text(fix, "id"),
-                streq(state, "absent")    ? ""
-                : streq(state, "applied") ? " (applied)"
-                                          : " (applied, and changed by somebody else since)",
+        fprintf(out, "  %s%s: %s\n", json_get_text(fix, "id"), state_text(json_get_text(fix, "state")),
                 json_get_text(fix, "does"));
         if (refusal)
                 fprintf(out, "      not here: %s\n", refusal);
@@ -55,7 +60,7 @@ static void print_fix(json_object *fix, FILE *out)
                 fprintf(out, "      its price: %s\n", json_get_text(fix, "price"));
 }
 
-/* The one that it is about */
+/* NULL where id is NULL, or no fix has it. */
 static json_object *find_fix(json_object *fixes, const char *id)
 {
         for (size_t i = 0; id && i < json_length(fixes); i++)

@@ -18,13 +18,13 @@
 #include "util/switch.h"
 #include "verbs.h"
 
-/* libvirt waits for its hook without a bound and acts on its exit: in `prepare` a failure stops the start,
- * in `reconnect` it kills a guest that runs. So only `prepare` waits for the daemon and can refuse;
- * everything else is told to the daemon, if it is there, and ends well whatever happens. */
+/* libvirt waits for its hook without a time limit and acts on its exit status: in `prepare` a failure stops
+ * the start, in `reconnect` it kills a running guest. So only `prepare` waits for the daemon and can refuse;
+ * everything else is reported to the daemon, if it is there, and succeeds whatever happens. */
 enum phase {
         PHASE_OTHER, /* nothing of ours */
         PHASE_PREPARE,
-        PHASE_STARTED, /* also after a restart of libvirt's daemon: the guest runs, the daemon may be new */
+        PHASE_STARTED, /* also after a restart of libvirt's daemon: the guest runs, our daemon may be new */
         PHASE_RELEASE,
 };
 
@@ -64,8 +64,8 @@ static void on_alarm(int signal)
         _exit(must_refuse() ? CTL_REFUSED : CTL_OK);
 }
 
-/* Bounds everything that follows, connecting to the bus included, which no bus timeout covers. */
-static void arm(uint64_t usec)
+/* Bounds everything that follows, including the connection to the bus, which no bus timeout covers. */
+static void set_alarm(uint64_t usec)
 {
         const struct itimerval timer = {
                 .it_value = { .tv_sec = (time_t) (usec / USEC_PER_SEC),
@@ -93,7 +93,7 @@ static uint64_t process_start(void)
         return ticks * USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
 }
 
-static int unreachable(const char *why)
+static int end_unreachable(const char *why)
 {
         if (must_refuse()) {
                 fprintf(stderr, "vfioalign: %s, and OnUnreachable=refuse is set in vfioalignd.conf\n", why);
@@ -103,14 +103,14 @@ static int unreachable(const char *why)
         return CTL_OK;
 }
 
-/* Whether the network hands out functions of a device. False where there is none of that name; true where
- * that cannot be told: the daemon, which reads the XML for good, shall say. */
+/* Whether the network hands out functions of a device. False where there is no network of that name; true
+ * where nobody can say: the daemon, which really parses the XML, then decides. */
 static bool is_pool(const struct root *root, const char *name, size_t length)
 {
         static const char *const directories[] = { "etc/libvirt/qemu/networks", "run/libvirt/network" };
         char path[PATH_MAX];
 
-        if (length > NAME_MAX || memchr(name, '&', length)) /* an escaped character */
+        if (length > NAME_MAX || memchr(name, '&', length)) /* & begins an escaped character */
                 return true;
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 _cleanup_free_ char *xml = NULL;
@@ -118,14 +118,16 @@ static bool is_pool(const struct root *root, const char *name, size_t length)
 
                 snprintf(path, sizeof(path), "%s/%.*s.xml", directories[i], (int) length, name);
                 r = read_file_at(root->fd, path, GUEST_XML_MAX, &xml, NULL);
-                if (r >= 0 ? strstr(xml, "hostdev") != NULL : r != -ENOENT)
+                if (r == -ENOENT)
+                        continue;
+                if (r < 0 || strstr(xml, "hostdev"))
                         return true;
         }
         return false;
 }
 
-/* An interface of a network can be a function of a pool, which is in the network's XML and not in the
- * guest's. */
+/* The interface of a guest can be a function out of a network's pool: the network's XML says so, and the
+ * guest's does not. */
 static bool has_pool(const struct root *root)
 {
         for (const char *p = hook.xml; (p = strstr(p, " network='"));) {
@@ -139,8 +141,8 @@ static bool has_pool(const struct root *root)
         return false;
 }
 
-/* Most guests have no device that goes through VFIO; theirs is no business of ours, whatever the daemon's
- * state. libvirt, which writes the XML, quotes attributes with apostrophes. */
+/* Most guests have no device that goes through VFIO. Their starts do not concern us, whatever state the
+ * daemon is in. libvirt, which writes the XML, quotes attributes with apostrophes. */
 static bool mentions_vfio(const struct root *root)
 {
         return strstr(hook.xml, "hostdev") || strstr(hook.xml, "vfio") || strstr(hook.xml, "type='nvme'") ||
@@ -174,95 +176,127 @@ static int new_call(sd_bus *bus, const char *method, sd_bus_message **ret)
         return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
 }
 
-static int prepare(sd_bus *bus, uint64_t deadline_usec)
+/* Returns 0 with the daemon's answer; or a negative errno, with *error set where the bus gave one. */
+static int call_prepare_guest(sd_bus *bus, uint64_t deadline_usec, sd_bus_error *error,
+                              sd_bus_message **ret_reply)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_close_ int fd = xml_to_memfd();
+        uint64_t now;
+        int r;
+
+        if (fd < 0)
+                return fd;
+        r = new_call(bus, "PrepareGuest", &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "sht", hook.guest, fd, deadline_usec);
+        if (r < 0)
+                return r;
+        now = clock_usec(CLOCK_BOOTTIME);
+        if (deadline_usec <= now)
+                return -ETIMEDOUT;
+        return sd_bus_call(bus, call, deadline_usec - now, error, ret_reply);
+}
+
+/* Asks the daemon whether the guest may start. Returns the exit code. */
+static int prepare_guest(sd_bus *bus, uint64_t deadline_usec)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-        _cleanup_close_ int fd = xml_to_memfd();
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *message;
-        uint64_t now = clock_usec(CLOCK_BOOTTIME);
         int r, allowed;
 
-        r = fd < 0 ? fd : new_call(bus, "PrepareGuest", &call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "sht", hook.guest, fd, deadline_usec);
-        if (r >= 0)
-                r = deadline_usec <= now ? -ETIMEDOUT
-                                         : sd_bus_call(bus, call, deadline_usec - now, &error, &reply);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "bs", &allowed, &message);
-        if (r < 0) {
-                if (sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
-                    sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN))
-                        return unreachable("vfioalignd is not running");
-                if (r == -ETIMEDOUT)
-                        return unreachable("vfioalignd gave no answer in time");
-                return unreachable(error.message ?: strerror(-r));
-        }
+        r = call_prepare_guest(bus, deadline_usec, &error, &reply);
+        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+            sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN))
+                return end_unreachable("vfioalignd is not running");
+        if (r == -ETIMEDOUT)
+                return end_unreachable("vfioalignd gave no answer in time");
+        if (r < 0)
+                return end_unreachable(error.message ?: strerror(-r));
+        r = sd_bus_message_read(reply, "bs", &allowed, &message);
+        if (r < 0)
+                return end_unreachable(strerror(-r));
         if (allowed)
                 return CTL_OK;
         fprintf(stderr, "vfioalign: guest '%s' refused: %s\n", hook.guest, message);
         return CTL_REFUSED;
 }
 
-static int tell(sd_bus *bus)
+/* Reports a guest that has started or ended, and waits for no answer. */
+static int send_notice(sd_bus *bus)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_close_ int fd = -EBADF;
         int r;
 
         r = new_call(bus, hook.phase == PHASE_STARTED ? "GuestStarted" : "GuestReleased", &call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "s", hook.guest);
-        if (r >= 0 && hook.phase == PHASE_STARTED) {
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "s", hook.guest);
+        if (r < 0)
+                return r;
+        if (hook.phase == PHASE_STARTED) {
                 fd = xml_to_memfd();
-                r = fd < 0 ? fd : sd_bus_message_append(call, "h", fd);
+                if (fd < 0)
+                        return fd;
+                r = sd_bus_message_append(call, "h", fd);
+                if (r < 0)
+                        return r;
         }
-        if (r >= 0)
-                r = sd_bus_message_set_expect_reply(call, false);
-        if (r >= 0)
-                r = sd_bus_send(bus, call, NULL);
-        if (r >= 0)
-                r = sd_bus_flush(bus);
-        return r < 0 ? unreachable(strerror(-r)) : CTL_OK;
+        r = sd_bus_message_set_expect_reply(call, false);
+        if (r < 0)
+                return r;
+        r = sd_bus_send(bus, call, NULL);
+        return r < 0 ? r : sd_bus_flush(bus);
 }
 
-static int run(char *argv[])
+static int notify_daemon(sd_bus *bus)
+{
+        int r = send_notice(bus);
+
+        return r < 0 ? end_unreachable(strerror(-r)) : CTL_OK;
+}
+
+static int run_hook(const char *guest, const char *operation, const char *sub)
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(root_close) struct root root = { .fd = -EBADF };
         uint64_t deadline, now;
         int r;
 
-        hook.guest = argv[0];
-        hook.phase = parse_phase(argv[1], argv[2]);
+        hook.guest = guest;
+        hook.phase = parse_phase(operation, sub);
         hook.config = config_default();
-        /* Above all, since what follows can already block. */
-        arm(hook.config.hook_deadline_usec);
+        /* This comes first because what follows can already block. */
+        set_alarm(hook.config.hook_deadline_usec);
         if (hook.phase == PHASE_OTHER || root_open(&root, secure_getenv("VFIOALIGN_ROOT")) < 0)
                 return CTL_OK;
         if (switched_off(&root))
                 return CTL_OK;
-        /* A problem of the file is the daemon's to report; here the defaults must do. */
+        /* The daemon reports problems of the file; here the defaults must do. */
         (void) config_read(&hook.config, &root, NULL, NULL);
-        /* The deadline holds for the guest's start as a whole: a tenth is for the shell before us and for
-         * leaving. */
+        /* The deadline holds for the guest's start as a whole: a tenth is reserved for the shell before us
+         * and for our exit. */
         deadline = process_start() + hook.config.hook_deadline_usec / 10 * 9;
         now = clock_usec(CLOCK_BOOTTIME);
-        arm(deadline > now ? deadline - now : 1);
+        set_alarm(deadline > now ? deadline - now : 1);
         log_open_journal(true);
 
         r = read_fd(STDIN_FILENO, GUEST_XML_MAX, &hook.xml, &hook.xml_size);
         if (r < 0)
-                return unreachable(r == -EFBIG ? "its XML is larger than 4 MiB" : "its XML cannot be read");
+                return end_unreachable(r == -EFBIG ? "its XML is larger than 4 MiB"
+                                                   : "its XML cannot be read");
         if (!mentions_vfio(&root))
                 return CTL_OK;
 
         r = sd_bus_open_system(&bus);
         if (r < 0)
-                return unreachable("the system bus cannot be reached");
-        return hook.phase == PHASE_PREPARE ? prepare(bus, deadline - hook.config.hook_deadline_usec / 10)
-                                           : tell(bus);
+                return end_unreachable("the system bus cannot be reached");
+        return hook.phase == PHASE_PREPARE
+                       ? prepare_guest(bus, deadline - hook.config.hook_deadline_usec / 10)
+                       : notify_daemon(bus);
 }
 
 int verb_hook(int argc, char *argv[])
@@ -273,7 +307,7 @@ int verb_hook(int argc, char *argv[])
                         "EXTRA\n");
                 return CTL_USAGE;
         }
-        return run(argv + 1);
+        return run_hook(argv[1], argv[2], argv[3]);
 }
 
 int main(int argc, char *argv[])

@@ -35,6 +35,18 @@ static int set_filter(struct archive *a, const char *name)
         return archive_write_set_filter_option(a, "gzip", "timestamp", NULL);
 }
 
+static unsigned entry_type(const struct record_entry *e)
+{
+        switch (e->kind) {
+        case FILE_LINK:
+                return AE_IFLNK;
+        case FILE_DIRECTORY:
+                return AE_IFDIR;
+        default:
+                return AE_IFREG;
+        }
+}
+
 static int write_entry(struct archive *a, const struct record_entry *e)
 {
         _cleanup_(archive_entry_freep) struct archive_entry *entry = archive_entry_new();
@@ -44,9 +56,7 @@ static int write_entry(struct archive *a, const struct record_entry *e)
         archive_entry_set_pathname(entry, e->path);
         archive_entry_set_mtime(entry, 0, 0);
         archive_entry_set_perm(entry, e->kind == FILE_CONTENT ? 0644 : 0755);
-        archive_entry_set_filetype(entry, e->kind == FILE_LINK        ? AE_IFLNK
-                                          : e->kind == FILE_DIRECTORY ? AE_IFDIR
-                                                                      : AE_IFREG);
+        archive_entry_set_filetype(entry, entry_type(e));
         if (e->kind == FILE_LINK)
                 archive_entry_set_symlink(entry, e->data);
         archive_entry_set_size(entry, e->kind == FILE_CONTENT ? (la_int64_t) e->size : 0);
@@ -91,7 +101,7 @@ void archive_remove(const char *dir)
                 (void) nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Only what a recording has; a host that somebody recorded is somebody else's data. */
+/* Only what a recording has: a recorded host is somebody else's data. */
 static bool is_welcome(struct archive_entry *entry)
 {
         mode_t type = archive_entry_filetype(entry);
@@ -128,14 +138,13 @@ static int copy_entry(struct archive *from, struct archive *to, struct archive_e
         }
 }
 
-static int unpack(struct archive *from, struct archive *to, const char *dir)
+static int unpack_entries(struct archive *from, struct archive *to, const char *dir)
 {
         uint64_t left = UNPACKED_MAX;
         struct archive_entry *entry;
-        int r = 0;
 
-        for (size_t i = 0; r >= 0; i++) {
-                int state = archive_read_next_header(from, &entry);
+        for (size_t i = 0;; i++) {
+                int state = archive_read_next_header(from, &entry), r;
 
                 if (state == ARCHIVE_EOF)
                         return i > 0 ? 0 : -EBADMSG;
@@ -143,10 +152,21 @@ static int unpack(struct archive *from, struct archive *to, const char *dir)
                         return -EBADMSG;
                 if (i == ENTRIES_MAX)
                         return -EFBIG;
-                if (is_welcome(entry))
-                        r = copy_entry(from, to, entry, dir, &left);
+                if (!is_welcome(entry))
+                        continue;
+                r = copy_entry(from, to, entry, dir, &left);
+                if (r < 0)
+                        return r;
         }
-        return r;
+}
+
+static int unpack_archive(struct archive *from, struct archive *to, const char *dir)
+{
+        int r = unpack_entries(from, to, dir);
+
+        if (r < 0)
+                return r;
+        return archive_write_close(to) == ARCHIVE_OK ? 0 : -EIO;
 }
 
 int archive_unpack(const char *path, char **ret_dir, const char **ret_why)
@@ -155,27 +175,25 @@ int archive_unpack(const char *path, char **ret_dir, const char **ret_why)
         _cleanup_free_ char *dir = NULL;
         int r;
 
-        *ret_why = "memory is out";
+        *ret_why = "out of memory";
         if (!from || !to || asprintf(&dir, "%s/vfioalign-XXXXXX", getenv("TMPDIR") ?: "/tmp") < 0)
                 return -ENOMEM;
         archive_read_support_format_tar(from);
         archive_read_support_filter_all(from);
         archive_write_disk_set_options(to, ARCHIVE_EXTRACT_SECURE_NODOTDOT |
                                                    ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_PERM);
-        *ret_why = "it is no tar archive";
+        *ret_why = "it is not a tar archive";
         if (archive_read_open_filename(from, path, 65536) != ARCHIVE_OK)
                 return archive_errno(from) == ENOENT || archive_errno(from) == EACCES ? -archive_errno(from)
                                                                                       : -EBADMSG;
-        *ret_why = "no directory can be made for its files";
+        *ret_why = "failed to create a directory for its files";
         if (!mkdtemp(dir))
                 return -errno;
 
-        r = unpack(from, to, dir);
-        if (r >= 0 && archive_write_close(to) != ARCHIVE_OK)
-                r = -EIO;
+        r = unpack_archive(from, to, dir);
         if (r < 0) {
                 *ret_why = r == -EFBIG ? "it is too large for a recorded host"
-                                       : "the archive is damaged, or no recorded host";
+                                       : "the archive is damaged, or not a recorded host";
                 archive_remove(dir);
                 return r;
         }

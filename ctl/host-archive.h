@@ -11,7 +11,9 @@
 int archive_pack(int fd, const char *name, const struct record_entry *entries, size_t n,
                  const char **ret_why);
 
-/* Unpacks one into a new directory, which archive_remove() removes: bounded, and nothing lands outside of
+/* Unpacks one into a new directory, which archive_remove() removes: a bounded amount, and nothing outside of
  * it. Returns 0 and the caller's *ret_dir, or a negative errno, with a static text in *ret_why. */
 int archive_unpack(const char *path, char **ret_dir, const char **ret_why);
+
+/* NULL is fine. */
 void archive_remove(const char *dir);

@@ -32,6 +32,16 @@ static json_object *new_map(const struct probe_map *m, bool median)
         return o;
 }
 
+/* NULL: they were measured. */
+static const char *no_faults_reason(const struct bar_probe *p, const struct probe_area *a)
+{
+        if (a->fault_size > 0)
+                return NULL;
+        if (p->cdev)
+                return "the device has a character device only, and iommufd maps no BAR for DMA";
+        return strerror(-a->error);
+}
+
 static json_object *new_area(const struct bar_probe *p, const struct probe_area *a)
 {
         json_object *o = json_object_new_object(), *measured = json_object_new_array();
@@ -39,10 +49,7 @@ static json_object *new_area(const struct bar_probe *p, const struct probe_area 
         json_add_count(o, "offset", a->offset);
         json_add_count(o, "size", a->size);
         json_add_count(o, "fault_size", a->fault_size);
-        json_add_string(o, "no_faults_because",
-                        a->fault_size > 0 ? NULL
-                        : p->cdev ? "the device has a character device only, and iommufd maps no BAR for DMA"
-                                  : strerror(-a->error));
+        json_add_string(o, "no_faults_because", no_faults_reason(p, a));
         json_object_object_add(o, "predicted", report_verdict(&a->predicted));
         json_add_count(o, "expected_faults", a->expected_faults);
         for (size_t i = 0; i < PROBE_TIMES; i++)
@@ -85,7 +92,7 @@ json_object *probe_report_new(const struct host *h, const struct device *d, cons
         return o;
 }
 
-/* --- For a reader */
+/* --- For people */
 
 static const char *cell_seconds(json_object *row, cell_t buffer)
 {
@@ -145,33 +152,45 @@ static int print_area(json_object *bar, json_object *area, FILE *out)
         r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
         json_object_put(rows);
         if (streq(agrees, "no"))
-                fprintf(out,
-                        "The prediction is wrong here: please report it, with the output of vfioalignctl dump.\n");
+                fprintf(out, "The prediction is wrong here: please report it, with the output of "
+                             "vfioalignctl dump.\n");
         else if (streq(agrees, "yes"))
                 fprintf(out, "As predicted.\n");
         return r;
+}
+
+static int print_bar(json_object *bar, FILE *out)
+{
+        json_object *areas = json_get(bar, "areas");
+        cell_t size;
+
+        if (json_length(areas) == 0)
+                fprintf(out, "\nBAR %s, %s, cannot be mapped\n", json_get_text(bar, "index"),
+                        cell_size(json_get_number(bar, "size"), size));
+        for (size_t i = 0; i < json_length(areas); i++) {
+                int r = print_area(bar, json_object_array_get_idx(areas, i), out);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 int probe_report_print(json_object *report, FILE *out)
 {
         json_object *bars = json_get(report, "bars");
         const char *name = json_get_text(report, "name");
-        cell_t size;
-        int r = 0;
 
         fprintf(out, "%s%s%s, bound to %s, on Linux %s; each address is the kernel's choice\n",
                 json_get_text(report, "device"), name ? " " : "", name ?: "",
                 json_get_text(report, "driver"), json_get_text(report, "kernel") ?: "unknown");
-        for (size_t i = 0; i < json_length(bars) && r >= 0; i++) {
-                json_object *bar = json_object_array_get_idx(bars, i), *areas = json_get(bar, "areas");
+        for (size_t i = 0; i < json_length(bars); i++) {
+                int r = print_bar(json_object_array_get_idx(bars, i), out);
 
-                if (json_length(areas) == 0)
-                        fprintf(out, "\nBAR %s, %s, cannot be mapped\n", json_get_text(bar, "index"),
-                                cell_size(json_get_number(bar, "size"), size));
-                for (size_t k = 0; k < json_length(areas) && r >= 0; k++)
-                        r = print_area(bar, json_object_array_get_idx(areas, k), out);
+                if (r < 0)
+                        return r;
         }
         if (json_length(bars) == 0)
                 fprintf(out, "\nIt has no memory BAR.\n");
-        return r;
+        return 0;
 }

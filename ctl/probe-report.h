@@ -12,5 +12,5 @@
 /* What a probe found, as a document; the caller puts it. */
 json_object *probe_report_new(const struct host *h, const struct device *d, const struct bar_probe *p);
 
-/* The same for a reader. Returns 0 or a negative errno. */
+/* The same for people. Returns 0 or a negative errno. */
 int probe_report_print(json_object *report, FILE *out);

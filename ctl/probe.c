@@ -13,17 +13,17 @@
 
 static volatile sig_atomic_t stopped_by;
 
-static void stop(int signal)
+static void on_signal(int signal)
 {
         stopped_by = signal;
 }
 
-/* The first signal ends the probe in order; the second, at once: then the kernel closes the device. What was
- * ignored (nohup) stays so. */
+/* The first signal ends the probe in an orderly way. The second ends it at once, and the kernel closes the
+ * device. Signals that are ignored (nohup) stay ignored. */
 static void catch_signals(void)
 {
         static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-        const struct sigaction action = { .sa_handler = stop, .sa_flags = (int) SA_RESETHAND };
+        const struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int) SA_RESETHAND };
         struct sigaction old;
 
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
@@ -31,15 +31,15 @@ static void catch_signals(void)
                         sigaction(signals[i], &action, NULL);
 }
 
-/* A line that is written over again and again; NULL removes it. For a terminal only. */
+/* Replaces the line of progress, on a terminal only. NULL removes it. */
 static void show_progress(const char *text)
 {
         if (isatty(STDERR_FILENO))
                 fprintf(stderr, "\r%s\033[K", text ?: "");
 }
 
-static bool step(const struct device *d, const struct probe_bar *bar, const struct probe_area *area,
-                 unsigned done, void *userdata)
+static bool on_step(const struct device *d, const struct probe_bar *bar, const struct probe_area *area,
+                    unsigned done, void *userdata)
 {
         format_t size;
         char line[128];
@@ -51,7 +51,7 @@ static bool step(const struct device *d, const struct probe_bar *bar, const stru
         return stopped_by == 0;
 }
 
-static bool ask(const char *bdf)
+static bool ask_user(const char *bdf)
 {
         char answer[16] = "";
 
@@ -60,29 +60,33 @@ static bool ask(const char *bdf)
         return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-/* Nothing is in the way, or the one who asked agrees to it. */
-static bool agreed(const struct host *h, const char *bdf, bool yes)
+/* Whether nothing is in the way, and the user agrees to what the probe does; else prints why not. */
+static bool is_agreed(const struct host *h, const char *bdf, bool yes)
 {
         _cleanup_free_ char *line = NULL;
         int r = probe_check(h, bdf, geteuid() == 0, &line);
 
-        if (r < 0)
-                return log_error(r, "Failed to look at %s: %m", bdf) >= 0;
+        if (r < 0) {
+                log_error(r, "Failed to look at %s: %m", bdf);
+                return false;
+        }
         if (r != PROBE_FREE)
                 fprintf(stderr, "vfioalignctl: %s%s\n", line,
                         r == PROBE_DEFINED && !yes ? "; to probe it all the same give --yes" : "");
-        if (r != PROBE_FREE || yes)
-                return yes && (r == PROBE_FREE || r == PROBE_DEFINED);
+        if (yes)
+                return r == PROBE_FREE || r == PROBE_DEFINED;
+        if (r != PROBE_FREE)
+                return false;
         if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
                 fprintf(stderr,
                         "vfioalignctl: %s would be reset, and there is no terminal to ask on; give --yes\n",
                         bdf);
                 return false;
         }
-        return ask(bdf);
+        return ask_user(bdf);
 }
 
-static int print(const struct host *h, const struct device *d, const struct bar_probe *p, bool json)
+static int print_probe(const struct host *h, const struct device *d, const struct bar_probe *p, bool json)
 {
         json_object *report = probe_report_new(h, d, p);
         int r = 0;
@@ -91,40 +95,60 @@ static int print(const struct host *h, const struct device *d, const struct bar_
                 report_print_json(report, stdout);
         else
                 r = probe_report_print(report, stdout);
-        if (r >= 0 && fflush(stdout) != 0)
-                r = -errno;
         json_object_put(report);
-        return r < 0 ? log_error(r, "Failed to print the report: %m") : 0;
+        if (r < 0)
+                return log_error(r, "Failed to print the report: %m");
+        return fflush(stdout) != 0 ? log_error(-errno, "Failed to print the report: %m") : 0;
 }
 
-static int probe(const struct host *h, const char *bdf, bool json)
+static void log_probe_error(int r, const char *bdf, const char *failed)
+{
+        if (r == -EINTR)
+                log_error(0, "Stopped; %s is closed again", bdf);
+        else if (r == -EBUSY)
+                log_error(0, "Failed to %s: somebody else has opened %s or its IOMMU group in the meantime",
+                          failed ?: "probe", bdf);
+        else
+                log_error(r, "Failed to probe %s: could not %s: %m", bdf, failed ?: "go on");
+}
+
+static int probe_device(const struct host *h, const char *bdf, bool json)
 {
         const struct device *d = device_facts_find(&h->devices, bdf);
         struct bar_probe p;
         int r;
 
-        /* What was forbidden to this process alone is none of the host's doing. */
+        /* What is forbidden to this process alone says nothing about the host. */
         (void) prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
         catch_signals();
-        r = bar_probe(&p, h, d, step, NULL);
+        r = bar_probe(&p, h, d, on_step, NULL);
         show_progress(NULL);
-        if (r == -EINTR)
-                log_error(0, "Stopped; %s is closed again", bdf);
-        else if (r == -EBUSY)
-                log_error(0, "Failed to %s: somebody opened %s or its IOMMU group meanwhile",
-                          p.failed ?: "probe", bdf);
-        else if (r < 0)
-                log_error(r, "Failed to probe %s: could not %s: %m", bdf, p.failed ?: "go on");
+        if (r < 0)
+                log_probe_error(r, bdf, p.failed);
         else
-                r = print(h, d, &p, json);
+                r = print_probe(h, d, &p, json);
         bar_probe_done(&p);
+        return r;
+}
+
+static int probe_host(const struct options *o, const char *bdf)
+{
+        struct snapshot s;
+        int r;
+
+        r = snapshot_read(&s, o);
+        if (r < 0) {
+                snapshot_done(&s);
+                return r;
+        }
+        r = is_agreed(&s.host, bdf, o->yes) ? probe_device(&s.host, bdf, o->json) : -ECANCELED;
+        snapshot_done(&s);
         return r;
 }
 
 int verb_probe(int argc, char *argv[])
 {
         struct options o;
-        struct snapshot s;
         bdf_t spelt;
         const char *bdf;
         int word, r;
@@ -133,10 +157,7 @@ int verb_probe(int argc, char *argv[])
         if (word < 0)
                 return -word;
         bdf = bdf_parse(argv[word], spelt) < 0 ? argv[word] : spelt;
-        r = snapshot_read(&s, &o);
-        if (r >= 0)
-                r = agreed(&s.host, bdf, o.yes) ? probe(&s.host, bdf, o.json) : -ECANCELED;
-        snapshot_done(&s);
+        r = probe_host(&o, bdf);
         if (stopped_by)
                 raise(stopped_by); /* its handler is gone: the shell learns why this ended */
         return r < 0 ? CTL_FAILED : CTL_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "snapshot.h"
 
+#include <assert.h>
 #include <sys/stat.h>
 
 #include "facts/emulator/emulator-probe.h"
@@ -8,7 +9,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 
-/* Tries every emulator that can be started here, and says so: it takes a second for each. */
+/* Tries every emulator that can be started here, and says so because each takes a second. */
 static int probe_emulators(struct host *h)
 {
         const char *library = getenv("VFIOALIGN_FAKE_LIBRARY") ?: FAKE_LIBRARY;
@@ -23,11 +24,19 @@ static int probe_emulators(struct host *h)
                 if (r == -ENOMEM)
                         return r;
                 if (r < 0)
-                        log_warning(r, "Failed to try %s, going on: %m", e->path);
+                        log_warning(r, "Failed to try '%s', ignoring: %m", e->path);
                 else if (r == 0)
-                        log_warning(0, "%s could not be observed, going on: %s", e->path, why ?: "unknown");
+                        log_warning(0, "Failed to observe '%s', ignoring: %s", e->path, why ?: "unknown");
         }
         return 0;
+}
+
+static int log_unpack_error(int r, const char *path, const char *why)
+{
+        /* These two are about the archive and not the system's words. */
+        if (r == -EBADMSG || r == -EFBIG)
+                return log_error(r, "Failed to open '%s': %s", path, why);
+        return log_error(r, "Failed to open '%s': %s: %m", path, why);
 }
 
 /* --root takes a directory or an archive. */
@@ -40,30 +49,41 @@ static int open_root(struct snapshot *s, const char *path)
         if (path && stat(path, &st) >= 0 && S_ISREG(st.st_mode)) {
                 r = archive_unpack(path, &s->unpacked, &why);
                 if (r < 0)
-                        return log_error(r,
-                                         r == -EBADMSG || r == -EFBIG ? "Failed to open %s: %s"
-                                                                      : "Failed to open %s: %s: %m",
-                                         path, why);
+                        return log_unpack_error(r, path, why);
                 path = s->unpacked;
         }
         r = root_open(&s->root, path);
-        return r < 0 ? log_error(r, "Failed to open %s: %m", path ?: "/") : 0;
+        return r < 0 ? log_error(r, "Failed to open '%s': %m", path ?: "/") : 0;
+}
+
+static int read_facts(struct snapshot *s, const struct options *o)
+{
+        int r;
+
+        r = host_read(&s->host, &s->root);
+        if (r < 0)
+                return r;
+        if (o->deep) {
+                r = probe_emulators(&s->host);
+                if (r < 0)
+                        return r;
+        }
+        return findings_collect(&s->findings, &s->host);
 }
 
 static int read_host(struct snapshot *s, const struct options *o)
 {
-        int r = host_read(&s->host, &s->root);
+        int r = read_facts(s, o);
 
-        if (r >= 0 && o->deep)
-                r = probe_emulators(&s->host);
-        if (r >= 0)
-                r = findings_collect(&s->findings, &s->host);
         return r < 0 ? log_error(r, "Failed to read the host: %m") : 0;
 }
 
 int snapshot_read(struct snapshot *s, const struct options *o)
 {
         int r;
+
+        assert(s);
+        assert(o);
 
         *s = (struct snapshot){ .root.fd = -EBADF };
         r = open_root(s, o->root);
@@ -73,6 +93,9 @@ int snapshot_read(struct snapshot *s, const struct options *o)
 int snapshot_record(struct snapshot *s, const struct options *o, struct record **ret_record)
 {
         int r;
+
+        assert(s);
+        assert(o);
 
         *s = (struct snapshot){ .root.fd = -EBADF };
         r = open_root(s, o->root);

@@ -7,7 +7,7 @@
 #include "record/record.h"
 #include "report/report.h"
 
-/* What the verbs that only look at a host work on. */
+/* A host as it was read, for the verbs that look at one. */
 struct snapshot {
         char *unpacked; /* where the files of an archive are, or NULL */
         struct root root;
@@ -15,11 +15,11 @@ struct snapshot {
         struct findings findings;
 };
 
-/* Reads the host that the options name; --deep tries its emulators. Says what is wrong; returns 0 or a
+/* Reads the host that the options name; --deep tries its emulators. Prints what is wrong; returns 0 or a
  * negative errno. Released by snapshot_done(), also after an error. */
 int snapshot_read(struct snapshot *s, const struct options *o);
 
-/* The same while all that is read is recorded. *ret_record is the caller's to end and to free, also after an
- * error. */
+/* Does the same and records all that is read. *ret_record is the caller's to end and to free, also after an
+ * error, where it can be NULL. */
 int snapshot_record(struct snapshot *s, const struct options *o, struct record **ret_record);
 void snapshot_done(struct snapshot *s);

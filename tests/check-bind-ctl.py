@@ -582,17 +582,17 @@ class Unprivileged(Case):
     def test_no_daemon(self):
         run = self.ask("bind", "1:0.0")
         self.assertEqual((run.returncode, run.stdout), (1, ""))
-        self.assertEqual(run.stderr, "vfioalignctl: Only root can do it alone, and vfioalignd is not running: run it as root, or "
-                                     "systemctl start vfioalignd\n")
+        self.assertEqual(run.stderr, "vfioalignctl: Only root can do this without vfioalignd, which is not running: run it as "
+                                     "root, or systemctl start vfioalignd\n")
         run = self.ask("bind", "1:0.0", address="unix:path=/no/such/bus")
         self.assertEqual((run.returncode, run.stdout), (1, ""))
-        self.assertIn("Only root can do it alone, and there is no system bus", run.stderr)
+        self.assertIn("Only root can do this without vfioalignd, and there is no system bus", run.stderr)
 
     def test_errors(self):
         for error, words in [
-            ("org.freedesktop.DBus.Error.AccessDenied", "You may not: because it says so\n"),
-            ("org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", "You may not: because it says so\n"),
-            ("org.freedesktop.DBus.Error.InvalidArgs", "vfioalignd does not do it: because it says so\n"),
+            ("org.freedesktop.DBus.Error.AccessDenied", "Permission denied: because it says so\n"),
+            ("org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", "Permission denied: because it says so\n"),
+            ("org.freedesktop.DBus.Error.InvalidArgs", "vfioalignd refused: because it says so\n"),
         ]:
             daemon = self.daemon(error=error)
             run = self.ask("bind", "1:0.0")

@@ -255,7 +255,7 @@ class Polkit(Case):
         self.polkit("False, False")
         self.start()
         run = self.fix("apply", "thp")
-        self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", "vfioalignctl: You may not: polkit does not allow it\n"))
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", "vfioalignctl: Permission denied: polkit does not allow it\n"))
         systemd.terminate()
         self.assertEqual(systemd.stdout.read(), "")
 
@@ -267,7 +267,7 @@ class Polkit(Case):
     def test_no_daemon(self):
         run = self.fix("apply", "thp")
         self.assertEqual(run.returncode, 1)
-        self.assertIn("vfioalignd is not running", run.stderr)
+        self.assertIn("without vfioalignd, which is not running", run.stderr)
 
 
 if __name__ == "__main__":

@@ -115,11 +115,11 @@ class Plan(Case):
 
     def test_notes(self):
         self.domain(more="")
-        self.assertRegex(str(self.told(0, "plan", "g", "no-mmap")["notes"]), "the guest runs")
+        self.assertRegex(str(self.told(0, "plan", "g", "no-mmap")["notes"]), "the guest is running")
         self.domain(more="<test:hasmanagedsave>true</test:hasmanagedsave><test:runstate>5</test:runstate>")
         notes = str(self.told(0, "plan", "g", "no-mmap")["notes"])
         self.assertIn("managed save", notes)
-        self.assertNotIn("the guest runs", notes)
+        self.assertNotIn("the guest is running", notes)
 
     def test_transient(self):
         self.domain(more="<test:transient>true</test:transient>")
@@ -137,8 +137,8 @@ class Apply(Case):
                     "apply", "g", "no-mmap", "--yes")
 
     def test_consent(self):
-        self.expect(1, "refused", "not agreed", "apply", "g", "no-mmap")
-        for answer, outcome in ("no-mmap\n", "failed: libvirt has not kept"), ("yes\n", "refused: it is not agreed to"):
+        self.expect(1, "refused", "not confirmed", "apply", "g", "no-mmap")
+        for answer, outcome in ("no-mmap\n", "failed: libvirt has not kept"), ("yes\n", "refused: not confirmed"):
             master, slave = pty.openpty()
             with subprocess.Popen(self.command("apply", "g", "no-mmap"), stdin=slave, stdout=slave, stderr=slave) as ctl:
                 os.close(slave)
