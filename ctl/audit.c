@@ -32,12 +32,11 @@ static int print_snapshot(const struct snapshot *s, enum report_table table, con
         int r;
 
         if (o->json)
-                report_print_host_json(&s->host, &s->findings, stdout);
-        else {
+                r = report_print_host_json(&s->host, &s->findings, stdout);
+        else
                 r = print_text(s, table, o->output);
-                if (r < 0)
-                        return r;
-        }
+        if (r < 0)
+                return r;
         return fflush(stdout) != 0 ? -errno : 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "json.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "util/macro.h"
@@ -69,6 +70,9 @@ static size_t utf8_length(const unsigned char *p)
 void json_add_string(json_object *o, const char *key, const char *value)
 {
         _cleanup_free_ char *clean = value ? strdup(value) : NULL;
+
+        assert(o);
+        assert(key);
 
         /* Names on a host can be anything, and JSON is UTF-8. */
         for (char *p = clean; p && *p;) {

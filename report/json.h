@@ -20,7 +20,7 @@ bool json_get_flag(json_object *o, const char *key);
 size_t json_length(json_object *array);
 
 /* Adds a member. A string that is NULL and a number that is UINT64_MAX (COUNT_UNKNOWN) are null. A byte that
- * is not of UTF-8 becomes '?'. */
+ * is not of UTF-8 becomes '?'. o, key: not NULL. */
 void json_add_string(json_object *o, const char *key, const char *value);
 void json_add_count(json_object *o, const char *key, uint64_t n);
 void json_add_bool(json_object *o, const char *key, bool b);

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+
 #include "report-parts.h"
 #include "util/array.h"
 #include "util/macro.h"
 
 void devices_open(struct devices *d, const struct host *h)
 {
+        assert(d);
+        assert(h);
+
         *d = (struct devices){ .host = h };
 }
 
@@ -215,10 +220,9 @@ static void add_ids(json_object *o, const struct device *d)
         json_add_string(o, "name", d->name);
 }
 
-json_object *devices_get(struct devices *devices, size_t i)
+static json_object *new_device(struct devices *devices, const struct device *d)
 {
         const struct host *h = devices->host;
-        const struct device *d = &h->devices.devices[i];
         const struct iommu_group *group = d->group < 0 ? NULL : iommu_facts_find_group(&h->iommu, d->group);
         json_object *o = json_object_new_object(), *bars = json_object_new_array();
 
@@ -244,4 +248,12 @@ json_object *devices_get(struct devices *devices, size_t i)
                 json_object_array_add(bars, new_bar(devices, &d->bars[k]));
         json_object_object_add(o, "bars", bars);
         return o;
+}
+
+json_object *devices_get(struct devices *d, size_t i)
+{
+        assert(d);
+        assert(i < d->host->devices.n_devices);
+
+        return new_device(d, &d->host->devices.devices[i]);
 }

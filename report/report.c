@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+#include <errno.h>
+
 #include "config/fix-id.h"
 #include "report-parts.h"
 #include "util/macro.h"
@@ -45,6 +48,9 @@ json_object *report_head(const struct host *h, const struct findings *f)
         json_object *o = json_object_new_object();
         format_t time;
 
+        assert(h);
+        assert(f);
+
         if (!o)
                 return NULL;
         json_object_object_add(o, "schema_version", json_object_new_int(REPORT_SCHEMA_VERSION));
@@ -69,10 +75,9 @@ json_object *report_head(const struct host *h, const struct findings *f)
 
 json_object *report_new(const struct host *h, const struct findings *f)
 {
-        json_object *o = report_head(h, f), *array = NULL;
+        json_object *o = report_head(h, f), *array = json_get(o, "devices");
         struct devices devices;
 
-        json_object_object_get_ex(o, "devices", &array);
         devices_open(&devices, h);
         for (size_t i = 0; array && i < h->devices.n_devices; i++)
                 json_object_array_add(array, devices_get(&devices, i));
@@ -111,11 +116,13 @@ static void print_devices(const struct host *h, FILE *out)
         devices_close(&devices);
 }
 
-void report_print_host_json(const struct host *h, const struct findings *f, FILE *out)
+int report_print_host_json(const struct host *h, const struct findings *f, FILE *out)
 {
         json_object *head = report_head(h, f);
         const char *separator = "{";
 
+        if (!head)
+                return -ENOMEM;
         json_object_object_foreach (head, key, value) {
                 fprintf(out, "%s\n  \"%s\":", separator, key);
                 if (streq(key, "devices"))
@@ -126,4 +133,5 @@ void report_print_host_json(const struct host *h, const struct findings *f, FILE
         }
         fputs("\n}\n", out);
         json_object_put(head);
+        return 0;
 }

@@ -35,7 +35,7 @@ struct devices {
 void devices_open(struct devices *d, const struct host *h);
 void devices_close(struct devices *d);
 
-/* The i-th device of the host; the caller puts it. */
+/* The i-th device of the host, which has more than i; the caller puts it. */
 json_object *devices_get(struct devices *d, size_t i);
 
 /* The whole document at once, which a daemon keeps; NULL when memory is out. */
@@ -48,8 +48,8 @@ json_object *report_mapping(const struct kernel_facts *k, const struct mapping_f
                             struct placer placer, const struct mapping *m);
 json_object *report_placements(const struct host *h, const struct area *area);
 
-/* The whole document, without having all devices in memory. */
-void report_print_host_json(const struct host *h, const struct findings *f, FILE *out);
+/* Prints the whole document without having all devices in memory. Returns 0 or -ENOMEM. */
+int report_print_host_json(const struct host *h, const struct findings *f, FILE *out);
 
 /* The same for people: conditions, emulators, BARs, guests, mappings, findings. Returns 0 or a negative
  * errno. */
