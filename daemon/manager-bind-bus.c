@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-bind-bus.h"
+
+#include "bind-job.h"
+#include "manager-polkit.h"
 #include "manager.h"
 #include "util/array.h"
 #include "util/switch.h"

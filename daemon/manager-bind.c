@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bind-job.h"
+#include "manager-bind.h"
+
+#include "bind-target.h"
+#include "manager-guest-bind.h"
 #include "manager.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/switch.h"
 
-/* A function that is not tried again: with each audit it would be, for ever, what is refused and what an
- * operator took back. Forgotten when the function appears anew. */
+/* A function that was tried once. Without this, each audit would try again what was refused, and what an
+ * operator took back. It is forgotten when the function appears again. */
 struct boot_attempt {
         bdf_t bdf;
         bool bound;    /* seen with VFIO */
-        bool returned; /* and then not any more, without us */
+        bool returned; /* and later no longer, without our doing */
 };
 
 static struct boot_attempt *find_attempt(struct manager *m, const char *bdf)
@@ -31,43 +34,31 @@ static struct boot_attempt *add_attempt(struct manager *m, const char *bdf)
         return a;
 }
 
-static void forget(struct manager *m,
-                   bool (*which)(const struct manager *m, const struct boot_attempt *a, const char *bdf),
-                   const char *bdf)
+static void remove_attempt(struct manager *m, struct boot_attempt *a)
 {
-        for (size_t i = 0; i < m->n_boot_attempts;)
-                if (which(m, &m->boot_attempts[i], bdf))
-                        m->boot_attempts[i] = m->boot_attempts[--m->n_boot_attempts];
-                else
-                        i++;
-}
-
-static bool is_that(const struct manager *m, const struct boot_attempt *a, const char *bdf)
-{
-        (void) m;
-        return streq(a->bdf, bdf);
-}
-
-static bool has_vanished(const struct manager *m, const struct boot_attempt *a, const char *bdf)
-{
-        (void) bdf;
-        return !device_facts_find(&m->host.devices, a->bdf);
-}
-
-static bool is_not_returned(const struct manager *m, const struct boot_attempt *a, const char *bdf)
-{
-        (void) m, (void) bdf;
-        return !a->returned;
+        *a = m->boot_attempts[--m->n_boot_attempts];
 }
 
 void manager_boot_device_added(struct manager *m, const char *bdf)
 {
-        forget(m, is_that, bdf);
+        struct boot_attempt *a = find_attempt(m, bdf);
+
+        if (a)
+                remove_attempt(m, a);
 }
 
 void manager_boot_events_lost(struct manager *m)
 {
-        forget(m, is_not_returned, NULL);
+        for (size_t i = m->n_boot_attempts; i > 0; i--)
+                if (!m->boot_attempts[i - 1].returned)
+                        remove_attempt(m, &m->boot_attempts[i - 1]);
+}
+
+static void remove_vanished(struct manager *m)
+{
+        for (size_t i = m->n_boot_attempts; i > 0; i--)
+                if (!device_facts_find(&m->host.devices, m->boot_attempts[i - 1].bdf))
+                        remove_attempt(m, &m->boot_attempts[i - 1]);
 }
 
 void manager_boot_reset(struct manager *m)
@@ -76,75 +67,14 @@ void manager_boot_reset(struct manager *m)
         free(TAKE_PTR(m->boot_attempts));
 }
 
-const struct device_section *manager_find_section(const struct manager *m, const struct device *d,
-                                                  const char *driver)
-{
-        return config_find_device(&m->config, d->bdf, d->vendor, d->device, d->class, driver);
-}
-
-/* The whole group goes, and somebody may have said that one of it never shall. */
-const struct device *manager_group_forbids(const struct manager *m, const struct device *d)
-{
-        const struct iommu_group *g = iommu_facts_find_group(&m->host.iommu, d->group);
-
-        for (size_t i = 0; g && i < g->n_members; i++) {
-                const struct device_section *s = manager_find_section(m, g->members[i],
-                                                                      g->members[i]->driver);
-
-                if (s && s->bind == BIND_NEVER && !device_is_bridge(g->members[i]))
-                        return g->members[i];
-        }
-        return NULL;
-}
-
-static int compare_drivers(const void *a, const void *b)
-{
-        const struct bind_target *x = a, *y = b;
-
-        return strcmp(x->driver ?: "", y->driver ?: "");
-}
-
-int manager_bind_targets(struct manager *m, struct bind_target *targets, size_t n, const char *owner,
-                         uint64_t deadline_usec, bind_job_done_t done, void *userdata)
-{
-        _cleanup_free_ bdf_t *devices = calloc(n ?: 1, sizeof(bdf_t));
-        int jobs = 0, r;
-
-        if (!devices)
-                return -ENOMEM;
-        if (n > 0)
-                qsort(targets, n, sizeof(*targets), compare_drivers);
-        for (size_t i = 0, n_devices; i < n; i += n_devices) {
-                struct bind_order order = {
-                        .operation = BIND_BIND,
-                        .driver = targets[i].driver,
-                        .owner = owner,
-                        .deadline_usec = deadline_usec,
-                };
-
-                for (n_devices = 0;
-                     i + n_devices < n && compare_drivers(&targets[i], &targets[i + n_devices]) == 0;
-                     n_devices++)
-                        memcpy(devices[n_devices], targets[i + n_devices].bdf, sizeof(bdf_t));
-                r = bind_job_new(m, &order, devices, n_devices, done, userdata);
-                if (r >= 0)
-                        jobs++;
-                else if (jobs == 0)
-                        return r;
-                else
-                        log_warning(r, "Failed to bind %zu functions for %s: %m", n_devices, owner);
-        }
-        return jobs;
-}
-
 static void on_boot_done(json_object *groups, const char *failed, void *userdata)
 {
         (void) groups, (void) failed;
         manager_audit_soon(userdata);
 }
 
-/* Is it to be bound now. What was seen is noted. */
-static bool boot_wants(struct manager *m, const struct device *d, const char **ret_driver)
+/* Whether it is to be bound now. Also notes what was seen of it. */
+static bool device_is_due(struct manager *m, const struct device *d, const char **ret_driver)
 {
         const struct device_section *s = manager_find_section(m, d, d->driver);
         bool wanted = s && s->bind == BIND_BOOT && device_is_assignable(d);
@@ -160,7 +90,7 @@ static bool boot_wants(struct manager *m, const struct device *d, const char **r
         if (a && a->bound && !a->returned) {
                 a->returned = true;
                 if (wanted)
-                        log_notice("%s was taken from VFIO again, it is left alone until the configuration "
+                        log_notice("%s was taken from VFIO again, leaving it alone until the configuration "
                                    "is reloaded",
                                    d->bdf);
         }
@@ -181,24 +111,29 @@ static void on_gone_settled(json_object *groups, const char *failed, void *userd
         (void) groups, (void) failed, (void) userdata;
 }
 
-/* A device that was pulled leaves a record of which nothing is left; the one that comes next shall not find
- * it. */
+static bool record_is_gone(const struct manager *m, const struct bind_record *b)
+{
+        for (size_t i = 0; i < b->n_members; i++)
+                if (device_facts_find(&m->host.devices, b->members[i].bdf))
+                        return false;
+        return true;
+}
+
+/* A group that was pulled leaves its record behind; the group that takes its number next must not find it.
+ */
 static void settle_gone(struct manager *m)
 {
         const struct bind_order order = { .operation = BIND_SETTLE, .owner = "settle" };
         bool gone = false;
         int r;
 
-        for (size_t i = 0; i < m->host.binds.n_records && !gone; i++) {
-                const struct bind_record *b = &m->host.binds.records[i];
-
-                gone = true;
-                for (size_t k = 0; k < b->n_members && gone; k++)
-                        gone = !device_facts_find(&m->host.devices, b->members[k].bdf);
-        }
-        r = gone ? bind_job_new(m, &order, NULL, 0, on_gone_settled, m) : 0;
+        for (size_t i = 0; i < m->host.binds.n_records && !gone; i++)
+                gone = record_is_gone(m, &m->host.binds.records[i]);
+        if (!gone)
+                return;
+        r = bind_job_new(m, &order, NULL, 0, on_gone_settled, m);
         if (r < 0)
-                log_warning(r, "Failed to settle the record of a device that was pulled: %m");
+                log_warning(r, "Failed to settle the record of a device that was pulled, ignoring: %m");
 }
 
 void manager_bind_boot(struct manager *m)
@@ -210,13 +145,13 @@ void manager_bind_boot(struct manager *m)
 
         if (!m->settled || m->generation == 0 || m->stopping || switched_off(&m->root))
                 return;
-        forget(m, has_vanished, NULL);
+        remove_vanished(m);
         settle_gone(m);
         for (size_t i = 0; i < devices->n_devices; i++) {
                 const char *driver;
                 struct bind_target *t;
 
-                if (!boot_wants(m, &devices->devices[i], &driver))
+                if (!device_is_due(m, &devices->devices[i], &driver))
                         continue;
                 t = array_append(targets, n);
                 if (!t)
@@ -228,57 +163,7 @@ void manager_bind_boot(struct manager *m)
                 return;
         r = manager_bind_targets(m, targets, n, "boot", 0, on_boot_done, m);
         if (r < 0)
-                log_warning(r, "Failed to bind what has Bind=boot: %m");
-}
-
-static bool group_is_open(const struct manager *m, const struct bind_record *r)
-{
-        for (size_t i = 0; i < r->n_members; i++) {
-                size_t n = 0;
-                const struct device_use *uses = device_uses_find(&m->host.uses, r->members[i].bdf, &n);
-
-                for (size_t k = 0; k < n; k++)
-                        if (uses[k].kind == USE_GUEST)
-                                return true;
-        }
-        return false;
-}
-
-static int on_reconcile(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        struct manager *m = userdata;
-        struct bind_records records = {};
-
-        (void) source, (void) usec;
-        m->reconcile_timer = sd_event_source_disable_unref(m->reconcile_timer);
-        (void) manager_audit(m); /* who has a group open */
-        if (bind_records_read(&records, &m->root, NULL) < 0)
-                return 0;
-        for (size_t i = 0; i < records.n_records; i++) {
-                const struct bind_record *r = &records.records[i];
-                const char *guest = startswith(r->owner, GUEST_OWNER);
-
-                if (!guest || manager_guest_runs(m, guest) || group_is_open(m, r))
-                        continue;
-                if (manager_guest_is_starting(m, guest))
-                        manager_reconcile_soon(m);
-                else
-                        manager_guest_give_back(m, guest);
-        }
-        bind_records_done(&records);
-        return 0;
-}
-
-void manager_reconcile_soon(struct manager *m)
-{
-        int r;
-
-        if (m->reconcile_timer)
-                return;
-        r = sd_event_add_time_relative(m->event, &m->reconcile_timer, CLOCK_BOOTTIME, m->grace_usec, 0,
-                                       on_reconcile, m);
-        if (r < 0)
-                log_warning(r, "Failed to schedule a look at what guests have left behind: %m");
+                log_warning(r, "Failed to bind the devices with Bind=boot: %m");
 }
 
 static void on_settled(json_object *groups, const char *failed, void *userdata)
@@ -295,17 +180,15 @@ static void on_settled(json_object *groups, const char *failed, void *userdata)
 void manager_bind_start(struct manager *m)
 {
         const struct bind_order order = { .operation = BIND_SETTLE, .owner = "settle" };
-        struct names names = {};
-        bool any = list_dir_at(m->root.fd, BIND_RECORDS, &names) >= 0 && names.n > 0;
+        _cleanup_(names_done) struct names names = {};
         int r;
 
-        names_done(&names);
-        m->settled = !any;
-        if (!any)
+        m->settled = list_dir_at(m->root.fd, BIND_RECORDS, &names) < 0 || names.n == 0;
+        if (m->settled)
                 return;
         r = bind_job_new(m, &order, NULL, 0, on_settled, m);
         if (r < 0) {
-                log_warning(r, "Failed to settle what was under way: %m");
+                log_warning(r, "Failed to settle what a killed daemon or worker left, ignoring: %m");
                 m->settled = true;
         }
 }
@@ -313,6 +196,5 @@ void manager_bind_start(struct manager *m)
 void manager_bind_close(struct manager *m)
 {
         bind_jobs_close(m);
-        m->reconcile_timer = sd_event_source_disable_unref(m->reconcile_timer);
         manager_boot_reset(m);
 }

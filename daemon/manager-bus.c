@@ -1,15 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-bus.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "config/bus-names.h"
+#include "manager-bind-bus.h"
+#include "manager-fix-bus.h"
+#include "manager-guest.h"
 #include "manager.h"
+#include "report/report.h"
+#include "running-guest.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/switch.h"
+
+/* The snapshot as a document; the caller puts it. */
+static json_object *snapshot_report(struct manager *m)
+{
+        json_object *report = report_new(&m->host, &m->findings), *guests;
+        const char *off = switched_off(&m->root);
+
+        if (!report)
+                return NULL;
+        guests = json_object_new_array();
+        for (size_t i = 0; i < m->n_guests; i++)
+                json_object_array_add(guests, running_guest_report(m->guests[i]));
+        json_object_object_add(report, "guests", guests);
+        json_object_object_add(report, "generation", json_object_new_uint64(m->generation));
+        json_object_object_add(report, "status", m->status ? json_object_new_string(m->status) : NULL);
+        json_object_object_add(report, "switched_off_by", off ? json_object_new_string(off) : NULL);
+        return report;
+}
 
 static int method_get_report(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        json_object *report = manager_report(userdata);
+        json_object *report = snapshot_report(userdata);
         int r;
 
         (void) error;
@@ -26,20 +52,23 @@ static int method_get_report(sd_bus_message *message, void *userdata, sd_bus_err
 static int method_audit(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         struct manager *m = userdata;
-        int r = manager_audit(m);
+        int r;
 
         (void) error;
-        return r < 0 ? r : sd_bus_reply_method_return(message, "t", m->generation);
+        r = manager_audit(m);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(message, "t", m->generation);
 }
 
-/* Reads a domain XML from a memfd that nobody can change or shorten any more: it cannot block, nor shift
- * under us. */
+/* Reads a domain XML from a memfd that is sealed: the read cannot block, and nobody can change the text
+ * while we read it. */
 static int read_xml(int fd, char **ret, size_t *ret_size)
 {
+        const int required = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
         int seals = fcntl(fd, F_GET_SEALS);
-        const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
-        if (seals < 0 || (seals & wanted) != wanted)
+        if (seals < 0 || (seals & required) != required)
                 return -EPERM;
         if (lseek(fd, 0, SEEK_SET) < 0)
                 return -errno;
@@ -101,7 +130,7 @@ static int method_guest_released(sd_bus_message *message, void *userdata, sd_bus
         return sd_bus_reply_method_return(message, NULL);
 }
 
-const char *manager_health(const struct manager *m)
+static const char *manager_health(const struct manager *m)
 {
         if (m->generation == 0)
                 return "unknown";
@@ -122,10 +151,10 @@ static int property_version(sd_bus *bus, const char *path, const char *interface
         return sd_bus_message_append(reply, "s", PROJECT_VERSION);
 }
 
-/* What writes is left without SD_BUS_VTABLE_UNPRIVILEGED: sd-bus then turns away everybody but root. It asks
- * the bus who the sender is, which fails for a hook that has left, as it may after GuestStarted and
- * GuestReleased: there the bus's own policy (systemd/org.vfioalign1.conf) lets nobody but root through.
- * Described for callers in systemd/org.vfioalign1.xml. */
+/* Methods that write do not have SD_BUS_VTABLE_UNPRIVILEGED, so sd-bus turns away everybody but root. For
+ * that it asks the bus who the sender is, which fails for a hook that has left, as it may after GuestStarted
+ * and GuestReleased: these two rely on the bus's own policy (systemd/org.vfioalign1.conf), which lets nobody
+ * but root through. systemd/org.vfioalign1.xml describes all members for callers. */
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("GetReport", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", report), method_get_report,
@@ -137,7 +166,7 @@ static const sd_bus_vtable vtable[] = {
                                 method_guest_started, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GuestReleased", SD_BUS_ARGS("s", guest), SD_BUS_NO_RESULT,
                                 method_guest_released, SD_BUS_VTABLE_UNPRIVILEGED),
-        /* Whoever is not root is let in by polkit, or not. */
+        /* For callers other than root polkit decides. */
         SD_BUS_METHOD_WITH_ARGS("Bind", SD_BUS_ARGS("as", devices, "s", driver, "t", flags),
                                 SD_BUS_RESULT("s", report), manager_method_bind, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unbind", SD_BUS_ARGS("as", devices, "s", driver, "t", flags),
@@ -163,17 +192,18 @@ int manager_bus_connect(struct manager *m)
         r = sd_bus_default_system(&m->bus);
         if (r < 0)
                 return log_error(r, "Failed to connect to the system bus: %m");
-        /* Without the bus nobody can reach us; systemd starts us anew when it is back. */
+        /* Without the bus nobody can reach us; systemd starts us again when it is back. */
         (void) sd_bus_set_exit_on_disconnect(m->bus, true);
 
         r = sd_bus_add_object_vtable(m->bus, NULL, BUS_PATH, BUS_INTERFACE, vtable, m);
-        if (r >= 0)
-                r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)
-                return log_error(r, "Failed to publish %s: %m", BUS_PATH);
+                return log_error(r, "Failed to publish the bus object '%s': %m", BUS_PATH);
+        r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return log_error(r, "Failed to attach the bus to the event loop: %m");
         r = sd_bus_request_name(m->bus, BUS_NAME, 0);
         if (r < 0)
-                return log_error(r, "Failed to take the bus name %s (is another vfioalignd running?): %m",
+                return log_error(r, "Failed to take the bus name '%s' (is another vfioalignd running?): %m",
                                  BUS_NAME);
         return 0;
 }

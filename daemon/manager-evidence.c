@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-evidence.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/epoll.h>

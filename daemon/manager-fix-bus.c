@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-fix-bus.h"
+
+#include <json-c/json.h>
 #include <sys/mman.h>
 
+#include "fix/fix.h"
+#include "fix/systemd-job.h"
+#include "manager-polkit.h"
 #include "manager.h"
 #include "util/file.h"
 #include "util/log.h"

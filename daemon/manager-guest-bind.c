@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-guest-bind.h"
+
+#include <assert.h>
+
+#include "bind-target.h"
 #include "facts/device/vfio-driver.h"
 #include "manager.h"
+#include "running-guest.h"
 #include "util/array.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/switch.h"
 
-/* A guest whose devices we hand over, from its first start to their return. What is asked for while a worker
- * is at it waits: the last wish counts, and libvirt asks in order. */
+/* A guest whose devices we hand over, from its first start to their return. A request waits while a worker
+ * is busy with the guest. Only the last request counts, because libvirt asks in order. */
 struct guest_binding {
         struct manager *manager;
         struct guest_binding *next;
@@ -38,7 +44,7 @@ static void binding_free(struct guest_binding *b)
         free(b);
 }
 
-static struct guest_binding *binding_find(const struct manager *m, const char *name)
+static struct guest_binding *find_binding(const struct manager *m, const char *name)
 {
         for (struct guest_binding *b = m->guest_bindings; b; b = b->next)
                 if (streq(b->name, name))
@@ -46,9 +52,9 @@ static struct guest_binding *binding_find(const struct manager *m, const char *n
         return NULL;
 }
 
-static struct guest_binding *binding_get(struct manager *m, const char *name)
+static struct guest_binding *get_binding(struct manager *m, const char *name)
 {
-        struct guest_binding *b = binding_find(m, name);
+        struct guest_binding *b = find_binding(m, name);
 
         if (b)
                 return b;
@@ -67,7 +73,8 @@ static struct guest_binding *binding_get(struct manager *m, const char *name)
         return b;
 }
 
-/* An audit is up to a moment old, and a device that came back since would be missing in the guest. */
+/* Read now: the last audit is a moment old, and a device that left VFIO since would be missing in the guest.
+ */
 static bool is_vfio_now(const struct manager *m, const struct device *d, char **ret_driver)
 {
         char path[sizeof("sys/bus/pci/devices//driver") + sizeof(bdf_t)];
@@ -80,8 +87,8 @@ static bool is_vfio_now(const struct manager *m, const struct device *d, char **
         return vfio_drivers_has(m->host.devices.drivers, *ret_driver);
 }
 
-/* The functions that nobody but us will hand over, and that the configuration lets us. Returns 0 or -ENOMEM.
- */
+/* Finds the functions that the configuration allows us to hand over and that nobody else will. Returns 0 or
+ * -ENOMEM. */
 static int find_targets(struct guest_binding *b, const struct guest *guest, struct bind_target **ret,
                         size_t *ret_n)
 {
@@ -120,7 +127,7 @@ static int find_targets(struct guest_binding *b, const struct guest *guest, stru
         return 0;
 }
 
-static void go_on(struct guest_binding *b);
+static void binding_go_on(struct guest_binding *b);
 
 static void on_bound(json_object *groups, const char *failed, void *userdata)
 {
@@ -134,7 +141,7 @@ static void on_bound(json_object *groups, const char *failed, void *userdata)
                 snprintf(b->problem, sizeof(b->problem), "its devices were not handed to VFIO: %s", failed);
         b->jobs--;
         manager_audit_soon(b->manager);
-        go_on(b);
+        binding_go_on(b);
 }
 
 static void on_returned(json_object *groups, const char *failed, void *userdata)
@@ -144,10 +151,10 @@ static void on_returned(json_object *groups, const char *failed, void *userdata)
         (void) groups, (void) failed;
         b->jobs--;
         manager_audit_soon(b->manager);
-        go_on(b);
+        binding_go_on(b);
 }
 
-/* Returns the number of jobs that were made, or a negative errno. */
+/* Returns the number of jobs that were started, or a negative errno. */
 static int start_binding(struct guest_binding *b)
 {
         _cleanup_free_ struct bind_target *targets = NULL;
@@ -157,15 +164,17 @@ static int start_binding(struct guest_binding *b)
         b->tried = true;
         *b->problem = '\0'; /* of a start before this one */
         r = find_targets(b, b->wanted, &targets, &n);
-        if (r >= 0 && n > 0 && b->manager->audit_timer) {
-                /* Uevents came since the last audit, and a sibling may have a driver by now that Bind=never
-                 * is for. */
+        if (r < 0 || n == 0)
+                return r;
+        if (b->manager->audit_timer) {
+                /* Uevents came since the last audit: a sibling may have a driver by now that is a reason for
+                 * Bind=never. */
                 (void) manager_audit(b->manager);
                 free(TAKE_PTR(targets));
                 r = find_targets(b, b->wanted, &targets, &n);
+                if (r < 0 || n == 0)
+                        return r;
         }
-        if (r < 0 || n == 0)
-                return r;
         if (b->deadline_usec <= clock_usec(CLOCK_BOOTTIME))
                 return -ETIMEDOUT;
         r = manager_bind_targets(b->manager, targets, n, b->owner, b->deadline_usec, on_bound, b);
@@ -174,31 +183,36 @@ static int start_binding(struct guest_binding *b)
         return r;
 }
 
-/* A quarantine ends by an operator only. */
+/* Only an operator ends a quarantine. */
 static bool can_go_back(const struct guest_binding *b, const struct bind_record *r)
 {
         return streq(r->owner, b->owner) && r->state != BIND_STATE_QUARANTINED && r->n_members > 0;
 }
 
-/* One function of each group that has to go back. Returns 0 or -ENOMEM. */
+/* Finds one function of each group that has to go back. Returns 0 or a negative errno. */
 static int find_returns(const struct guest_binding *b, bdf_t **ret, size_t *ret_n)
 {
-        struct bind_records records = {};
-        int r = bind_records_read(&records, &b->manager->root, NULL);
+        _cleanup_(bind_records_done) struct bind_records records = {};
+        _cleanup_free_ bdf_t *devices = NULL;
+        size_t n = 0;
+        int r;
 
-        for (size_t i = 0; r >= 0 && i < records.n_records; i++) {
+        r = bind_records_read(&records, &b->manager->root, NULL);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < records.n_records; i++) {
                 bdf_t *slot;
 
                 if (!can_go_back(b, &records.records[i]))
                         continue;
-                slot = array_append(*ret, *ret_n);
-                if (slot)
-                        memcpy(*slot, records.records[i].members[0].bdf, sizeof(bdf_t));
-                else
-                        r = -ENOMEM;
+                slot = array_append(devices, n);
+                if (!slot)
+                        return -ENOMEM;
+                memcpy(*slot, records.records[i].members[0].bdf, sizeof(bdf_t));
         }
-        bind_records_done(&records);
-        return r;
+        *ret = TAKE_PTR(devices);
+        *ret_n = n;
+        return 0;
 }
 
 static void start_return(struct guest_binding *b, const bdf_t *devices, size_t n)
@@ -207,13 +221,13 @@ static void start_return(struct guest_binding *b, const bdf_t *devices, size_t n
         int r = bind_job_new(b->manager, &order, devices, n, on_returned, b);
 
         if (r < 0)
-                log_warning(r, "Failed to give back what guest '%s' had: %m", b->name);
+                log_warning(r, "Failed to give back the devices of guest '%s': %m", b->name);
         else
                 b->jobs++;
 }
 
-/* Whatever is next, as soon as nothing is under way. b can be gone then. */
-static void go_on(struct guest_binding *b)
+/* Does whatever is next, once nothing is under way. Frees b where nothing is left to do. */
+static void binding_go_on(struct guest_binding *b)
 {
         _cleanup_free_ bdf_t *devices = NULL;
         size_t n = 0;
@@ -244,9 +258,12 @@ static void go_on(struct guest_binding *b)
 int manager_guest_bind(struct manager *m, const struct guest *guest, uint64_t deadline_usec,
                        guest_bind_done_t done, void *userdata, char *ret_problem, size_t size)
 {
-        struct guest_binding *b = binding_get(m, guest->name);
+        struct guest_binding *b;
         int r;
 
+        assert(guest && done && ret_problem);
+
+        b = get_binding(m, guest->name);
         if (!b)
                 return -ENOMEM;
         b->wanted = guest;
@@ -264,41 +281,93 @@ int manager_guest_bind(struct manager *m, const struct guest *guest, uint64_t de
         b->wanted = NULL;
         if (*b->problem)
                 snprintf(ret_problem, size, "%s", b->problem);
-        go_on(b);
+        binding_go_on(b);
         return r;
 }
 
 void manager_guest_bind_abandon(struct manager *m, const char *name)
 {
-        struct guest_binding *b = binding_find(m, name);
+        struct guest_binding *b = find_binding(m, name);
 
         if (!b || !b->wanted)
                 return;
         b->wanted = NULL;
         (void) sd_event_now(m->event, CLOCK_BOOTTIME, &b->asked_usec);
-        /* libvirt may start the guest all the same: its hook allows what it gets no answer to. */
+        /* libvirt may start the guest all the same: by default the hook allows a start when it gets no
+         * answer. */
         manager_reconcile_soon(m);
-}
-
-bool manager_guest_is_starting(const struct manager *m, const char *name)
-{
-        const struct guest_binding *b = binding_find(m, name);
-
-        return b && (b->jobs > 0 || b->wanted || clock_usec(CLOCK_BOOTTIME) < b->asked_usec + m->grace_usec);
 }
 
 void manager_guest_give_back(struct manager *m, const char *name)
 {
-        struct guest_binding *b = switched_off(&m->root) ? NULL : binding_get(m, name);
+        struct guest_binding *b = switched_off(&m->root) ? NULL : get_binding(m, name);
 
         if (!b)
                 return;
         b->give_back = true;
-        go_on(b);
+        binding_go_on(b);
+}
+
+/* Whether its process may still be about to appear. */
+static bool guest_is_starting(const struct manager *m, const char *name)
+{
+        const struct guest_binding *b = find_binding(m, name);
+
+        return b && (b->jobs > 0 || b->wanted || clock_usec(CLOCK_BOOTTIME) < b->asked_usec + m->grace_usec);
+}
+
+static bool group_is_open(const struct manager *m, const struct bind_record *r)
+{
+        for (size_t i = 0; i < r->n_members; i++) {
+                size_t n = 0;
+                const struct device_use *uses = device_uses_find(&m->host.uses, r->members[i].bdf, &n);
+
+                for (size_t k = 0; k < n; k++)
+                        if (uses[k].kind == USE_GUEST)
+                                return true;
+        }
+        return false;
+}
+
+static int on_reconcile(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct manager *m = userdata;
+        _cleanup_(bind_records_done) struct bind_records records = {};
+
+        (void) source, (void) usec;
+        m->reconcile_timer = sd_event_source_disable_unref(m->reconcile_timer);
+        (void) manager_audit(m); /* who has a group open */
+        if (bind_records_read(&records, &m->root, NULL) < 0)
+                return 0;
+        for (size_t i = 0; i < records.n_records; i++) {
+                const struct bind_record *r = &records.records[i];
+                const char *guest = startswith(r->owner, GUEST_OWNER);
+
+                if (!guest || manager_guest_runs(m, guest) || group_is_open(m, r))
+                        continue;
+                if (guest_is_starting(m, guest))
+                        manager_reconcile_soon(m);
+                else
+                        manager_guest_give_back(m, guest);
+        }
+        return 0;
+}
+
+void manager_reconcile_soon(struct manager *m)
+{
+        int r;
+
+        if (m->reconcile_timer)
+                return;
+        r = sd_event_add_time_relative(m->event, &m->reconcile_timer, CLOCK_BOOTTIME, m->grace_usec, 0,
+                                       on_reconcile, m);
+        if (r < 0)
+                log_warning(r, "Failed to schedule a look at what guests have left behind, ignoring: %m");
 }
 
 void manager_guest_bindings_close(struct manager *m)
 {
+        m->reconcile_timer = sd_event_source_disable_unref(m->reconcile_timer);
         while (m->guest_bindings)
                 binding_free(m->guest_bindings);
 }

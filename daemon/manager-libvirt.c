@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-libvirt.h"
+
 #include <limits.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 
 #include "libvirt-thread.h"
+#include "manager-guest-bind.h"
+#include "manager-guest.h"
 #include "manager.h"
 #include "util/file.h"
 #include "util/log.h"

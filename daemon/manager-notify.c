@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-notify.h"
+
 #include <inttypes.h>
 #include <systemd/sd-daemon.h>
 
 #include "manager.h"
+#include "running-guest.h"
 #include "util/clock.h"
 #include "util/format.h"
 #include "util/switch.h"
@@ -17,11 +20,6 @@ void manager_notify_reloading(void)
         (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_usec(CLOCK_MONOTONIC));
 }
 
-static bool falls_short(const struct running_guest *g)
-{
-        return g->verdict.page_size < g->best_page_size;
-}
-
 /* "3 of 4 guests on the largest pages (1 GiB); gpu-07 on 4 KiB (placement)" */
 static void print_guests(const struct manager *m, FILE *out)
 {
@@ -33,19 +31,20 @@ static void print_guests(const struct manager *m, FILE *out)
                 fputs("no guest with VFIO devices", out);
                 return;
         }
-        for (size_t i = 0; i < m->n_guests; i++)
-                if (!falls_short(m->guests[i])) {
-                        good++;
-                        if (m->guests[i]->verdict.page_size > largest)
-                                largest = m->guests[i]->verdict.page_size;
-                }
+        for (size_t i = 0; i < m->n_guests; i++) {
+                if (running_guest_falls_short(m->guests[i]))
+                        continue;
+                good++;
+                if (m->guests[i]->verdict.page_size > largest)
+                        largest = m->guests[i]->verdict.page_size;
+        }
         fprintf(out, "%zu of %zu guests on %s pages", good, m->n_guests,
                 largest ? format_size(largest, page) : "the largest");
 
         for (size_t i = 0; i < m->n_guests && named < 3; i++) {
                 const struct running_guest *g = m->guests[i];
 
-                if (!falls_short(g))
+                if (!running_guest_falls_short(g))
                         continue;
                 fprintf(out, "; %s on %s (%s)", g->name,
                         g->verdict.page_size ? format_size(g->verdict.page_size, page) : "unknown pages",

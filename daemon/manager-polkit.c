@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-polkit.h"
+
 #include "manager.h"
 #include "util/log.h"
 

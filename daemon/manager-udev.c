@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-udev.h"
+
 #include <sys/epoll.h>
 
+#include "manager-bind.h"
 #include "manager.h"
 #include "util/log.h"
 

@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "manager.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 
+#include "bind-job.h"
 #include "bind/worker.h"
 #include "fix/fix-record.h"
 #include "fix/fix-thp.h"
-#include "report/report.h"
+#include "fix/fix.h"
+#include "fix/systemd-job.h"
+#include "manager-bind.h"
+#include "manager-bus.h"
+#include "manager-evidence.h"
+#include "manager-fix-bus.h"
+#include "manager-guest-bind.h"
+#include "manager-guest.h"
+#include "manager-libvirt.h"
+#include "manager-notify.h"
+#include "manager-polkit.h"
+#include "manager-udev.h"
+#include "running-guest.h"
 #include "util/clock.h"
 #include "util/file-write.h"
 #include "util/file.h"
@@ -15,15 +29,15 @@
 #include "util/parse.h"
 #include "util/switch.h"
 
-/* A burst of uevents (a card with many functions, drivers that bind one after another) becomes one audit,
- * once it is over: an audit in its midst would be out of date at once, and would take its time from those
- * who bind. */
+/* A burst of uevents (a card with many functions, drivers that bind one after another) causes one audit,
+ * once it is over: an audit in the middle would be out of date at once, and would slow down those who bind.
+ */
 #define AUDIT_DELAY_USEC (250 * USEC_PER_MSEC)
 #define AUDIT_DELAY_MAX_USEC (10 * USEC_PER_SEC)
 
 #define MODULE_LOAD_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
-/* From the hook's answer to the guest's process libvirt labels files and makes networks: seconds. */
+/* Between the hook's answer and the guest's process libvirt labels files and makes networks, for seconds. */
 #define GRACE_USEC WORKER_GRACE_USEC
 
 DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
@@ -31,7 +45,10 @@ DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
 static void on_config_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
 {
         (void) userdata;
-        log_full(fatal ? LOG_ERR : LOG_WARNING, 0, line ? "/%s:%u: %s" : "/%s:%.0u %s", file, line, what);
+        if (line > 0)
+                log_full(fatal ? LOG_ERR : LOG_WARNING, 0, "/%s:%u: %s", file, line, what);
+        else
+                log_full(fatal ? LOG_ERR : LOG_WARNING, 0, "/%s: %s", file, what);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -42,7 +59,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
         (void) source, (void) info;
         manager_notify_reloading();
         if (config_read(&config, &m->root, on_config_problem, NULL) < 0)
-                log_full(LOG_ERR, 0, "The configuration was not reloaded; the one before stays in force");
+                log_full(LOG_ERR, 0, "Failed to reload the configuration, keeping the previous one");
         else {
                 config_done(&m->config);
                 m->config = config;
@@ -52,7 +69,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
         m->module_load_failed = m->thp_failed = false;
         manager_notify_ready(m);
         manager_audit_soon(m);
-        manager_reconcile_soon(m); /* what went undone while all was switched off */
+        manager_reconcile_soon(m); /* what was left undone while we were switched off */
         return 0;
 }
 
@@ -77,32 +94,48 @@ static int add_signals(struct manager *m)
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
         r = sd_event_add_signal(m->event, NULL, SIGTERM, on_stop, m);
-        if (r >= 0)
-                r = sd_event_add_signal(m->event, NULL, SIGINT, on_stop, m);
-        if (r >= 0)
-                r = sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m);
-        return r;
+        if (r < 0)
+                return r;
+        r = sd_event_add_signal(m->event, NULL, SIGINT, on_stop, m);
+        if (r < 0)
+                return r;
+        return sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m);
 }
 
-static uint64_t grace(void)
+static int set_up_event_loop(struct manager *m)
 {
-        /* For tests, as VFIOALIGN_ROOT and VFIOALIGN_WORKER. */
+        int r;
+
+        r = sd_event_default(&m->event);
+        if (r < 0)
+                return r;
+        r = sd_event_set_watchdog(m->event, true);
+        if (r < 0)
+                return r;
+        return add_signals(m);
+}
+
+static uint64_t grace_usec(void)
+{
+        /* For tests, like VFIOALIGN_ROOT and VFIOALIGN_WORKER. */
         const char *text = secure_getenv("VFIOALIGN_GRACE_MSEC");
         uint64_t msec;
 
         return text && parse_u64(text, 10, &msec) >= 0 ? msec * USEC_PER_MSEC : GRACE_USEC;
 }
 
-/* The preload library in a guest's process, which AppArmor confines, sees the file, and not the kernel's
+/* The preload library in a guest's process, which AppArmor confines, can see the file but not the kernel's
  * command line. */
 static void spread_switch(const struct root *root)
 {
         const char *off = switched_off(root);
-        int r = off && !exists_at(root->fd, SWITCH_FILE) ? write_file_at(root->fd, SWITCH_FILE, "", 0, 0644)
-                                                         : 0;
+        int r;
 
+        if (!off || exists_at(root->fd, SWITCH_FILE))
+                return;
+        r = write_file_at(root->fd, SWITCH_FILE, "", 0, 0644);
         if (r < 0)
-                log_warning(r, "Failed to create /" SWITCH_FILE ", confined guests may not know of %s: %m",
+                log_warning(r, "Failed to create '/" SWITCH_FILE "', confined guests may not know of %s: %m",
                             off);
 }
 
@@ -111,23 +144,21 @@ int manager_new(struct manager **ret)
         _cleanup_(manager_freep) struct manager *m = calloc(1, sizeof(*m));
         int r;
 
+        assert(ret);
+
         if (!m)
                 return log_error(-ENOMEM, "Failed to start: %m");
         m->root.fd = -EBADF;
-        m->grace_usec = grace();
+        m->grace_usec = grace_usec();
         r = root_open(&m->root, secure_getenv("VFIOALIGN_ROOT"));
         if (r < 0)
-                return log_error(r, "Failed to open /: %m");
+                return log_error(r, "Failed to open '/': %m");
         spread_switch(&m->root);
         r = config_read(&m->config, &m->root, on_config_problem, NULL);
         if (r < 0)
-                return log_error(r, "The configuration has an error, not starting");
+                return log_error(r, "Failed to read the configuration, not starting");
 
-        r = sd_event_default(&m->event);
-        if (r >= 0)
-                r = sd_event_set_watchdog(m->event, true);
-        if (r >= 0)
-                r = add_signals(m);
+        r = set_up_event_loop(m);
         if (r < 0)
                 return log_error(r, "Failed to set up the event loop: %m");
 
@@ -172,7 +203,7 @@ static int on_first_audit(sd_event_source *source, void *userdata)
 
         (void) source;
         (void) manager_audit(m);
-        /* Only now: the guests that already run are judged by these facts. */
+        /* Only now, because the guests that already run are judged by these facts. */
         (void) manager_libvirt_watch(m);
         return 0;
 }
@@ -181,17 +212,15 @@ int manager_start(struct manager *m)
 {
         int r;
 
-        /* Ready as soon as the name is held: libvirt is ordered behind this, and a guest that starts
-         * meanwhile is served in turn. */
+        /* Ready as soon as we have the name: libvirt is ordered after us, and a guest that starts before the
+         * first audit waits its turn. */
         manager_notify_ready(m);
         manager_bind_start(m);
 
-        /* The monitor first, so that what appears during the audit is not missed. */
+        /* The monitor comes first, so nothing that appears during the audit is missed. */
         r = manager_udev_watch(m);
         if (r < 0)
-                log_warning(
-                        r,
-                        "Failed to watch udev, devices that appear later are seen at the next audit only: %m");
+                log_warning(r, "Failed to watch udev, new devices will be seen only at the next audit: %m");
         r = sd_event_add_defer(m->event, NULL, on_first_audit, m);
         return r < 0 ? log_error(r, "Failed to schedule the first audit: %m") : 0;
 }
@@ -239,15 +268,15 @@ int manager_audit(struct manager *m)
         bool changed;
         int r;
 
-        m->audit_timer = sd_event_source_disable_unref(
-                m->audit_timer); /* what it would look for is seen now */
+        /* This audit sees what the scheduled one would look for. */
+        m->audit_timer = sd_event_source_disable_unref(m->audit_timer);
         r = host_read_again(&host, &m->root, &m->host);
         if (r < 0)
-                return log_error(r, "Failed to audit the host, what was known stays: %m");
+                return log_error(r, "Failed to audit the host, keeping the previous facts: %m");
         r = findings_collect(&findings, &host);
         if (r < 0) {
                 host_done(&host);
-                return log_error(r, "Failed to audit the host, what was known stays: %m");
+                return log_error(r, "Failed to audit the host, keeping the previous facts: %m");
         }
 
         changed = !findings_equal(&m->findings, &findings);
@@ -258,8 +287,8 @@ int manager_audit(struct manager *m)
         m->generation++;
 
         m->findings_due = m->findings_due || changed;
-        /* While the module loads the findings wait, because another audit follows and what the load mends
-         * need not be logged. */
+        /* While the module loads, the findings wait: another audit follows, and what the load fixes need not
+         * be logged. */
         if (!manager_apply_fix(m, NULL) && m->findings_due) {
                 log_findings(m);
                 m->findings_due = false;
@@ -309,7 +338,7 @@ static void on_module_load_done(int error, void *userdata)
                 log_info("Loaded the module " VFIO_ALIGN_MODULE ": VFIO mappings are aligned from now on");
         else if (m->host.module.loaded.value == FACT_YES)
                 log_warning(0, "The module " VFIO_ALIGN_MODULE
-                               " is loaded, and its hook is not in place: see vfioalignctl audit");
+                               " is loaded, but its hook is not in place: see vfioalignctl audit");
         else if (error < 0)
                 log_warning(error, "Failed to load the module " VFIO_ALIGN_MODULE ": %m");
         else
@@ -318,21 +347,25 @@ static void on_module_load_done(int error, void *userdata)
         manager_audit_soon(m);
 }
 
-/* By modprobe@.service, so that this process needs no right to load modules and never waits in modprobe. */
+/* modprobe@.service does it, so this process needs no right to load modules and never waits in modprobe. */
 static int start_modprobe(struct manager *m)
 {
         static const char unit[] = "modprobe@" VFIO_ALIGN_MODULE ".service";
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r = systemd_job_new_call(m->bus, "RestartUnit", &call);
+        int r;
 
-        /* Restart, not start: newer systemd keeps the unit active, though the module may be gone since. */
-        if (r >= 0)
-                r = sd_bus_message_append(call, "ss", unit, "replace");
-        return r < 0 ? r
-                     : systemd_job_start(m->bus, call, unit, MODULE_LOAD_TIMEOUT_USEC, on_module_load_done,
-                                         m, &m->module_load);
+        /* Restart, not start: newer systemd keeps the unit active, even after the module was unloaded. */
+        r = systemd_job_new_call(m->bus, "RestartUnit", &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "ss", unit, "replace");
+        if (r < 0)
+                return r;
+        return systemd_job_start(m->bus, call, unit, MODULE_LOAD_TIMEOUT_USEC, on_module_load_done, m,
+                                 &m->module_load);
 }
 
+/* True where a load is under way. */
 static bool load_module(struct manager *m)
 {
         const struct module_facts *module = &m->host.module;
@@ -341,8 +374,8 @@ static bool load_module(struct manager *m)
         if (m->module_load)
                 return true;
         if (module->installed.value != FACT_YES || module->loadable.value != FACT_YES ||
-            module->loaded.value == FACT_YES /* an operator switched it off */ || m->module_load_failed ||
-            fix_is_held_off(&m->root, FIX_MODULE))
+            module->loaded.value == FACT_YES /* and an operator switched it off */ ||
+            m->module_load_failed || fix_is_held_off(&m->root, FIX_MODULE))
                 return false;
 
         r = start_modprobe(m);
@@ -363,8 +396,8 @@ static void set_thp(struct manager *m)
                 log_warning(r, "Failed to set transparent_hugepage: %m");
         else if (plan.n_steps > 0)
                 log_info(
-                        "Set transparent_hugepage to \"always\", as Thp=auto says; until the next boot, or: "
-                        "vfioalignctl fix revert thp");
+                        "Set transparent_hugepage to \"always\", as Thp=auto says. To undo it before the next "
+                        "boot: vfioalignctl fix revert thp");
         m->thp_failed = r < 0;
         host_refresh(&m->host);
 }
@@ -376,42 +409,12 @@ bool manager_apply_fix(struct manager *m, const struct guest *g)
         if (switched_off(&m->root))
                 return false;
         fixes = fixes_choose(&m->host, g, &m->config, POLICY_AUTO);
-        /* With that, the module may be worth loading. */
+        /* With that set, the module may be worth loading. */
         if (fixes & FIX_BIT(FIX_THP) && m->host.kernel.thp_exempt.value == FACT_NO && !m->thp_failed &&
             !fix_is_held_off(&m->root, FIX_THP)) {
                 set_thp(m);
                 fixes = fixes_choose(&m->host, g, &m->config, POLICY_AUTO);
         }
-        /* Not where it still takes the setting as well. */
+        /* Not where the module helps only together with that setting. */
         return fixes == FIX_BIT(FIX_MODULE) && load_module(m);
-}
-
-static json_object *new_guest(const struct running_guest *g)
-{
-        json_object *o = json_object_new_object(), *v = report_verdict(&g->verdict);
-
-        json_object_object_add(o, "name", json_object_new_string(g->name));
-        json_object_object_add(o, "pid", json_object_new_int(g->pid));
-        json_object_object_add(o, "page_size", json_object_get(json_object_object_get(v, "page_size")));
-        json_object_object_add(o, "best_page_size", json_object_new_uint64(g->best_page_size));
-        json_object_object_add(o, "limit", json_object_get(json_object_object_get(v, "limit")));
-        json_object_object_add(o, "mappings", json_object_get(g->mappings));
-        json_object_put(v);
-        return o;
-}
-
-json_object *manager_report(struct manager *m)
-{
-        json_object *report = report_new(&m->host, &m->findings), *guests = json_object_new_array();
-        const char *off = switched_off(&m->root);
-
-        if (!report)
-                return NULL;
-        for (size_t i = 0; i < m->n_guests; i++)
-                json_object_array_add(guests, new_guest(m->guests[i]));
-        json_object_object_add(report, "guests", guests);
-        json_object_object_add(report, "generation", json_object_new_uint64(m->generation));
-        json_object_object_add(report, "status", m->status ? json_object_new_string(m->status) : NULL);
-        json_object_object_add(report, "switched_off_by", off ? json_object_new_string(off) : NULL);
-        return report;
 }

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+struct manager;
+
+/* Publishes the object and takes the name; what goes wrong is logged. */
+int manager_bus_connect(struct manager *m);
+
+/* Signals the properties that an audit changes. */
+void manager_bus_changed(struct manager *m);

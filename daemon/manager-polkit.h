@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+struct manager;
+
+/* Called once. denied: the error to answer the sender with; NULL: the sender may do it. */
+typedef void (*authorized_t)(const sd_bus_error *denied, void *userdata);
+
+/* Asks whether the sender may do that: root always, others where polkit says so. Never waits: where polkit
+ * has to be asked, `done` is called later. Returns 0; or a negative errno without a call of done, with
+ * *error set where there is more to say. */
+int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done,
+                      void *userdata, sd_bus_error *error);
+
+/* Denies what is still pending. */
+void manager_authorizations_close(struct manager *m);
