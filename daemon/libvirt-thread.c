@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libvirt-thread.h"
 
+#include <assert.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
@@ -19,15 +20,15 @@ struct libvirt_thread {
 
         pthread_mutex_t mutex; /* over these */
         bool stop;
-        char *uri; /* asked for, and not seen by the thread yet */
+        char *uri; /* requested, and not yet taken by the thread */
         struct libvirt_news *news;
         size_t n_news;
 
         /* The thread's own */
         virConnectPtr connection;
         int callbacks[3];
-        virDomainPtr
-                *domains; /* to be looked at; taken down by callbacks, which had better not call libvirt */
+        /* Noted by callbacks, which had better not call libvirt, for a look later. */
+        virDomainPtr *domains;
         size_t n_domains;
         bool guest_ended, lost;
 };
@@ -38,8 +39,8 @@ static const int watched[] = {
         VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
 };
 
-/* Takes over name and text. */
-static void tell(struct libvirt_thread *t, enum libvirt_event event, char *name, char *text)
+/* Takes ownership of name and text. Replaces what is still unread about the same guest. */
+static void post_news(struct libvirt_thread *t, enum libvirt_event event, char *name, char *text)
 {
         struct libvirt_news *slot = NULL;
 
@@ -59,17 +60,17 @@ static void tell(struct libvirt_thread *t, enum libvirt_event event, char *name,
         (void) eventfd_write(t->news_fd, 1);
 }
 
-static void tell_failure(struct libvirt_thread *t, const char *call)
+static void post_failure(struct libvirt_thread *t, const char *call)
 {
         virErrorPtr error = virGetLastError();
         char *text;
 
         if (asprintf(&text, "%s: %s", call, error && error->message ? error->message : "unknown error") < 0)
                 text = NULL;
-        tell(t, LIBVIRT_FAILED, NULL, text);
+        post_news(t, LIBVIRT_FAILED, NULL, text);
 }
 
-/* Once for each, however many events there are about it. Keeps a reference. */
+/* Notes each domain once, however many events there are about it. Keeps a reference. */
 static void note_domain(struct libvirt_thread *t, virDomainPtr domain)
 {
         virDomainPtr *slot;
@@ -105,8 +106,8 @@ static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event
         return 0;
 }
 
-/* Sent when the emulator has answered device_add, or has let go of the device: its maps are as they will be.
- */
+/* libvirt sends it after the emulator has answered device_add or released the device: its mappings are final
+ * by then. */
 static void on_device(virConnectPtr connection, virDomainPtr domain, const char *alias, void *userdata)
 {
         (void) connection, (void) alias;
@@ -129,7 +130,7 @@ static void forget_domains(struct libvirt_thread *t)
         t->domains = NULL;
 }
 
-static void disconnect(struct libvirt_thread *t)
+static void close_connection(struct libvirt_thread *t)
 {
         forget_domains(t);
         if (!t->connection)
@@ -142,7 +143,7 @@ static void disconnect(struct libvirt_thread *t)
         t->connection = NULL;
 }
 
-/* libvirt still starts it: it has no process yet, and an event follows. */
+/* libvirt is still starting it: it has no process yet, and an event follows. */
 static bool is_starting(virDomainPtr domain)
 {
         int state, reason;
@@ -158,14 +159,14 @@ static void look_at_domains(struct libvirt_thread *t)
                 char *name = xml ? strdup(virDomainGetName(t->domains[i])) : NULL;
 
                 if (name)
-                        tell(t, LIBVIRT_GUEST, name, xml);
+                        post_news(t, LIBVIRT_GUEST, name, xml);
                 else
                         free(xml);
         }
         forget_domains(t);
 }
 
-/* Notes those that run; returns their number, or a negative one. */
+/* Notes the domains that run. Returns their number, or a negative one. */
 static int list_domains(struct libvirt_thread *t)
 {
         virDomainPtr *domains = NULL;
@@ -202,32 +203,32 @@ static void connect_to(struct libvirt_thread *t, const char *uri)
 
         if (t->connection && virConnectIsAlive(t->connection) == 1)
                 return;
-        disconnect(t);
+        close_connection(t);
         t->lost = t->guest_ended = false;
         t->connection = virConnectOpenReadOnly(uri);
         if (!t->connection) {
-                tell_failure(t, "connect to libvirt");
+                post_failure(t, "connect to libvirt");
                 return;
         }
-        /* The events first, so that no start is missed in between. */
+        /* Subscribe first, so no start between the two is missed. */
         n = watch_events(t) ? list_domains(t) : -1;
         if (n < 0) {
-                tell_failure(t, "list libvirt's guests");
-                disconnect(t);
+                post_failure(t, "list libvirt's guests");
+                close_connection(t);
                 return;
         }
         look_at_domains(t);
-        tell(t, LIBVIRT_LISTED, NULL, NULL);
+        post_news(t, LIBVIRT_LISTED, NULL, NULL);
         if (n == 0)
-                disconnect(t);
+                close_connection(t);
 }
 
-static void silent(void *userdata, virErrorPtr error)
+static void ignore_error(void *userdata, virErrorPtr error)
 {
         (void) userdata, (void) error;
 }
 
-/* False: it is to end. */
+/* False: the thread has to end. */
 static bool take_request(struct libvirt_thread *t, char **ret_uri)
 {
         bool stop;
@@ -239,34 +240,34 @@ static bool take_request(struct libvirt_thread *t, char **ret_uri)
         return !stop;
 }
 
-static void step(struct libvirt_thread *t)
+static void handle_events(struct libvirt_thread *t)
 {
         look_at_domains(t);
         if (t->lost) {
                 t->lost = false;
-                disconnect(t);
-                tell(t, LIBVIRT_LOST, NULL, NULL);
+                close_connection(t);
+                post_news(t, LIBVIRT_LOST, NULL, NULL);
         }
         if (t->guest_ended && t->connection && virConnectNumOfDomains(t->connection) == 0)
-                disconnect(t);
+                close_connection(t);
         t->guest_ended = false;
 }
 
-static void *run(void *userdata)
+static void *thread_main(void *userdata)
 {
         struct libvirt_thread *t = userdata;
         sigset_t mask;
         int wake = -1;
 
-        /* libvirt writes to a daemon that may have ended. */
+        /* libvirt writes to a socket whose other end may be gone. */
         sigemptyset(&mask);
         sigaddset(&mask, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &mask, NULL);
-        virSetErrorFunc(NULL, silent);
+        virSetErrorFunc(NULL, ignore_error);
         if (virEventRegisterDefaultImpl() >= 0)
                 wake = virEventAddHandle(t->wake_fd, VIR_EVENT_HANDLE_READABLE, on_wake, NULL, NULL);
         if (wake < 0) {
-                tell_failure(t, "watch libvirt");
+                post_failure(t, "watch libvirt");
                 return NULL;
         }
         for (;;) {
@@ -276,18 +277,18 @@ static void *run(void *userdata)
                         break;
                 if (uri)
                         connect_to(t, uri);
-                step(t);
+                handle_events(t);
                 if (virEventRunDefaultImpl() < 0) {
-                        tell_failure(t, "wait for libvirt");
+                        post_failure(t, "wait for libvirt");
                         break;
                 }
         }
-        disconnect(t);
+        close_connection(t);
         (void) virEventRemoveHandle(wake);
         return NULL;
 }
 
-static void release(struct libvirt_thread *t)
+static void thread_release(struct libvirt_thread *t)
 {
         for (size_t i = 0; i < t->n_news; i++)
                 libvirt_news_done(&t->news[i]);
@@ -299,9 +300,11 @@ static void release(struct libvirt_thread *t)
         free(t);
 }
 
+DEFINE_TRIVIAL_CLEANUP(struct libvirt_thread *, thread_release)
+
 int libvirt_thread_new(struct libvirt_thread **ret)
 {
-        struct libvirt_thread *t = calloc(1, sizeof(*t));
+        _cleanup_(thread_releasep) struct libvirt_thread *t = calloc(1, sizeof(*t));
         int r;
 
         if (!t)
@@ -309,19 +312,22 @@ int libvirt_thread_new(struct libvirt_thread **ret)
         pthread_mutex_init(&t->mutex, NULL);
         t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         t->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        r = t->wake_fd < 0 || t->news_fd < 0 ? -errno : -pthread_create(&t->thread, NULL, run, t);
-        if (r < 0) {
-                release(t);
+        if (t->wake_fd < 0 || t->news_fd < 0)
+                return -errno;
+        r = -pthread_create(&t->thread, NULL, thread_main, t);
+        if (r < 0)
                 return r;
-        }
-        *ret = t;
+        *ret = TAKE_PTR(t);
         return 0;
 }
 
 int libvirt_thread_connect(struct libvirt_thread *t, const char *uri)
 {
-        char *copy = strdup(uri);
+        char *copy;
 
+        assert(t && uri);
+
+        copy = strdup(uri);
         if (!copy)
                 return -ENOMEM;
         pthread_mutex_lock(&t->mutex);
@@ -377,7 +383,7 @@ struct libvirt_thread *libvirt_thread_free(struct libvirt_thread *t)
         clock_gettime(CLOCK_REALTIME, &end);
         end.tv_sec += JOIN_SECONDS;
         if (pthread_timedjoin_np(t->thread, NULL, &end) == 0)
-                release(t);
+                thread_release(t);
         else
                 pthread_detach(t->thread);
         return NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "manager-evidence.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -15,8 +16,8 @@
 
 #define JOIN_SECONDS 1
 
-/* A disk can take its time, above all for an fsync: a thread writes, and shares this with the event loop,
- * which has it back when done_fd says so. */
+/* A disk can be slow, above all with an fsync, so a thread writes. It shares this with the event loop, which
+ * touches it again only when done_fd is readable. */
 struct evidence_write {
         pthread_t thread;
         int root_fd, done_fd;
@@ -24,13 +25,13 @@ struct evidence_write {
         int error;
 };
 
-/* The snapshot's evidence is what the file had at the last audit; this is what it will have. */
+/* The snapshot's evidence is what the file held at the last audit; this is what it will hold. */
 struct evidence_store {
         struct manager *manager;
         struct evidence evidence;
         struct evidence_write *write; /* under way, or NULL */
         sd_event_source *done;
-        bool changed; /* since that began */
+        bool changed; /* since that write began */
 };
 
 static void write_free(struct evidence_write *w)
@@ -40,6 +41,8 @@ static void write_free(struct evidence_write *w)
         free(w->text);
         free(w);
 }
+
+DEFINE_TRIVIAL_CLEANUP(struct evidence_write *, write_free)
 
 static void *write_thread(void *userdata)
 {
@@ -54,36 +57,41 @@ static int on_written(sd_event_source *source, int fd, uint32_t revents, void *u
 
 static int start_write(struct evidence_store *s)
 {
-        struct evidence_write *w = calloc(1, sizeof(*w));
+        _cleanup_(write_freep) struct evidence_write *w = calloc(1, sizeof(*w));
         int r;
 
         if (!w)
                 return -ENOMEM;
-        w->text = evidence_format(&s->evidence);
+        w->done_fd = -EBADF;
         w->root_fd = fcntl(s->manager->root.fd, F_DUPFD_CLOEXEC, 3);
         w->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        r = !w->text ? -ENOMEM
-            : w->root_fd < 0 || w->done_fd < 0
-                    ? -errno
-                    : sd_event_add_io(s->manager->event, &s->done, w->done_fd, EPOLLIN, on_written, s);
-        if (r >= 0)
-                r = -pthread_create(&w->thread, NULL, write_thread, w);
+        if (w->root_fd < 0 || w->done_fd < 0)
+                return -errno;
+        w->text = evidence_format(&s->evidence);
+        if (!w->text)
+                return -ENOMEM;
+        r = sd_event_add_io(s->manager->event, &s->done, w->done_fd, EPOLLIN, on_written, s);
+        if (r < 0)
+                return r;
+        r = -pthread_create(&w->thread, NULL, write_thread, w);
         if (r < 0) {
                 s->done = sd_event_source_disable_unref(s->done);
-                write_free(w);
                 return r;
         }
-        s->write = w;
+        s->write = TAKE_PTR(w);
         s->changed = false;
         return 0;
 }
 
 static void write_soon(struct evidence_store *s)
 {
-        int r = s->write ? 0 : start_write(s);
+        int r;
 
+        if (s->write)
+                return; /* on_written() writes again */
+        r = start_write(s);
         if (r < 0)
-                log_warning(r, "Failed to write /" EVIDENCE_FILE ", what guests got is not kept: %m");
+                log_warning(r, "Failed to write '/" EVIDENCE_FILE "', what guests got is not kept: %m");
 }
 
 static int on_written(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -94,13 +102,14 @@ static int on_written(sd_event_source *source, int fd, uint32_t revents, void *u
         (void) source, (void) fd, (void) revents;
         (void) pthread_join(w->thread, NULL);
         if (w->error < 0)
-                log_warning(w->error, "Failed to write /" EVIDENCE_FILE ", what guests got is not kept: %m");
+                log_warning(w->error,
+                            "Failed to write '/" EVIDENCE_FILE "', what guests got is not kept: %m");
         s->done = sd_event_source_disable_unref(s->done);
         write_free(w);
         if (s->changed)
                 write_soon(s);
         else
-                manager_audit_soon(s->manager); /* which reads it */
+                manager_audit_soon(s->manager); /* which reads the file */
         return 0;
 }
 
@@ -116,41 +125,53 @@ static struct evidence_store *get_store(struct manager *m)
                 return NULL;
         s->manager = m;
         r = evidence_read(&s->evidence, &m->root);
-        if (r < 0 && r != -ENOENT)
-                log_warning(r, "What guests got before is lost and is gathered anew: /" EVIDENCE_FILE " %s",
-                            r == -EBADMSG ? "is damaged" : "cannot be read");
+        if (r == -EBADMSG)
+                log_warning(0,
+                            "'/" EVIDENCE_FILE "' is damaged, starting over without what guests got before");
+        else if (r < 0 && r != -ENOENT)
+                log_warning(r, "Failed to read '/" EVIDENCE_FILE "', starting over without what guests got "
+                               "before: %m");
         return m->evidence = s;
 }
 
-/* It may have run before this daemon did, so that another one has counted it. */
-static bool is_older(const struct root *root, pid_t pid)
+/* The process may have run before this daemon did: another one may have counted it already. */
+static bool process_is_older(const struct root *root, pid_t pid)
 {
         uint64_t start = process_start_usec(root, pid), ours = process_start_usec(root, getpid());
 
         return start == 0 || ours == 0 || start < ours;
 }
 
+/* Whether it maps a whole BAR that can have huge pages. */
+static bool maps_whole_bar(const struct manager *m, const struct mapping *mapping)
+{
+        const struct device *d = device_facts_find(&m->host.devices, mapping->bdf);
+
+        for (size_t i = 0; d && i < d->n_bars; i++)
+                if (d->bars[i].index == mapping->region)
+                        return d->bars[i].size == mapping->size && mapping->size >= m->host.kernel.pmd_size;
+        return false;
+}
+
 void manager_evidence_note(struct manager *m, const struct guest *guest, const struct mapping *mapping,
                            uint64_t page_size)
 {
-        const struct device *d = device_facts_find(&m->host.devices, mapping->bdf);
         struct sighting seen = {
                 .bar_size = mapping->size,
                 .page_size = page_size,
                 .time_usec = clock_usec(CLOCK_REALTIME),
         };
         struct evidence_store *s;
-        bool whole = false;
 
-        for (size_t i = 0; d && i < d->n_bars; i++)
-                whole = whole || (d->bars[i].index == mapping->region && d->bars[i].size == mapping->size &&
-                                  d->bars[i].size >= m->host.kernel.pmd_size);
-        if (!whole || !evidence_key_make(&seen.key, &m->host.kernel, &m->host.module,
-                                         emulator_facts_of_process(&m->host.emulators, mapping->pid),
-                                         guest_placer(&m->host, guest).preload))
+        assert(guest);
+
+        if (!maps_whole_bar(m, mapping) ||
+            !evidence_key_make(&seen.key, &m->host.kernel, &m->host.module,
+                               emulator_facts_of_process(&m->host.emulators, mapping->pid),
+                               guest_placer(&m->host, guest).preload))
                 return;
         s = get_store(m);
-        if (!s || evidence_add(&s->evidence, &seen, is_older(&m->root, mapping->pid)) <= 0)
+        if (!s || evidence_add(&s->evidence, &seen, process_is_older(&m->root, mapping->pid)) <= 0)
                 return;
         s->changed = true;
         write_soon(s);
@@ -168,7 +189,7 @@ void manager_evidence_close(struct manager *m)
         end.tv_sec += JOIN_SECONDS;
         if (s->write && pthread_timedjoin_np(s->write->thread, NULL, &end) == 0)
                 write_free(s->write);
-        else if (s->write) /* stuck: it ends with the process */
+        else if (s->write) /* stuck in the kernel: the thread ends with the process */
                 pthread_detach(s->write->thread);
         evidence_done(&s->evidence);
         free(s);

@@ -15,7 +15,8 @@
 #define UNIT "vfioalign-fix.service"
 #define REPORT_MAX_SIZE (1U << 20)
 
-/* A trial of every emulator under a library takes seconds each. The unit is killed before we give it up. */
+/* Trying every emulator with the preload library takes seconds each. systemd kills the unit before we give
+ * it up. */
 #define UNIT_USEC (5 * 60 * USEC_PER_SEC)
 #define UNIT_STOP_USEC (10 * USEC_PER_SEC)
 #define GIVE_UP_USEC (UNIT_USEC + UNIT_STOP_USEC + 20 * USEC_PER_SEC)
@@ -29,7 +30,7 @@ struct fix_call {
         struct manager *manager;
         sd_bus_message *message;
         enum fix_action action;
-        const char *fix; /* the message's; empty: none is named */
+        const char *fix; /* the message's; empty: no fix is named */
         uint64_t flags;
         int report; /* memfd: what vfioalignctl prints */
         struct systemd_job *job;
@@ -58,10 +59,24 @@ static bool is_report(const char *text)
         return is;
 }
 
+static int reply_report(struct fix_call *c)
+{
+        _cleanup_free_ char *report = NULL;
+        int r;
+
+        if (lseek(c->report, 0, SEEK_SET) < 0)
+                return -errno;
+        r = read_fd(c->report, REPORT_MAX_SIZE, &report, NULL);
+        if (r < 0)
+                return r;
+        if (!is_report(report))
+                return -EBADMSG;
+        return sd_bus_reply_method_return(c->message, "s", report); /* fails where a name is not UTF-8 */
+}
+
 static void on_done(int error, void *userdata)
 {
         _cleanup_(fix_call_freep) struct fix_call *c = userdata;
-        _cleanup_free_ char *report = NULL;
 
         c->job = NULL;
         if (error == -EEXIST) {
@@ -77,20 +92,74 @@ static void on_done(int error, void *userdata)
         else if (error < 0)
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
                                                   "systemd did not run " UNIT ": %s", strerror(-error));
-        /* A report with a name in it that is no UTF-8 cannot be sent. */
-        else if (lseek(c->report, 0, SEEK_SET) < 0 ||
-                 read_fd(c->report, REPORT_MAX_SIZE, &report, NULL) < 0 || !is_report(report) ||
-                 sd_bus_reply_method_return(c->message, "s", report) < 0)
+        else if (reply_report(c) < 0)
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
                                                   UNIT " ended without a report: see journalctl -u " UNIT);
 }
 
-static int append_argument(sd_bus_message *call, const char *name, const char *type, const char *value)
+/* ExecStart=, an array of one command: (sv), v = a(sasb). */
+static int append_command(sd_bus_message *call, const char *program, const char *const *argv)
 {
-        return sd_bus_message_append(call, "(sv)", name, type, value);
+        int r;
+
+        r = sd_bus_message_open_container(call, 'r', "sv");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "s", "ExecStart");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(call, 'v', "a(sasb)");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(call, 'a', "(sasb)");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(call, 'r', "sasb");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "s", program);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append_strv(call, (char **) argv);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "b", false); /* a failure counts as one */
+        if (r < 0)
+                return r;
+        for (int i = 0; i < 4; i++) {
+                r = sd_bus_message_close_container(call);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
-/* The daemon's sandbox lets it change nothing of the host: systemd runs vfioalignctl outside of it. */
+static int append_properties(sd_bus_message *call, const struct fix_call *c, const char *program,
+                             const char *const *argv)
+{
+        int r;
+
+        r = sd_bus_message_open_container(call, 'a', "(sv)");
+        if (r < 0)
+                return r;
+        /* StandardError is set because it would follow StandardOutput by default, also where the manager's
+         * own default is another (systemd.exec(5)): what the unit and its children say goes to the journal,
+         * and only the report to us. */
+        r = sd_bus_message_append(call, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
+                                  "A fix of the host, asked for over the bus", "Type", "s", "oneshot",
+                                  "CollectMode", "s", "inactive-or-failed", "StandardOutput", "s", "null",
+                                  "StandardError", "s", "journal", "StandardOutputFileDescriptor", "h",
+                                  c->report, "TimeoutStartUSec", "t", UNIT_USEC, "TimeoutStopUSec", "t",
+                                  UNIT_STOP_USEC);
+        if (r < 0)
+                return r;
+        r = append_command(call, program, argv);
+        if (r < 0)
+                return r;
+        return sd_bus_message_close_container(call);
+}
+
+/* The daemon's sandbox does not let it change the host, so systemd runs vfioalignctl outside of it. */
 static int append_unit(sd_bus_message *call, const struct fix_call *c)
 {
         const char *program = secure_getenv("VFIOALIGN_CTL") ?: CTL_PROGRAM;
@@ -105,43 +174,12 @@ static int append_unit(sd_bus_message *call, const struct fix_call *c)
                 argv[n++] = c->fix;
 
         r = sd_bus_message_append(call, "ss", UNIT, "fail");
-        if (r >= 0)
-                r = sd_bus_message_open_container(call, 'a', "(sv)");
-        if (r >= 0)
-                r = append_argument(call, "Description", "s", "A fix of the host, asked for over the bus");
-        if (r >= 0)
-                r = append_argument(call, "Type", "s", "oneshot");
-        if (r >= 0)
-                r = append_argument(call, "CollectMode", "s", "inactive-or-failed");
-        /* What it and its children say goes to the journal: by itself it would go where the report does,
-         * also with the default output (systemd.exec(5), StandardError=). */
-        if (r >= 0)
-                r = append_argument(call, "StandardOutput", "s", "null");
-        if (r >= 0)
-                r = append_argument(call, "StandardError", "s", "journal");
-        if (r >= 0)
-                r = sd_bus_message_append(call, "(sv)(sv)(sv)", "StandardOutputFileDescriptor", "h",
-                                          c->report, "TimeoutStartUSec", "t", UNIT_USEC, "TimeoutStopUSec",
-                                          "t", UNIT_STOP_USEC);
-        if (r >= 0)
-                r = sd_bus_message_open_container(call, 'r', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(call, "s", "ExecStart");
-        if (r >= 0)
-                r = sd_bus_message_open_container(call, 'v', "a(sasb)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(call, 'a', "(sasb)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(call, 'r', "sasb");
-        if (r >= 0)
-                r = sd_bus_message_append(call, "s", program);
-        if (r >= 0)
-                r = sd_bus_message_append_strv(call, (char **) argv);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "b", false);
-        for (int i = 0; i < 5 && r >= 0; i++)
-                r = sd_bus_message_close_container(call);
-        return r < 0 ? r : sd_bus_message_append(call, "a(sa(sv))", 0);
+        if (r < 0)
+                return r;
+        r = append_properties(call, c, program, argv);
+        if (r < 0)
+                return r;
+        return sd_bus_message_append(call, "a(sa(sv))", 0); /* no auxiliary units */
 }
 
 static int start_unit(struct fix_call *c)
@@ -153,9 +191,12 @@ static int start_unit(struct fix_call *c)
         if (c->report < 0)
                 return -errno;
         r = systemd_job_new_call(c->manager->bus, "StartTransientUnit", &call);
-        if (r >= 0)
-                r = append_unit(call, c);
-        return r < 0 ? r : systemd_job_start(c->manager->bus, call, UNIT, GIVE_UP_USEC, on_done, c, &c->job);
+        if (r < 0)
+                return r;
+        r = append_unit(call, c);
+        if (r < 0)
+                return r;
+        return systemd_job_start(c->manager->bus, call, UNIT, GIVE_UP_USEC, on_done, c, &c->job);
 }
 
 static void on_authorized(const sd_bus_error *denied, void *userdata)
@@ -183,7 +224,7 @@ static void on_authorized(const sd_bus_error *denied, void *userdata)
                 return;
         }
         c->manager->fix_call = c;
-        TAKE_PTR(c); /* on_done's */
+        TAKE_PTR(c); /* on_done() frees it */
 }
 
 static int read_call(struct fix_call *c, sd_bus_error *error)
@@ -222,7 +263,7 @@ static int take_call(struct manager *m, enum fix_action action, sd_bus_message *
         r = manager_authorize(m, message, ACTION_FIX, on_authorized, c, error);
         if (r < 0)
                 return r;
-        TAKE_PTR(c); /* on_authorized's, or done with */
+        TAKE_PTR(c); /* on_authorized() frees it, or has */
         return 1;
 }
 
@@ -236,7 +277,6 @@ int manager_method_revert_fix(sd_bus_message *message, void *userdata, sd_bus_er
         return take_call(userdata, FIX_REVERT, message, error);
 }
 
-/* The unit goes on by itself. */
 void manager_fix_close(struct manager *m)
 {
         _cleanup_(fix_call_freep) struct fix_call *c = m->fix_call;

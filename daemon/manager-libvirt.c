@@ -12,15 +12,15 @@
 #include "util/file.h"
 #include "util/log.h"
 
-/* libvirt tells of what no hook does: guests that run already, devices that are plugged and unplugged,
- * restores and migrations. When to ask it is decided here, by files: where its daemon writes its pid, and
- * where the guests' are (facts/guest/facts-libvirt.h). Connecting to its socket would start a daemon that
- * does not run. */
+/* libvirt reports what no hook does: guests that run already, devices that are plugged and unplugged,
+ * restores and migrations. Two places in the file system decide here when to ask it: the pid file of its
+ * daemon, and the directory with those of the guests (facts/guest/facts-libvirt.h). Connecting to its socket
+ * without them would start a daemon that does not run. */
 
 #define GUESTS_DIR "run/libvirt/qemu"
 
-/* Longer than the daemon takes to end after it has closed its connections: meanwhile its socket would start
- * it anew. */
+/* Longer than the daemon takes to end after it has closed its connections: until then a connection to its
+ * socket would start it again. */
 #define BACKOFF_MIN_USEC (5 * USEC_PER_SEC)
 #define BACKOFF_MAX_USEC (300 * USEC_PER_SEC)
 
@@ -34,7 +34,7 @@ struct libvirt_watch {
         uint64_t backoff_usec;
 };
 
-/* Of the two, libvirtd speaks for all its drivers ("legacy"), virtqemud for itself. */
+/* libvirtd speaks for all its drivers ("legacy"), virtqemud only for itself. */
 static const struct {
         const char *command, *socket, *mode;
 } daemons[] = {
@@ -55,8 +55,8 @@ static bool daemon_runs(const struct root *root, const char *name)
         return read_line_at(root->fd, path, &comm) >= 0 && streq(comm, name);
 }
 
-/* Of the daemon that runs, by its own socket: libvirt's choice of one could start the other. False: none
- * does. */
+/* The URI of the daemon that runs, with its own socket: libvirt's choice could start the other daemon.
+ * False: neither runs. */
 static bool find_uri(const struct libvirt_watch *w, char *ret, size_t size)
 {
         const struct root *root = &w->manager->root;
@@ -89,6 +89,16 @@ static int start_thread(struct libvirt_watch *w)
                                w);
 }
 
+static int ask_for_guests(struct libvirt_watch *w, const char *uri)
+{
+        int r;
+
+        r = start_thread(w);
+        if (r < 0)
+                return r;
+        return libvirt_thread_connect(w->thread, uri);
+}
+
 static void connect_if_running(struct libvirt_watch *w)
 {
         char uri[PATH_MAX];
@@ -96,11 +106,9 @@ static void connect_if_running(struct libvirt_watch *w)
 
         if (!find_uri(w, uri, sizeof(uri)))
                 return;
-        r = start_thread(w);
-        if (r >= 0)
-                r = libvirt_thread_connect(w->thread, uri);
+        r = ask_for_guests(w, uri);
         if (r < 0)
-                log_warning(r, "Failed to ask libvirt for the guests that run: %m");
+                log_warning(r, "Failed to ask libvirt for the guests that run, ignoring: %m");
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
@@ -113,7 +121,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* One that has ended by then is left alone: the next one writes its pid. */
+/* A daemon that has ended by then is left alone: the next one writes its pid file. */
 static void retry_later(struct libvirt_watch *w)
 {
         int r;
@@ -123,7 +131,7 @@ static void retry_later(struct libvirt_watch *w)
         r = sd_event_add_time_relative(w->manager->event, &w->retry, CLOCK_MONOTONIC, w->backoff_usec, 0,
                                        on_retry, w);
         if (r < 0)
-                log_warning(r, "Failed to schedule another try to reach libvirt: %m");
+                log_warning(r, "Failed to schedule another try to reach libvirt, ignoring: %m");
         w->backoff_usec *= 2;
         if (w->backoff_usec > BACKOFF_MAX_USEC)
                 w->backoff_usec = BACKOFF_MAX_USEC;
@@ -158,7 +166,7 @@ static int add_watch(struct libvirt_watch *w, sd_event_source **source, const ch
         return sd_event_add_inotify(w->manager->event, source, path, mask | IN_ONLYDIR, handler, w);
 }
 
-/* True where guests that start have been watched for from now on only. */
+/* True where this call was the first to succeed: guests that started before it were not seen. */
 static bool watch_guests(struct libvirt_watch *w)
 {
         return !w->guests &&
@@ -175,7 +183,7 @@ static void see_guest(struct manager *m, const char *xml)
         guest_done(&guest);
 }
 
-static void handle(struct libvirt_watch *w, const struct libvirt_news *news)
+static void handle_news(struct libvirt_watch *w, const struct libvirt_news *news)
 {
         switch (news->event) {
         case LIBVIRT_GUEST:
@@ -183,17 +191,19 @@ static void handle(struct libvirt_watch *w, const struct libvirt_news *news)
                 break;
         case LIBVIRT_LISTED:
                 w->backoff_usec = BACKOFF_MIN_USEC;
-                /* libvirt makes that directory when it starts; a guest may have come before we knew. */
+                /* libvirt creates that directory when it starts; a guest may have started before we watched
+                 * it. */
                 if (watch_guests(w))
                         connect_if_running(w);
-                /* A start that libvirt's end cut off left its devices with VFIO. */
+                /* A start that was cut off by the end of libvirt's daemon left its devices with VFIO. */
                 manager_reconcile_soon(w->manager);
                 break;
         case LIBVIRT_FAILED:
-                /* The first time its daemon may be on its way up, or down. */
+                /* The first failure means little: the daemon may be starting up, or ending. */
                 log_full(
                         w->backoff_usec == 2 * BACKOFF_MIN_USEC ? LOG_WARNING : LOG_DEBUG, 0,
-                        "Failed to %s; guests without our hook, and devices that are plugged, go unseen until it works",
+                        "Failed to %s; until it works, guests without our hook and devices that are plugged "
+                        "go unseen",
                         news->text ?: "ask libvirt");
                 retry_later(w);
                 break;
@@ -211,7 +221,7 @@ static int on_news(sd_event_source *source, int fd, uint32_t revents, void *user
 
         (void) source, (void) fd, (void) revents;
         while (libvirt_thread_take(w->thread, &news)) {
-                handle(w, &news);
+                handle_news(w, &news);
                 libvirt_news_done(&news);
         }
         return 0;
@@ -220,7 +230,9 @@ static int on_news(sd_event_source *source, int fd, uint32_t revents, void *user
 static int on_run_changed(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
         (void) source;
-        for (size_t i = 0; event->len > 0 && i < ELEMENTSOF(daemons); i++) {
+        if (event->len == 0)
+                return 0;
+        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
                 const char *rest = startswith(event->name, daemons[i].command);
 
                 if (rest && streq(rest, ".pid"))
@@ -245,7 +257,7 @@ int manager_libvirt_watch(struct manager *m)
         /* Modified, not closed: the daemon keeps its pid file open, as a lock. */
         r = add_watch(w, &w->daemons, "run", IN_MODIFY, on_run_changed);
         if (r < 0)
-                log_warning(r, "Failed to watch for libvirt's daemon: %m");
+                log_warning(r, "Failed to watch '/run' for libvirt's daemon, ignoring: %m");
         (void) watch_guests(w);
         connect_if_running(w);
         return r;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "manager-polkit.h"
 
+#include <assert.h>
+
 #include "manager.h"
-#include "util/log.h"
 
 #define POLKIT_NAME "org.freedesktop.PolicyKit1"
 #define POLKIT_PATH "/org/freedesktop/PolicyKit1/Authority"
@@ -11,7 +12,7 @@
 
 #define PENDING_MAX 64
 
-/* A person types a password; without one the answer is a matter of rules. */
+/* A person types a password; where none may be asked for, rules alone decide. */
 #define INTERACTIVE_USEC (120 * USEC_PER_SEC)
 #define RULES_USEC (10 * USEC_PER_SEC)
 
@@ -39,19 +40,17 @@ DEFINE_TRIVIAL_CLEANUP(struct authorization *, authorization_free)
 static int read_answer(sd_bus_message *reply, sd_bus_error *denied)
 {
         const sd_bus_error *error = sd_bus_message_get_error(reply);
-        int yes, challenge, r;
+        int yes, challenge;
 
         if (error)
-                /* It is not there, is gone, or hangs: root alone may. */
+                /* polkit is not installed, has ended, or hangs: only root may. */
                 return sd_bus_error_setf(denied, SD_BUS_ERROR_ACCESS_DENIED,
                                          "polkit gives no answer (%s), only root may do this",
                                          error->message ?: error->name);
-        r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "bb", &yes, &challenge);
-        if (r < 0)
+        if (sd_bus_message_enter_container(reply, 'r', "bba{ss}") < 0 ||
+            sd_bus_message_read(reply, "bb", &yes, &challenge) < 0)
                 return sd_bus_error_set(denied, SD_BUS_ERROR_ACCESS_DENIED,
-                                        "polkit gives no answer that could be read");
+                                        "polkit gives no answer that can be read");
         if (yes)
                 return 1;
         if (challenge)
@@ -77,15 +76,19 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 static int new_question(sd_bus *bus, const char *sender, const char *action, bool interactive,
                         sd_bus_message **ret)
 {
-        int r = sd_bus_message_new_method_call(bus, ret, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
-                                               "CheckAuthorization");
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *question = NULL;
+        int r;
 
-        if (r >= 0)
-                r = sd_bus_message_append(*ret, "(sa{sv})s", "system-bus-name", 1, "name", "s", sender,
-                                          action);
-        if (r >= 0)
-                r = sd_bus_message_append(*ret, "a{ss}us", 0, interactive ? POLKIT_INTERACTION : 0U, "");
-        return r;
+        r = sd_bus_message_new_method_call(bus, &question, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
+                                           "CheckAuthorization");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(question, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", sender,
+                                  action, 0, interactive ? POLKIT_INTERACTION : 0U, "");
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(question);
+        return 0;
 }
 
 static bool is_root(sd_bus_message *message)
@@ -106,11 +109,13 @@ int manager_authorize(struct manager *m, sd_bus_message *message, const char *ac
         size_t pending = 0;
         int r;
 
+        assert(message && action && done);
+
         if (is_root(message)) {
                 done(NULL, userdata);
                 return 0;
         }
-        for (a = m->authorizations; a; a = a->next)
+        for (const struct authorization *other = m->authorizations; other; other = other->next)
                 pending++;
         if (pending >= PENDING_MAX)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
@@ -122,9 +127,10 @@ int manager_authorize(struct manager *m, sd_bus_message *message, const char *ac
         a->done = done;
         a->userdata = userdata;
         r = new_question(m->bus, sd_bus_message_get_sender(message), action, interactive, &question);
-        if (r >= 0)
-                r = sd_bus_call_async(m->bus, &a->call, question, on_answer, a,
-                                      interactive ? INTERACTIVE_USEC : RULES_USEC);
+        if (r < 0)
+                return r;
+        r = sd_bus_call_async(m->bus, &a->call, question, on_answer, a,
+                              interactive ? INTERACTIVE_USEC : RULES_USEC);
         if (r < 0)
                 return r;
         a->next = m->authorizations;

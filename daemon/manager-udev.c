@@ -7,9 +7,21 @@
 #include "manager.h"
 #include "util/log.h"
 
-/* A host with a thousand functions sends as many events at once; needs CAP_NET_ADMIN, and is fine without.
- */
+/* A host with a thousand functions sends as many events at once. Needs CAP_NET_ADMIN; without it the buffer
+ * stays as it is, and lost events cause a new audit. */
 #define RECEIVE_BUFFER_SIZE (16 << 20)
+
+static void handle_device(struct manager *m, struct udev_device *d)
+{
+        const char *name = udev_device_get_sysname(d), *action = udev_device_get_action(d) ?: "?";
+
+        log_debug("%s: %s", name, action);
+        /* With a new device or kernel module the load may succeed after all. */
+        m->module_load_failed = false;
+        /* Not where somebody only repeats the event (udevadm trigger). */
+        if (streq(action, "add") && !udev_device_get_property_value(d, "SYNTH_UUID"))
+                manager_boot_device_added(m, name);
+}
 
 static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
@@ -20,16 +32,10 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *us
         errno = 0;
         d = udev_monitor_receive_device(m->udev_monitor);
         if (d) {
-                log_debug("%s: %s", udev_device_get_sysname(d), udev_device_get_action(d) ?: "?");
-                /* What a new device or kernel module changes may let the module load after all. */
-                m->module_load_failed = false;
-                /* Not where somebody only plays it again (udevadm trigger). */
-                if (streq(udev_device_get_action(d) ?: "", "add") &&
-                    !udev_device_get_property_value(d, "SYNTH_UUID"))
-                        manager_boot_device_added(m, udev_device_get_sysname(d));
+                handle_device(m, d);
                 udev_device_unref(d);
         } else if (errno == ENOBUFS) {
-                log_info("Events of udev were lost, reading all devices anew");
+                log_info("Events of udev were lost, reading all devices again");
                 manager_boot_events_lost(m);
         } else
                 return 0;
@@ -50,15 +56,17 @@ int manager_udev_watch(struct manager *m)
                 return -ENOMEM;
 
         r = udev_monitor_filter_add_match_subsystem_devtype(m->udev_monitor, "pci", NULL);
-        if (r >= 0)
-                r = udev_monitor_filter_add_match_subsystem_devtype(m->udev_monitor, "vfio", NULL);
+        if (r < 0)
+                return r;
+        r = udev_monitor_filter_add_match_subsystem_devtype(m->udev_monitor, "vfio", NULL);
+        if (r < 0)
+                return r;
         (void) udev_monitor_set_receive_buffer_size(m->udev_monitor, RECEIVE_BUFFER_SIZE);
-        if (r >= 0)
-                r = udev_monitor_enable_receiving(m->udev_monitor);
-        if (r >= 0)
-                r = sd_event_add_io(m->event, &m->udev_source, udev_monitor_get_fd(m->udev_monitor), EPOLLIN,
-                                    on_uevent, m);
-        return r;
+        r = udev_monitor_enable_receiving(m->udev_monitor);
+        if (r < 0)
+                return r;
+        return sd_event_add_io(m->event, &m->udev_source, udev_monitor_get_fd(m->udev_monitor), EPOLLIN,
+                               on_uevent, m);
 }
 
 void manager_udev_close(struct manager *m)

@@ -44,27 +44,29 @@ static int parse_argv(int argc, char *argv[], bool *record)
                         return -EINVAL;
                 }
         if (optind < argc) {
-                fprintf(stderr, "vfioalignd takes no arguments; see vfioalignd --help\n");
+                fprintf(stderr, "vfioalignd: unexpected argument '%s'; see vfioalignd --help\n",
+                        argv[optind]);
                 return -EINVAL;
         }
         return 1;
 }
 
-/* What the service's sandbox hides of the kernel, and does not change before the next boot. */
+/* Records what the sandbox of the service hides of the kernel. It cannot change before the next boot. */
 static int record_kernel(void)
 {
-        static const char *const wanted[] = { KERNEL_LIVE_SYMBOLS, NULL };
+        static const char *const names[] = { KERNEL_LIVE_SYMBOLS, NULL };
         _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
         _cleanup_(root_close) struct root root = { .fd = -EBADF };
         struct fact exempt;
         const char *text;
-        int r = root_open(&root, secure_getenv("VFIOALIGN_ROOT"));
+        int r;
 
+        r = root_open(&root, secure_getenv("VFIOALIGN_ROOT"));
         if (r < 0)
-                return log_error(r, "Failed to open /: %m");
+                return log_error(r, "Failed to open '/': %m");
         if (exists_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD))
                 return 0;
-        r = kernel_symbols_open(&root, "vfio_pci_core", wanted, &symbols);
+        r = kernel_symbols_open(&root, "vfio_pci_core", names, &symbols);
         if (r < 0)
                 return log_error(r, "Failed to read the kernel's symbols: %m");
         exempt = kernel_live_exempt(&root, symbols);
@@ -72,10 +74,12 @@ static int record_kernel(void)
                 return 0;
         text = fact_value_to_string(exempt.value);
         r = write_file_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD, text, strlen(text), 0644);
-        return r < 0 ? log_error(r, "Failed to write /" KERNEL_LIVE_EXEMPT_RECORD ": %m") : 0;
+        if (r < 0)
+                return log_error(r, "Failed to write '/" KERNEL_LIVE_EXEMPT_RECORD "': %m");
+        return 0;
 }
 
-static int run(void)
+static int run_daemon(void)
 {
         _cleanup_(manager_freep) struct manager *m = NULL;
         int r;
@@ -90,7 +94,9 @@ static int run(void)
                 return r;
         r = sd_event_loop(m->event);
         (void) sd_notify(false, "STOPPING=1");
-        return r < 0 ? log_error(r, "The event loop failed: %m") : 0;
+        if (r < 0)
+                return log_error(r, "Failed to run the event loop: %m");
+        return 0;
 }
 
 int main(int argc, char *argv[])
@@ -100,5 +106,5 @@ int main(int argc, char *argv[])
 
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
-        return (record ? record_kernel() : run()) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return (record ? record_kernel() : run_daemon()) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
