@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <assert.h>
+#include <ctype.h>
 #include <fcntl.h>
 #include <ini.h>
 #include <limits.h>
 #include <stdarg.h>
 
+#include "config-key.h"
 #include "device-section.h"
 #include "guest-section.h"
 #include "util/array.h"
@@ -16,7 +19,7 @@
 #define CONFIG_DIR "etc/vfioalignd.conf.d"
 #define CONFIG_MAX_SIZE (1U << 20)
 
-/* inih's buffer as Debian builds it; a longer line would be cut in two without a word. */
+/* The buffer of inih as Debian builds it; a longer line would be cut in two without an error. */
 #define LINE_LENGTH_MAX 198
 
 /* clang-format off */
@@ -31,13 +34,13 @@ struct parser {
         struct config config;
         const char *file;
         const char *next;                  /* what is left to read */
-        unsigned line;                     /* of the line handed out last */
+        unsigned line;                     /* number of the line read last */
         int error;                         /* the first fatal one */
         char section[LINE_LENGTH_MAX + 1]; /* whole: inih cuts it at 49 bytes */
-        struct device_section *device;     /* where it is a [Device NAME]: the last of `config` */
-        unsigned seen;                     /* the keys of that */
-        size_t n_before;                   /* the device sections of the files before */
-        struct guest_section *guest;       /* where it is a [Guest NAME], as well */
+        struct device_section *device;     /* of a [Device NAME]: the last in `config` */
+        unsigned seen;                     /* mask of its keys so far */
+        struct guest_section *guest;       /* of a [Guest NAME], likewise */
+        size_t n_devices_before;           /* sections of the files before this one */
         size_t n_guests_before;
         config_problem_t problem;
         void *userdata;
@@ -51,7 +54,7 @@ static void report_at(struct parser *p, unsigned line, bool fatal, const char *t
                 p->error = -EINVAL;
 }
 
-static _printf_(3, 4) void report(struct parser *p, bool fatal, const char *format, ...)
+static _printf_(3, 4) void report_problem(struct parser *p, bool fatal, const char *format, ...)
 {
         char text[512];
         va_list args;
@@ -64,60 +67,32 @@ static _printf_(3, 4) void report(struct parser *p, bool fatal, const char *form
 
 static void report_no_memory(struct parser *p)
 {
-        report(p, true, "out of memory");
+        report_problem(p, true, "out of memory");
         p->error = -ENOMEM;
 }
 
-static int parse_guest_on_unaligned(struct config *c, const char *value)
-{
-        return parse_on_unaligned(value, &c->guest.on_unaligned);
-}
+static DEFINE_CONFIG_PARSE_ENUM(parse_on_unreachable, on_unreachable, enum on_unreachable,
+                                ON_UNREACHABLE_REFUSE);
 
-static int parse_guest_min_bar_size(struct config *c, const char *value)
-{
-        return parse_size(value, &c->guest.min_bar_size);
-}
-
-static int parse_seconds(const char *value, double min, double max, uint64_t *ret_usec)
-{
-        double seconds;
-        char *end;
-
-        errno = 0;
-        seconds = strtod(value, &end);
-        if (errno || end == value || *end || !(seconds >= min && seconds <= max))
-                return -EINVAL;
-        *ret_usec = (uint64_t) (seconds * 1e6);
-        return 0;
-}
-
-static int parse_hook_deadline(struct config *c, const char *value)
-{
-        return parse_seconds(value, 0.1, 60, &c->hook_deadline_usec);
-}
-
-static int parse_on_unreachable(struct config *c, const char *value)
-{
-        c->on_unreachable = on_unreachable_from_string(value);
-        return c->on_unreachable < 0 ? -EINVAL : 0;
-}
-
-static int parse_bind_deadline(struct config *c, const char *value)
-{
-        return parse_seconds(value, 1, 600, &c->bind_deadline_usec);
-}
-
-static const struct {
-        const char *section, *key;
-        int (*parse)(struct config *c, const char *value);
-        const char *wanted;
-} keys[] = {
-        { "Guest", "OnUnaligned", parse_guest_on_unaligned, ON_UNALIGNED_WANTED },
-        { "Guest", "MinBarSize", parse_guest_min_bar_size, SIZE_WANTED },
-        { "Guest", "HookDeadlineSec", parse_hook_deadline, "seconds from 0.1 to 60" },
-        { "Guest", "OnUnreachable", parse_on_unreachable, "allow or refuse" },
-        { "Bind", "DeadlineSec", parse_bind_deadline, "seconds from 1 to 600" },
+/* All but the keys of [Fix], which are the rows of config/fix-id.c. */
+/* clang-format off */
+#define FIELD(member) offsetof(struct config, member)
+static const struct config_key config_keys[] = {
+        { "Guest", "OnUnaligned", config_parse_on_unaligned, FIELD(guest.on_unaligned), "warn",
+          ON_UNALIGNED_EXPECTED, "Whether a guest may start with smaller pages for a BAR than possible" },
+        { "Guest", "MinBarSize", config_parse_size, FIELD(guest.min_bar_size), "64M",
+          SIZE_EXPECTED, "Smaller BARs do not count for OnUnaligned=" },
+        { "Guest", "HookDeadlineSec", config_parse_seconds, FIELD(hook_deadline_usec), "5",
+          "seconds from 0.1 to 60", "How long a guest's start may wait for the daemon in total",
+          0.1, 60 },
+        { "Guest", "OnUnreachable", parse_on_unreachable, FIELD(on_unreachable), "allow",
+          "allow or refuse", "What to do with the start if the daemon does not answer in that time" },
+        { "Bind", "DeadlineSec", config_parse_seconds, FIELD(bind_deadline_usec), "30",
+          "seconds from 1 to 600", "How long it may take to bind an IOMMU group to VFIO or to give it back",
+          1, 600 },
+        {},
 };
+/* clang-format on */
 
 static void end_section(struct parser *p)
 {
@@ -130,7 +105,7 @@ static void end_section(struct parser *p)
         }
         if (p->guest && !p->guest->has) {
                 snprintf(text, sizeof(text),
-                         "[%s] says nothing: wanted OnUnaligned= or MinBarSize=", p->section);
+                         "[%s] sets nothing; expected OnUnaligned= or MinBarSize=", p->section);
                 report_at(p, p->guest->line, true, text);
         }
         p->device = NULL;
@@ -144,13 +119,14 @@ static void begin_device(struct parser *p, const char *name)
         struct config *c = &p->config;
 
         if (!*name) {
-                report(p, true, "[%s]: wanted a name, of letters, digits, '.', '_', ':' and '-'",
-                       p->section);
+                report_problem(p, true, "[%s]: expected a name, of letters, digits, '.', '_', ':' and '-'",
+                               p->section);
                 return;
         }
-        for (size_t i = p->n_before; i < c->n_devices; i++)
+        for (size_t i = p->n_devices_before; i < c->n_devices; i++)
                 if (streq(c->devices[i].name, name)) {
-                        report(p, true, "[%s] is in line %u already", p->section, c->devices[i].line);
+                        report_problem(p, true, "[%s] is already in line %u", p->section,
+                                       c->devices[i].line);
                         return;
                 }
         p->device = array_append(c->devices, c->n_devices);
@@ -167,7 +143,7 @@ static void begin_guest(struct parser *p, const char *name)
 
         for (size_t i = p->n_guests_before; i < c->n_guests; i++)
                 if (streq(c->guests[i].name, name)) {
-                        report(p, true, "[%s] is in line %u already", p->section, c->guests[i].line);
+                        report_problem(p, true, "[%s] is already in line %u", p->section, c->guests[i].line);
                         return;
                 }
         p->guest = array_append(c->guests, c->n_guests);
@@ -178,14 +154,15 @@ static void begin_guest(struct parser *p, const char *name)
         report_no_memory(p);
 }
 
-/* inih tells of no section before its first key; one without keys is wrong as well. line: from "[" on. */
+/* inih reports no section before its first key, but a section without keys is an error as well. line: from
+ * the "[" on. */
 static void begin_section(struct parser *p, const char *line, size_t length)
 {
         const char *end = memchr(line, ']', length), *name;
 
         end_section(p);
         if (!end)
-                return; /* inih turns it away */
+                return; /* inih reports it */
         snprintf(p->section, sizeof(p->section), "%.*s", (int) (end - line - 1), line + 1);
         name = device_section_name(p->section);
         if (name)
@@ -194,71 +171,77 @@ static void begin_section(struct parser *p, const char *line, size_t length)
                 begin_guest(p, name);
 }
 
-/* A key of a section with a name. */
-static void handle_named(struct parser *p, const char *key, const char *value)
+/* seen: mask of the keys that the section has already; NULL: a key may come again, and the last counts. */
+static void parse_key(struct parser *p, const struct config_key *key, void *base, unsigned place,
+                      unsigned *seen, const char *value)
 {
-        const char *wanted;
-        int r = p->device ? device_section_set(p->device, &p->seen, key, value, &wanted)
-                          : guest_section_set(p->guest, key, value, &wanted);
+        int r;
 
-        if (r == -ENOENT)
-                report(p, false, "unknown key '%s' in section [%s], ignoring", key, p->section);
-        else if (r == -EEXIST)
-                report(p, true, "%s= is there twice in section [%s]", key, p->section);
-        else if (r == -EINVAL)
-                report(p, true, "%s=%s: wanted %s", key, value, wanted);
-        else if (r < 0)
+        if (seen && *seen & 1U << place) {
+                report_problem(p, true, "%s= is set twice in section [%s]", key->name, p->section);
+                return;
+        }
+        if (seen)
+                *seen |= 1U << place;
+        r = config_key_set(key, value, base);
+        if (r == -ENOMEM)
                 report_no_memory(p);
+        else if (r < 0)
+                report_problem(p, true, "%s=%s: expected %s", key->name, value, key->expected);
 }
 
 /* A key of the section [Fix]. */
-static void handle_fix(struct parser *p, const char *key, const char *value)
+static void parse_fix(struct parser *p, const char *name, const char *value)
 {
-        enum fix_id id = fix_id_from_key(key);
+        enum fix_id id = fix_id_from_key(name);
         enum policy policy;
 
         if (id < 0) {
-                report(p, false, "unknown key '%s' in section [%s], ignoring", key, p->section);
+                report_problem(p, false, "unknown key '%s' in section [%s], ignoring", name, p->section);
                 return;
         }
         policy = policy_from_string(value);
-        if (policy < 0 || policy > fix_type(id)->max_policy) {
-                report(p, true, "%s=%s: wanted %s", key, value, fix_policies(id));
-                return;
-        }
-        p->config.fixes[id] = policy;
+        if (policy < 0 || policy > fix_type(id)->max_policy)
+                report_problem(p, true, "%s=%s: expected %s", name, value, fix_policies(id));
+        else
+                p->config.fixes[id] = policy;
 }
 
 /* inih's handler. Always returns success: problems are reported, and counted, here. */
-static int handle(void *userdata, const char *section, const char *key, const char *value)
+static int handle_key(void *userdata, const char *section, const char *name, const char *value)
 {
         struct parser *p = userdata;
+        const struct config_key *keys = config_keys, *key;
+        unsigned *seen = NULL;
+        void *base = &p->config;
 
-        (void) section;
-        if (p->device || p->guest) {
-                handle_named(p, key, value);
+        (void) section; /* see parser.section */
+        if (p->device) {
+                keys = device_section_keys;
+                base = p->device;
+                seen = &p->seen;
+        } else if (p->guest) {
+                keys = guest_section_keys;
+                base = p->guest;
+                seen = &p->guest->has;
+        } else if (device_section_name(p->section) || guest_section_name(p->section))
+                return 1; /* reported by begin_section() */
+        else if (streq(p->section, "Fix")) {
+                parse_fix(p, name, value);
                 return 1;
         }
-        if (device_section_name(p->section) || guest_section_name(p->section))
-                return 1; /* told of already */
-        if (streq(p->section, "Fix")) {
-                handle_fix(p, key, value);
-                return 1;
-        }
-        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                if (!streq(keys[i].section, p->section) || !streq(keys[i].key, key))
-                        continue;
-                if (keys[i].parse(&p->config, value) < 0)
-                        report(p, true, "%s=%s: wanted %s", key, value, keys[i].wanted);
-                return 1;
-        }
-        report(p, false, "unknown key '%s' in section [%s], ignoring", key, p->section);
+
+        key = config_key_find(keys, seen ? NULL : p->section, name);
+        if (key)
+                parse_key(p, key, base, (unsigned) (key - keys), seen, value);
+        else
+                report_problem(p, false, "unknown key '%s' in section [%s], ignoring", name, p->section);
         return 1;
 }
 
-/* inih's reader, in the manner of fgets(). inih hands no line numbers to its handler and calls it before it
- * asks for the next line, so that the count here is the handler's line. Leading white space is taken off: to
- * inih it would make a line the continuation of the value before. */
+/* inih's reader, like fgets(). inih passes no line numbers to its handler, but calls it before it asks for
+ * the next line, so the count here is the handler's line. Leading white space is removed: it would make the
+ * line a continuation of the value before. */
 static char *next_line(char *buffer, int size, void *userdata)
 {
         struct parser *p = userdata;
@@ -272,7 +255,7 @@ static char *next_line(char *buffer, int size, void *userdata)
         if (*p->next == '[')
                 begin_section(p, p->next, length);
         if (length > LINE_LENGTH_MAX || length + 2 > (size_t) size) {
-                report(p, true, "line is longer than %d bytes", LINE_LENGTH_MAX);
+                report_problem(p, true, "line is longer than %d bytes", LINE_LENGTH_MAX);
                 strcpy(buffer, "\n");
         } else
                 snprintf(buffer, (size_t) size, "%.*s\n", (int) length, p->next);
@@ -290,26 +273,26 @@ static void parse_file(struct parser *p, const struct root *root, const char *fi
 
         p->file = file;
         p->line = 0;
-        p->n_before = p->config.n_devices;
+        p->n_devices_before = p->config.n_devices;
         p->n_guests_before = p->config.n_guests;
         r = read_file_at(root->fd, file, CONFIG_MAX_SIZE, &text, &size);
         if (r == -ENOENT)
                 return;
         if (r < 0) {
-                report(p, true, "cannot be read: %s", strerror(-r));
+                report_problem(p, true, "cannot be read: %s", strerror(-r));
                 return;
         }
         if (strlen(text) != size) {
-                report(p, true, "has a NUL byte: not a text file");
+                report_problem(p, true, "contains a NUL byte, so it is not a text file");
                 return;
         }
 
-        /* A byte order mark, which inih would take itself, if it came to see the line first. */
+        /* A byte order mark. inih would skip it, but we look at the line first. */
         p->next = startswith(text, "\xef\xbb\xbf") ?: text;
-        r = ini_parse_stream(next_line, p, handle, p);
+        r = ini_parse_stream(next_line, p, handle_key, p);
         if (r > 0) {
                 p->line = (unsigned) r;
-                report(p, true, "neither a [section] nor a key=value");
+                report_problem(p, true, "neither a [section] nor a key=value");
         }
         end_section(p);
 }
@@ -339,22 +322,45 @@ static void parse_drop_ins(struct parser *p, const struct root *root)
 
 struct config config_default(void)
 {
-        struct config c = {
-                .guest = { .on_unaligned = ON_UNALIGNED_WARN, .min_bar_size = MIB(64) },
-                .hook_deadline_usec = 5 * USEC_PER_SEC,
-                .on_unreachable = ON_UNREACHABLE_ALLOW,
-                .bind_deadline_usec = 30 * USEC_PER_SEC,
-        };
+        struct config c = {};
 
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
                 c.fixes[id] = fix_type(id)->policy;
+        for (const struct config_key *key = config_keys; key->name; key++) {
+                int r = config_key_set(key, key->initial, &c);
+
+                assert(r == 0);
+                (void) r;
+        }
         return c;
+}
+
+static void print_fix_keys(FILE *out)
+{
+        fputs("\n[Fix]\n", out);
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                const struct fix_type *type = fix_type(id);
+
+                fprintf(out, "  %s=%s\n        %c%s (%s).\n", type->key, policy_to_string(type->policy),
+                        toupper((unsigned char) *type->does), type->does + 1, fix_policies(id));
+        }
+}
+
+void config_print_keys(FILE *out)
+{
+        print_fix_keys(out);
+        config_keys_print(config_keys, out);
+        config_keys_print(guest_section_keys, out);
+        config_keys_print(device_section_keys, out);
 }
 
 int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata)
 {
-        struct parser p = { .config = config_default(), .problem = problem, .userdata = userdata };
+        struct parser p = { .problem = problem, .userdata = userdata };
 
+        assert(ret && root);
+
+        p.config = config_default();
         parse_file(&p, root, CONFIG_FILE);
         parse_drop_ins(&p, root);
         if (p.error < 0) {

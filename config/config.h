@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "fix-id.h"
 #include "util/pci-address.h"
@@ -10,7 +11,7 @@
 
 /* etc/vfioalignd.conf and its drop-ins. */
 
-/* What becomes of the start of a guest that would get smaller pages than it could have. */
+/* What to do with the start of a guest that would get smaller pages than it could have. */
 enum on_unaligned {
         ON_UNALIGNED_ALLOW,
         ON_UNALIGNED_WARN,
@@ -34,7 +35,7 @@ enum on_unreachable {
 };
 DECLARE_STRING_TABLE(on_unreachable, enum on_unreachable);
 
-/* What to do with a device, of [Device NAME] Bind=. */
+/* When to hand a device to VFIO: [Device NAME] Bind=. */
 enum bind_policy {
         BIND_NEVER,
         BIND_GUEST, /* while a guest with managed='no' has it */
@@ -44,25 +45,25 @@ enum bind_policy {
 };
 DECLARE_STRING_TABLE(bind_policy, enum bind_policy);
 
-/* A section [Device NAME]: which functions it is about (all of what is given has to match, and something has
- * to be given), and what to do with them. */
+/* A section [Device NAME]: which functions it is about (everything that is given has to match, and at least
+ * one thing is), and what to do with them. */
 struct device_section {
         char *name;
-        char *file; /* where it stands, and at which line */
+        char *file; /* it is in this file, at this line */
         unsigned line;
         bdf_t address;              /* Address=, in the kernel's spelling; empty: any */
         uint32_t vendor, device;    /* ID=10de:2330, ID=10de:*; UINT32_MAX: any */
         uint32_t class, class_mask; /* Class=0300, Class=030200: the leading digits; mask 0: any */
-        char *driver;               /* Driver=: the host's driver that it has now; NULL: any */
+        char *driver;               /* Driver=: the driver of the host that it has or had; NULL: any */
         enum bind_policy bind;
         char *vfio_driver; /* VfioDriver=; NULL: auto, the best one for each function */
 };
 
-/* A section [Guest NAME]: what it says of guests whose names match (fnmatch(3)) goes before [Guest]. */
+/* A section [Guest NAME]: for guests whose name matches (fnmatch(3)), it overrides [Guest]. */
 struct guest_section {
         char *name;
         unsigned line;
-        unsigned has; /* which keys it has: guest-section.c */
+        unsigned has; /* mask of its keys: guest-section.h */
         struct guest_policy policy;
 };
 
@@ -78,26 +79,29 @@ struct config {
         size_t n_devices;
 };
 
-/* Told of each thing wrong: the file, its line (0: the file as a whole), what it is, and whether it was
- * ignored (an unknown key) or makes the configuration unusable. */
+/* Called for each problem: the file, its line (0: the file as a whole), what it is, and whether it makes the
+ * configuration unusable (fatal) or was ignored (an unknown key). */
 typedef void (*config_problem_t)(const char *file, unsigned line, bool fatal, const char *what,
                                  void *userdata);
 
 /* The defaults, then etc/vfioalignd.conf, then etc/vfioalignd.conf.d/ (files ending in .conf, by name),
  * below root. A missing file is fine. On a bad value or an unreadable file returns a negative errno, after
- * all problems have been reported, and leaves *ret alone, which it never releases. problem: NULL: nobody is
- * told. */
+ * all problems have been reported, and leaves *ret alone, which it never releases. problem: NULL: problems
+ * are not reported. */
 int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata);
 
 void config_done(struct config *c);
 
-/* The section for a function: the last that matches, so that a drop-in overrides the file; NULL. driver: the
- * one it is bound to, or that it had before we took it; NULL: none. */
+/* The section for a function, or NULL: the last that matches, so a drop-in overrides the file. driver: the
+ * one that it is bound to, or that it had before we took it; NULL: none. */
 const struct device_section *config_find_device(const struct config *c, const char *address, uint16_t vendor,
                                                 uint16_t device, uint32_t class, const char *driver);
 
-/* What holds for a guest of that name: of each key the last section that matches and has it. */
+/* The policy for a guest of that name: for each key, the last section that matches and has it. */
 struct guest_policy config_guest_policy(const struct config *c, const char *guest);
 
 /* The compiled-in defaults, which are also the comments in the shipped file. */
 struct config config_default(void);
+
+/* All keys with their defaults and a line of help each, for --help. */
+void config_print_keys(FILE *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "device-section.h"
 
+#include <assert.h>
 #include <ctype.h>
 
 #include "util/macro.h"
@@ -15,6 +16,7 @@ static const char *const bind_policy_table[_BIND_POLICY_MAX] = {
 /* clang-format on */
 DEFINE_STRING_TABLE(bind_policy, enum bind_policy);
 
+/* Exactly that many hex digits at the start of s. */
 static int parse_hex(const char *s, size_t digits, uint32_t *ret)
 {
         char text[9];
@@ -30,15 +32,18 @@ static int parse_hex(const char *s, size_t digits, uint32_t *ret)
         return 0;
 }
 
-static int parse_address(struct device_section *d, const char *value)
+static int parse_address(const struct config_key *key, const char *value, void *target)
 {
-        return bdf_parse(value, d->address);
+        (void) key;
+        return bdf_parse(value, target);
 }
 
-static int parse_id(struct device_section *d, const char *value)
+static int parse_id(const struct config_key *key, const char *value, void *target)
 {
+        struct device_section *d = target;
         uint32_t vendor, device = UINT32_MAX;
 
+        (void) key;
         if (parse_hex(value, 4, &vendor) < 0 || value[4] != ':')
                 return -EINVAL;
         value += 5;
@@ -49,11 +54,13 @@ static int parse_id(struct device_section *d, const char *value)
         return 0;
 }
 
-static int parse_class(struct device_section *d, const char *value)
+static int parse_class(const struct config_key *key, const char *value, void *target)
 {
+        struct device_section *d = target;
         size_t digits = strlen(value);
         uint32_t class;
 
+        (void) key;
         if ((digits != 2 && digits != 4 && digits != 6) || parse_hex(value, digits, &class) < 0)
                 return -EINVAL;
         d->class = class << (24 - 4 * digits);
@@ -61,45 +68,53 @@ static int parse_class(struct device_section *d, const char *value)
         return 0;
 }
 
-static int set_driver(char **driver, const char *value)
+static int parse_driver(const struct config_key *key, const char *value, void *target)
 {
+        char **driver = target;
+
+        (void) key;
         if (!driver_name_is_valid(value))
                 return -EINVAL;
         *driver = strdup(value);
         return *driver ? 0 : -ENOMEM;
 }
 
-static int parse_driver(struct device_section *d, const char *value)
+static int parse_vfio_driver(const struct config_key *key, const char *value, void *target)
 {
-        return set_driver(&d->driver, value);
+        if (streq(value, "auto"))
+                return 0;
+        return parse_driver(key, value, target);
 }
 
-static int parse_bind(struct device_section *d, const char *value)
-{
-        d->bind = bind_policy_from_string(value);
-        return d->bind < 0 ? -EINVAL : 0;
-}
+static DEFINE_CONFIG_PARSE_ENUM(parse_bind, bind_policy, enum bind_policy, BIND_BOOT);
 
-static int parse_vfio_driver(struct device_section *d, const char *value)
-{
-        return streq(value, "auto") ? 0 : set_driver(&d->vfio_driver, value);
-}
-
-#define DRIVER_WANTED "the name of a driver, of up to 63 letters, digits and signs but for a slash"
-
-static const struct {
-        const char *key;
-        int (*parse)(struct device_section *d, const char *value);
-        const char *wanted;
-        bool matches; /* says which functions it is about */
-} keys[] = {
-        { "Address", parse_address, "a PCI address, like 0000:41:00.0", true },
-        { "ID", parse_id, "vendor and device in four hex digits each, like 10de:2330, or 10de:*", true },
-        { "Class", parse_class, "2, 4 or 6 hex digits, like 0302", true },
-        { "Driver", parse_driver, DRIVER_WANTED, true },
-        { "Bind", parse_bind, "boot, guest or never", false },
-        { "VfioDriver", parse_vfio_driver, "auto, or " DRIVER_WANTED, false },
+enum {
+        KEY_SELECTS = 1 << 0,  /* says which functions the section is about: one of these is needed */
+        KEY_REQUIRED = 1 << 1, /* says what to do with them */
 };
+
+#define DRIVER_EXPECTED "a driver name of at most 63 letters, digits and signs, without '/'"
+
+/* clang-format off */
+#define FIELD(member) offsetof(struct device_section, member)
+#define SELECTS .flags = KEY_SELECTS
+const struct config_key device_section_keys[] = {
+        { "Device NAME", "Address", parse_address, FIELD(address), NULL,
+          "a PCI address, like 0000:41:00.0", "The address of the function", SELECTS },
+        { "Device NAME", "ID", parse_id, 0, NULL,
+          "vendor and device in four hex digits each, like 10de:2330, or 10de:*",
+          "The ID of the function", SELECTS },
+        { "Device NAME", "Class", parse_class, 0, NULL,
+          "2, 4 or 6 hex digits, like 0302", "The class of the function", SELECTS },
+        { "Device NAME", "Driver", parse_driver, FIELD(driver), NULL,
+          DRIVER_EXPECTED, "The host's driver of the function", SELECTS },
+        { "Device NAME", "Bind", parse_bind, FIELD(bind), NULL,
+          "boot, guest or never", "When to bind the function to VFIO", .flags = KEY_REQUIRED },
+        { "Device NAME", "VfioDriver", parse_vfio_driver, FIELD(vfio_driver), "auto",
+          "auto, or " DRIVER_EXPECTED, "The VFIO driver to bind it to" },
+        {},
+};
+/* clang-format on */
 
 const char *device_section_name(const char *section)
 {
@@ -116,6 +131,8 @@ const char *device_section_name(const char *section)
 
 int device_section_init(struct device_section *d, const char *name, const char *file, unsigned line)
 {
+        assert(d && name && file);
+
         *d = (struct device_section){
                 .name = strdup(name),
                 .file = strdup(file),
@@ -129,36 +146,18 @@ int device_section_init(struct device_section *d, const char *name, const char *
         return -ENOMEM;
 }
 
-int device_section_set(struct device_section *d, unsigned *seen, const char *key, const char *value,
-                       const char **ret_wanted)
-{
-        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                int r;
-
-                if (!streq(keys[i].key, key))
-                        continue;
-                if (*seen & 1U << i)
-                        return -EEXIST;
-                *seen |= 1U << i;
-                r = keys[i].parse(d, value);
-                if (r == -EINVAL)
-                        *ret_wanted = keys[i].wanted;
-                return r;
-        }
-        return -ENOENT;
-}
-
 const char *device_section_lacks(unsigned seen)
 {
-        bool matches = false, says = false;
+        unsigned flags = 0;
 
-        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                matches |= (seen & 1U << i) && keys[i].matches;
-                says |= (seen & 1U << i) && keys[i].parse == parse_bind;
-        }
-        if (!matches)
-                return "names no device: wanted Address=, ID=, Class= or Driver=";
-        return says ? NULL : "says nothing to do: wanted Bind=";
+        for (size_t i = 0; device_section_keys[i].name; i++)
+                if (seen & 1U << i)
+                        flags |= device_section_keys[i].flags;
+        if (!(flags & KEY_SELECTS))
+                return "names no device; expected Address=, ID=, Class= or Driver=";
+        if (!(flags & KEY_REQUIRED))
+                return "does not say what to do; expected Bind=";
+        return NULL;
 }
 
 void device_section_done(struct device_section *d)
@@ -170,8 +169,8 @@ void device_section_done(struct device_section *d)
         *d = (struct device_section){};
 }
 
-static bool matches(const struct device_section *d, const char *address, uint16_t vendor, uint16_t device,
-                    uint32_t class, const char *driver)
+static bool section_matches(const struct device_section *d, const char *address, uint16_t vendor,
+                            uint16_t device, uint32_t class, const char *driver)
 {
         return (!*d->address || streq(d->address, address)) &&
                (d->vendor == UINT32_MAX || d->vendor == vendor) &&
@@ -182,8 +181,10 @@ static bool matches(const struct device_section *d, const char *address, uint16_
 const struct device_section *config_find_device(const struct config *c, const char *address, uint16_t vendor,
                                                 uint16_t device, uint32_t class, const char *driver)
 {
+        assert(address);
+
         for (size_t i = c->n_devices; i > 0; i--)
-                if (matches(&c->devices[i - 1], address, vendor, device, class, driver))
+                if (section_matches(&c->devices[i - 1], address, vendor, device, class, driver))
                         return &c->devices[i - 1];
         return NULL;
 }

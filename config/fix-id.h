@@ -3,7 +3,7 @@
 
 #include "util/string-table.h"
 
-/* The fixes, in the order of preference: the one that costs a host and its guests the least comes first. */
+/* The fixes in order of preference: the one that costs the host and its guests least comes first. */
 enum fix_id {
         FIX_MODULE,
         FIX_EMULATOR,

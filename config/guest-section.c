@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-section.h"
 
+#include <assert.h>
 #include <fnmatch.h>
 
 #include "util/macro.h"
-#include "util/parse.h"
 
 /* clang-format off */
 static const char *const on_unaligned_table[_ON_UNALIGNED_MAX] = {
@@ -25,49 +25,31 @@ int parse_on_unaligned(const char *value, enum on_unaligned *ret)
         return 0;
 }
 
-int parse_size(const char *value, uint64_t *ret)
+int config_parse_on_unaligned(const struct config_key *key, const char *value, void *target)
 {
-        static const char units[] = "KMGT";
-        size_t digits = strspn(value, "0123456789");
-        const char *unit = value[digits] ? strchr(units, value[digits]) : NULL;
-        char number[21];
-        unsigned shift;
-        uint64_t n;
-
-        if (digits == 0 || digits >= sizeof(number) || (value[digits] && (!unit || value[digits + 1])))
-                return -EINVAL;
-        memcpy(number, value, digits);
-        number[digits] = '\0';
-        shift = unit ? 10 * (unsigned) (unit - units + 1) : 0;
-        if (parse_u64(number, 10, &n) < 0 || n > UINT64_MAX >> shift)
-                return -EINVAL;
-        *ret = n << shift;
-        return 0;
+        (void) key;
+        return parse_on_unaligned(value, target);
 }
-
-static int parse_section_on_unaligned(struct guest_section *g, const char *value)
-{
-        return parse_on_unaligned(value, &g->policy.on_unaligned);
-}
-
-static int parse_section_min_bar_size(struct guest_section *g, const char *value)
-{
-        return parse_size(value, &g->policy.min_bar_size);
-}
-
-static const struct {
-        const char *key;
-        int (*parse)(struct guest_section *g, const char *value);
-        const char *wanted;
-} keys[] = {
-        { "OnUnaligned", parse_section_on_unaligned, ON_UNALIGNED_WANTED },
-        { "MinBarSize", parse_section_min_bar_size, SIZE_WANTED },
-};
 
 enum {
-        HAS_ON_UNALIGNED = 1U << 0, /* as in `keys` */
-        HAS_MIN_BAR_SIZE = 1U << 1,
+        KEY_ON_UNALIGNED,
+        KEY_MIN_BAR_SIZE,
+        _KEY_MAX,
 };
+
+/* clang-format off */
+#define FIELD(member) offsetof(struct guest_section, policy.member)
+const struct config_key guest_section_keys[_KEY_MAX + 1] = {
+        [KEY_ON_UNALIGNED] = {
+                "Guest NAME", "OnUnaligned", config_parse_on_unaligned, FIELD(on_unaligned), NULL,
+                ON_UNALIGNED_EXPECTED, "As in [Guest], for guests whose name matches NAME",
+        },
+        [KEY_MIN_BAR_SIZE] = {
+                "Guest NAME", "MinBarSize", config_parse_size, FIELD(min_bar_size), NULL,
+                SIZE_EXPECTED, "As in [Guest], for guests whose name matches NAME",
+        },
+};
+/* clang-format on */
 
 const char *guest_section_name(const char *section)
 {
@@ -81,22 +63,10 @@ const char *guest_section_name(const char *section)
 
 int guest_section_init(struct guest_section *g, const char *name, unsigned line)
 {
+        assert(g && name);
+
         *g = (struct guest_section){ .name = strdup(name), .line = line };
         return g->name ? 0 : -ENOMEM;
-}
-
-int guest_section_set(struct guest_section *g, const char *key, const char *value, const char **ret_wanted)
-{
-        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                if (!streq(keys[i].key, key))
-                        continue;
-                if (g->has & 1U << i)
-                        return -EEXIST;
-                g->has |= 1U << i;
-                *ret_wanted = keys[i].wanted;
-                return keys[i].parse(g, value);
-        }
-        return -ENOENT;
 }
 
 void guest_section_done(struct guest_section *g)
@@ -109,14 +79,16 @@ struct guest_policy config_guest_policy(const struct config *c, const char *gues
 {
         struct guest_policy p = c->guest;
 
+        assert(guest);
+
         for (size_t i = 0; i < c->n_guests; i++) {
                 const struct guest_section *g = &c->guests[i];
 
                 if (fnmatch(g->name, guest, 0) != 0)
                         continue;
-                if (g->has & HAS_ON_UNALIGNED)
+                if (g->has & 1U << KEY_ON_UNALIGNED)
                         p.on_unaligned = g->policy.on_unaligned;
-                if (g->has & HAS_MIN_BAR_SIZE)
+                if (g->has & 1U << KEY_MIN_BAR_SIZE)
                         p.min_bar_size = g->policy.min_bar_size;
         }
         return p;

@@ -119,8 +119,7 @@ static bool record_is_gone(const struct manager *m, const struct bind_record *b)
         return true;
 }
 
-/* A group that was pulled leaves its record behind; the group that takes its number next must not find it.
- */
+/* A device that was pulled leaves its record behind; the next one in its slot must not find it. */
 static void settle_gone(struct manager *m)
 {
         const struct bind_order order = { .operation = BIND_SETTLE, .owner = "settle" };

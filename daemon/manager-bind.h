@@ -10,8 +10,7 @@ void manager_bind_close(struct manager *m);
 /* After each audit: binds what has Bind=boot and was not tried before. */
 void manager_bind_boot(struct manager *m);
 
-/* Allows another try of what was tried: of one function, of those whose events may have been lost, of all.
- */
+/* Allows another try: of one function, of those whose events may have been lost, of all. */
 void manager_boot_device_added(struct manager *m, const char *bdf);
 void manager_boot_events_lost(struct manager *m);
 void manager_boot_reset(struct manager *m);

@@ -73,8 +73,7 @@ static struct guest_binding *get_binding(struct manager *m, const char *name)
         return b;
 }
 
-/* Read now: the last audit is a moment old, and a device that left VFIO since would be missing in the guest.
- */
+/* Reads it now: a device that has left VFIO since the last audit would be missing in the guest. */
 static bool is_vfio_now(const struct manager *m, const struct device *d, char **ret_driver)
 {
         char path[sizeof("sys/bus/pci/devices//driver") + sizeof(bdf_t)];

@@ -20,8 +20,7 @@ typedef void (*guest_bind_done_t)(const char *problem, void *userdata);
 int manager_guest_bind(struct manager *m, const struct guest *guest, uint64_t deadline_usec,
                        guest_bind_done_t done, void *userdata, char *ret_problem, size_t size);
 
-/* Nobody waits any longer. What is handed over all the same goes back, unless the guest runs a while later.
- */
+/* Nobody waits any longer. What is still handed over goes back, unless the guest runs a while later. */
 void manager_guest_bind_abandon(struct manager *m, const char *name);
 
 /* Gives back what was handed over for it, as soon as what is under way has ended. */

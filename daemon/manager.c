@@ -30,8 +30,7 @@
 #include "util/switch.h"
 
 /* A burst of uevents (a card with many functions, drivers that bind one after another) causes one audit,
- * once it is over: an audit in the middle would be out of date at once, and would slow down those who bind.
- */
+ * once it is over: one in the middle would be out of date at once, and would slow down those who bind. */
 #define AUDIT_DELAY_USEC (250 * USEC_PER_MSEC)
 #define AUDIT_DELAY_MAX_USEC (10 * USEC_PER_SEC)
 
@@ -395,9 +394,8 @@ static void set_thp(struct manager *m)
         if (r < 0)
                 log_warning(r, "Failed to set transparent_hugepage: %m");
         else if (plan.n_steps > 0)
-                log_info(
-                        "Set transparent_hugepage to \"always\", as Thp=auto says. To undo it before the next "
-                        "boot: vfioalignctl fix revert thp");
+                log_info("Set transparent_hugepage to \"always\", as Thp=auto says. To undo it before the "
+                         "next boot: vfioalignctl fix revert thp");
         m->thp_failed = r < 0;
         host_refresh(&m->host);
 }

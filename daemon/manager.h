@@ -65,8 +65,7 @@ struct manager {
 int manager_new(struct manager **ret);
 struct manager *manager_free(struct manager *m);
 
-/* Reports to systemd that the daemon is ready, then schedules the first audit and watches udev and libvirt.
- */
+/* Reports to systemd that the daemon is ready, schedules the first audit, and watches udev and libvirt. */
 int manager_start(struct manager *m);
 
 /* Reads all facts again and acts on them. */

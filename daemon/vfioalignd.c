@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "config/config.h"
 #include "facts/kernel/kernel-live.h"
 #include "manager.h"
 #include "util/file-write.h"
@@ -12,6 +13,15 @@
 
 DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
 DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
+
+static void print_help(void)
+{
+        puts("vfioalignd [--debug] [--record-kernel] [--help] [--version]\n\n"
+             "Gives the VFIO devices of every guest the largest pages they can have, before it starts.\n"
+             "Started by systemd: systemctl start vfioalignd. See vfioalignd(8).\n\n"
+             "Keys of /etc/vfioalignd.conf with their defaults. See vfioalignd.conf(5).");
+        config_print_keys(stdout);
+}
 
 static int parse_argv(int argc, char *argv[], bool *record)
 {
@@ -27,9 +37,7 @@ static int parse_argv(int argc, char *argv[], bool *record)
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case 'h':
-                        puts("vfioalignd [--debug] [--record-kernel] [--help] [--version]\n\n"
-                             "Gives every guest's VFIO devices the largest pages they can have, before it starts.\n"
-                             "Started by systemd: systemctl start vfioalignd. See vfioalignd(8).");
+                        print_help();
                         return 0;
                 case 'V':
                         puts("vfioalignd " PROJECT_VERSION);

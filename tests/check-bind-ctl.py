@@ -454,7 +454,7 @@ class Configured(Case):
         run = subprocess.run([*self.configured("[Bind]\nDeadlineSec=0\n"), "bind", "1:0.0"], env=self.env(told(BOUND)),
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.assertEqual((run.returncode, self.order["timeout_usec"]), (0, 30000000))
-        self.assertIn("99-test.conf:2: DeadlineSec=0: wanted seconds from 1 to 600; going by the defaults", run.stderr)
+        self.assertIn("99-test.conf:2: DeadlineSec=0: expected seconds from 1 to 600; going by the defaults", run.stderr)
 
     def test_switched_off(self):
         """What is with VFIO can be given back all the same."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unittest
 from pathlib import Path
+from typing import NamedTuple
 
 # The last four are built: lists are put into them.
 ROOT, CTL, DAEMON, CATALOG, CTL_PAGE, CONFIG_PAGE, CONFIG, COMPLETION = sys.argv[1:9]
@@ -190,47 +191,82 @@ class Manual(unittest.TestCase):
         self.assertEqual(re.findall(r"^\*(\d)\*$", sections("vfioalignctl.1")["EXIT STATUS"], flags=re.M), codes)
 
 
+class Key(NamedTuple):
+    section: str
+    name: str
+    default: str
+    help: str
+
+
+def keys_of_daemon():
+    """What vfioalignd --help shows."""
+    keys, current = [], None
+    for section, name, default, text in re.findall(r"^(?:\[(.+)\]$|  (\w+)=(.*)\n {8}(\S.*)$)", help_of(DAEMON), flags=re.M):
+        if section:
+            current = section
+        else:
+            keys.append(Key(current, name, default, text))
+    return keys
+
+
 class Configuration(unittest.TestCase):
-    def test_keys(self):
-        code = re.findall(r'^        \{ ?"(\w+)", "(\w+)", parse_', read("config/config.c"), flags=re.M)
-        self.assertTrue(code)
-        code = [("Fix", fix["key"]) for fix in fixes()] + code
-        manual, shipped, section = [], [], None
+    def setUp(self):
+        self.keys = keys_of_daemon()
+        self.assertGreater(len(self.keys), 15)
+        self.page = sections("vfioalignd.conf.5")
+
+    def described(self, section):
+        """[(key, its paragraph in the manual)]"""
+        return re.findall(r"^\*(\w+)=\*\n\t((?:.*\n\t)*.*\n)", self.page[section], flags=re.M)
+
+    def test_manual(self):
+        """Each key has its place in the manual, with its default."""
+        described = []
+        for section in "Fix", "Guest", "Bind", "Device NAME":
+            title = f"[{section.upper()}] SECTION" + ("S" if " " in section else "")
+            for key, text in self.described(title):
+                default = re.search(r"(?:Default:|The default is|Without this key it is)\s+\*([^*]+)\*\.", text)
+                described.append((section, key, default[1] if default else ""))
+        self.assertEqual(described, [key[:3] for key in self.keys if key.section != "Guest NAME"])
+        for key in self.keys:
+            if key.section == "Guest NAME":
+                self.assertIn(f"*{key.name}=*", self.page["[GUEST NAME] SECTIONS"])
+
+    def test_shipped(self):
+        """The shipped file has all keys but those of sections with a name, each with the help of --help."""
+        shipped, section, comment = [], None, []
         for line in Path(CONFIG).read_text().splitlines():
             if match := re.match(r"\[(\w+)\]", line):
                 section = match[1]
-            elif match := re.match(r"#(\w+)=(\S+)", line):
+            elif match := re.match(r"#(\w+)=(\S+)$", line):
                 shipped.append((section, match[1], match[2]))
-        for name, text in sections("vfioalignd.conf.5").items():
-            if name.endswith(" SECTION"):
-                for key, default in re.findall(r"^\*(\w+)=\*\n.*?Default: \*([^*]+)\*", text, flags=re.M | re.S):
-                    manual.append((name.split()[0].strip("[]").capitalize(), key, default))
-        self.assertEqual([(section, key) for section, key, _ in shipped], code)
-        self.assertEqual(manual, shipped)
+                help = [key.help for key in self.keys if key[:2] == shipped[-1][:2]]
+                self.assertTrue(help and help[0] in comment, f"{match[1]}=: {help} is not in {comment}")
+                comment = []
+            elif line.startswith("# "):
+                comment.append(line[2:])
+        self.assertEqual(shipped, [key[:3] for key in self.keys if " " not in key.section])
 
-    def test_device_keys(self):
-        source, page = read("config/device-section.c"), sections("vfioalignd.conf.5")
-        code = re.findall(r'^        \{ ?"(\w+)", parse_', source, flags=re.M)
-        self.assertTrue(code)
-        text = page["[DEVICE NAME] SECTIONS"]
-        described = dict(re.findall(r"^\*(\w+)=\*\n\t((?:.*\n\t)*.*\n)", text, flags=re.M))
-        self.assertEqual(list(described), code)
-        table = re.search(r"bind_policy_table\[.*?\};", source, flags=re.S)[0]
-        for policy in re.findall(r'\] = "(\w+)"', table):
-            self.assertIn(f"*{policy}*", described["Bind"])
+    def test_words(self):
+        """The words that a key takes are in the manual, too."""
+        for key in self.keys:
+            words = re.search(r" \(((?:\w+, )?\w+ or \w+)\)\.$", key.help)
+            if key.section == "Fix" or not words:
+                continue
+            title = "[DEVICE NAME] SECTIONS" if key.section == "Device NAME" else "[GUEST] SECTION"
+            for word in re.findall(r"\w+", words[1].replace(" or ", " ")):
+                self.assertIn(f"*{word}*", dict(self.described(title))[key.name])
 
     def test_examples(self):
         """What the manual and the shipped file show as an example is of the keys and words that there are."""
-        source = read("config/device-section.c")
-        code = re.findall(r'^        \{ ?"(\w+)", parse_', source + read("config/guest-section.c"), flags=re.M)
-        policies = re.findall(r'\[BIND_\w+\] = "(\w+)"', source)
-        shown = sections("vfioalignd.conf.5")["EXAMPLES"] + Path(CONFIG).read_text().split("# [Device")[1]
+        help = {key.name: key.help for key in self.keys if " " in key.section}
+        shown = self.page["EXAMPLES"] + Path(CONFIG).read_text().split("# [Device")[1]
         keys = re.findall(r"^(?:# )?(\w+)=(\S+)$", shown, flags=re.M)
         self.assertGreater(len(keys), 8)
         for key, value in keys:
-            self.assertIn(key, code)
-            if key == "Bind":
-                self.assertIn(value, policies)
+            self.assertIn(key, help)
+            if key in ("Bind", "OnUnaligned"):
+                self.assertRegex(help[key], rf"\b{value}\b")
 
 
 class Documents(unittest.TestCase):

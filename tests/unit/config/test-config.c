@@ -73,6 +73,24 @@ static void test_missing(void **state)
         assert_default(&c);
 }
 
+/* What nobody has configured on any host: not to be changed by the way. */
+static void test_default(void **state)
+{
+        static const enum policy fixes[_FIX_ID_MAX] = {
+                [FIX_MODULE] = POLICY_AUTO, [FIX_EMULATOR] = POLICY_SUGGEST, [FIX_PRELOAD] = POLICY_SUGGEST,
+                [FIX_THP] = POLICY_SUGGEST, [FIX_IOMMUFD] = POLICY_SUGGEST,  [FIX_NO_MMAP] = POLICY_OFF,
+        };
+        const struct config c = config_default();
+
+        (void) state;
+        assert_memory_equal(c.fixes, fixes, sizeof(fixes));
+        assert_int_equal(c.guest.on_unaligned, ON_UNALIGNED_WARN);
+        assert_int_equal(c.guest.min_bar_size, MIB(64));
+        assert_int_equal(c.hook_deadline_usec, 5 * USEC_PER_SEC);
+        assert_int_equal(c.on_unreachable, ON_UNREACHABLE_ALLOW);
+        assert_int_equal(c.bind_deadline_usec, 30 * USEC_PER_SEC);
+}
+
 static void test_values(void **state)
 {
         struct fixture *f = *state;
@@ -100,8 +118,8 @@ static void test_values(void **state)
 
         /* White space before a key makes it no part of the value above. */
         fixture_write(f, MAIN,
-                      "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  OnUnreachable=refuse\n"
-                      "  # a comment\n");
+                      "[Fix]\nModule=suggest\n \t[Guest]\n\tHookDeadlineSec=2\n  "
+                      "OnUnreachable=refuse\n  # a comment\n");
         c = read_good(f);
         assert_config(&c, POLICY_SUGGEST, 2 * USEC_PER_SEC, ON_UNREACHABLE_REFUSE);
 }
@@ -112,8 +130,8 @@ static void test_unknown_key(void **state)
         struct config c;
 
         fixture_write(f, MAIN,
-                      "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nOnUnreachable=refuse\n[Guest]\n"
-                      "OnUnreachable=refuse\n");
+                      "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nOnUnreachable=refuse\n"
+                      "[Guest]\nOnUnreachable=refuse\n");
         assert_ok(read_config(f, &c));
         assert_string_equal(problems,
                             MAIN ":1: warning: unknown key 'Module' in section [], ignoring\n" MAIN
@@ -128,48 +146,49 @@ static void test_bad_value(void **state)
         static const struct {
                 const char *text, *problem;
         } cases[] = {
-                { "[Fix]\nModule=yes\n", MAIN ":2: error: Module=yes: wanted auto, suggest or off\n" },
-                { "[Fix]\nModule=\n", ":2: error: Module=: wanted auto, suggest or off\n" },
+                { "[Fix]\nModule=yes\n", MAIN ":2: error: Module=yes: expected auto, suggest or off\n" },
+                { "[Fix]\nModule=\n", ":2: error: Module=: expected auto, suggest or off\n" },
                 { "[Guest]\nHookDeadlineSec=0\n",
-                  ":2: error: HookDeadlineSec=0: wanted seconds from 0.1 to 60\n" },
+                  ":2: error: HookDeadlineSec=0: expected seconds from 0.1 to 60\n" },
                 { "[Guest]\nHookDeadlineSec=61\n",
-                  ":2: error: HookDeadlineSec=61: wanted seconds from 0.1 to 60\n" },
+                  ":2: error: HookDeadlineSec=61: expected seconds from 0.1 to 60\n" },
                 { "[Guest]\nHookDeadlineSec=5s\n",
-                  ":2: error: HookDeadlineSec=5s: wanted seconds from 0.1 to 60\n" },
+                  ":2: error: HookDeadlineSec=5s: expected seconds from 0.1 to 60\n" },
                 { "[Guest]\nHookDeadlineSec=nan\n",
-                  ":2: error: HookDeadlineSec=nan: wanted seconds from 0.1 to 60\n" },
+                  ":2: error: HookDeadlineSec=nan: expected seconds from 0.1 to 60\n" },
                 { "[Guest]\nHookDeadlineSec=1e9999\n",
-                  ":2: error: HookDeadlineSec=1e9999: wanted seconds from 0.1 to 60\n" },
+                  ":2: error: HookDeadlineSec=1e9999: expected seconds from 0.1 to 60\n" },
                 { "[Bind]\nDeadlineSec=0.9\n",
-                  ":2: error: DeadlineSec=0.9: wanted seconds from 1 to 600\n" },
+                  ":2: error: DeadlineSec=0.9: expected seconds from 1 to 600\n" },
                 { "[Bind]\nDeadlineSec=601\n",
-                  ":2: error: DeadlineSec=601: wanted seconds from 1 to 600\n" },
+                  ":2: error: DeadlineSec=601: expected seconds from 1 to 600\n" },
                 { "[Guest]\nOnUnreachable=deny\n",
-                  ":2: error: OnUnreachable=deny: wanted allow or refuse\n" },
-                { "[Fix]\nPreload=auto\n", ":2: error: Preload=auto: wanted suggest or off\n" },
-                { "[Fix]\nNoMmap=auto\n", ":2: error: NoMmap=auto: wanted suggest or off\n" },
+                  ":2: error: OnUnreachable=deny: expected allow or refuse\n" },
+                { "[Fix]\nPreload=auto\n", ":2: error: Preload=auto: expected suggest or off\n" },
+                { "[Fix]\nNoMmap=auto\n", ":2: error: NoMmap=auto: expected suggest or off\n" },
                 { "[Guest]\nOnUnaligned=deny\n",
-                  ":2: error: OnUnaligned=deny: wanted allow, warn or refuse\n" },
+                  ":2: error: OnUnaligned=deny: expected allow, warn or refuse\n" },
                 { "[Guest]\nMinBarSize=1X\n",
-                  ":2: error: MinBarSize=1X: wanted a size in bytes, or with K, M, G or T behind it\n" },
-                { "[Guest]\nMinBarSize=1GB\n", ":2: error: MinBarSize=1GB: wanted a size" },
-                { "[Guest]\nMinBarSize=-1\n", ":2: error: MinBarSize=-1: wanted a size" },
-                { "[Guest]\nMinBarSize=\n", ":2: error: MinBarSize=: wanted a size" },
+                  ":2: error: MinBarSize=1X: expected a size in bytes, or with the suffix K, M, G or T\n" },
+                { "[Guest]\nMinBarSize=1GB\n", ":2: error: MinBarSize=1GB: expected a size" },
+                { "[Guest]\nMinBarSize=-1\n", ":2: error: MinBarSize=-1: expected a size" },
+                { "[Guest]\nMinBarSize=\n", ":2: error: MinBarSize=: expected a size" },
                 { "[Guest]\nMinBarSize=18446744073709551616\n",
-                  ":2: error: MinBarSize=18446744073709551616: wanted a size" },
-                { "[Guest]\nMinBarSize=16777216T\n", ":2: error: MinBarSize=16777216T: wanted a size" },
+                  ":2: error: MinBarSize=18446744073709551616: expected a size" },
+                { "[Guest]\nMinBarSize=16777216T\n", ":2: error: MinBarSize=16777216T: expected a size" },
                 { "\n[Guest a]\n[Guest]\n",
-                  ":2: error: [Guest a] says nothing: wanted OnUnaligned= or MinBarSize=\n" },
+                  ":2: error: [Guest a] sets nothing; expected OnUnaligned= or MinBarSize=\n" },
                 { "[Guest a]\nMinBarSize=1\n[Guest b]\nMinBarSize=1\n[Guest a]\nMinBarSize=2\n",
-                  ":5: error: [Guest a] is in line 1 already\n" },
+                  ":5: error: [Guest a] is already in line 1\n" },
                 { "[Guest a]\nMinBarSize=1\nMinBarSize=2\n",
-                  ":3: error: MinBarSize= is there twice in section [Guest a]\n" },
-                { "[Guest a]\nOnUnaligned=1\n", ":2: error: OnUnaligned=1: wanted allow, warn or refuse\n" },
+                  ":3: error: MinBarSize= is set twice in section [Guest a]\n" },
+                { "[Guest a]\nOnUnaligned=1\n",
+                  ":2: error: OnUnaligned=1: expected allow, warn or refuse\n" },
                 { "[Fix]\nModule=auto\nnonsense\n", ":3: error: neither a [section] nor a key=value\n" },
                 { "[Fix\nModule=auto\n", ":1: error: neither a [section] nor a key=value\n" },
                 { "[Fix]\nModule=bad\n[Guest]\nOnUnreachable=bad\n",
-                  ":2: error: Module=bad: wanted auto, suggest or off\n" MAIN
-                  ":4: error: OnUnreachable=bad: wanted allow or refuse\n" },
+                  ":2: error: Module=bad: expected auto, suggest or off\n" MAIN
+                  ":4: error: OnUnreachable=bad: expected allow or refuse\n" },
         };
         struct fixture *f = *state;
 
@@ -211,8 +230,9 @@ static void test_drop_ins(void **state)
 
         fixture_write(f, DROP_IN "15-x.conf", "\n[Guest]\nHookDeadlineSec=9 hours\n");
         assert_int_equal(read_config(f, &c), -EINVAL);
-        assert_string_equal(problems, DROP_IN
-                            "15-x.conf:3: error: HookDeadlineSec=9 hours: wanted seconds from 0.1 to 60\n");
+        assert_string_equal(
+                problems,
+                DROP_IN "15-x.conf:3: error: HookDeadlineSec=9 hours: expected seconds from 0.1 to 60\n");
 
         fixture_remove(f, DROP_IN "15-x.conf");
         fixture_write(f, DROP_IN "15-x.conf/directory", "");
@@ -247,16 +267,15 @@ static void test_device_values(void **state)
         const struct device_section *d;
         struct config c;
 
-        fixture_write(
-                f, MAIN,
-                "[Device all-of_it.0:1]\nAddress=41:0.0\nID=10DE:2330 ; a GPU\nClass=030200\n"
-                "Driver=nouveau\nBind=boot\n"
-                "VfioDriver=nvgrace_gpu_vfio_pci\n"
-                "\n[Device  some]\nBind=guest\nID=15b3:*\nVfioDriver=auto\n"
-                "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-1]\nClass=02\n"
-                "Bind=never\n"
-                "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-2]\nClass=0C03\n"
-                "Bind=never\n");
+        fixture_write(f, MAIN,
+                      "[Device all-of_it.0:1]\nAddress=41:0.0\nID=10DE:2330 ; a GPU\nClass=030200\n"
+                      "Driver=nouveau\nBind=boot\n"
+                      "VfioDriver=nvgrace_gpu_vfio_pci\n"
+                      "\n[Device  some]\nBind=guest\nID=15b3:*\nVfioDriver=auto\n"
+                      "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-1]\n"
+                      "Class=02\nBind=never\n"
+                      "[Device a-name-that-is-longer-than-what-inih-would-hand-to-its-handler-2]\n"
+                      "Class=0C03\nBind=never\n");
         c = read_good(f);
         assert_int_equal(c.n_devices, 4);
 
@@ -297,70 +316,72 @@ static void test_device_values(void **state)
 
 static void test_device_bad(void **state)
 {
-#define SLASH "the name of a driver, of up to 63 letters, digits and signs but for a slash\n"
+#define SLASH "a driver name of at most 63 letters, digits and signs, without '/'\n"
 #define LONG "0123456789012345678901234567890123456789012345678901234567890123"
         static const struct {
                 const char *text, *problem; /* of which the first must be it */
         } cases[] = {
                 { "[Device]\nID=10de:*\nBind=boot\n",
-                  ":1: error: [Device]: wanted a name, of letters, digits, '.', '_', ':' and '-'\n" },
-                { "[Device ]\nID=10de:*\nBind=boot\n", ":1: error: [Device ]: wanted a name, " },
-                { "[Device a b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a b]: wanted a name, " },
-                { "[Device a/b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a/b]: wanted a name, " },
-                { "[Device a\x1b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a\x1b]: wanted a name, " },
+                  ":1: error: [Device]: expected a name, of letters, digits, '.', '_', ':' and '-'\n" },
+                { "[Device ]\nID=10de:*\nBind=boot\n", ":1: error: [Device ]: expected a name, " },
+                { "[Device a b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a b]: expected a name, " },
+                { "[Device a/b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a/b]: expected a name, " },
+                { "[Device a\x1b]\nID=10de:*\nBind=boot\n", ":1: error: [Device a\x1b]: expected a name, " },
                 { "\n[Device a]\n",
-                  ":2: error: [Device a] names no device: wanted Address=, ID=, Class= or Driver=\n" },
-                { "[Device a]\n[Fix]\nModule=auto\n", ":1: error: [Device a] names no device: " },
+                  ":2: error: [Device a] names no device; expected Address=, ID=, Class= or Driver=\n" },
+                { "[Device a]\n[Fix]\nModule=auto\n", ":1: error: [Device a] names no device; " },
                 { "[Device a]\nBind=boot\nVfioDriver=auto\n[Fix]\n",
-                  ":1: error: [Device a] names no device: " },
+                  ":1: error: [Device a] names no device; " },
                 { "\n\n[Device a]\nID=10de:*\n\n\n",
-                  ":3: error: [Device a] says nothing to do: wanted Bind=\n" },
+                  ":3: error: [Device a] does not say what to do; expected Bind=\n" },
                 { "[Device a]\nID=10de:*\nVfioDriver=auto\n",
-                  ":1: error: [Device a] says nothing to do: wanted Bind=\n" },
-                { "[Device a]\nID=10de:*\nBind=boot\n[Device b]\nClass=03\nBind=boot\n[Device a]\n"
-                  "ID=10de:*\nBind=boot\n",
-                  ":7: error: [Device a] is in line 1 already\n" },
+                  ":1: error: [Device a] does not say what to do; expected Bind=\n" },
+                { "[Device a]\nID=10de:*\nBind=boot\n[Device b]\nClass=03\nBind=boot\n[Device "
+                  "a]\nID=10de:*\nBind=boot\n",
+                  ":7: error: [Device a] is already in line 1\n" },
                 { "[Device a]\nID=10de:*\nBind=boot\nID=10de:*\n",
-                  ":4: error: ID= is there twice in section [Device a]\n" },
+                  ":4: error: ID= is set twice in section [Device a]\n" },
                 { "[Device a]\nID=10de:*\nBind=boot\nBind=boot\n",
-                  ":4: error: Bind= is there twice in section [Device a]\n" },
+                  ":4: error: Bind= is set twice in section [Device a]\n" },
                 { "[Device a]\nAddress=41:00\nBind=boot\n",
-                  ":2: error: Address=41:00: wanted a PCI address, like 0000:41:00.0\n" },
-                { "[Device a]\nAddress=*\nBind=boot\n", ":2: error: Address=*: wanted a PCI address, " },
-                { "[Device a]\nAddress=\nBind=boot\n", ":2: error: Address=: wanted a PCI address, " },
+                  ":2: error: Address=41:00: expected a PCI address, like 0000:41:00.0\n" },
+                { "[Device a]\nAddress=*\nBind=boot\n", ":2: error: Address=*: expected a PCI address, " },
+                { "[Device a]\nAddress=\nBind=boot\n", ":2: error: Address=: expected a PCI address, " },
                 { "[Device a]\nAddress=0000:41:00.0 0000:42:00.0\nBind=boot\n",
-                  ":2: error: Address=0000:41:00.0 0000:42:00.0: wanted" },
+                  ":2: error: Address=0000:41:00.0 0000:42:00.0: expected" },
                 { "[Device a]\nID=10de\nBind=boot\n",
-                  ":2: error: ID=10de: wanted vendor and device in four hex digits each, like 10de:2330, "
-                  "or 10de:*\n" },
-                { "[Device a]\nID=*:*\nBind=boot\n", ":2: error: ID=*:*: wanted vendor" },
-                { "[Device a]\nID=10de:\nBind=boot\n", ":2: error: ID=10de:: wanted vendor" },
-                { "[Device a]\nID=10de:233\nBind=boot\n", ":2: error: ID=10de:233: wanted vendor" },
-                { "[Device a]\nID=10de:23300\nBind=boot\n", ":2: error: ID=10de:23300: wanted vendor" },
-                { "[Device a]\nID=10de:233g\nBind=boot\n", ":2: error: ID=10de:233g: wanted vendor" },
+                  ":2: error: ID=10de: expected vendor and device in four hex digits each, like "
+                  "10de:2330, or 10de:*\n" },
+                { "[Device a]\nID=*:*\nBind=boot\n", ":2: error: ID=*:*: expected vendor" },
+                { "[Device a]\nID=10de:\nBind=boot\n", ":2: error: ID=10de:: expected vendor" },
+                { "[Device a]\nID=10de:233\nBind=boot\n", ":2: error: ID=10de:233: expected vendor" },
+                { "[Device a]\nID=10de:23300\nBind=boot\n", ":2: error: ID=10de:23300: expected vendor" },
+                { "[Device a]\nID=10de:233g\nBind=boot\n", ":2: error: ID=10de:233g: expected vendor" },
                 { "[Device a]\nID=0x10de:0x2330\nBind=boot\n",
-                  ":2: error: ID=0x10de:0x2330: wanted vendor" },
-                { "[Device a]\nID=10de:*x\nBind=boot\n", ":2: error: ID=10de:*x: wanted vendor" },
-                { "[Device a]\nID=-0de:2330\nBind=boot\n", ":2: error: ID=-0de:2330: wanted vendor" },
+                  ":2: error: ID=0x10de:0x2330: expected vendor" },
+                { "[Device a]\nID=10de:*x\nBind=boot\n", ":2: error: ID=10de:*x: expected vendor" },
+                { "[Device a]\nID=-0de:2330\nBind=boot\n", ":2: error: ID=-0de:2330: expected vendor" },
                 { "[Device a]\nClass=0x0302\nBind=boot\n",
-                  ":2: error: Class=0x0302: wanted 2, 4 or 6 hex digits, like 0302\n" },
-                { "[Device a]\nClass=030\nBind=boot\n", ":2: error: Class=030: wanted 2, 4 or 6" },
-                { "[Device a]\nClass=\nBind=boot\n", ":2: error: Class=: wanted 2, 4 or 6" },
-                { "[Device a]\nClass=03020000\nBind=boot\n", ":2: error: Class=03020000: wanted 2, 4 or 6" },
-                { "[Device a]\nClass=zz\nBind=boot\n", ":2: error: Class=zz: wanted 2, 4 or 6" },
-                { "[Device a]\nDriver=a/b\nBind=boot\n", ":2: error: Driver=a/b: wanted " SLASH },
-                { "[Device a]\nDriver=..\nBind=boot\n", ":2: error: Driver=..: wanted " SLASH },
-                { "[Device a]\nDriver=\nBind=boot\n", ":2: error: Driver=: wanted " SLASH },
+                  ":2: error: Class=0x0302: expected 2, 4 or 6 hex digits, like 0302\n" },
+                { "[Device a]\nClass=030\nBind=boot\n", ":2: error: Class=030: expected 2, 4 or 6" },
+                { "[Device a]\nClass=\nBind=boot\n", ":2: error: Class=: expected 2, 4 or 6" },
+                { "[Device a]\nClass=03020000\nBind=boot\n",
+                  ":2: error: Class=03020000: expected 2, 4 or 6" },
+                { "[Device a]\nClass=zz\nBind=boot\n", ":2: error: Class=zz: expected 2, 4 or 6" },
+                { "[Device a]\nDriver=a/b\nBind=boot\n", ":2: error: Driver=a/b: expected " SLASH },
+                { "[Device a]\nDriver=..\nBind=boot\n", ":2: error: Driver=..: expected " SLASH },
+                { "[Device a]\nDriver=\nBind=boot\n", ":2: error: Driver=: expected " SLASH },
                 { "[Device a]\nDriver=nvme # mine\nBind=boot\n",
-                  ":2: error: Driver=nvme # mine: wanted " SLASH },
-                { "[Device a]\nDriver=" LONG "\nBind=boot\n", ":2: error: Driver=" LONG ": wanted " SLASH },
+                  ":2: error: Driver=nvme # mine: expected " SLASH },
+                { "[Device a]\nDriver=" LONG "\nBind=boot\n",
+                  ":2: error: Driver=" LONG ": expected " SLASH },
                 { "[Device a]\nID=10de:*\nBind=always\n",
-                  ":3: error: Bind=always: wanted boot, guest or never\n" },
-                { "[Device a]\nID=10de:*\nBind=\n", ":3: error: Bind=: wanted boot, guest or never\n" },
+                  ":3: error: Bind=always: expected boot, guest or never\n" },
+                { "[Device a]\nID=10de:*\nBind=\n", ":3: error: Bind=: expected boot, guest or never\n" },
                 { "[Device a]\nID=10de:*\nBind=boot\nVfioDriver=\n",
-                  ":4: error: VfioDriver=: wanted auto, or " SLASH },
+                  ":4: error: VfioDriver=: expected auto, or " SLASH },
                 { "[Device a]\nID=10de:*\nBind=boot\nVfioDriver=../vfio\n",
-                  ":4: error: VfioDriver=../vfio: wanted auto, or " SLASH },
+                  ":4: error: VfioDriver=../vfio: expected auto, or " SLASH },
         };
         struct fixture *f = *state;
         struct config c;
@@ -393,15 +414,15 @@ static void test_device_unknown_key(void **state)
         struct config c;
 
         fixture_write(f, MAIN,
-                      "[Device a]\nId=10de:*\nID=10de:*\nBind=boot\nModule=off\n[Device b]\nadress=41:0.0\n"
-                      "Bind=boot\n");
+                      "[Device a]\nId=10de:*\nID=10de:*\nBind=boot\nModule=off\n[Device b]\n"
+                      "adress=41:0.0\nBind=boot\n");
         assert_int_equal(read_config(f, &c), -EINVAL);
         assert_string_equal(
                 problems,
                 MAIN ":2: warning: unknown key 'Id' in section [Device a], ignoring\n" MAIN
                      ":5: warning: unknown key 'Module' in section [Device a], ignoring\n" MAIN
                      ":7: warning: unknown key 'adress' in section [Device b], ignoring\n" MAIN
-                     ":6: error: [Device b] names no device: wanted Address=, ID=, Class= or Driver=\n");
+                     ":6: error: [Device b] names no device; expected Address=, ID=, Class= or Driver=\n");
 
         fixture_write(f, MAIN, "[Devices a]\nID=10de:*\n[device a]\nBind=boot\n");
         assert_ok(read_config(f, &c));
@@ -463,7 +484,7 @@ static void test_device_find(void **state)
         assert_int_equal(read_config(f, &c), -EINVAL);
         assert_string_equal(
                 problems, DROP_IN
-                "20.conf:1: error: [Device x] names no device: wanted Address=, ID=, Class= or Driver=\n");
+                "20.conf:1: error: [Device x] names no device; expected Address=, ID=, Class= or Driver=\n");
 }
 
 static void assert_policy(const struct config *c, const char *guest, enum on_unaligned on_unaligned,
@@ -603,7 +624,7 @@ static void test_odd_bytes(void **state)
 
         fixture_write_bytes(f, MAIN, "[Fix]\nMod\0ule=off\n", 18);
         assert_int_equal(read_config(f, &c), -EINVAL);
-        assert_string_equal(problems, MAIN ":0: error: has a NUL byte: not a text file\n");
+        assert_string_equal(problems, MAIN ":0: error: contains a NUL byte, so it is not a text file\n");
 
         fixture_write(f, MAIN, "\xef\xbb\xbf[Fix]\nModule=off\n"); /* a byte order mark */
         assert_ok(read_config(f, &c));
@@ -651,19 +672,13 @@ int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_missing),
-                FIXTURE_TEST(test_values),
-                FIXTURE_TEST(test_unknown_key),
-                FIXTURE_TEST(test_bad_value),
-                FIXTURE_TEST(test_drop_ins),
-                FIXTURE_TEST(test_drop_in_order),
-                FIXTURE_TEST(test_device_values),
-                FIXTURE_TEST(test_device_bad),
-                FIXTURE_TEST(test_device_unknown_key),
-                FIXTURE_TEST(test_device_find),
-                FIXTURE_TEST(test_guest_sections),
-                FIXTURE_TEST(test_junk),
-                FIXTURE_TEST(test_odd_bytes),
+                FIXTURE_TEST(test_missing),       cmocka_unit_test(test_default),
+                FIXTURE_TEST(test_values),        FIXTURE_TEST(test_unknown_key),
+                FIXTURE_TEST(test_bad_value),     FIXTURE_TEST(test_drop_ins),
+                FIXTURE_TEST(test_drop_in_order), FIXTURE_TEST(test_device_values),
+                FIXTURE_TEST(test_device_bad),    FIXTURE_TEST(test_device_unknown_key),
+                FIXTURE_TEST(test_device_find),   FIXTURE_TEST(test_guest_sections),
+                FIXTURE_TEST(test_junk),          FIXTURE_TEST(test_odd_bytes),
                 FIXTURE_TEST(test_shipped),
         };
 
