@@ -340,6 +340,8 @@ int libvirt_thread_connect(struct libvirt_thread *t, const char *uri)
 
 int libvirt_thread_fd(const struct libvirt_thread *t)
 {
+        assert(t);
+
         return t->news_fd;
 }
 
@@ -347,6 +349,8 @@ bool libvirt_thread_take(struct libvirt_thread *t, struct libvirt_news *ret)
 {
         eventfd_t value;
         bool found;
+
+        assert(t && ret);
 
         pthread_mutex_lock(&t->mutex);
         found = t->n_news > 0;

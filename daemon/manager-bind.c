@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "manager-bind.h"
 
+#include <assert.h>
+
 #include "bind-target.h"
 #include "manager-guest-bind.h"
 #include "manager.h"
@@ -181,6 +183,8 @@ void manager_bind_start(struct manager *m)
         const struct bind_order order = { .operation = BIND_SETTLE, .owner = "settle" };
         _cleanup_(names_done) struct names names = {};
         int r;
+
+        assert(m);
 
         m->settled = list_dir_at(m->root.fd, BIND_RECORDS, &names) < 0 || names.n == 0;
         if (m->settled)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "manager-bus.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -188,6 +189,8 @@ static const sd_bus_vtable vtable[] = {
 int manager_bus_connect(struct manager *m)
 {
         int r;
+
+        assert(m);
 
         r = sd_bus_default_system(&m->bus);
         if (r < 0)

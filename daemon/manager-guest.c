@@ -101,6 +101,8 @@ void manager_requests_resume(struct manager *m)
 {
         struct request *next;
 
+        assert(m);
+
         for (struct request *q = m->requests; q; q = next) {
                 next = q->next;
                 (void) request_step(q);
@@ -301,6 +303,8 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
 
 void manager_guest_released(struct manager *m, const char *name)
 {
+        assert(m && name);
+
         guest_ended(m, name);
         manager_guest_give_back(m, name);
 }

@@ -211,6 +211,8 @@ int manager_start(struct manager *m)
 {
         int r;
 
+        assert(m);
+
         /* Ready as soon as we have the name: libvirt is ordered after us, and a guest that starts before the
          * first audit waits its turn. */
         manager_notify_ready(m);
@@ -266,6 +268,8 @@ int manager_audit(struct manager *m)
         struct findings findings;
         bool changed;
         int r;
+
+        assert(m);
 
         /* This audit sees what the scheduled one would look for. */
         m->audit_timer = sd_event_source_disable_unref(m->audit_timer);
@@ -403,6 +407,8 @@ static void set_thp(struct manager *m)
 bool manager_apply_fix(struct manager *m, const struct guest *g)
 {
         unsigned fixes;
+
+        assert(m);
 
         if (switched_off(&m->root))
                 return false;

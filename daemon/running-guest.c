@@ -176,6 +176,8 @@ bool running_guest_falls_short(const struct running_guest *g)
 
 bool running_guest_equal(const struct running_guest *a, const struct running_guest *b)
 {
+        assert(a && b);
+
         return a->pid == b->pid && a->verdict.page_size == b->verdict.page_size &&
                json_object_array_length(a->mappings) == json_object_array_length(b->mappings);
 }
