@@ -2,6 +2,7 @@
 #include "bind-report.h"
 #include "bind-request.h"
 #include "bind/worker.h"
+#include "config/bus-names.h"
 #include "ctl.h"
 #include "daemon-call.h"
 #include "report/table.h"
@@ -10,10 +11,6 @@
 #include "verbs.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
-
-/* Of the daemon's methods Bind and Unbind. */
-#define FLAG_DRY_RUN (UINT64_C(1) << 0)
-#define FLAG_FORCE (UINT64_C(1) << 1)
 
 /* The daemon's report is the document that we make of a worker's lines. */
 static int take_report(struct bind_request *q, const char *text)
@@ -42,7 +39,8 @@ int bind_by_daemon(struct bind_request *q, const struct root *root)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        uint64_t flags = (q->options.dry_run ? FLAG_DRY_RUN : 0) | (q->options.force ? FLAG_FORCE : 0);
+        uint64_t flags = (q->options.dry_run ? BUS_FLAG_DRY_RUN : 0) |
+                         (q->options.force ? BUS_FLAG_FORCE : 0);
         _cleanup_free_ char *text = NULL;
         int r;
 

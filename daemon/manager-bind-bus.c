@@ -2,6 +2,7 @@
 #include "manager-bind-bus.h"
 
 #include "bind-job.h"
+#include "config/bus-names.h"
 #include "manager-polkit.h"
 #include "manager.h"
 #include "util/array.h"
@@ -9,11 +10,6 @@
 
 #define ACTION_BIND "org.vfioalign1.bind"
 #define DEVICES_MAX 1024
-
-enum {
-        FLAG_DRY_RUN = 1 << 0,
-        FLAG_FORCE = 1 << 1,
-};
 
 /* A call of Bind or Unbind that has no answer yet. Whether its caller still listens does not matter: what it
  * asked for is done to the end. */
@@ -54,7 +50,7 @@ static void reply_report(struct bind_call *c, json_object *groups)
         json_object_object_add(report, "schema_version", json_object_new_int(1));
         json_object_object_add(report, "operation",
                                json_object_new_string(bind_operation_to_string(c->operation)));
-        json_object_object_add(report, "dry_run", json_object_new_boolean(c->flags & FLAG_DRY_RUN));
+        json_object_object_add(report, "dry_run", json_object_new_boolean(c->flags & BUS_FLAG_DRY_RUN));
         json_object_object_add(report, "groups", json_object_get(groups));
         (void) sd_bus_reply_method_return(
                 c->message, "s",
@@ -68,7 +64,7 @@ static void on_done(json_object *groups, const char *failed, void *userdata)
         _cleanup_(bind_call_freep) struct bind_call *c = userdata;
         size_t n = json_object_array_length(groups);
 
-        if (!(c->flags & FLAG_DRY_RUN))
+        if (!(c->flags & BUS_FLAG_DRY_RUN))
                 manager_audit_soon(c->manager);
         if (failed)
                 (void) sd_bus_reply_method_errorf(
@@ -86,8 +82,8 @@ static void on_authorized(const sd_bus_error *denied, void *userdata)
                 .operation = c->operation,
                 .driver = c->driver,
                 .owner = "operator",
-                .dry_run = c->flags & FLAG_DRY_RUN,
-                .force = c->flags & FLAG_FORCE,
+                .dry_run = c->flags & BUS_FLAG_DRY_RUN,
+                .force = c->flags & BUS_FLAG_FORCE,
         };
         int r;
 
@@ -141,7 +137,7 @@ static int read_call(struct bind_call *c, sd_bus_error *error)
         else if (!driver_name_is_valid(c->driver))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not the name of a driver: '%s'",
                                          c->driver);
-        if (c->flags & ~(uint64_t) (FLAG_DRY_RUN | FLAG_FORCE))
+        if (c->flags & ~(BUS_FLAG_DRY_RUN | BUS_FLAG_FORCE))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown flags: 0x%llx",
                                          (unsigned long long) c->flags);
         return 0;

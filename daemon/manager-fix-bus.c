@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 #include <sys/mman.h>
 
+#include "config/bus-names.h"
 #include "fix/fix.h"
 #include "fix/systemd-job.h"
 #include "manager-polkit.h"
@@ -20,10 +21,6 @@
 #define UNIT_USEC (5 * 60 * USEC_PER_SEC)
 #define UNIT_STOP_USEC (10 * USEC_PER_SEC)
 #define GIVE_UP_USEC (UNIT_USEC + UNIT_STOP_USEC + 20 * USEC_PER_SEC)
-
-enum {
-        FLAG_DRY_RUN = 1 << 0,
-};
 
 /* A call of ApplyFix or RevertFix that has no answer yet. */
 struct fix_call {
@@ -84,7 +81,7 @@ static void on_done(int error, void *userdata)
                                                   "Another fix is under way (" UNIT ")");
                 return;
         }
-        if (!(c->flags & FLAG_DRY_RUN))
+        if (!(c->flags & BUS_FLAG_DRY_RUN))
                 manager_audit_soon(c->manager);
         if (error == -ETIMEDOUT)
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
@@ -167,7 +164,7 @@ static int append_unit(sd_bus_message *call, const struct fix_call *c)
         size_t n = 3;
         int r;
 
-        if (c->flags & FLAG_DRY_RUN)
+        if (c->flags & BUS_FLAG_DRY_RUN)
                 argv[n++] = "--dry-run";
         argv[n++] = c->action == FIX_REVERT ? "revert" : "apply";
         if (*c->fix)
@@ -238,7 +235,7 @@ static int read_call(struct fix_call *c, sd_bus_error *error)
         if (id < 0 || !fix_get(id)->run)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not a fix of the host: '%s'",
                                          c->fix);
-        if (c->flags & ~(uint64_t) FLAG_DRY_RUN)
+        if (c->flags & ~BUS_FLAG_DRY_RUN)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown flags: 0x%llx",
                                          (unsigned long long) c->flags);
         return 0;
