@@ -15,21 +15,6 @@ static const char *const bind_operation_table[_BIND_OPERATION_MAX] = {
 /* clang-format on */
 DEFINE_STRING_TABLE(bind_operation, enum bind_operation);
 
-/* clang-format off */
-static const char *const bind_outcome_table[_BIND_OUTCOME_MAX] = {
-        [BIND_UNCHANGED] = "unchanged",
-        [BIND_PLANNED] = "planned",
-        [BIND_BOUND] = "bound",
-        [BIND_RETURNED] = "returned",
-        [BIND_GONE] = "gone",
-        [BIND_REFUSED] = "refused",
-        [BIND_FAILED] = "failed",
-        [BIND_QUARANTINED] = "quarantined",
-        [BIND_STUCK] = "stuck",
-};
-/* clang-format on */
-DEFINE_STRING_TABLE(bind_outcome, enum bind_outcome);
-
 int transaction_finish(struct transaction *t, enum bind_outcome outcome)
 {
         t->result->outcome = outcome;

@@ -3,6 +3,7 @@
 
 #include "audit/finding.h"
 #include "binding.h"
+#include "outcome.h"
 
 /* Handing a whole IOMMU group to VFIO, and back: check, record, write, verify, commit; on a failure
  * everything back to where it was. Killed at any point, settle() brings it to its old state or its new one.
@@ -17,21 +18,6 @@ enum bind_operation {
         _BIND_OPERATION_INVALID = -EINVAL,
 };
 DECLARE_STRING_TABLE(bind_operation, enum bind_operation);
-
-enum bind_outcome {
-        BIND_UNCHANGED,   /* it was so already: nothing was written */
-        BIND_PLANNED,     /* a dry run: what would be done */
-        BIND_BOUND,       /* in VFIO's hands */
-        BIND_RETURNED,    /* with the drivers that it had */
-        BIND_GONE,        /* every function has left the host */
-        BIND_REFUSED,     /* nothing was written; the findings say why */
-        BIND_FAILED,      /* and all is as it was before; the findings say why */
-        BIND_QUARANTINED, /* neither here nor there: the findings name what is where */
-        BIND_STUCK,       /* a task hangs in the kernel with it */
-        _BIND_OUTCOME_MAX,
-        _BIND_OUTCOME_INVALID = -EINVAL,
-};
-DECLARE_STRING_TABLE(bind_outcome, enum bind_outcome);
 
 struct bind_order {
         enum bind_operation operation;

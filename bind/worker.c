@@ -13,6 +13,7 @@
 #include "util/clock.h"
 #include "util/file.h"
 #include "worker-order.h"
+#include "worker-reply.h"
 
 /* A group past its time is asked to go back, and again in case that the signal came just before its wait;
  * then it is killed. */
@@ -20,7 +21,6 @@
 #define ROLL_BACK_USEC (10 * USEC_PER_SEC)
 #define DIE_USEC (2 * USEC_PER_SEC)
 #define SLOW_USEC (500 * USEC_PER_MSEC)
-#define RESULT_MAX_SIZE (8U << 20)
 #define STACK_MAX_SIZE 16384
 
 enum phase {
@@ -337,7 +337,7 @@ static int read_result(struct process *p)
 
         if (n < 0)
                 return errno == EINTR ? 0 : -EPIPE;
-        if (n == 0 || p->size + (size_t) n > RESULT_MAX_SIZE)
+        if (n == 0 || p->size + (size_t) n > WORKER_LINE_MAX)
                 return -EPIPE;
         text = realloc(p->text, p->size + (size_t) n + 1);
         if (!text)

@@ -27,7 +27,10 @@
 /* The worker's main part. in, out: as above. Returns an exit code. */
 int worker_run(const struct root *root, FILE *in, FILE *out);
 
-/* "group" of a line: fleet/bind.schema.json. */
+/* The version of fleet/bind.schema.json, whose groups these are. */
+#define BIND_SCHEMA_VERSION 1
+
+/* A line of type "group"; the caller puts it. */
 json_object *bind_result_to_json(const struct bind_result *r);
 
 /* For those who start one. The order as text, the caller's to free; NULL: out of memory. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bind-report.h"
 #include "bind-request.h"
+#include "bind/worker-reply.h"
 #include "bind/worker.h"
 #include "config/bus-names.h"
 #include "ctl.h"
@@ -12,27 +12,28 @@
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 
-/* The daemon's report is the document that we make of a worker's lines. */
+/* The daemon's report is the document that bind_by_worker() makes of the worker's replies. */
 static int take_report(struct bind_request *q, const char *text)
 {
         _cleanup_(json_object_putp) json_object *report = json_tokener_parse(text);
         json_object *groups = json_get(report, "groups");
-        bool valid = json_object_is_type(groups, json_type_array);
 
-        for (size_t i = 0; valid && i < json_length(groups); i++) {
+        if (!json_object_is_type(groups, json_type_array))
+                return log_error(-EBADMSG, "Failed to read vfioalignd's answer: %m");
+        for (size_t i = 0; i < json_length(groups); i++) {
                 json_object *group = json_object_array_get_idx(groups, i);
 
-                valid = bind_group_is_valid(group);
-                if (valid)
-                        bind_take_group(json_object_get(group), q);
+                if (!worker_group_is_valid(group))
+                        return log_error(-EBADMSG, "Failed to read vfioalignd's answer: %m");
+                bind_take_group(json_object_get(group), q);
         }
-        return valid ? 0 : log_error(-EBADMSG, "Failed to read vfioalignd's answer: %m");
+        return 0;
 }
 
-/* How long the daemon may need at most: so many groups go at a time. */
-static uint64_t time_for(const struct bind_request *q, const struct root *root)
+/* The longest that the daemon may need: WORKER_GROUPS_AT_ONCE groups go side by side. */
+static uint64_t time_limit_of_call(const struct bind_request *q, const struct root *root)
 {
-        return (q->n / WORKER_GROUPS_AT_ONCE + 1) * (bind_time_limit(root) + WORKER_GRACE_USEC);
+        return (q->n_devices / WORKER_GROUPS_AT_ONCE + 1) * (bind_time_limit(root) + WORKER_GRACE_USEC);
 }
 
 int bind_by_daemon(struct bind_request *q, const struct root *root)
@@ -48,12 +49,15 @@ int bind_by_daemon(struct bind_request *q, const struct root *root)
         if (r < 0)
                 return r;
         r = sd_bus_message_append_strv(call, (char **) q->devices);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "st", q->driver ?: "", flags);
         if (r < 0)
                 return log_error(r, "Failed to ask vfioalignd: %m");
-        r = daemon_call(bus, call, time_for(q, root), &text);
-        return r < 0 ? r : take_report(q, text);
+        r = sd_bus_message_append(call, "st", q->driver ?: "", flags);
+        if (r < 0)
+                return log_error(r, "Failed to ask vfioalignd: %m");
+        r = daemon_call(bus, call, time_limit_of_call(q, root), &text);
+        if (r < 0)
+                return r;
+        return take_report(q, text);
 }
 
 int verb_bind(int argc, char *argv[])

@@ -1,36 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bind-report.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <wchar.h>
 #include <wctype.h>
 
+#include "bind/worker-reply.h"
+#include "bind/worker.h"
 #include "report/table.h"
 #include "util/macro.h"
 
 #define DEVICES "/sys/bus/pci/devices/"
 #define DRIVERS "/sys/bus/pci/drivers/"
 
-static const struct {
-        const char *name;
-        bool good;
-        const char *text;
-} outcomes[] = {
-        { "unchanged", true, "unchanged" },
-        { "planned", true, "planned" },
-        { "bound", true, "bound" },
-        { "returned", true, "returned" },
-        { "gone", true, "gone, all of its functions have left the host" },
-        { "refused", false, "refused, nothing was written" },
-        { "failed", false, "failed, all of its functions are where they were before" },
-        { "quarantined", false, "quarantined" },
-        { "stuck", false, "stuck, a task hangs in the kernel with it" },
-};
-
 json_object *bind_report_new(const char *operation, bool dry_run)
 {
         json_object *o = json_object_new_object();
+
+        assert(operation);
 
         json_object_object_add(o, "schema_version", json_object_new_int(BIND_SCHEMA_VERSION));
         json_object_object_add(o, "operation", json_object_new_string(operation));
@@ -41,38 +30,10 @@ json_object *bind_report_new(const char *operation, bool dry_run)
 
 void bind_report_add(json_object *report, json_object *group)
 {
+        assert(report && group);
+
         json_object_object_del(group, "type");
         json_object_array_add(json_get(report, "groups"), group);
-}
-
-static bool is_array_of_objects(json_object *array)
-{
-        if (!json_object_is_type(array, json_type_array))
-                return false;
-        for (size_t i = 0; i < json_length(array); i++)
-                if (!json_object_is_type(json_object_array_get_idx(array, i), json_type_object))
-                        return false;
-        return true;
-}
-
-bool bind_group_is_valid(json_object *group)
-{
-        return json_object_is_type(json_get(group, "outcome"), json_type_string) &&
-               is_array_of_objects(json_get(group, "devices")) &&
-               is_array_of_objects(json_get(group, "findings"));
-}
-
-static bool is(json_object *group, const char *outcome)
-{
-        return streq(json_get_text(group, "outcome") ?: "", outcome);
-}
-
-bool bind_group_is_good(json_object *group)
-{
-        for (size_t i = 0; i < ELEMENTSOF(outcomes); i++)
-                if (is(group, outcomes[i].name))
-                        return outcomes[i].good;
-        return false;
 }
 
 static bool has_text(json_object *array, const char *key, const char *text)
@@ -89,8 +50,8 @@ bool bind_group_has(json_object *group, const char *bdf)
                has_text(json_get(group, "findings"), "subject", bdf);
 }
 
-/* Names of processes and files can be anything: a terminal shall not act on them. */
-static void defuse(char *s)
+/* Processes and files can have any name, and a terminal must not act on it. */
+static void replace_controls(char *s)
 {
         mbstate_t state = {};
 
@@ -109,8 +70,7 @@ static void defuse(char *s)
         }
 }
 
-/* One line. */
-static _printf_(2, 3) void put(FILE *out, const char *format, ...)
+static _printf_(2, 3) void print_line(FILE *out, const char *format, ...)
 {
         _cleanup_free_ char *line = NULL;
         va_list args;
@@ -123,7 +83,7 @@ static _printf_(2, 3) void put(FILE *out, const char *format, ...)
                 line = NULL;
                 return;
         }
-        defuse(line);
+        replace_controls(line);
         fprintf(out, "%s\n", line);
 }
 
@@ -139,43 +99,46 @@ static void print_writes(const char *bdf, json_object *from, json_object *to)
                 /* Where no driver follows, the override goes last. */
                 if (overrides && last == (changes && !new)) {
                         if (override)
-                                put(stdout, "    writes %s to " DEVICES "%s/driver_override", override, bdf);
+                                print_line(stdout, "    writes %s to " DEVICES "%s/driver_override",
+                                           override, bdf);
                         else
-                                put(stdout, "    clears " DEVICES "%s/driver_override", bdf);
+                                print_line(stdout, "    clears " DEVICES "%s/driver_override", bdf);
                 }
                 if (changes && old && last == 0)
-                        put(stdout, "    writes %s to " DRIVERS "%s/unbind", bdf, old);
+                        print_line(stdout, "    writes %s to " DRIVERS "%s/unbind", bdf, old);
                 if (changes && new &&last == 0)
-                        put(stdout, "    writes %s to /sys/bus/pci/drivers_probe", bdf);
+                        print_line(stdout, "    writes %s to /sys/bus/pci/drivers_probe", bdf);
         }
 }
 
-static void print_device(json_object *device, json_object *group, bool returning)
+static void print_device(json_object *device, enum bind_outcome outcome, bool returning)
 {
-        /* "before" is where it has to go back to: the way back leads there. */
+        /* "before" is where the function was before a bind, which is where an unbind leads. */
         json_object *from = json_get(device, returning ? "after" : "before");
         json_object *to = json_get(device, returning ? "before" : "after");
         const char *bdf = json_get_text(device, "address") ?: "?";
         const char *old = json_get_text(from, "driver"), *new = json_get_text(to, "driver");
 
-        /* Of an unchanged one the record may tell how it came here. */
-        if (!streq(old ?: "", new ?: "") && !is(group, "unchanged"))
-                put(stdout, "%s  %s -> %s", bdf, old ?: "no driver", new ?: "no driver");
+        /* The record of a group that stays as it is may still say where it came from. */
+        if (!streq(old ?: "", new ?: "") && outcome != BIND_UNCHANGED)
+                print_line(stdout, "%s  %s -> %s", bdf, old ?: "no driver", new ?: "no driver");
         else if (new)
-                put(stdout, "%s is bound to %s already", bdf, new);
+                print_line(stdout, "%s is bound to %s already", bdf, new);
         else
-                put(stdout, "%s has no driver, and gets none", bdf);
-        if (is(group, "planned"))
+                print_line(stdout, "%s has no driver, and gets none", bdf);
+        if (outcome == BIND_PLANNED)
                 print_writes(bdf, from, to);
 }
 
-static void print_devices(json_object *group, bool returning)
+static void print_devices(json_object *group, enum bind_outcome outcome, bool returning)
 {
         json_object *devices = json_get(group, "devices");
 
-        /* What has left the host went nowhere. */
-        for (size_t i = 0; i < json_length(devices) && !is(group, "gone"); i++)
-                print_device(json_object_array_get_idx(devices, i), group, returning);
+        /* Functions that have left the host went to no driver. */
+        if (outcome == BIND_GONE)
+                return;
+        for (size_t i = 0; i < json_length(devices); i++)
+                print_device(json_object_array_get_idx(devices, i), outcome, returning);
 }
 
 static void print_finding(json_object *finding, json_object *next)
@@ -183,11 +146,12 @@ static void print_finding(json_object *finding, json_object *next)
         const char *subject = json_get_text(finding, "subject"), *detail = json_get_text(finding, "detail");
         const char *id = json_get_text(finding, "id") ?: "", *remedy = json_get_text(finding, "remedy");
 
-        put(stderr, "vfioalignctl: %s%s%s%s%s%s", subject ?: "", subject ? ": " : "",
-            json_get_text(finding, "text") ?: id, detail ? " (" : "", detail ?: "", detail ? ")" : "");
-        /* Of several alike once. */
+        print_line(stderr, "vfioalignctl: %s%s%s%s%s%s", subject ?: "", subject ? ": " : "",
+                   json_get_text(finding, "text") ?: id, detail ? " (" : "", detail ?: "",
+                   detail ? ")" : "");
+        /* Findings of one kind follow each other, and the last one has their remedy. */
         if (remedy && !(next && streq(json_get_text(next, "id") ?: "", id)))
-                put(stderr, "  %s", remedy);
+                print_line(stderr, "  %s", remedy);
 }
 
 static void print_stack(json_object *group)
@@ -195,58 +159,62 @@ static void print_stack(json_object *group)
         const char *stack = json_get_text(group, "stack"), *pid = json_get_text(group, "pid");
 
         if (pid)
-                put(stderr, "  Process %s hangs in the kernel%s", pid,
-                    stack ? ":" : "; its stack cannot be read");
+                print_line(stderr, "  Process %s hangs in the kernel%s", pid,
+                           stack ? ":" : "; its stack cannot be read");
         while (stack && *stack) {
                 int n = (int) strcspn(stack, "\n");
 
-                put(stderr, "    %.*s", n, stack);
+                print_line(stderr, "    %.*s", n, stack);
                 stack += n;
                 stack += *stack == '\n';
         }
 }
 
-static void print_group(json_object *group, bool returning)
+static void print_outcome(json_object *group, enum bind_outcome outcome, bool returning)
 {
-        const char *number = json_get_text(group, "group") ?: "?",
-                   *outcome = json_get_text(group, "outcome") ?: "?";
+        const char *number = json_get_text(group, "group") ?: "?", *text = bind_outcome_text(outcome);
         uint64_t n = json_length(json_get(group, "devices")), writes = json_get_number(group, "writes");
-        const char *text = outcome;
 
-        for (size_t i = 0; i < ELEMENTSOF(outcomes); i++)
-                if (streq(outcomes[i].name, outcome))
-                        text = outcomes[i].text;
-        if (!bind_group_is_good(group))
-                put(stderr, "vfioalignctl: group %s: %s", number, text);
-        else if (is(group, "bound") || is(group, "returned"))
-                put(stdout, "group %s: %s (%ju function%s, %ju write%s, %.2f s)", number, text,
-                    (uintmax_t) n, n == 1 ? "" : "s", (uintmax_t) writes, writes == 1 ? "" : "s",
-                    json_object_get_double(json_get(group, "seconds")));
-        else if (is(group, "planned"))
-                put(stdout, "group %s: would be %s, nothing was written", number,
-                    returning ? "given back" : "handed over");
-        else if (!is(group, "unchanged"))
-                put(stdout, "group %s: %s", number, text);
+        switch (outcome) {
+        case BIND_UNCHANGED:
+                break; /* its devices have said so */
+        case BIND_PLANNED:
+                print_line(stdout, "group %s: would be %s, nothing was written", number,
+                           returning ? "given back" : "handed over");
+                break;
+        case BIND_BOUND:
+        case BIND_RETURNED:
+                print_line(stdout, "group %s: %s (%ju function%s, %ju write%s, %.2f s)", number, text,
+                           (uintmax_t) n, n == 1 ? "" : "s", (uintmax_t) writes, writes == 1 ? "" : "s",
+                           json_object_get_double(json_get(group, "seconds")));
+                break;
+        default:
+                if (bind_outcome_is_good(outcome))
+                        print_line(stdout, "group %s: %s", number, text);
+                else
+                        print_line(stderr, "vfioalignctl: group %s: %s", number, text);
+        }
 }
 
 int bind_group_print(json_object *group, bool returning)
 {
         json_object *findings = json_get(group, "findings");
         const char *reason = json_get_text(group, "reason");
+        enum bind_outcome outcome = worker_group_outcome(group);
         size_t n = json_length(findings);
 
-        if (bind_group_is_good(group))
-                print_devices(group, returning);
+        if (bind_outcome_is_good(outcome))
+                print_devices(group, outcome, returning);
         if (fflush(stdout) != 0)
                 return -errno;
         for (size_t i = 0; i < n; i++)
                 print_finding(json_object_array_get_idx(findings, i),
                               i + 1 < n ? json_object_array_get_idx(findings, i + 1) : NULL);
         if (reason && !has_text(findings, "detail", reason))
-                put(stderr, "vfioalignctl: %s", reason);
+                print_line(stderr, "vfioalignctl: %s", reason);
         print_stack(group);
-        /* A function that does not exist is in none. */
+        /* A function that does not exist is in no group: its finding is all there is to say. */
         if (json_object_get_int(json_get(group, "group")) >= 0 || n == 0)
-                print_group(group, returning);
+                print_outcome(group, outcome, returning);
         return fflush(stdout) != 0 ? -errno : 0;
 }

@@ -12,19 +12,19 @@ struct bind_request {
         struct options options;
         const char *driver;   /* NULL: auto */
         bdf_t *addresses;     /* in the kernel's spelling, each once */
-        const char **devices; /* the same; up to NULL */
-        size_t n;
+        const char **devices; /* the same addresses, NULL at the end */
+        size_t n_devices;
         json_object *report;
-        int error; /* of printing */
+        int error; /* negative errno of printing, or 0 */
 };
 
-/* Has it carried out, and hands on each group by bind_take_group(). Returns 0 or a negative errno, with the
- * reason logged. */
+/* Has the request carried out, and passes each group to bind_take_group(). Returns 0 or a negative errno,
+ * with the reason logged. */
 typedef int (*bind_carrier_t)(struct bind_request *q, const struct root *root);
-int bind_by_worker(struct bind_request *q, const struct root *root); /* as root alone */
+int bind_by_worker(struct bind_request *q, const struct root *root); /* needs root */
 int bind_by_daemon(struct bind_request *q, const struct root *root); /* the daemon asks polkit */
 
-/* Takes the group over. userdata: the request. */
+/* Takes over the group, which is valid (bind/worker-reply.h). userdata is the request. */
 void bind_take_group(json_object *group, void *userdata);
 
 /* How long one IOMMU group may take, in microseconds. */

@@ -5,12 +5,12 @@
 #include <signal.h>
 #include <stdint.h>
 
-/* The signal that asked us to end, or 0. */
+/* The signal that asked us to stop, or 0. */
 extern volatile sig_atomic_t bind_worker_stopped_by;
 
-/* Starts vfioalign-worker (bind/worker.h) with the order, and tells of each group as soon as that is
- * through; the group is the callee's to put. timeout_usec: what the order gives each group; a worker that
- * tells of nothing for much longer is left to itself. Returns 0 when the worker said that it is done, or a
- * negative errno with the reason logged. */
+/* Runs vfioalign-worker (bind/worker.h) with the order, and hands on each group as soon as it is through;
+ * the callee puts it. timeout_usec is what the order gives each group: a worker that reports nothing for
+ * much longer is left behind. Returns 0 when the worker has said that it is done and every line of it made
+ * sense, or a negative errno with the reason logged; groups may have been handed on all the same. */
 int bind_worker_run(const char *operation, const char *order, uint64_t timeout_usec,
                     void (*on_group)(json_object *group, void *userdata), void *userdata);

@@ -4,6 +4,7 @@
 #include "bind-report.h"
 #include "bind-request.h"
 #include "bind-worker.h"
+#include "bind/worker-reply.h"
 #include "bind/worker.h"
 #include "config/config.h"
 #include "ctl.h"
@@ -38,16 +39,16 @@ static int parse_addresses(struct bind_request *q, char *words[])
         for (size_t i = 0; i < n; i++) {
                 size_t k = 0;
 
-                if (bdf_parse(words[i], q->addresses[q->n]) < 0) {
-                        fprintf(stderr, "vfioalignctl: '%s' is no PCI address, like 0000:41:00.0\n",
+                if (bdf_parse(words[i], q->addresses[q->n_devices]) < 0) {
+                        fprintf(stderr, "vfioalignctl: '%s' is not a PCI address like 0000:41:00.0\n",
                                 words[i]);
                         return -CTL_USAGE;
                 }
-                while (!streq(q->addresses[k], q->addresses[q->n]))
+                while (!streq(q->addresses[k], q->addresses[q->n_devices]))
                         k++;
-                if (k == q->n) {
-                        q->devices[q->n] = q->addresses[q->n];
-                        q->n++;
+                if (k == q->n_devices) {
+                        q->devices[q->n_devices] = q->addresses[q->n_devices];
+                        q->n_devices++;
                 }
         }
         return 0;
@@ -60,7 +61,8 @@ static int parse_driver(struct bind_request *q)
         if (!driver || streq(driver, "auto"))
                 return 0;
         if (!driver_name_is_valid(driver)) {
-                fprintf(stderr, "vfioalignctl: --driver %s: wanted auto, or the name of a driver\n", driver);
+                fprintf(stderr, "vfioalignctl: --driver %s: expected auto or the name of a driver\n",
+                        driver);
                 return -CTL_USAGE;
         }
         q->driver = driver;
@@ -72,11 +74,10 @@ void bind_take_group(json_object *group, void *userdata)
         struct bind_request *q = userdata;
 
         bind_report_add(q->report, group);
-        if (!q->options.json && q->error >= 0)
+        if (!q->options.json && q->error == 0)
                 q->error = bind_group_print(group, q->operation == BIND_UNBIND);
 }
 
-/* How long one IOMMU group may take. */
 uint64_t bind_time_limit(const struct root *root)
 {
         struct config config = config_default();
@@ -91,21 +92,21 @@ uint64_t bind_time_limit(const struct root *root)
 int bind_by_worker(struct bind_request *q, const struct root *root)
 {
         uint64_t timeout_usec = bind_time_limit(root);
-        _cleanup_free_ char *order = worker_order_format(q->operation, q->devices, q->n, q->driver,
+        _cleanup_free_ char *order = worker_order_format(q->operation, q->devices, q->n_devices, q->driver,
                                                          "operator", q->options.dry_run, q->options.force,
                                                          timeout_usec, 0);
         const char *off = switched_off(root);
 
-        /* Giving back is no work of ours that the switch could stop. */
+        /* The switch keeps us from taking devices, never from giving them back. */
         if (off && q->operation == BIND_BIND)
                 return log_error(-EPERM, "Switched off by %s", off);
         if (!order)
-                return log_error(-ENOMEM, "Failed to write the order: %m");
+                return log_error(-ENOMEM, "Failed to format the order: %m");
         return bind_worker_run(bind_operation_to_string(q->operation), order, timeout_usec, bind_take_group,
                                q);
 }
 
-static bool was_told(json_object *groups, const char *bdf)
+static bool has_result(json_object *groups, const char *bdf)
 {
         for (size_t i = 0; i < json_length(groups); i++)
                 if (bind_group_has(json_object_array_get_idx(groups, i), bdf))
@@ -113,18 +114,18 @@ static bool was_told(json_object *groups, const char *bdf)
         return false;
 }
 
-/* Every group went well, and every function is in one. */
-static bool is_good(const struct bind_request *q)
+/* Every group went well, and every function is in one of them. */
+static bool request_succeeded(const struct bind_request *q)
 {
         json_object *groups = json_get(q->report, "groups");
         bool good = true;
 
         for (size_t i = 0; i < json_length(groups); i++)
-                if (!bind_group_is_good(json_object_array_get_idx(groups, i)))
-                        return false; /* it need not name all that are in it */
-        for (size_t i = 0; i < q->n; i++)
-                if (!was_told(groups, q->devices[i])) {
-                        log_error(0, "What became of %s was not told", q->devices[i]);
+                if (!bind_outcome_is_good(worker_group_outcome(json_object_array_get_idx(groups, i))))
+                        return false; /* a group that failed may not name all of its functions */
+        for (size_t i = 0; i < q->n_devices; i++)
+                if (!has_result(groups, q->devices[i])) {
+                        log_error(0, "No result was reported for %s", q->devices[i]);
                         good = false;
                 }
         return good;
@@ -137,15 +138,16 @@ static int carry_out(struct bind_request *q, bind_carrier_t carrier)
 
         r = root_open(&root, NULL);
         if (r < 0)
-                return log_error(r, "Failed to open /: %m");
+                return log_error(r, "Failed to open '/': %m");
         r = carrier(q, &root);
-        if (q->options.json && (r >= 0 || json_length(json_get(q->report, "groups")) > 0))
+        /* Groups that were through before an error are worth printing. */
+        if (q->options.json && (r == 0 || json_length(json_get(q->report, "groups")) > 0))
                 report_print_json(q->report, stdout);
-        if (r >= 0 && !is_good(q))
+        if (r == 0 && !request_succeeded(q))
                 r = -EIO;
-        if (q->error >= 0 && fflush(stdout) != 0)
+        if (q->error == 0 && fflush(stdout) != 0)
                 q->error = -errno;
-        return q->error < 0 ? log_error(q->error, "Failed to print what came of it: %m") : r;
+        return q->error < 0 ? log_error(q->error, "Failed to print the result: %m") : r;
 }
 
 int verb_bind_by(int argc, char *argv[], bind_carrier_t carrier)
@@ -158,13 +160,14 @@ int verb_bind_by(int argc, char *argv[], bind_carrier_t carrier)
         if (word < 0)
                 return -word;
         r = parse_driver(&q);
-        if (r >= 0)
-                r = parse_addresses(&q, argv + word);
+        if (r < 0)
+                return -r;
+        r = parse_addresses(&q, argv + word);
         if (r < 0)
                 return -r;
         q.report = bind_report_new(bind_operation_to_string(q.operation), q.options.dry_run);
         r = carry_out(&q, carrier);
         if (bind_worker_stopped_by)
-                raise(bind_worker_stopped_by); /* its handler is gone: the shell learns why this ended */
+                raise(bind_worker_stopped_by); /* without its handler, so the shell learns why we ended */
         return r < 0 ? CTL_FAILED : CTL_OK;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bind-job.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "bind/worker-reply.h"
 #include "bind/worker.h"
 #include "manager.h"
 #include "messages.h"
@@ -16,21 +18,19 @@
 #define AT_ONCE 8
 #define WAITING_MAX 256
 
-/* The worker keeps its time by itself. Past what that can be at most (see start()), it is ended. */
-#define KILL_AFTER_USEC (3 * USEC_PER_SEC)  /* from SIGTERM on */
-#define LEAVE_AFTER_USEC (2 * USEC_PER_SEC) /* from SIGKILL on */
-#define STOP_USEC (20 * USEC_PER_SEC) /* the daemon's own end waits so long; TimeoutStopSec= is longer */
+/* The worker keeps its own deadline. It is ended where even the latest end that this allows has passed (see
+ * job_start()). */
+#define KILL_AFTER_USEC (3 * USEC_PER_SEC)  /* after SIGTERM */
+#define LEAVE_AFTER_USEC (2 * USEC_PER_SEC) /* after SIGKILL */
+#define STOP_USEC (20 * USEC_PER_SEC)       /* how long the daemon's end waits; TimeoutStopSec= is longer */
 
-#define SETTLE_BATCHES 16 /* of groups that go side by side, of which a settle names none */
-
-/* A group of hundreds of functions, each with its findings, stays far below. */
-#define LINE_SIZE_MAX (1U << 20)
-#define OUTPUT_SIZE_MAX (16U << 20)
+/* A settle names no groups, so this many rounds of WORKER_GROUPS_AT_ONCE are allowed for. */
+#define SETTLE_BATCHES 16
 
 enum job_state {
         JOB_WAITING,
         JOB_RUNNING,
-        JOB_LEFT, /* its process does not die, and was told of; only its end is waited for */
+        JOB_LEFT, /* its process cannot be killed and was reported; only its end is still waited for */
 };
 
 struct bind_job {
@@ -47,13 +47,11 @@ struct bind_job {
 
         int pidfd;
         sd_event_source *exit, *output, *backstop;
-        unsigned signals; /* sent for it to end */
+        unsigned signals; /* sent to end it */
 
-        char *line; /* what has come of the next line */
-        size_t line_size, output_size;
+        struct worker_reader reader;
         json_object *groups;
-        bool through;     /* its last line has come */
-        char failed[256]; /* empty: not */
+        char failed[256]; /* why; empty: it has not failed */
 };
 
 static void job_free(struct bind_job *job)
@@ -69,7 +67,7 @@ static void job_free(struct bind_job *job)
         sd_event_source_disable_unref(job->output);
         sd_event_source_disable_unref(job->backstop);
         json_object_put(job->groups);
-        free(job->line);
+        worker_reader_done(&job->reader);
         free(job->driver);
         free(job->owner);
         free(job->devices);
@@ -78,7 +76,7 @@ static void job_free(struct bind_job *job)
 
 DEFINE_TRIVIAL_CLEANUP(struct bind_job *, job_free)
 
-static size_t count(const struct manager *m, enum job_state state)
+static size_t count_jobs(const struct manager *m, enum job_state state)
 {
         size_t n = 0;
 
@@ -87,16 +85,16 @@ static size_t count(const struct manager *m, enum job_state state)
         return n;
 }
 
-static void schedule(struct manager *m)
+static void schedule_jobs(struct manager *m)
 {
         if (m->bind_jobs_start)
                 (void) sd_event_source_set_enabled(m->bind_jobs_start, SD_EVENT_ONESHOT);
-        if (m->stopping && m->event && count(m, JOB_RUNNING) == 0)
+        if (m->stopping && m->event && count_jobs(m, JOB_RUNNING) == 0)
                 (void) sd_event_exit(m->event, 0);
 }
 
-/* Tells of the job what there is to tell. */
-static void conclude(struct bind_job *job)
+/* Logs the result and hands it to whoever asked for the job. */
+static void job_report(struct bind_job *job)
 {
         const char *failed = *job->failed ? job->failed : NULL;
 
@@ -108,18 +106,18 @@ static void conclude(struct bind_job *job)
         job->done(job->groups, failed, job->userdata);
 }
 
-/* What was done is told no second time. */
-static void finish(struct bind_job *job)
+static void job_finish(struct bind_job *job)
 {
         struct manager *m = job->manager;
 
-        if (job->state != JOB_LEFT)
-                conclude(job);
+        if (job->state != JOB_LEFT) /* reported already */
+                job_report(job);
         job_free(job);
-        schedule(m);
+        schedule_jobs(m);
 }
 
-static _printf_(2, 3) void fail(struct bind_job *job, const char *format, ...)
+/* The first reason counts. */
+static _printf_(2, 3) void job_fail(struct bind_job *job, const char *format, ...)
 {
         va_list args;
 
@@ -130,84 +128,35 @@ static _printf_(2, 3) void fail(struct bind_job *job, const char *format, ...)
         va_end(args);
 }
 
-static void send_signal(struct bind_job *job, int number)
+static void job_send_signal(struct bind_job *job, int number)
 {
         (void) syscall(SYS_pidfd_send_signal, job->pidfd, number, NULL, 0);
 }
 
-static void take_line(struct bind_job *job)
+static void on_reply(const struct worker_reply *reply, void *userdata)
 {
-        json_object *o = json_tokener_parse(job->line), *type = NULL;
-        const char *word;
+        struct bind_job *job = userdata;
 
-        if (json_object_is_type(o, json_type_object))
-                type = json_object_object_get(o, "type");
-        word = json_object_is_type(type, json_type_string) ? json_object_get_string(type) : "";
-        if (streq(word, "group") && bind_outcome_is_valid(o))
-                json_object_array_add(job->groups, json_object_get(o));
-        else if (streq(word, "done"))
-                job->through = true;
-        else if (streq(word, "error"))
-                fail(job, "%s",
-                     json_object_get_string(json_object_object_get(o, "message")) ?: "it does not say why");
-        else {
-                fail(job, "it says what is no answer");
-                send_signal(job, SIGTERM);
+        switch (reply->type) {
+        case WORKER_REPLY_GROUP:
+                json_object_array_add(job->groups, json_object_get(reply->group));
+                break;
+        case WORKER_REPLY_ERROR:
+                job_fail(job, "%s", reply->message);
+                break;
+        case WORKER_REPLY_BAD:
+                job_fail(job, "the worker misbehaved: %s", reply->message);
+                job_send_signal(job, SIGTERM); /* it cannot be trusted to go on, only to roll back */
+                break;
+        default:
+                break;
         }
-        json_object_put(o);
-}
-
-/* A worker that talks nonsense is still read from, lest it block in the middle of its way back. */
-static int take_output(struct bind_job *job, const char *data, size_t size)
-{
-        job->output_size += size;
-        if (job->output_size > OUTPUT_SIZE_MAX && !*job->failed) {
-                fail(job, "it says more than %u MiB", OUTPUT_SIZE_MAX >> 20);
-                send_signal(job, SIGTERM);
-        }
-        while (size > 0 && !*job->failed) {
-                const char *end = memchr(data, '\n', size);
-                size_t n = end ? (size_t) (end - data) : size;
-                char *line;
-
-                if (job->line_size + n > LINE_SIZE_MAX) {
-                        fail(job, "it says a line of more than %u KiB", LINE_SIZE_MAX >> 10);
-                        send_signal(job, SIGTERM);
-                        break;
-                }
-                line = realloc(job->line, job->line_size + n + 1);
-                if (!line)
-                        return -ENOMEM;
-                job->line = line;
-                memcpy(line + job->line_size, data, n);
-                job->line_size += n;
-                line[job->line_size] = '\0';
-                if (!end)
-                        break;
-                take_line(job);
-                job->line_size = 0;
-                data += n + 1;
-                size -= n + 1;
-        }
-        return 0;
-}
-
-/* Returns how much came, 0 at the end, or a negative errno. */
-static ssize_t read_output(struct bind_job *job, int fd)
-{
-        char buffer[16 << 10];
-        ssize_t n = read(fd, buffer, sizeof(buffer));
-
-        if (n < 0)
-                return -errno;
-        if (n > 0 && take_output(job, buffer, (size_t) n) < 0)
-                fail(job, "%s", strerror(ENOMEM));
-        return n;
 }
 
 static int on_output(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        ssize_t n = read_output(userdata, fd);
+        struct bind_job *job = userdata;
+        ssize_t n = worker_reader_read(&job->reader, fd);
 
         (void) revents;
         if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR))
@@ -226,19 +175,20 @@ static int on_exit_of_worker(sd_event_source *source, int fd, uint32_t revents, 
         if (job->state == JOB_LEFT)
                 log_notice("A vfioalign-worker that was left behind has ended at last (%s)", job->owner);
         else
-                /* A process of its own that hangs may hold the pipe open: what is there is all. */
-                while (read_output(job, sd_event_source_get_io_fd(job->output)) > 0)
+                /* All of its output is there. The end of the output may never come, because a child that
+                 * hangs in the kernel can hold the pipe open. */
+                while (worker_reader_read(&job->reader, sd_event_source_get_io_fd(job->output)) > 0)
                         ;
-        if (!job->through && info.si_code == CLD_EXITED)
-                fail(job, "it ended with status %d before it was through", info.si_status);
-        else if (!job->through)
-                fail(job, "it was ended by signal %d (%s) before it was through", info.si_status,
-                     strsignal(info.si_status));
-        finish(job);
+        if (!job->reader.done && info.si_code == CLD_EXITED)
+                job_fail(job, "the worker ended with status %d before it was through", info.si_status);
+        else if (!job->reader.done)
+                job_fail(job, "the worker was ended by signal %d (%s) before it was through", info.si_status,
+                         strsignal(info.si_status));
+        job_finish(job);
         return 0;
 }
 
-static void arm(struct bind_job *job, uint64_t usec)
+static void job_set_backstop(struct bind_job *job, uint64_t usec)
 {
         (void) sd_event_source_set_time(job->backstop, usec);
         (void) sd_event_source_set_enabled(job->backstop, SD_EVENT_ONESHOT);
@@ -253,88 +203,108 @@ static int on_backstop(sd_event_source *source, uint64_t usec, void *userdata)
         (void) source, (void) usec;
         switch (job->signals++) {
         case 0:
-                fail(job, "it did not end in its time, and is given up");
-                send_signal(job, SIGTERM);
-                arm(job, now + KILL_AFTER_USEC);
+                job_fail(job, "the worker did not end in time, giving up");
+                job_send_signal(job, SIGTERM);
+                job_set_backstop(job, now + KILL_AFTER_USEC);
                 return 0;
         case 1:
-                send_signal(job, SIGKILL);
-                arm(job, now + LEAVE_AFTER_USEC);
+                job_send_signal(job, SIGKILL);
+                job_set_backstop(job, now + LEAVE_AFTER_USEC);
                 return 0;
         }
-        log_error(0, "vfioalign-worker (%s) hangs in the kernel and cannot be killed, it is left behind",
+        log_error(0, "vfioalign-worker (%s) hangs in the kernel and cannot be killed, leaving it behind",
                   job->owner);
         job->output = sd_event_source_disable_unref(job->output);
-        conclude(job);
+        job_report(job);
         job->state = JOB_LEFT;
-        schedule(m);
+        schedule_jobs(m);
         return 0;
 }
 
-static int watch(struct bind_job *job, int pidfd, int out)
+/* Takes over both descriptors. */
+static int job_watch(struct bind_job *job, int pidfd, int out)
 {
+        _cleanup_close_ int own_pidfd = pidfd, own_out = out;
         sd_event *event = job->manager->event;
         int r;
 
         job->pidfd = pidfd;
         r = sd_event_add_io(event, &job->exit, pidfd, EPOLLIN, on_exit_of_worker, job);
-        if (r >= 0)
-                r = sd_event_source_set_io_fd_own(job->exit, true);
-        if (r < 0) {
-                close(pidfd);
-                close(out);
+        if (r < 0)
                 return r;
-        }
-        /* What it said before it ended is read before. */
+        r = sd_event_source_set_io_fd_own(job->exit, true);
+        if (r < 0)
+                return r;
+        TAKE_FD(own_pidfd);
+        /* After the output, so what it wrote before it ended is read first. */
         (void) sd_event_source_set_priority(job->exit, SD_EVENT_PRIORITY_NORMAL + 1);
+
         r = sd_event_add_io(event, &job->output, out, EPOLLIN, on_output, job);
-        if (r < 0) {
-                close(out);
+        if (r < 0)
                 return r;
-        }
-        return sd_event_source_set_io_fd_own(job->output, true);
+        r = sd_event_source_set_io_fd_own(job->output, true);
+        if (r < 0)
+                return r;
+        TAKE_FD(own_out);
+        return 0;
 }
 
-static int start(struct bind_job *job)
+static char *job_format_order(const struct bind_job *job)
 {
-        struct manager *m = job->manager;
-        const struct bind_order *o = &job->order;
         _cleanup_free_ const char **devices = calloc(job->n_devices ?: 1, sizeof(*devices));
-        _cleanup_free_ char *text = NULL;
-        const char *program = secure_getenv("VFIOALIGN_WORKER") ?: WORKER_PROGRAM;
-        size_t batches = o->operation == BIND_SETTLE
-                                 ? SETTLE_BATCHES
-                                 : (job->n_devices + WORKER_GROUPS_AT_ONCE - 1) / WORKER_GROUPS_AT_ONCE;
-        uint64_t now = clock_usec(CLOCK_BOOTTIME), timeout = m->config.bind_deadline_usec;
-        uint64_t end = o->deadline_usec ? o->deadline_usec + m->grace_usec
-                                        : now + batches * (timeout + m->grace_usec);
-        int pidfd, out, r;
+        const struct bind_order *o = &job->order;
 
-        if (o->deadline_usec && o->deadline_usec <= now) {
-                fail(job, "its deadline passed before its turn came");
-                return -ETIMEDOUT;
-        }
         if (!devices)
-                return -ENOMEM;
+                return NULL;
         for (size_t i = 0; i < job->n_devices; i++)
                 devices[i] = job->devices[i];
-        text = worker_order_format(o->operation, devices, job->n_devices, job->driver, job->owner,
-                                   o->dry_run, o->force, timeout, o->deadline_usec);
+        return worker_order_format(o->operation, devices, job->n_devices, job->driver, job->owner,
+                                   o->dry_run, o->force, job->manager->config.bind_deadline_usec,
+                                   o->deadline_usec);
+}
+
+/* The latest time, CLOCK_BOOTTIME, at which a worker that keeps its deadlines ends. */
+static uint64_t job_latest_end(const struct bind_job *job, uint64_t now)
+{
+        const struct manager *m = job->manager;
+        size_t batches = (job->n_devices + WORKER_GROUPS_AT_ONCE - 1) / WORKER_GROUPS_AT_ONCE;
+
+        if (job->order.deadline_usec)
+                return job->order.deadline_usec + m->grace_usec;
+        if (job->order.operation == BIND_SETTLE)
+                batches = SETTLE_BATCHES;
+        return now + batches * (m->config.bind_deadline_usec + m->grace_usec);
+}
+
+static int job_start(struct bind_job *job)
+{
+        _cleanup_free_ char *text = NULL;
+        const char *program = secure_getenv("VFIOALIGN_WORKER") ?: WORKER_PROGRAM;
+        uint64_t now = clock_usec(CLOCK_BOOTTIME);
+        int pidfd, out, r;
+
+        if (job->order.deadline_usec && job->order.deadline_usec <= now) {
+                job_fail(job, "the deadline passed before its turn came");
+                return -ETIMEDOUT;
+        }
+        text = job_format_order(job);
         if (!text)
                 return -ENOMEM;
         log_debug("vfioalign-worker (%s) begins: %s, %zu functions", job->owner,
-                  bind_operation_to_string(o->operation), job->n_devices);
-        r = sd_event_add_time(m->event, &job->backstop, CLOCK_BOOTTIME, end, 0, on_backstop, job);
-        if (r >= 0)
-                r = worker_spawn(program, text, &pidfd, &out);
-        if (r >= 0)
-                r = watch(job, pidfd, out);
+                  bind_operation_to_string(job->order.operation), job->n_devices);
+        r = sd_event_add_time(job->manager->event, &job->backstop, CLOCK_BOOTTIME, job_latest_end(job, now),
+                              0, on_backstop, job);
         if (r < 0)
-                fail(job, "%s could not be started: %s", program, strerror(-r));
-        return r;
+                return r;
+        r = worker_spawn(program, text, &pidfd, &out);
+        if (r < 0) {
+                job_fail(job, "'%s' could not be started: %s", program, strerror(-r));
+                return r;
+        }
+        return job_watch(job, pidfd, out);
 }
 
-/* Somebody waits for a guest to start; the others have time. */
+/* Only a guest that starts has a deadline, and somebody waits for it. */
 static struct bind_job *next_job(struct manager *m)
 {
         struct bind_job *first = NULL;
@@ -355,14 +325,15 @@ static int on_start(sd_event_source *source, void *userdata)
         struct bind_job *job;
 
         (void) source;
-        while (!m->stopping && count(m, JOB_RUNNING) < AT_ONCE && (job = next_job(m))) {
-                int r = start(job);
+        while (!m->stopping && count_jobs(m, JOB_RUNNING) < AT_ONCE && (job = next_job(m))) {
+                int r = job_start(job);
 
                 if (r < 0) {
-                        fail(job, "%s", strerror(-r));
-                        finish(job);
-                } else
-                        job->state = JOB_RUNNING;
+                        job_fail(job, "the worker could not be started: %s", strerror(-r));
+                        job_finish(job);
+                        continue;
+                }
+                job->state = JOB_RUNNING;
         }
         return 0;
 }
@@ -374,9 +345,12 @@ int bind_job_new(struct manager *m, const struct bind_order *order, const bdf_t 
         struct bind_job **last = &m->bind_jobs;
         int r;
 
+        assert(m && order && order->owner && done);
+        assert(devices || n_devices == 0);
+
         if (m->stopping)
                 return -ESHUTDOWN;
-        if (count(m, JOB_WAITING) >= WAITING_MAX)
+        if (count_jobs(m, JOB_WAITING) >= WAITING_MAX)
                 return -EBUSY;
         if (!m->bind_jobs_start) {
                 r = sd_event_add_defer(m->event, &m->bind_jobs_start, on_start, m);
@@ -389,13 +363,19 @@ int bind_job_new(struct manager *m, const struct bind_order *order, const bdf_t 
                 return -ENOMEM;
         job->manager = m;
         job->order = *order;
+        job->reader = (struct worker_reader){ .on_reply = on_reply, .userdata = job };
         job->done = done;
         job->userdata = userdata;
         job->groups = json_object_new_array();
         job->devices = calloc(n_devices ?: 1, sizeof(bdf_t));
-        if (!job->groups || !job->devices || (order->driver && !(job->driver = strdup(order->driver))) ||
-            !(job->owner = strdup(order->owner)))
+        job->owner = strdup(order->owner);
+        if (!job->groups || !job->devices || !job->owner)
                 return -ENOMEM;
+        if (order->driver) {
+                job->driver = strdup(order->driver);
+                if (!job->driver)
+                        return -ENOMEM;
+        }
         if (n_devices > 0)
                 memcpy(job->devices, devices, n_devices * sizeof(bdf_t));
         job->n_devices = n_devices;
@@ -403,11 +383,11 @@ int bind_job_new(struct manager *m, const struct bind_order *order, const bdf_t 
         while (*last)
                 last = &(*last)->next;
         *last = TAKE_PTR(job);
-        schedule(m);
+        schedule_jobs(m);
         return 0;
 }
 
-static void drop_waiting(struct manager *m)
+static void drop_waiting_jobs(struct manager *m)
 {
         struct bind_job *next;
 
@@ -415,8 +395,8 @@ static void drop_waiting(struct manager *m)
                 next = job->next;
                 if (job->state != JOB_WAITING)
                         continue;
-                fail(job, "vfioalignd ends before its turn came");
-                finish(job);
+                job_fail(job, "vfioalignd stopped before its turn came");
+                job_finish(job);
         }
 }
 
@@ -429,27 +409,27 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdat
 
 void bind_jobs_stop(struct manager *m)
 {
-        if (m->stopping) { /* asked twice: at once */
+        if (m->stopping) { /* the second request does not wait */
                 bind_jobs_close(m);
                 return;
         }
         m->stopping = true;
         for (struct bind_job *job = m->bind_jobs; job; job = job->next)
                 if (job->state == JOB_RUNNING)
-                        send_signal(job, SIGTERM);
+                        job_send_signal(job, SIGTERM);
         if (sd_event_add_time_relative(m->event, NULL, CLOCK_BOOTTIME, STOP_USEC, 0, on_stop_timeout, m) < 0)
                 bind_jobs_close(m);
-        drop_waiting(m);
-        schedule(m);
+        drop_waiting_jobs(m);
+        schedule_jobs(m);
 }
 
 void bind_jobs_close(struct manager *m)
 {
         m->stopping = true;
         while (m->bind_jobs) {
-                fail(m->bind_jobs, "vfioalignd ends before it");
-                finish(m->bind_jobs);
+                job_fail(m->bind_jobs, "vfioalignd stopped before the worker did");
+                job_finish(m->bind_jobs);
         }
         m->bind_jobs_start = sd_event_source_disable_unref(m->bind_jobs_start);
-        schedule(m);
+        schedule_jobs(m);
 }

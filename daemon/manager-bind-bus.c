@@ -2,6 +2,7 @@
 #include "manager-bind-bus.h"
 
 #include "bind-job.h"
+#include "bind/worker.h"
 #include "config/bus-names.h"
 #include "manager-polkit.h"
 #include "manager.h"
@@ -11,8 +12,7 @@
 #define ACTION_BIND "org.vfioalign1.bind"
 #define DEVICES_MAX 1024
 
-/* A call of Bind or Unbind that has no answer yet. Whether its caller still listens does not matter: what it
- * asked for is done to the end. */
+/* A call of Bind or Unbind that has not been answered yet. It is carried out even if its caller has gone. */
 struct bind_call {
         struct manager *manager;
         sd_bus_message *message;
@@ -36,7 +36,7 @@ static void reply_error(struct bind_call *c, int error)
 {
         if (error == -EBUSY) {
                 (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                                  "Too many calls wait");
+                                                  "Too many calls are waiting");
                 return;
         }
         (void) sd_bus_reply_method_errnof(c->message, error, "Failed to %s: %m",
@@ -46,17 +46,23 @@ static void reply_error(struct bind_call *c, int error)
 static void reply_report(struct bind_call *c, json_object *groups)
 {
         json_object *report = json_object_new_object();
+        int r;
 
-        json_object_object_add(report, "schema_version", json_object_new_int(1));
+        json_object_object_add(report, "schema_version", json_object_new_int(BIND_SCHEMA_VERSION));
         json_object_object_add(report, "operation",
                                json_object_new_string(bind_operation_to_string(c->operation)));
         json_object_object_add(report, "dry_run", json_object_new_boolean(c->flags & BUS_FLAG_DRY_RUN));
         json_object_object_add(report, "groups", json_object_get(groups));
-        (void) sd_bus_reply_method_return(
+        r = sd_bus_reply_method_return(
                 c->message, "s",
                 json_object_to_json_string_ext(report,
                                                JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         json_object_put(report);
+        if (r < 0)
+                /* The bus takes UTF-8 only, and a file or process in a finding can have any name. */
+                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_FAILED,
+                                                  "The report cannot be sent, see the journal: %s",
+                                                  strerror(-r));
 }
 
 static void on_done(json_object *groups, const char *failed, void *userdata)
@@ -66,13 +72,13 @@ static void on_done(json_object *groups, const char *failed, void *userdata)
 
         if (!(c->flags & BUS_FLAG_DRY_RUN))
                 manager_audit_soon(c->manager);
-        if (failed)
-                (void) sd_bus_reply_method_errorf(
-                        c->message, SD_BUS_ERROR_FAILED,
-                        "vfioalign-worker: %s (%zu IOMMU groups were through, the journal names them)",
-                        failed, n);
-        else
+        if (!failed) {
                 reply_report(c, groups);
+                return;
+        }
+        (void) sd_bus_reply_method_errorf(
+                c->message, SD_BUS_ERROR_FAILED,
+                "vfioalign-worker: %s (IOMMU groups that were through: %zu, see the journal)", failed, n);
 }
 
 static void on_authorized(const sd_bus_error *denied, void *userdata)
@@ -92,20 +98,29 @@ static void on_authorized(const sd_bus_error *denied, void *userdata)
                 return;
         }
         r = bind_job_new(c->manager, &order, c->devices, c->n_devices, on_done, c);
-        if (r < 0)
+        if (r < 0) {
                 reply_error(c, r);
-        else
-                TAKE_PTR(c);
+                return;
+        }
+        TAKE_PTR(c); /* on_done's */
 }
 
 static int read_devices(struct bind_call *c, sd_bus_error *error)
 {
-        const char *address;
-        int r = sd_bus_message_enter_container(c->message, 'a', "s");
+        int r;
 
-        while (r >= 0 && (r = sd_bus_message_read(c->message, "s", &address)) > 0) {
+        r = sd_bus_message_enter_container(c->message, 'a', "s");
+        if (r < 0)
+                return r;
+        for (;;) {
+                const char *address;
                 bdf_t *slot;
 
+                r = sd_bus_message_read(c->message, "s", &address);
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        break;
                 if (c->n_devices == DEVICES_MAX)
                         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "More than %d devices",
                                                  DEVICES_MAX);
@@ -116,8 +131,6 @@ static int read_devices(struct bind_call *c, sd_bus_error *error)
                         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not a PCI address: '%s'",
                                                  address);
         }
-        if (r < 0)
-                return r;
         if (c->n_devices == 0)
                 return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "No device is named");
         return sd_bus_message_exit_container(c->message);
@@ -125,8 +138,9 @@ static int read_devices(struct bind_call *c, sd_bus_error *error)
 
 static int read_call(struct bind_call *c, sd_bus_error *error)
 {
-        int r = read_devices(c, error);
+        int r;
 
+        r = read_devices(c, error);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(c->message, "st", &c->driver, &c->flags);
@@ -143,8 +157,8 @@ static int read_call(struct bind_call *c, sd_bus_error *error)
         return 0;
 }
 
-static int take_call(struct manager *m, enum bind_operation operation, sd_bus_message *message,
-                     sd_bus_error *error)
+static int start_call(struct manager *m, enum bind_operation operation, sd_bus_message *message,
+                      sd_bus_error *error)
 {
         _cleanup_(bind_call_freep) struct bind_call *c = calloc(1, sizeof(*c));
         const char *off = switched_off(&m->root);
@@ -158,22 +172,22 @@ static int take_call(struct manager *m, enum bind_operation operation, sd_bus_me
         r = read_call(c, error);
         if (r < 0)
                 return r;
-        /* Giving back is no work of ours that the switch could stop. */
+        /* The switch keeps us from taking devices, never from giving them back. */
         if (off && operation == BIND_BIND)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "switched off by %s", off);
         r = manager_authorize(m, message, ACTION_BIND, on_authorized, c, error);
         if (r < 0)
                 return r;
-        TAKE_PTR(c); /* on_authorized's, or done with */
+        TAKE_PTR(c); /* on_authorized's, or freed already */
         return 1;
 }
 
 int manager_method_bind(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        return take_call(userdata, BIND_BIND, message, error);
+        return start_call(userdata, BIND_BIND, message, error);
 }
 
 int manager_method_unbind(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        return take_call(userdata, BIND_UNBIND, message, error);
+        return start_call(userdata, BIND_UNBIND, message, error);
 }

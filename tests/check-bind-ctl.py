@@ -233,15 +233,15 @@ class Order(Case):
         for args, words in [
             (["bind"], "needs an argument"),
             (["unbind"], "needs an argument"),
-            (["bind", "gpu"], "'gpu' is no PCI address"),
-            (["bind", "1:0.0", "1:0"], "'1:0' is no PCI address"),
-            (["bind", "1:0.0", "../../x"], "is no PCI address"),
-            (["bind", ""], "'' is no PCI address"),
-            (["bind", "--driver", "a/b", "1:0.0"], "--driver a/b: wanted auto, or the name of a driver"),
-            (["bind", "--driver", "", "1:0.0"], "--driver : wanted"),
-            (["bind", "--driver", "..", "1:0.0"], "--driver ..: wanted"),
-            (["bind", "--driver", "a b", "1:0.0"], "--driver a b: wanted"),
-            (["bind", "--driver", 64 * "x", "1:0.0"], "x: wanted"),
+            (["bind", "gpu"], "'gpu' is not a PCI address"),
+            (["bind", "1:0.0", "1:0"], "'1:0' is not a PCI address"),
+            (["bind", "1:0.0", "../../x"], "is not a PCI address"),
+            (["bind", ""], "'' is not a PCI address"),
+            (["bind", "--driver", "a/b", "1:0.0"], "--driver a/b: expected auto or the name of a driver"),
+            (["bind", "--driver", "", "1:0.0"], "--driver : expected"),
+            (["bind", "--driver", "..", "1:0.0"], "--driver ..: expected"),
+            (["bind", "--driver", "a b", "1:0.0"], "--driver a b: expected"),
+            (["bind", "--driver", 64 * "x", "1:0.0"], "x: expected"),
             (["bind", "--driver"], "requires an argument"),
             (["bind", "--root", "/", "1:0.0"], "unrecognized option"),
         ]:
@@ -337,16 +337,16 @@ class BadWorker(Case):
         for junk in ["", "nonsense", "[]", "7", "null", "{}", '{"type": 3}', '{"type": "group"}', '{"type": "group", "outcome": 1}',
                      '{"type": "done"} x', '{"type": "grou', 20 * '{"a":' + "1" + 20 * "}", "\\0", "\\xff\\xfe",
                      json.dumps(dict(BOUND, devices={})), json.dumps(dict(BOUND, devices=[1])),
-                     json.dumps(dict(BOUND, findings=None)), json.dumps(dict(BOUND, findings=["x"]))]:
+                     json.dumps(dict(BOUND, findings=None)), json.dumps(dict(BOUND, findings=["x"])), json.dumps(dict(BOUND, group="12"))]:
             fake = f"sys.stdout.write({junk!r} + '\\n'); say({BOUND!r}, done)".replace("\\\\", "\\")
-            run = self.failed(fake, "wrote a line that is none of a worker's")
+            run = self.failed(fake, "worker: unexpected output, ignoring\n")
             self.assertEqual(run.stderr.count("\n"), 1, junk)
             # What is good is taken all the same.
             self.assertIn("group 12: bound", run.stdout, junk)
 
     def test_long_line(self):
-        fake = f"say(dict({BOUND!r}, reason=(17 << 20) * 'x'), {BOUND!r}, done)"
-        run = self.failed(fake, "wrote a line that is none of a worker's")
+        fake = f"say(dict({BOUND!r}, reason=(9 << 20) * 'x'), {BOUND!r}, done)"
+        run = self.failed(fake, "worker: a line of more than 8 MiB, ignoring\n")
         self.assertEqual((run.stdout.count("group 12: bound"), len(run.stderr) < 1000), (1, True))
         fake = f"""say({group(12, "refused", findings=[finding("bind-in-use", "0000:01:00.0", "LONG")])!r}, done)"""
         self.assertIn(600000 * "x", self.failed(fake.replace("'LONG'", "600000 * 'x'")).stderr)
@@ -354,11 +354,11 @@ class BadWorker(Case):
     def test_not_told(self):
         """No word on a function is no success."""
         run = self.run_ctl(told(BOUND), "bind", "1:0.0", "2:0.0")
-        self.assertEqual((run.returncode, run.stderr), (1, "vfioalignctl: What became of 0000:02:00.0 was not told\n"))
-        self.failed("say(done)", "What became of 0000:01:00.0 was not told")
+        self.assertEqual((run.returncode, run.stderr), (1, "vfioalignctl: No result was reported for 0000:02:00.0\n"))
+        self.failed("say(done)", "No result was reported for 0000:01:00.0")
 
     def test_unknown_outcome(self):
-        self.failed(told(group(12, "transcended", NVME)), "group 12: transcended\n")
+        self.failed(told(group(12, "transcended", NVME)), "worker: unexpected output, ignoring\n")
 
     def test_output_held_open(self):
         """A process that hangs keeps the worker's output; the worker has ended."""
@@ -404,7 +404,7 @@ class BadWorker(Case):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
         self.assertEqual((process.returncode, out), (-signal.SIGINT, ""))
-        self.assertIn("Stopping: what is under way is taken back\n", err)
+        self.assertIn("Stopping: changes under way are rolled back\n", err)
         self.assertIn("Text of bind-failed (stopped)", err)
 
     def test_progress(self):
@@ -476,7 +476,7 @@ class Configured(Case):
         for i, process in enumerate(processes):
             out, err = process.communicate(timeout=120)
             self.assertEqual(process.returncode, 1)
-            self.assertEqual(err, f"vfioalignctl: {self.worker} does not end, and is left to itself\n")
+            self.assertEqual(err, f"vfioalignctl: {self.worker} does not end, leaving it behind\n")
             self.assertEqual("group 12: bound" in out, i == 1)
             pid = int((Path(self.dir.name) / f"pid{i}").read_text())
             os.kill(pid, signal.SIGKILL)  # it lived on
@@ -577,7 +577,7 @@ class Unprivileged(Case):
     def test_not_told(self):
         self.daemon(self.document("bind", BOUND))
         run = self.ask("bind", "1:0.0", "2:0.0")
-        self.assertEqual((run.returncode, run.stderr), (1, "vfioalignctl: What became of 0000:02:00.0 was not told\n"))
+        self.assertEqual((run.returncode, run.stderr), (1, "vfioalignctl: No result was reported for 0000:02:00.0\n"))
 
     def test_no_daemon(self):
         run = self.ask("bind", "1:0.0")

@@ -234,7 +234,7 @@ class Boot(Case):
         self.assertEqual((first["dry_run"], first["force"]), (False, False))
         self.assertEqual(first["timeout_usec"], 7000000)
         self.assertEqual((second["owner"], second["driver"]), ("boot", "mlx5_vfio_pci"))
-        self.wait_log(f"IOMMU group 7 ({NIC}): handed to VFIO [boot]")
+        self.wait_log(f"IOMMU group 7 ({NIC}): bound [boot]")
         self.no_more_orders(*self.host.said())
         self.assertEqual(len(self.host.orders()), 2)
 
@@ -255,7 +255,7 @@ class Boot(Case):
         self.host.plan(bind={"outcome": "refused", "finding": "bind-in-use"})
         self.start(BOOT.format(NIC))
         self.wait_orders(("bind", [NIC]))
-        self.wait_log(f"IOMMU group 7 ({NIC}): refused: A function is in use ({NIC}: /boot) [boot]")
+        self.wait_log(f"IOMMU group 7 ({NIC}): refused, nothing was written: A function is in use ({NIC}: /boot) [boot]")
         self.no_more_orders(("bind", [NIC]))
         self.daemon.signal(signal.SIGHUP)
         self.wait_orders(("bind", [NIC]), ("bind", [NIC]))
@@ -266,7 +266,7 @@ class Boot(Case):
         """What an operator takes back stays there, until he says otherwise."""
         self.start(BOOT.format(NIC))
         self.wait_orders(("bind", [NIC]))
-        self.wait_log("handed to VFIO")
+        self.wait_log(": bound [")
         self.manager.Audit()
         self.assertEqual(self.bind(NIC, method="Unbind")["groups"][0]["outcome"], "returned")
         said = ("bind", [NIC]), ("unbind", [NIC])
@@ -311,7 +311,7 @@ class Boot(Case):
         self.host.plan(settle={"dies": signal.SIGKILL})
         self.start(BOOT.format(NIC2))
         self.wait_orders(("settle", []), ("bind", [NIC2]))
-        self.wait_log("vfioalign-worker (settle): it was ended by signal 9 (Killed) before it was through")
+        self.wait_log("vfioalign-worker (settle): the worker was ended by signal 9 (Killed) before it was through")
 
 
 class Guests(Case):
@@ -320,7 +320,7 @@ class Guests(Case):
         self.start(GUEST.format(NIC) + BOOT.format(NIC2).replace("nic", "other"))
         self.wait_orders(("bind", [NIC2]))
         open(self.host.gate(), "w").close()
-        self.wait_log("handed to VFIO [boot]")
+        self.wait_log(": bound [boot]")
         before = time.clock_gettime(time.CLOCK_BOOTTIME) * 1e6
         start = self.prepare(devices=(NIC, NIC2))
         wait_for(lambda: len(self.host.orders()) == 2, "the order")
@@ -337,7 +337,7 @@ class Guests(Case):
         self.manager.GuestReleased("web1")
         self.wait_orders(("bind", [NIC2]), ("bind", [NIC]), ("unbind", [NIC]))
         self.assertEqual(self.host.orders()[2]["owner"], "guest web1")
-        self.wait_log("given back [guest web1]")
+        self.wait_log(": returned [guest web1]")
         self.manager.GuestReleased("web1")
         self.no_more_orders(("bind", [NIC2]), ("bind", [NIC]), ("unbind", [NIC]))
 
@@ -366,9 +366,9 @@ class Guests(Case):
     def test_fails(self):
         self.start(GUEST.format(NIC))
         self.host.plan(bind={"outcome": "refused", "finding": "bind-in-use"})
-        self.assertRegex(self.answer(self.prepare()), rf"^1 IOMMU group 7 \({NIC}\): refused: A function .*/boot\); ")
+        self.assertRegex(self.answer(self.prepare()), rf"^1 IOMMU group 7 \({NIC}\): refused, nothing was written: A function .*/boot\); ")
         self.host.plan(bind={"dies": signal.SIGKILL})
-        self.assertRegex(self.answer(self.prepare()), NOT_HANDED + "it was ended by signal 9")
+        self.assertRegex(self.answer(self.prepare()), NOT_HANDED + "the worker was ended by signal 9")
         self.host.program.unlink()
         self.assertRegex(self.answer(self.prepare()), NOT_HANDED + ".* could not be started: No such")
         self.assertRegex(self.answer(self.prepare(seconds=0.4)), NOT_HANDED + "Connection timed out")
@@ -388,7 +388,7 @@ class Guests(Case):
         if runs:
             self.host.runs("web1", 4242)
         open(self.host.gate(), "w").close()
-        self.wait_log("handed to VFIO")
+        self.wait_log(": bound [")
 
     def test_hook_gave_up(self):
         self.give_up(False)
@@ -506,7 +506,7 @@ class Guests(Case):
         self.host.runs("web2", 4242)
         self.start(GUEST.format(NIC), grace=300)
         self.wait_orders(("settle", []), ("unbind", [NIC]))
-        self.wait_log("given back [guest web1]")
+        self.wait_log(": returned [guest web1]")
         self.no_more_orders(("settle", []), ("unbind", [NIC]))
 
 
@@ -539,7 +539,7 @@ class Jobs(Case):
         self.wait_orders(("bind", [NIC]))
         self.drop(call)
         open(self.host.gate(), "w").close()
-        self.wait_log("handed to VFIO [operator]")
+        self.wait_log(": bound [operator]")
         self.manager.GetReport()
 
     def test_queue(self):
@@ -575,17 +575,25 @@ class Jobs(Case):
         for text in junk:
             with self.subTest(text[:40]):
                 self.host.plan(bind={"raw": text})
-                self.assertIn("it says", self.assert_error("Failed", self.bind, NIC))
-        for text, why in ("x" * (2 << 20), "a line of more than 1024 KiB"), \
+                why = self.assert_error("Failed", self.bind, NIC)
+                self.assertIn("the worker misbehaved: unexpected output (IOMMU groups that were through: 1,", why)
+        for text, why in ("x" * (9 << 20), "a line of more than 8 MiB"), \
                 ((json.dumps({**group, "more": "x" * 500000}) + "\n") * 40, "more than 16 MiB"):
             self.host.plan(bind={"raw": text})
             self.assertIn(why, self.assert_error("Failed", self.bind, NIC))
         self.host.plan(bind={"raw": '{"type": "error", "message": "no memory"}\n', "silent": True})
         self.assertIn("no memory", self.assert_error("Failed", self.bind, NIC))
         self.host.plan(bind={"silent": True, "status": 3})
-        self.assertIn("status 3 before it was through (1 IOMMU groups", self.assert_error("Failed", self.bind, NIC))
+        self.assertIn("status 3 before it was through (IOMMU groups that were through: 1,", self.assert_error("Failed", self.bind, NIC))
         self.host.plan()
         self.assertEqual(self.bind(NIC)["groups"][0]["outcome"], "bound")
+
+    def test_not_utf8(self):
+        """A report that cannot be sent is an error, and no caller waits for it for ever."""
+        group = {"type": "group", "group": 7, "outcome": "bound", "owner": "\udcff", "devices": [], "findings": []}
+        self.host.plan(bind={"raw": json.dumps(group, ensure_ascii=False) + "\n"})
+        self.start(PYTHONIOENCODING="utf-8:surrogateescape")
+        self.assertIn("cannot be sent", self.assert_error("Failed", self.bind, NIC))
 
     def test_large(self):
         """What a group of hundreds of functions may say is no junk."""
@@ -627,7 +635,7 @@ class Jobs(Case):
             while b"WATCHDOG=1" not in notify.recv(4096):
                 pass
             self.assertEqual(len(self.host.notes()), 2)  # it still hangs
-        self.wait_log("vfioalign-worker (guest web1): it did not end in its time, and is given up")
+        self.wait_log("vfioalign-worker (guest web1): the worker did not end in time, giving up")
         with self.assertRaises(ProcessLookupError):
             os.kill(self.host.notes()[0]["pid"], 0)
 
@@ -655,7 +663,7 @@ class Jobs(Case):
         self.assertIsNone(self.daemon.process.poll())
         self.daemon.signal(signal.SIGTERM)
         self.assertEqual(self.daemon.process.wait(20), 0)
-        self.assertIn("vfioalignd ends before it", self.answer(call))
+        self.assertIn("vfioalignd stopped before the worker did", self.answer(call))
         os.kill(self.host.notes()[0]["pid"], 0)
 
 

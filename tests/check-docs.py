@@ -155,14 +155,15 @@ class Manual(unittest.TestCase):
         self.assertEqual(set(re.findall(r"_(bind-[a-z-]+)_", described)), forceable)
 
     def test_bind_outcomes(self):
-        """The schema, the code that makes them and the one that shows them have the same."""
-        table = re.search(r"bind_outcome_table\[.*?\};", read("bind/transaction.c"), flags=re.S)[0]
-        outcomes = re.findall(r'\] = "(\w+)"', table)
+        """The schema and the code have the same outcomes, and each outcome has an event of the journal."""
+        table = re.search(r"\boutcomes\[.*?\};", read("bind/outcome.c"), flags=re.S)[0]
+        outcomes = re.findall(r'\] = \{ "(\w+)", ', table)
+        self.assertGreater(len(outcomes), 5)
         group = json.loads(read("fleet/bind.schema.json"))["$defs"]["group"]["properties"]
         self.assertEqual(group["outcome"]["enum"], outcomes)
         self.assertEqual(re.findall(r"(\w+): ", group["outcome"]["description"]), outcomes)
-        shown = re.findall(r'^        \{ ?"(\w+)", (true|false), "', read("ctl/bind-report.c"), flags=re.M)
-        self.assertEqual([name for name, _ in shown], outcomes)
+        events = re.search(r"\bevents\[.*?\};", read("daemon/bind-outcome.c"), flags=re.S)[0]
+        self.assertEqual([name.lower() for name in re.findall(r"\[BIND_(\w+)\] = ", events)], outcomes)
         severities = re.search(r"severity_table.*?};", read("audit/finding.c"), flags=re.S)[0]
         finding = json.loads(read("fleet/bind.schema.json"))["$defs"]["finding"]["properties"]
         self.assertEqual(finding["severity"]["enum"], re.findall(r'= "(\w+)"', severities))
