@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "binding.h"
 
-#include <ctype.h>
+#include <assert.h>
 #include <fcntl.h>
 
 #include "util/clock.h"
@@ -12,7 +12,7 @@
 #define DEVICES "sys/bus/pci/devices/"
 #define DRIVERS "sys/bus/pci/drivers/"
 
-/* pci_regs.h: PCI_CFG_SPACE_SIZE, PCI_EXT_CAP_ID_DSN */
+/* linux/pci_regs.h: PCI_CFG_SPACE_SIZE, PCI_EXT_CAP_ID_DSN */
 #define EXTENDED_CONFIG 0x100
 #define CAPABILITY_SERIAL 0x0003
 #define CAPABILITIES_MAX 64
@@ -47,112 +47,133 @@ int binding_read(const struct root *root, const char *bdf, struct binding *ret)
         if (r < 0 && r != -ENOENT)
                 return r;
         r = copy_name(b.driver, driver ?: "");
-        if (r >= 0)
-                r = copy_name(b.override, streq(override, "(null)") ? "" : override);
-        if (r >= 0)
-                *ret = b;
-        return r;
+        if (r < 0)
+                return r;
+        r = copy_name(b.override, streq(override, "(null)") ? "" : override);
+        if (r < 0)
+                return r;
+        *ret = b;
+        return 0;
+}
+
+static void plan_write(struct binding_writes *w, enum binding_step step, const char *path, const char *value)
+{
+        struct binding_write *write = &w->writes[w->n++];
+
+        assert(w->n <= ELEMENTSOF(w->writes));
+
+        write->step = step;
+        snprintf(write->path, sizeof(write->path), "%s", path);
+        snprintf(write->value, sizeof(write->value), "%s", value);
+}
+
+void binding_plan(const char *bdf, const struct binding *from, const struct binding *to,
+                  struct binding_writes *ret)
+{
+        bool changes_driver = !streq(from->driver, to->driver);
+        bool changes_override = !streq(from->override, to->override);
+        path_t path;
+
+        assert(bdf && from && to && ret);
+
+        ret->n = 0;
+        /* The override comes first where a driver follows: from then on, no other driver that turns up can
+         * take the function. Where none follows it comes last, as it may not keep the old one. */
+        if (changes_override && (!changes_driver || *to->driver))
+                plan_write(ret, BINDING_OVERRIDE, attribute(bdf, "driver_override", path), to->override);
+        if (changes_driver && *from->driver) {
+                snprintf(path, sizeof(path), DRIVERS "%s/unbind", from->driver);
+                plan_write(ret, BINDING_UNBIND, path, bdf);
+        }
+        if (changes_driver && *to->driver)
+                plan_write(ret, BINDING_PROBE, "sys/bus/pci/drivers_probe", bdf);
+        if (changes_override && changes_driver && !*to->driver)
+                plan_write(ret, BINDING_OVERRIDE, attribute(bdf, "driver_override", path), to->override);
 }
 
 static int write_checked(struct binding_writer *w, const char *path, const char *value)
 {
-        int r;
-
         if ((w->stop && *w->stop) ||
             (w->deadline_usec > 0 && clock_usec(CLOCK_BOOTTIME) >= w->deadline_usec))
                 return -ECANCELED;
         w->writes++;
-        r = write_attribute_at(w->root->fd, path, value);
-        return r;
+        /* The kernel ignores an empty write; a newline clears an override (drivers/base/driver.c,
+         * driver_set_override). */
+        return write_attribute_at(w->root->fd, path, *value ? value : "\n");
 }
 
-/* now follows what is written. */
-static int set_override(struct binding_writer *w, const char *bdf, struct binding *now, const char *to)
+/* Carries out the plan from where the function is now to there, and reads back where it is after the last
+ * write. That can be another place, also where 0 is returned: a probe succeeds where no driver took the
+ * function, or where another one did. */
+static int take_steps(struct binding_writer *w, const char *bdf, struct binding *now,
+                      const struct binding *to)
 {
-        path_t path;
+        struct binding_writes plan;
         int r;
 
-        if (streq(now->override, to))
+        binding_plan(bdf, now, to, &plan);
+        if (plan.n == 0)
                 return 0;
-        /* An empty write is none; a newline clears (drivers/base/driver.c, driver_set_override). */
-        r = write_checked(w, attribute(bdf, "driver_override", path), *to ? to : "\n");
-        if (r >= 0)
-                strcpy(now->override, to);
-        return r;
+        for (size_t i = 0; i < plan.n; i++) {
+                r = write_checked(w, plan.writes[i].path, plan.writes[i].value);
+                if (r == -ENODEV && plan.writes[i].step == BINDING_UNBIND) {
+                        /* The function has left the host, or somebody else has unbound it already. */
+                        r = binding_read(w->root, bdf, now);
+                        if (r >= 0 && *now->driver)
+                                r = -EIO;
+                }
+                if (r < 0)
+                        return r;
+        }
+        return binding_read(w->root, bdf, now);
 }
 
-/* Not read back: what follows does. */
-static int leave_driver(struct binding_writer *w, const char *bdf, struct binding *now)
+static int try_bring(struct binding_writer *w, const char *bdf, const struct binding *to)
 {
-        path_t path;
+        struct binding now, next;
         int r;
 
-        if (!*now->driver)
-                return 0;
-        snprintf(path, sizeof(path), DRIVERS "%s/unbind", now->driver);
-        r = write_checked(w, path, bdf);
-        if (r >= 0)
-                now->driver[0] = '\0';
-        if (r != -ENODEV)
+        r = binding_read(w->root, bdf, &now);
+        if (r < 0)
                 return r;
-        /* It has left the host; or somebody else was quicker, and it has no driver already. */
-        r = binding_read(w->root, bdf, now);
-        return r >= 0 && *now->driver ? -EIO : r;
-}
-
-static int probe(struct binding_writer *w, const char *bdf, struct binding *now)
-{
-        int r = write_checked(w, "sys/bus/pci/drivers_probe", bdf);
-
-        /* It says 0 also where no driver took the function, or another did. */
-        return r < 0 ? r : binding_read(w->root, bdf, now);
-}
-
-/* now is read back after the last write. */
-static int change_driver(struct binding_writer *w, const char *bdf, struct binding *now,
-                         const struct binding *to)
-{
-        int r = 0;
-
-        /* First the override: from then on no other driver that comes along can take the function. */
-        if (*to->driver)
-                r = set_override(w, bdf, now, to->override);
-        if (r >= 0)
-                r = leave_driver(w, bdf, now);
-        if (r >= 0 && !*to->driver)
-                return binding_read(w->root, bdf, now);
-        if (r >= 0)
-                r = probe(w, bdf, now);
-        if (r < 0 || streq(now->driver, to->driver) || streq(to->override, to->driver))
+        r = take_steps(w, bdf, &now, to);
+        if (r < 0)
                 return r;
 
-        /* The kernel by itself prefers another: it got its driver by name, as it does now. */
-        r = set_override(w, bdf, now, to->driver);
-        if (r >= 0)
-                r = leave_driver(w, bdf, now);
-        return r < 0 ? r : probe(w, bdf, now);
+        /* The kernel prefers another driver: this one had been bound by name, and is again. */
+        if (*to->driver && !streq(now.driver, to->driver) && !streq(to->override, to->driver)) {
+                next = (struct binding){};
+                strcpy(next.driver, to->driver);
+                strcpy(next.override, to->driver);
+                r = take_steps(w, bdf, &now, &next);
+                if (r < 0)
+                        return r;
+        }
+
+        /* Whatever driver it has now, the override is as it should be. */
+        next = now;
+        strcpy(next.override, to->override);
+        r = take_steps(w, bdf, &now, &next);
+        if (r < 0)
+                return r;
+        return binding_equal(&now, to) ? 0 : -ENOTUNIQ;
 }
 
 int binding_bring(struct binding_writer *w, const char *bdf, const struct binding *to)
 {
         struct binding now;
-        unsigned writes;
         int r;
 
-        r = binding_read(w->root, bdf, &now);
-        if (r >= 0 && !streq(now.driver, to->driver))
-                r = change_driver(w, bdf, &now, to);
-        writes = w->writes;
-        if (r >= 0)
-                r = set_override(w, bdf, &now, to->override);
-        if (r >= 0 && w->writes > writes)
-                r = binding_read(w->root, bdf, &now);
-        if (r >= 0)
-                return binding_equal(&now, to) ? 0 : -ENOTUNIQ;
-        /* What vanished half-way answers with whatever it likes; what is there may say that it is not. */
-        if (r == -ECANCELED)
+        assert(w && w->root && bdf && to);
+
+        r = try_bring(w, bdf, to);
+        if (r >= 0 || r == -ECANCELED || r == -ENOTUNIQ)
                 return r;
-        return binding_read(w->root, bdf, &now) == -ENODEV ? -ENODEV : r == -ENODEV ? -EIO : r;
+        /* A function that vanishes half-way can cause any error, and -ENODEV can come from one that is still
+         * there. */
+        if (binding_read(w->root, bdf, &now) == -ENODEV)
+                return -ENODEV;
+        return r == -ENODEV ? -EIO : r;
 }
 
 static const struct {
@@ -194,23 +215,31 @@ int binding_settings_bring(struct binding_writer *w, const char *bdf, const stru
         int r;
 
         r = binding_settings_read(w->root, bdf, &now);
-        for (size_t i = 0; i < ELEMENTSOF(settings) && r >= 0; i++) {
-                const char *old = (const char *) &now + settings[i].offset,
-                           *new = (const char *) to + settings[i].offset;
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
+                const char *old = (const char *) &now + settings[i].offset;
+                const char *new = (const char *) to + settings[i].offset;
                 path_t path;
 
-                if (*old && *new && !streq(old, new))
-                        r = write_checked(w, attribute(bdf, settings[i].name, path), new);
+                if (!*old || !*new || streq(old, new))
+                        continue;
+                r = write_checked(w, attribute(bdf, settings[i].name, path), new);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 static int open_config(const struct root *root, const char *bdf)
 {
         path_t path;
-        int fd = open_at(root->fd, attribute(bdf, "config", path), O_RDONLY);
+        int fd;
 
-        return fd == -ENOENT && !exists_at(root->fd, attribute(bdf, "", path)) ? -ENODEV : fd;
+        fd = open_at(root->fd, attribute(bdf, "config", path), O_RDONLY);
+        if (fd == -ENOENT && !exists_at(root->fd, attribute(bdf, "", path)))
+                return -ENODEV;
+        return fd;
 }
 
 int binding_reachable(const struct root *root, const char *bdf)
@@ -224,7 +253,8 @@ int binding_reachable(const struct root *root, const char *bdf)
         n = pread(fd, header, sizeof(header), 0);
         if (n < 0)
                 return -errno;
-        /* All of it: a virtual function has all ones as its vendor and device (SR-IOV, 9.3.4.1.1). */
+        /* All of it, because a virtual function has all ones as its vendor and device (SR-IOV, 9.3.4.1.1).
+         */
         for (ssize_t i = 0; i < n; i++)
                 if (header[i] != 0xff)
                         return 0;

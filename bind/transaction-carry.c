@@ -4,16 +4,27 @@
 #include "transaction-internal.h"
 #include "util/macro.h"
 
-static const char *explain(int error, const struct binding *to, char text[static 160])
+static enum bind_side other_side(enum bind_side side)
+{
+        return side == SIDE_VFIO ? SIDE_HOST : SIDE_VFIO;
+}
+
+static const struct binding *member_place(const struct bind_member *m, enum bind_side side)
+{
+        return side == SIDE_VFIO ? &m->after : &m->before;
+}
+
+/* Why the function did not get there. */
+static const char *explain_error(int error, const struct binding *to, char text[static 160])
 {
         switch (error) {
         case -ENOTUNIQ:
                 if (*to->driver)
-                        snprintf(text, 160, "the kernel took every write, and %s did not take the function",
+                        snprintf(text, 160, "the kernel took every write, but %s did not take the function",
                                  to->driver);
                 else
                         snprintf(text, 160,
-                                 "the kernel took every write, and a driver took the function again");
+                                 "the kernel took every write, but a driver took the function again");
                 break;
         case -ECANCELED:
                 snprintf(text, 160, "the time for it was over, or it was stopped");
@@ -28,7 +39,6 @@ static const char *explain(int error, const struct binding *to, char text[static
         return text;
 }
 
-/* Another function may have come to the address since. */
 bool is_same_function(const struct transaction *t, const struct bind_member *m)
 {
         const struct device *d = device_facts_find(&t->host->devices, m->bdf);
@@ -46,49 +56,82 @@ bool is_with_vfio(const struct transaction *t, const struct bind_member *m, cons
                (*now->driver && vfio_drivers_has(t->host->devices.drivers, now->driver));
 }
 
-/* Brings one function to its side; what a driver has changed meanwhile goes back with it. */
-static int bring(struct binding_writer *w, const struct bind_member *m, bool after)
+static int member_bring(struct binding_writer *w, const struct bind_member *m, enum bind_side to)
 {
-        int r = binding_bring(w, m->bdf, after ? &m->after : &m->before);
+        int r;
 
-        if (r >= 0 && !after)
-                /* Not worth a function that works: a setting that the kernel refuses stays. */
+        r = binding_bring(w, m->bdf, member_place(m, to));
+        if (r < 0)
+                return r;
+        /* What its drivers have changed goes back with it. A setting that the kernel refuses stays as it is:
+         * it is not worth a function that works. */
+        if (to == SIDE_HOST)
                 (void) binding_settings_bring(w, m->bdf, &m->settings);
-        return r;
+        return 0;
 }
 
-/* Brings all functions to one side, bind in their order, the way back in reverse. The first that cannot ends
- * it: *ret_failed. One that has left the host needs nothing where `all` is not asked for. Returns 0 or its
- * error. */
-static int bring_all(struct transaction *t, struct binding_writer *w, bool after, bool all,
-                     const struct bind_member **ret_failed)
+/* To VFIO it is all or none, so the first function that does not get there ends it, also one that has left
+ * the host. Returns 0 or that function's error, and the function. */
+static int bring_all_to_vfio(struct transaction *t, struct binding_writer *w,
+                             const struct bind_member **ret_failed)
 {
         const struct bind_record *record = &t->result->record;
-        int r, error = 0;
 
         for (size_t i = 0; i < record->n_members; i++) {
-                const struct bind_member *m = &record->members[after ? i : record->n_members - 1 - i];
+                const struct bind_member *m = &record->members[i];
+                int r = is_same_function(t, m) ? member_bring(w, m, SIDE_VFIO) : -ENODEV;
 
-                r = is_same_function(t, m) ? bring(w, m, after) : -ENODEV;
-                if (r >= 0 || (r == -ENODEV && !all))
-                        continue;
-                *ret_failed = m;
-                if (all)
+                if (r < 0) {
+                        *ret_failed = m;
                         return r;
-                /* The way back takes along whatever it can. */
-                error = error ?: r;
+                }
+        }
+        return 0;
+}
+
+/* Brings back what can be brought back: one failure does not keep the others away from where they belong,
+ * and what has left the host needs nothing. The functions go in the reverse of the order in which they went
+ * to the other side. Returns 0 or the first error, and its function. */
+static int bring_rest(struct transaction *t, struct binding_writer *w, enum bind_side to,
+                      const struct bind_member **ret_failed)
+{
+        const struct bind_record *record = &t->result->record;
+        int error = 0;
+
+        for (size_t i = 0; i < record->n_members; i++) {
+                size_t k = to == SIDE_VFIO ? i : record->n_members - 1 - i;
+                const struct bind_member *m = &record->members[k];
+                int r;
+
+                if (!is_same_function(t, m))
+                        continue;
+                r = member_bring(w, m, to);
+                if (r >= 0 || r == -ENODEV)
+                        continue;
+                if (error == 0) {
+                        *ret_failed = m;
+                        error = r;
+                }
         }
         return error;
 }
 
-/* Neither here nor there. */
-static int quarantine(struct transaction *t, const struct bind_member *m, int error, bool after)
+/* All functions are on that side. */
+static int commit_record(struct transaction *t, enum bind_side side)
+{
+        if (side == SIDE_VFIO)
+                return journal_write(t->root, &t->result->record, BIND_STATE_BOUND, NULL);
+        return journal_remove(t->root, &t->result->record);
+}
+
+/* The function got neither to that side nor back, or the way back of another one failed with it. */
+static int quarantine_group(struct transaction *t, const struct bind_member *m, int error, enum bind_side to)
 {
         _cleanup_free_ char *reason = NULL;
         char text[160];
         int r;
 
-        if (asprintf(&reason, "%s: %s", m->bdf, explain(error, after ? &m->after : &m->before, text)) < 0) {
+        if (asprintf(&reason, "%s: %s", m->bdf, explain_error(error, member_place(m, to), text)) < 0) {
                 reason = NULL;
                 return -ENOMEM;
         }
@@ -99,8 +142,8 @@ static int quarantine(struct transaction *t, const struct bind_member *m, int er
         return findings_add(&t->result->findings, FINDING_BIND_QUARANTINED, m->bdf, "%s", reason);
 }
 
-/* Back to where all was before this transaction: `after` is that side. */
-static int roll_back(struct transaction *t, const struct bind_member *failed, int error, bool after)
+/* Back to the side where everything was before: `failed` did not get to the other one. */
+static int roll_back(struct transaction *t, const struct bind_member *failed, int error, enum bind_side back)
 {
         struct binding_writer w = { .root = t->root };
         const struct bind_member *m = NULL;
@@ -108,62 +151,89 @@ static int roll_back(struct transaction *t, const struct bind_member *failed, in
         int r, k;
 
         r = findings_add(&t->result->findings, FINDING_BIND_FAILED, failed->bdf, "%s",
-                         explain(error, after ? &failed->before : &failed->after, text));
+                         explain_error(error, member_place(failed, other_side(back)), text));
         if (r < 0)
                 return r;
-        k = bring_all(t, &w, after, false, &m);
+        k = bring_rest(t, &w, back, &m);
         t->result->writes += w.writes;
         if (k < 0)
-                return quarantine(t, m, k, after);
-        r = after ? journal_write(t->root, &t->result->record, BIND_STATE_BOUND, NULL)
-                  : journal_remove(t->root, &t->result->record);
-        return r == -ENOMEM ? r : transaction_finish(t, BIND_FAILED);
+                return quarantine_group(t, m, k, back);
+        r = commit_record(t, back);
+        if (r == -ENOMEM)
+                return r;
+        return transaction_finish(t, BIND_FAILED);
 }
 
-/* The way there: record, write, verify, commit. */
-int transaction_carry_out(struct transaction *t, bool after)
+int transaction_carry_out(struct transaction *t, enum bind_side to)
 {
         struct binding_writer w = { .root = t->root,
                                     .stop = t->order->stop,
                                     .deadline_usec = t->order->deadline_usec };
         struct bind_record *record = &t->result->record;
-        const enum bind_state was =
-                record->state; /* BIND_STATE_BINDING: it has just been planned, and is on no record yet */
-        _cleanup_free_ char *reason = record->reason ? strdup(record->reason) : NULL;
+        /* Where this is BIND_STATE_BINDING, it has just been planned and is not on disk yet. */
+        const enum bind_state was = record->state;
+        _cleanup_free_ char *reason = NULL;
         const struct bind_member *failed = NULL;
-        int r, error;
+        int r;
 
-        if (record->reason && !reason)
-                return -ENOMEM;
-        r = journal_write(t->root, record, after ? BIND_STATE_BINDING : BIND_STATE_RETURNING, NULL);
+        if (record->reason) {
+                reason = strdup(record->reason);
+                if (!reason)
+                        return -ENOMEM;
+        }
+
+        /* Step 1: write down where everything has to go, before anything moves. */
+        r = journal_write(t->root, record, to == SIDE_VFIO ? BIND_STATE_BINDING : BIND_STATE_RETURNING,
+                          NULL);
         if (r < 0) {
-                /* It may be there all the same, where only its directory could not be synced: what is
-                 * refused is not done later. */
-                (void) (was == BIND_STATE_BINDING ? journal_remove(t->root, record)
-                                                  : journal_write(t->root, record, was, reason));
+                /* The record may be there all the same, if only its directory could not be synced. Take it
+                 * back, or a later settle would do what is refused here. */
+                if (was == BIND_STATE_BINDING)
+                        (void) journal_remove(t->root, record);
+                else
+                        (void) journal_write(t->root, record, was, reason);
                 return transaction_refuse_journal(t, r);
         }
-        /* On the way to VFIO it is all or none; back, what has left the host needs nothing. */
-        error = bring_all(t, &w, after, after, &failed);
+
+        /* Step 2: move every function, and verify each. */
+        r = to == SIDE_VFIO ? bring_all_to_vfio(t, &w, &failed) : bring_rest(t, &w, SIDE_HOST, &failed);
         t->result->writes += w.writes;
-        if (error < 0)
-                return roll_back(t, failed, error, !after);
-        r = after ? journal_write(t->root, record, BIND_STATE_BOUND, NULL) : journal_remove(t->root, record);
+        if (r < 0)
+                return roll_back(t, failed, r, other_side(to));
+
+        /* Step 3: commit. If that fails the record still says "on the way", and the next settle finds that
+         * everything is where it should be. */
+        r = commit_record(t, to);
         if (r == -ENOMEM)
                 return r;
-        /* Without its commit the record says "on the way", and the next to settle finds all where it should
-         * be. */
-        return transaction_finish(t, after ? BIND_BOUND : BIND_RETURNED);
+        return transaction_finish(t, to == SIDE_VFIO ? BIND_BOUND : BIND_RETURNED);
 }
 
-/* What a killed transaction left. */
-int transaction_settle(struct transaction *t)
+int transaction_plan_writes(struct transaction *t, enum bind_side to)
 {
-        struct bind_record *record = &t->result->record;
-        const struct bind_member *failed = NULL;
-        struct binding_writer w = { .root = t->root };
+        const struct bind_record *record = &t->result->record;
+        struct binding_writes *planned = calloc(record->n_members ?: 1, sizeof(*planned));
+
+        if (!planned)
+                return -ENOMEM;
+        for (size_t i = 0; i < record->n_members; i++) {
+                const struct bind_member *m = &record->members[i];
+                struct binding now;
+
+                /* What has left the host is not written to. */
+                if (is_same_function(t, m) && binding_read(t->root, m->bdf, &now) >= 0)
+                        binding_plan(m->bdf, &now, member_place(m, to), &planned[i]);
+        }
+        t->result->planned = planned;
+        return 0;
+}
+
+/* Counts the functions of the record that are there, and those of them that are where the record wants them.
+ */
+static void count_members(const struct transaction *t, size_t *ret_here, size_t *ret_there)
+{
+        const struct bind_record *record = &t->result->record;
         size_t here = 0, there = 0;
-        int r;
 
         for (size_t i = 0; i < record->n_members; i++) {
                 const struct bind_member *m = &record->members[i];
@@ -172,35 +242,70 @@ int transaction_settle(struct transaction *t)
                 if (!is_same_function(t, m) || binding_read(t->root, m->bdf, &now) < 0)
                         continue;
                 here++;
-                /* Of what is bound, only that VFIO has it counts: an override that others cleared, or
-                 * another VFIO driver of their choice, takes nothing away. */
-                there += record->state == BIND_STATE_BOUND ? is_with_vfio(t, m, &now)
-                                                           : binding_equal(&now, &m->after);
+                /* Of a bound function it only counts that VFIO has it. An override that others cleared, or
+                 * another VFIO driver of their choice, changes nothing about giving it back. */
+                if (record->state == BIND_STATE_BOUND)
+                        there += is_with_vfio(t, m, &now);
+                else
+                        there += binding_equal(&now, &m->after);
         }
-        if (here == 0) {
-                r = journal_remove(t->root, record);
-                return r == -ENOMEM ? r : transaction_finish(t, BIND_GONE);
-        }
-        if (record->state == BIND_STATE_QUARANTINED)
-                return transaction_finish(t, BIND_UNCHANGED);
-        if (record->state == BIND_STATE_BOUND && there > 0)
-                return transaction_finish(t, BIND_UNCHANGED);
-        if (record->state == BIND_STATE_BOUND) {
-                /* Somebody else has it in hand now. */
-                r = journal_remove(t->root, record);
-                return r == -ENOMEM ? r : transaction_finish(t, BIND_UNCHANGED);
-        }
-        if (record->state == BIND_STATE_BINDING && there == record->n_members) {
-                r = journal_write(t->root, record, BIND_STATE_BOUND, NULL);
-                return r == -ENOMEM ? r : transaction_finish(t, BIND_BOUND);
-        }
+        *ret_here = here;
+        *ret_there = there;
+}
 
-        r = bring_all(t, &w, false, false, &failed);
+static int drop_record(struct transaction *t, enum bind_outcome outcome)
+{
+        int r;
+
+        r = journal_remove(t->root, &t->result->record);
+        if (r == -ENOMEM)
+                return r;
+        return transaction_finish(t, outcome);
+}
+
+/* A bind or an unbind was killed on its way, and did not get to VFIO or had left it: back to the host. */
+static int settle_to_host(struct transaction *t)
+{
+        struct binding_writer w = { .root = t->root };
+        const struct bind_member *failed = NULL;
+        int r;
+
+        r = bring_rest(t, &w, SIDE_HOST, &failed);
         t->result->writes += w.writes;
-        if (r < 0 && record->state == BIND_STATE_RETURNING)
-                return roll_back(t, failed, r, true);
-        if (r < 0)
-                return quarantine(t, failed, r, false);
-        r = journal_remove(t->root, record);
-        return r == -ENOMEM ? r : transaction_finish(t, BIND_RETURNED);
+        if (r >= 0)
+                return drop_record(t, BIND_RETURNED);
+        /* An unbind that cannot go on leads back to VFIO, as one that fails does. */
+        if (t->result->record.state == BIND_STATE_RETURNING)
+                return roll_back(t, failed, r, SIDE_VFIO);
+        return quarantine_group(t, failed, r, SIDE_HOST);
+}
+
+int transaction_settle(struct transaction *t)
+{
+        struct bind_record *record = &t->result->record;
+        size_t here, there;
+        int r;
+
+        count_members(t, &here, &there);
+        if (here == 0)
+                return drop_record(t, BIND_GONE);
+
+        switch (record->state) {
+        case BIND_STATE_QUARANTINED:
+                return transaction_finish(t, BIND_UNCHANGED);
+        case BIND_STATE_BOUND:
+                if (there > 0)
+                        return transaction_finish(t, BIND_UNCHANGED);
+                /* Somebody else has taken all of it back. */
+                return drop_record(t, BIND_UNCHANGED);
+        case BIND_STATE_BINDING:
+                if (there < record->n_members)
+                        return settle_to_host(t);
+                r = commit_record(t, SIDE_VFIO);
+                if (r == -ENOMEM)
+                        return r;
+                return transaction_finish(t, BIND_BOUND);
+        default:
+                return settle_to_host(t);
+        }
 }

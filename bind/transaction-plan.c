@@ -4,12 +4,25 @@
 #include "util/file.h"
 #include "util/macro.h"
 
-/* The functions of the group as they stand, those to come included. */
+/* Where the member is now: its serial number, m->before and m->settings. */
+static int read_member(const struct root *root, struct bind_member *m)
+{
+        int r;
+
+        r = binding_read_serial(root, m->bdf, m->serial);
+        if (r < 0)
+                return r;
+        r = binding_read(root, m->bdf, &m->before);
+        if (r < 0)
+                return r;
+        return binding_settings_read(root, m->bdf, &m->settings);
+}
+
+/* Adds the function to the record, as it is and as it has to be. */
 static int plan_member(struct transaction *t, const struct device *d)
 {
         struct bind_member *m = array_append(t->result->record.members, t->result->record.n_members);
-        const char *driver = t->order->driver ?: d->driver_is_vfio ? d->driver : d->vfio_driver;
-        char detail[160];
+        const char *driver = t->order->driver;
         int r;
 
         if (!m)
@@ -19,28 +32,24 @@ static int plan_member(struct transaction *t, const struct device *d)
         m->device = d->device;
         m->subsystem_vendor = d->subsystem_vendor;
         m->subsystem_device = d->subsystem_device;
-        r = binding_read_serial(t->root, m->bdf, m->serial);
-        if (r >= 0)
-                r = binding_read(t->root, m->bdf, &m->before);
-        if (r >= 0)
-                r = binding_settings_read(t->root, m->bdf, &m->settings);
-        if (r < 0) {
-                snprintf(detail, sizeof(detail), "%s", strerror(-r));
+        r = read_member(t->root, m);
+        if (r < 0)
                 return transaction_refuse(t, r == -ENODEV ? FINDING_BIND_UNASSIGNABLE : FINDING_BIND_UNSEEN,
-                                          m->bdf, detail);
-        }
+                                          m->bdf, strerror(-r));
         if (!streq(m->before.driver, d->driver ?: ""))
                 return transaction_refuse(t, FINDING_BIND_BUSY, m->bdf, "its driver has just changed");
         m->after = m->before;
         if (t->order->operation == BIND_UNBIND) {
-                /* Bound by somebody else: it goes to the driver that is named, and what was bound otherwise
-                 * stays. */
+                /* Somebody else has bound the group. What has a VFIO driver goes to the driver that is
+                 * named; the rest stays. */
                 if (!d->driver_is_vfio)
                         return 0;
                 m->before = (struct binding){};
-                snprintf(m->before.driver, sizeof(m->before.driver), "%s", t->order->driver ?: "");
+                snprintf(m->before.driver, sizeof(m->before.driver), "%s", driver ?: "");
                 return 0;
         }
+        if (!driver)
+                driver = d->driver_is_vfio ? d->driver : d->vfio_driver;
         if (streq(m->before.driver, driver))
                 return 0;
         snprintf(m->after.driver, sizeof(m->after.driver), "%s", driver);
@@ -58,12 +67,13 @@ int transaction_plan(struct transaction *t)
         if (!record->owner)
                 return -ENOMEM;
         memcpy(record->boot_id, t->boot_id, sizeof(t->boot_id));
-        for (size_t i = 0; i < t->group->n_members; i++)
-                if (!device_is_bridge(t->group->members[i])) {
-                        r = plan_member(t, t->group->members[i]);
-                        if (r < 0 || t->result->outcome == BIND_REFUSED)
-                                return r;
-                }
+        for (size_t i = 0; i < t->group->n_members; i++) {
+                if (device_is_bridge(t->group->members[i]))
+                        continue;
+                r = plan_member(t, t->group->members[i]);
+                if (r < 0 || t->result->outcome == BIND_REFUSED)
+                        return r;
+        }
         return 0;
 }
 
@@ -77,16 +87,16 @@ bool transaction_changes_nothing(const struct transaction *t)
         return true;
 }
 
-/* A driver that does not exist takes no function; the worker has tried to load it. */
+/* The worker has tried to load the drivers. One that still does not exist takes no function. */
 static int check_drivers(struct transaction *t)
 {
         const struct bind_record *record = &t->result->record;
+        bool returning = t->order->operation == BIND_UNBIND;
 
         for (size_t i = 0; i < record->n_members; i++) {
                 const struct bind_member *m = &record->members[i];
-                bool returning = t->order->operation == BIND_UNBIND;
-                const struct binding *from = returning ? &m->after : &m->before,
-                                     *to = returning ? &m->before : &m->after;
+                const struct binding *from = returning ? &m->after : &m->before;
+                const struct binding *to = returning ? &m->before : &m->after;
                 char path[sizeof("sys/bus/pci/drivers/") + BINDING_NAME_MAX], detail[160];
                 int r;
 
@@ -107,13 +117,17 @@ static int check_reachable(struct transaction *t)
 {
         for (size_t i = 0; i < t->result->record.n_members; i++) {
                 const char *bdf = t->result->record.members[i].bdf;
-                int r = binding_reachable(t->root, bdf);
+                int r;
 
-                if (r < 0 && r != -ENODEV)
-                        r = transaction_refuse(
-                                t, r == -EHOSTDOWN ? FINDING_BIND_UNREACHABLE : FINDING_BIND_UNSEEN, bdf,
-                                r == -EHOSTDOWN ? NULL : "its configuration space cannot be read");
-                if (r == -ENOMEM)
+                r = binding_reachable(t->root, bdf);
+                if (r >= 0 || r == -ENODEV)
+                        continue;
+                if (r == -EHOSTDOWN)
+                        r = transaction_refuse(t, FINDING_BIND_UNREACHABLE, bdf, NULL);
+                else
+                        r = transaction_refuse(t, FINDING_BIND_UNSEEN, bdf,
+                                               "its configuration space cannot be read");
+                if (r < 0)
                         return r;
         }
         return 0;
@@ -129,14 +143,22 @@ bool transaction_is_refused(const struct transaction *t)
 
 int transaction_check(struct transaction *t)
 {
-        int r = t->group ? bind_check(t->host, t->group, t->order, &t->result->findings) : 0;
+        int r;
 
-        if (r >= 0)
-                r = check_reachable(t);
-        /* Names are told first; what nobody could name, the kernel knows. */
-        if (r >= 0 && t->group && !transaction_is_refused(t))
+        if (t->group) {
+                r = bind_check(t->host, t->group, t->order, &t->result->findings);
+                if (r < 0)
+                        return r;
+        }
+        r = check_reachable(t);
+        if (r < 0)
+                return r;
+        /* The facts name whoever uses a function. The kernel knows of users that no fact shows, but not
+         * their names, so it is asked last. */
+        if (t->group && !transaction_is_refused(t)) {
                 r = bind_claims_take(t->host, t->group, &t->claims, &t->result->findings);
-        if (r >= 0 && !t->order->dry_run)
-                r = check_drivers(t);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return t->order->dry_run ? 0 : check_drivers(t);
 }

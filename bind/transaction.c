@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+
 #include "bind-host.h"
 #include "facts/device/vfio-driver.h"
 #include "journal.h"
@@ -31,11 +33,11 @@ int transaction_refuse_journal(struct transaction *t, int error)
 {
         char detail[160];
 
+        if (error == -ENOMEM)
+                return error;
         snprintf(detail, sizeof(detail), "the record in /%s cannot be written: %s", BIND_RECORDS,
                  strerror(-error));
-        return error == -ENOMEM ? error
-                                : transaction_refuse(t, FINDING_BIND_FAILED,
-                                                     t->result->record.members[0].bdf, detail);
+        return transaction_refuse(t, FINDING_BIND_FAILED, t->result->record.members[0].bdf, detail);
 }
 
 static int read_boot_id(const struct root *root, char ret[static 37])
@@ -51,21 +53,26 @@ static int read_boot_id(const struct root *root, char ret[static 37])
         return 0;
 }
 
-static int check_and_carry_out(struct transaction *t, bool after)
+static int check_and_carry_out(struct transaction *t, enum bind_side to)
 {
-        int r = transaction_check(t);
+        int r;
 
+        r = transaction_check(t);
         if (r < 0)
                 return r;
         if (transaction_is_refused(t))
                 return transaction_finish(t, BIND_REFUSED);
-        if (t->order->dry_run)
-                return transaction_finish(t, BIND_PLANNED);
-        return transaction_carry_out(t, after);
+        if (!t->order->dry_run)
+                return transaction_carry_out(t, to);
+        r = transaction_plan_writes(t, to);
+        if (r < 0)
+                return r;
+        return transaction_finish(t, BIND_PLANNED);
 }
 
-/* What a guest has is given back when that guest ends: not where somebody else wants it bound meanwhile. */
-static int take_over(struct transaction *t)
+/* Devices of a guest are given back when it ends. That must not happen once somebody else wants them bound.
+ */
+static int take_over_record(struct transaction *t)
 {
         struct bind_record *record = &t->result->record;
         char *owner;
@@ -80,10 +87,12 @@ static int take_over(struct transaction *t)
         free(record->owner);
         record->owner = owner;
         r = journal_write(t->root, record, BIND_STATE_BOUND, NULL);
-        return r < 0 ? transaction_refuse_journal(t, r) : transaction_finish(t, BIND_UNCHANGED);
+        if (r < 0)
+                return transaction_refuse_journal(t, r);
+        return transaction_finish(t, BIND_UNCHANGED);
 }
 
-static int bind_anew(struct transaction *t)
+static int bind_unrecorded(struct transaction *t)
 {
         int r;
 
@@ -94,11 +103,11 @@ static int bind_anew(struct transaction *t)
                 return r;
         if (transaction_changes_nothing(t))
                 return transaction_finish(t, BIND_UNCHANGED);
-        return check_and_carry_out(t, true);
+        return check_and_carry_out(t, SIDE_VFIO);
 }
 
-/* A function of the group that is not in its record, and bound to a driver of the host: VFIO gives none of
- * them out. */
+/* A function of the group that is not in its record and has a driver of the host: VFIO gives out no function
+ * of the group as long as that is so. */
 static const struct device *find_latecomer(const struct transaction *t)
 {
         const struct bind_record *record = &t->result->record;
@@ -116,9 +125,10 @@ static const struct device *find_latecomer(const struct transaction *t)
 }
 
 /* By its record, the group is bound. */
-static int bind_again(struct transaction *t)
+static int bind_recorded(struct transaction *t)
 {
         struct bind_record *record = &t->result->record;
+        const struct device *late;
         size_t there = 0, held = 0;
         int r;
 
@@ -135,55 +145,54 @@ static int bind_again(struct transaction *t)
                                                   "it is bound to another VFIO driver; unbind it first");
         }
         if (there == record->n_members) {
-                const struct device *late = find_latecomer(t);
-
-                return late ? transaction_refuse(
-                                      t, FINDING_BIND_BUSY, late->bdf,
-                                      "it has come to the group since that was bound; unbind it first")
-                            : take_over(t);
+                late = find_latecomer(t);
+                if (!late)
+                        return take_over_record(t);
+                return transaction_refuse(t, FINDING_BIND_BUSY, late->bdf,
+                                          "it came to the group after that was bound; unbind it first");
         }
         if (held > 0)
                 return transaction_refuse(
-                        t, FINDING_BIND_BUSY, t->result->record.members[0].bdf,
+                        t, FINDING_BIND_BUSY, record->members[0].bdf,
                         "somebody has changed a driver of its group since; unbind it first");
-        /* Somebody has taken all of it back. */
-        r = t->order->dry_run ? 0 : journal_remove(t->root, record);
-        if (r < 0)
-                return transaction_refuse_journal(t, r);
+
+        /* Somebody has taken all of it back, so the record says nothing any more. */
+        if (!t->order->dry_run) {
+                r = journal_remove(t->root, record);
+                if (r < 0)
+                        return transaction_refuse_journal(t, r);
+        }
         bind_record_done(record);
-        return bind_anew(t);
+        return bind_unrecorded(t);
 }
 
-static int bind_group(struct transaction *t)
-{
-        return t->result->record.n_members > 0 ? bind_again(t) : bind_anew(t);
-}
-
-static int unbind_group(struct transaction *t)
+static int unbind_recorded(struct transaction *t)
 {
         struct bind_record *record = &t->result->record;
-        bool ours = record->n_members > 0;
+
+        for (size_t i = 0; t->order->driver && i < record->n_members; i++) {
+                record->members[i].before = (struct binding){};
+                snprintf(record->members[i].before.driver, BINDING_NAME_MAX, "%s", t->order->driver);
+        }
+        return check_and_carry_out(t, SIDE_HOST);
+}
+
+static int unbind_unrecorded(struct transaction *t)
+{
         int r;
 
-        if (!ours) {
-                if (!t->group)
-                        return transaction_refuse(t, FINDING_BIND_UNASSIGNABLE, NULL,
-                                                  "it has left the host");
-                r = transaction_plan(t);
-                if (r < 0 || t->result->outcome == BIND_REFUSED)
-                        return r;
-        } else if (t->order->driver)
-                for (size_t i = 0; i < record->n_members; i++) {
-                        record->members[i].before = (struct binding){};
-                        snprintf(record->members[i].before.driver, BINDING_NAME_MAX, "%s", t->order->driver);
-                }
-        if (!ours && transaction_changes_nothing(t))
+        if (!t->group)
+                return transaction_refuse(t, FINDING_BIND_UNASSIGNABLE, NULL, "it has left the host");
+        r = transaction_plan(t);
+        if (r < 0 || t->result->outcome == BIND_REFUSED)
+                return r;
+        if (transaction_changes_nothing(t))
                 return transaction_finish(t, BIND_UNCHANGED);
-        if (!ours && !t->order->driver)
+        if (!t->order->driver)
                 return transaction_refuse(
                         t, FINDING_BIND_DRIVER, t->result->record.members[0].bdf,
-                        "it was not bound by vfioalign, so that its driver has to be named with --driver");
-        return check_and_carry_out(t, false);
+                        "it was not bound by vfioalign, so its driver has to be named with --driver");
+        return check_and_carry_out(t, SIDE_HOST);
 }
 
 /* The record that has the function, or another one of its group. */
@@ -204,7 +213,8 @@ static const struct iommu_group *find_group(const struct transaction *t, const c
         return d && device_is_assignable(d) ? iommu_facts_find_group(&t->host->iommu, d->group) : NULL;
 }
 
-/* The group's first function, which names its record: one that is there may name it by another. */
+/* The function that the group's record is named after: the first one of the record where there is one, or
+ * the first one of the group. Sets t->group as well. */
 static int find_key(struct transaction *t, const char *bdf, bdf_t key)
 {
         const struct device *d = device_facts_find(&t->host->devices, bdf);
@@ -213,7 +223,7 @@ static int find_key(struct transaction *t, const char *bdf, bdf_t key)
         t->group = find_group(t, bdf);
         known = find_record(t, &t->host->binds, bdf);
         if (known) {
-                /* The one that is named may have left; the others are no less used for that. */
+                /* The named function may have left. The others can be in use all the same. */
                 for (size_t i = 0; i < known->n_members && !t->group; i++)
                         t->group = find_group(t, known->members[i].bdf);
                 memcpy(key, known->members[0].bdf, sizeof(bdf_t));
@@ -247,90 +257,157 @@ static int check_named_driver(struct transaction *t, const char *bdf)
         return 0;
 }
 
-static int run_locked(struct transaction *t, const char *key);
-
-/* What a killed transaction left comes first; it changes what is known of the host. */
-static int settle_first(struct transaction *t, const char *key)
+/* Reads the record into the result, where it stays empty without one. No binding outlives a boot, so a
+ * record of an earlier one does not count. */
+static int read_record(struct transaction *t, const char *key)
 {
-        struct host fresh;
-        bdf_t wanted;
+        struct bind_record *record = &t->result->record;
         int r;
 
-        if (t->order->dry_run)
-                return transaction_refuse(
-                        t, FINDING_BIND_BUSY, key,
-                        "another operation is under way, or was killed and is not settled yet");
+        r = bind_record_read(record, t->root, key);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        if (!streq(record->boot_id, t->boot_id))
+                bind_record_done(record);
+        return 0;
+}
+
+/* Functions may have left, and drivers have changed, since the caller read the host. */
+static int read_host_again(struct transaction *t, const char *key)
+{
+        int r, group = t->group ? t->group->number : -1;
+        bdf_t wanted;
+
+        memcpy(wanted, t->group ? t->group->members[0]->bdf : key, sizeof(bdf_t));
+        r = bind_host_read(&t->own_host, t->root, &wanted, 1);
+        if (r < 0)
+                return r;
+        t->host = &t->own_host;
+        t->group = iommu_facts_find_group(&t->host->iommu, group);
+        return 0;
+}
+
+/* Settles what a killed transaction left, and forgets all of it but the number of writes: the result is
+ * about what comes next. Where the group is quarantined, nothing comes next. */
+static int settle_first(struct transaction *t, const char *key)
+{
+        int r;
+
         r = transaction_settle(t);
         if (r < 0 || t->result->outcome == BIND_QUARANTINED)
                 return r;
         findings_done(&t->result->findings);
         bind_record_done(&t->result->record);
         t->result->outcome = BIND_UNCHANGED;
-        memcpy(wanted, t->group ? t->group->members[0]->bdf : key, sizeof(bdf_t));
-        r = bind_host_read(&fresh, t->root, &wanted, 1);
-        if (r < 0)
-                return r;
-        t->group = iommu_facts_find_group(&fresh.iommu, t->group ? t->group->number : -1);
-        t->host = &fresh;
-        r = run_locked(t, key);
-        t->host = NULL;
-        t->group = NULL;
-        bind_claims_release(&t->claims);
-        bind_host_done(&fresh);
-        return r;
+        return read_host_again(t, key);
 }
 
 static int run_locked(struct transaction *t, const char *key)
 {
         struct bind_record *record = &t->result->record;
-        int r = bind_record_read(record, t->root, key);
+        bool binds = t->order->operation == BIND_BIND, settled = false;
+        int r;
 
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0 && r != -ENOENT)
-                return transaction_refuse(t, FINDING_BIND_UNSEEN, key,
-                                          "its record in /" BIND_RECORDS " cannot be read");
-        if (r >= 0 && !streq(record->boot_id, t->boot_id)) {
-                /* No binding outlives a boot. */
-                bind_record_done(record);
-                r = -ENOENT;
+        for (;;) {
+                r = read_record(t, key);
+                if (r == -ENOMEM)
+                        return r;
+                if (r < 0)
+                        return transaction_refuse(t, FINDING_BIND_UNSEEN, key,
+                                                  "its record in /" BIND_RECORDS " cannot be read");
+                if (t->order->operation == BIND_SETTLE)
+                        return record->n_members > 0 ? transaction_settle(t)
+                                                     : transaction_finish(t, BIND_UNCHANGED);
+                if (record->n_members == 0)
+                        return binds ? bind_unrecorded(t) : unbind_unrecorded(t);
+                if (record->state != BIND_STATE_BINDING && record->state != BIND_STATE_RETURNING)
+                        break;
+
+                if (t->order->dry_run)
+                        return transaction_refuse(
+                                t, FINDING_BIND_BUSY, key,
+                                "another operation is under way, or was killed and is not settled yet");
+                if (settled)
+                        /* A settle whose commit fails is none the worse for it, but others cannot go on. */
+                        return transaction_refuse(t, FINDING_BIND_FAILED, key,
+                                                  "its record in /" BIND_RECORDS " cannot be written");
+                r = settle_first(t, key);
+                if (r < 0 || t->result->outcome == BIND_QUARANTINED)
+                        return r;
+                settled = true;
         }
-        if (t->order->operation == BIND_SETTLE)
-                return r < 0 ? transaction_finish(t, BIND_UNCHANGED) : transaction_settle(t);
-        if (r >= 0 && (record->state == BIND_STATE_BINDING || record->state == BIND_STATE_RETURNING))
-                return settle_first(t, key);
-        if (r >= 0 && record->state == BIND_STATE_QUARANTINED && t->order->operation == BIND_BIND)
+
+        if (record->state == BIND_STATE_QUARANTINED && binds)
                 return transaction_refuse(t, FINDING_BIND_QUARANTINED, key, record->reason);
-        return t->order->operation == BIND_BIND ? bind_group(t) : unbind_group(t);
+        return binds ? bind_recorded(t) : unbind_recorded(t);
+}
+
+static int take_lock(struct transaction *t, const char *key)
+{
+        t->lock = journal_lock(t->root, key, t->order->stop);
+        if (t->lock >= 0)
+                return 0;
+        if (t->lock == -ENOMEM)
+                return t->lock;
+        if (t->lock == -EBUSY)
+                return transaction_refuse(t, FINDING_BIND_BUSY, key, NULL);
+        return transaction_refuse(t, FINDING_BIND_FAILED, key,
+                                  "its record in /" BIND_RECORDS " cannot be locked");
+}
+
+static int lock_and_run(struct transaction *t, const char *bdf)
+{
+        bdf_t key;
+        int r;
+
+        r = read_boot_id(t->root, t->boot_id);
+        if (r < 0)
+                return transaction_refuse(t, FINDING_BIND_UNSEEN, bdf,
+                                          "the kernel's boot_id cannot be read");
+        r = check_named_driver(t, bdf);
+        if (r < 0 || t->result->outcome == BIND_REFUSED)
+                return r;
+        r = find_key(t, bdf, key);
+        if (r < 0 || t->result->outcome == BIND_REFUSED)
+                return r;
+        /* A dry run writes no lock file. */
+        if (!t->order->dry_run) {
+                r = take_lock(t, key);
+                if (r < 0 || t->result->outcome == BIND_REFUSED)
+                        return r;
+        }
+        return run_locked(t, key);
+}
+
+/* The lock goes last: whoever gets it next must find the devices free. */
+static void transaction_done(struct transaction *t)
+{
+        bind_claims_release(&t->claims);
+        if (t->host == &t->own_host)
+                bind_host_done(&t->own_host);
+        if (t->lock >= 0)
+                close(t->lock);
 }
 
 int transaction_run(const struct host *h, const char *bdf, const struct bind_order *order,
                     struct bind_result *ret)
 {
         struct bind_result result = {};
-        struct transaction t = { .host = h, .root = h->root, .order = order, .result = &result };
-        _cleanup_close_ int lock = -EBADF;
-        bdf_t key;
+        struct transaction t = {
+                .host = h,
+                .root = h->root,
+                .order = order,
+                .result = &result,
+                .lock = -EBADF,
+        };
         int r;
 
-        r = read_boot_id(t.root, t.boot_id);
-        r = r < 0 ? transaction_refuse(&t, FINDING_BIND_UNSEEN, bdf, "the kernel's boot_id cannot be read")
-                  : check_named_driver(&t, bdf);
-        if (r >= 0 && result.outcome != BIND_REFUSED)
-                r = find_key(&t, bdf, key);
-        if (r >= 0 && result.outcome != BIND_REFUSED && !order->dry_run) {
-                lock = journal_lock(t.root, key, order->stop);
-                if (lock == -EBUSY)
-                        r = transaction_refuse(&t, FINDING_BIND_BUSY, key, NULL);
-                else if (lock < 0)
-                        r = lock == -ENOMEM
-                                    ? lock
-                                    : transaction_refuse(&t, FINDING_BIND_FAILED, key,
-                                                         "its record in /" BIND_RECORDS " cannot be locked");
-        }
-        if (r >= 0 && result.outcome != BIND_REFUSED)
-                r = run_locked(&t, key);
-        bind_claims_release(&t.claims);
+        assert(h && bdf && order && ret);
+        assert(order->operation >= 0 && order->operation < _BIND_OPERATION_MAX);
+        assert(order->operation == BIND_SETTLE || order->owner);
+
+        r = lock_and_run(&t, bdf);
+        transaction_done(&t);
         if (r < 0) {
                 bind_result_done(&result);
                 return r;
@@ -343,6 +420,7 @@ void bind_result_done(struct bind_result *r)
 {
         bind_record_done(&r->record);
         findings_done(&r->findings);
+        free(r->planned);
         free(r->stack);
         *r = (struct bind_result){};
 }

@@ -5,15 +5,15 @@
 #include "binding.h"
 #include "outcome.h"
 
-/* Handing a whole IOMMU group to VFIO, and back: check, record, write, verify, commit; on a failure
- * everything back to where it was. Killed at any point, settle() brings it to its old state or its new one.
- * Runs in a process that may hang (worker.h), holds the group's lock, and never waits for another's without
- * being stopped by its deadline. */
+/* Hands a whole IOMMU group to VFIO, and back: check, record, write, verify, commit; on a failure everything
+ * goes back to where it was. Where a transaction is killed at any point, a settle brings the group to its
+ * old state or its new one. Runs in a process that may hang (worker.h) and holds the group's lock. It waits
+ * for another transaction's lock, but not past its own deadline, as the worker then stops it. */
 
 enum bind_operation {
         BIND_BIND,
         BIND_UNBIND,
-        BIND_SETTLE, /* what a killed one has left */
+        BIND_SETTLE, /* clears up what a killed transaction left */
         _BIND_OPERATION_MAX,
         _BIND_OPERATION_INVALID = -EINVAL,
 };
@@ -21,11 +21,12 @@ DECLARE_STRING_TABLE(bind_operation, enum bind_operation);
 
 struct bind_order {
         enum bind_operation operation;
-        const char *driver; /* a VFIO driver's name; NULL: for each function the best one (vfio-driver.h). Of
-                             * an unbind without a record: the driver of the host, which has to be named. */
-        const char *owner;  /* see bind_record */
+        /* Of a bind: a VFIO driver, or NULL for each function's best one (vfio-driver.h). Of an unbind: a
+         * driver of the host, or NULL for the one on record; it has to be named where there is no record. */
+        const char *driver;
+        const char *owner; /* see bind_record */
         bool dry_run;
-        bool force;             /* past what only warns: bind_is_forceable() */
+        bool force;             /* past findings that only warn: bind_is_forceable() */
         uint64_t deadline_usec; /* CLOCK_BOOTTIME: no write of the way there after it; the way back has no
                                    deadline here */
         const volatile sig_atomic_t *stop;
@@ -33,35 +34,43 @@ struct bind_order {
 
 struct bind_result {
         enum bind_outcome outcome;
-        struct bind_record
-                record; /* the group's members with before and after, also where none was written */
+        /* The group's members with before and after, also where no record was written. */
+        struct bind_record record;
+        /* What would be written to each member of the record, in their order; an unbind goes through the
+         * members in reverse. NULL where the outcome is not BIND_PLANNED. */
+        struct binding_writes *planned;
         struct findings findings; /* why it was refused or failed */
         unsigned writes;
-        double seconds; /* these three are the worker's (worker.h) */
-        pid_t pid;      /* of a task that hangs, else 0 */
-        char *stack;    /* where in the kernel it does, or NULL */
+
+        /* Filled in by the worker (worker.h). */
+        double seconds;
+        pid_t pid;   /* of a task that hangs, else 0 */
+        char *stack; /* where in the kernel it does, or NULL */
 };
 
-/* h: read by bind_host_read() (bind-host.h). bdf: any function of the group. Returns 0 or -ENOMEM. */
+/* h: read by bind_host_read() (bind-host.h). bdf: any function of the group. Returns 0, or -ENOMEM and
+ * leaves *ret alone. */
 int transaction_run(const struct host *h, const char *bdf, const struct bind_order *order,
                     struct bind_result *ret);
 void bind_result_done(struct bind_result *r);
 
-/* bind-check.c: what is against it, as the facts have it. Returns 0 or -ENOMEM. */
+/* bind-check.c: adds what is against it, as far as the facts show. Returns 0 or -ENOMEM. */
 int bind_check(const struct host *h, const struct iommu_group *g, const struct bind_order *order,
                struct findings *ret);
 
-/* May `force` go past this finding: it stops no guest and takes nothing from the host that it needs to run.
- */
+/* Whether `force` goes past this finding: nothing that it is about stops a guest, or takes from the host
+ * what that needs to run. */
 bool bind_is_forceable(enum finding_id id);
 
-/* bind-claim.c: what the kernel itself says, at the last moment: opens every block device of the group's
- * functions with O_EXCL, so that a mount, a swap area, an array or a volume that uses one makes it -EBUSY,
- * and holds them, so that none can come in between. Closing gives them back. */
+/* bind-claim.c: asks the kernel itself at the last moment. Opens every block device of the group's functions
+ * with O_EXCL, which a mount, a swap area, an array or a volume that uses one turns into -EBUSY, and its
+ * VFIO group. Holding them keeps a new user from coming in between. */
 struct bind_claims {
         int *fds;
         size_t n;
 };
+
+/* Adds a finding for what is in use or cannot be opened. Returns 0, or -ENOMEM with nothing held. */
 int bind_claims_take(const struct host *h, const struct iommu_group *g, struct bind_claims *ret,
                      struct findings *findings);
 void bind_claims_release(struct bind_claims *c);

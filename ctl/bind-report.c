@@ -12,9 +12,6 @@
 #include "report/table.h"
 #include "util/macro.h"
 
-#define DEVICES "/sys/bus/pci/devices/"
-#define DRIVERS "/sys/bus/pci/drivers/"
-
 json_object *bind_report_new(const char *operation, bool dry_run)
 {
         json_object *o = json_object_new_object();
@@ -87,27 +84,17 @@ static _printf_(2, 3) void print_line(FILE *out, const char *format, ...)
         fprintf(out, "%s\n", line);
 }
 
-/* What bind/binding.c writes where the kernel takes each write and no driver gets in between. */
-static void print_writes(const char *bdf, json_object *from, json_object *to)
+static void print_planned_writes(json_object *writes)
 {
-        const char *old = json_get_text(from, "driver"), *new = json_get_text(to, "driver");
-        const char *override = json_get_text(to, "override");
-        bool overrides = !streq(json_get_text(from, "override") ?: "", override ?: "");
-        bool changes = !streq(old ?: "", new ?: "");
+        for (size_t i = 0; i < json_length(writes); i++) {
+                json_object *write = json_object_array_get_idx(writes, i);
+                const char *path = json_get_text(write, "path") ?: "?",
+                           *value = json_get_text(write, "value");
 
-        for (int last = 0; last < 2; last++) {
-                /* Where no driver follows, the override goes last. */
-                if (overrides && last == (changes && !new)) {
-                        if (override)
-                                print_line(stdout, "    writes %s to " DEVICES "%s/driver_override",
-                                           override, bdf);
-                        else
-                                print_line(stdout, "    clears " DEVICES "%s/driver_override", bdf);
-                }
-                if (changes && old && last == 0)
-                        print_line(stdout, "    writes %s to " DRIVERS "%s/unbind", bdf, old);
-                if (changes && new &&last == 0)
-                        print_line(stdout, "    writes %s to /sys/bus/pci/drivers_probe", bdf);
+                if (value)
+                        print_line(stdout, "    writes %s to %s", value, path);
+                else
+                        print_line(stdout, "    clears %s", path);
         }
 }
 
@@ -126,8 +113,7 @@ static void print_device(json_object *device, enum bind_outcome outcome, bool re
                 print_line(stdout, "%s is bound to %s already", bdf, new);
         else
                 print_line(stdout, "%s has no driver, and gets none", bdf);
-        if (outcome == BIND_PLANNED)
-                print_writes(bdf, from, to);
+        print_planned_writes(json_get(device, "planned_writes"));
 }
 
 static void print_devices(json_object *group, enum bind_outcome outcome, bool returning)

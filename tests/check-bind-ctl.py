@@ -39,8 +39,9 @@ exec(os.environ["FAKE"])
 """
 
 
-def device(address, before, after, old=None, new=None):
-    return {"address": address, "before": {"driver": before, "override": old}, "after": {"driver": after, "override": new}}
+def device(address, before, after, old=None, new=None, writes=()):
+    return {"address": address, "before": {"driver": before, "override": old}, "after": {"driver": after, "override": new},
+            "planned_writes": [{"path": path, "value": value} for path, value in writes]}
 
 
 def finding(id, subject, detail=None, forceable=False):
@@ -114,25 +115,23 @@ class Text(Case):
                     "unbind", "0000:01:00.0")
 
     def test_dry_run(self):
-        plan = group(12, "planned", NVME, AUDIO, SAME)
+        """Shows what the worker says that it would write."""
+        writes = [("/sys/one", "vfio-pci"), ("/sys/two", "0000:01:00.0"), ("/sys/three", None)]
+        plan = group(12, "planned", device("0000:01:00.0", "nvme", "vfio-pci", writes=writes), AUDIO, SAME)
         self.expect(0, """0000:01:00.0  nvme -> vfio-pci
-    writes vfio-pci to /sys/bus/pci/devices/0000:01:00.0/driver_override
-    writes 0000:01:00.0 to /sys/bus/pci/drivers/nvme/unbind
-    writes 0000:01:00.0 to /sys/bus/pci/drivers_probe
+    writes vfio-pci to /sys/one
+    writes 0000:01:00.0 to /sys/two
+    clears /sys/three
 0000:01:00.1  no driver -> vfio-pci
-    writes vfio-pci to /sys/bus/pci/devices/0000:01:00.1/driver_override
-    writes 0000:01:00.1 to /sys/bus/pci/drivers_probe
 0000:01:00.2 is bound to vfio-pci already
 group 12: would be handed over, nothing was written
 """, "", told(plan), "bind", "--dry-run", "0000:01:00.0")
         self.assertIs(self.order["dry_run"], True)
         self.expect(0, """0000:01:00.0  vfio-pci -> nvme
-    clears /sys/bus/pci/devices/0000:01:00.0/driver_override
-    writes 0000:01:00.0 to /sys/bus/pci/drivers/vfio-pci/unbind
-    writes 0000:01:00.0 to /sys/bus/pci/drivers_probe
+    writes vfio-pci to /sys/one
+    writes 0000:01:00.0 to /sys/two
+    clears /sys/three
 0000:01:00.1  vfio-pci -> no driver
-    writes 0000:01:00.1 to /sys/bus/pci/drivers/vfio-pci/unbind
-    clears /sys/bus/pci/devices/0000:01:00.1/driver_override
 0000:01:00.2 is bound to vfio-pci already
 group 12: would be given back, nothing was written
 """, "", told(plan), "unbind", "--dry-run", "0000:01:00.0")
@@ -264,7 +263,8 @@ class Json(Case):
         expected = [{k: v for k, v in g.items() if k != "type"} for g in (BOUND, refused)]
         self.assertEqual(report, {"schema_version": 1, "operation": "bind", "dry_run": False, "groups": expected})
 
-        run = self.run_ctl(told(group(3, "planned", NVME)), "unbind", "-j", "--dry-run", "1:0.0")
+        plan = group(3, "planned", device("0000:01:00.0", "nvme", "vfio-pci", writes=[("/sys/one", "x"), ("/sys/two", None)]))
+        run = self.run_ctl(told(plan), "unbind", "-j", "--dry-run", "1:0.0")
         report = self.schema.check(run.stdout)
         self.assertEqual((run.returncode, report["operation"], report["dry_run"]), (0, "unbind", True))
 

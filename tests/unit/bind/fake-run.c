@@ -19,8 +19,11 @@ static void keep(struct fake_result *to, const struct bind_result *r)
                 snprintf(to->findings[i].detail, sizeof(to->findings[i].detail), "%s", f->detail ?: "");
                 to->n_findings++;
         }
-        for (size_t i = 0; i < r->record.n_members && i < FAKE_FUNCTIONS_MAX; i++)
+        for (size_t i = 0; i < r->record.n_members && i < FAKE_FUNCTIONS_MAX; i++) {
+                if (r->planned)
+                        to->planned[i] = r->planned[i];
                 to->members[to->n_members++] = r->record.members[i];
+        }
 }
 
 /* The child's part; it ends with exit(), so that a leak is one. */
@@ -134,6 +137,66 @@ bool fake_result_has(const struct fake_result *r, enum finding_id id, const char
                     strstr(r->findings[i].detail, detail))
                         return true;
         return false;
+}
+
+/* The entries of the log that are about the function and no settings, in the log's form. */
+static void filter_log(const struct fake_kernel *k, const char *bdf, char *text, size_t size)
+{
+        size_t n = 0;
+
+        *text = '\0';
+        for (const char *entry = k->log, *end; (end = strchr(entry, ';')); entry = end + 1) {
+                size_t length = (size_t) (end - entry) + 1;
+                const char *rest = startswith(entry, bdf);
+                bool of_it = rest ? startswith(rest, "/driver_override=") != NULL
+                                  : length > strlen(bdf) &&
+                                             strncmp(end - strlen(bdf), bdf, strlen(bdf)) == 0;
+
+                if (of_it)
+                        n += (size_t) snprintf(text + n, size - n, "%.*s", (int) length, entry);
+                if (n >= size)
+                        abort();
+        }
+}
+
+static void format_plan(const struct binding_writes *w, char *text, size_t size)
+{
+        size_t n = 0;
+
+        *text = '\0';
+        for (size_t i = 0; i < w->n; i++) {
+                const char *path = startswith(w->writes[i].path, "sys/bus/pci/");
+
+                n += (size_t) snprintf(text + n, size - n, "%s=%s;", startswith(path, "devices/") ?: path,
+                                       w->writes[i].value);
+        }
+        if (n >= size)
+                abort();
+}
+
+bool fake_plan_holds(const struct fake_kernel *k, const struct fake_result *plan,
+                     enum bind_operation operation, unsigned *ret_by_name)
+{
+        bool holds = true;
+
+        for (size_t i = 0; i < plan->n_members; i++) {
+                const struct bind_member *m = &plan->members[i];
+                const struct binding *to = operation == BIND_UNBIND ? &m->before : &m->after;
+                char planned[1024], done[sizeof(k->log)];
+                bool by_name = *to->driver && !streq(to->driver, to->override);
+                const char *rest;
+
+                format_plan(&plan->planned[i], planned, sizeof(planned));
+                filter_log(k, m->bdf, done, sizeof(done));
+                rest = startswith(done, planned);
+                if (!rest || (*rest && !by_name)) {
+                        fprintf(stderr, "%s of %s: planned %s, written %s\n",
+                                bind_operation_to_string(operation), m->bdf, planned, done);
+                        holds = false;
+                } else if (*rest && ret_by_name)
+                        ++*ret_by_name;
+        }
+        return holds;
 }
 
 const char *fake_result_text(const struct fake_result *r)

@@ -20,6 +20,7 @@ struct fake_result {
                 char detail[160];
         } findings[FAKE_FINDINGS_MAX];
         struct bind_member members[FAKE_FUNCTIONS_MAX];
+        struct binding_writes planned[FAKE_FUNCTIONS_MAX]; /* of each member; a dry run's */
 };
 
 /* transaction_run() for the group of that function. */
@@ -38,6 +39,12 @@ void fake_wait(pid_t pid, struct fake_result *shared);
 struct fake_result *fake_result_new(void);
 
 bool fake_result_has(const struct fake_result *r, enum finding_id id, const char *bdf, const char *detail);
+
+/* The writes that the dry run planned are those that the log has for each function, up to settings, and to a
+ * driver that has to be bound by name because the kernel prefers another: *ret_by_name (may be NULL) counts
+ * those. They begin as planned all the same. */
+bool fake_plan_holds(const struct fake_kernel *k, const struct fake_result *plan,
+                     enum bind_operation operation, unsigned *ret_by_name);
 
 /* "failed: bind-failed 0000:01:00.0 ..." Static buffer. */
 const char *fake_result_text(const struct fake_result *r);

@@ -40,7 +40,7 @@ static struct fake_kernel *k;
 static struct model models[ELEMENTSOF(host)];
 static struct fake_function was[ELEMENTSOF(host)]; /* before the operation */
 static uint64_t seed, random_state;
-static unsigned operations, violations, outcomes[_BIND_OUTCOME_MAX], kills;
+static unsigned operations, violations, outcomes[_BIND_OUTCOME_MAX], kills, planned;
 static char what[256]; /* the operation */
 
 static unsigned pick(unsigned n)
@@ -289,6 +289,21 @@ static bool has_used(int group)
         return false;
 }
 
+/* What a dry run says just before the operation; nothing where it would not be carried out. */
+static bool plan_order(const struct bind_order *order, const char *bdf, struct fake_result *plan)
+{
+        struct bind_order dry = *order;
+
+        dry.dry_run = true;
+        fake_arm(k);
+        k->read_only = true;
+        *plan = fake_run(k, bdf, &dry);
+        snprintf(what, sizeof(what), "%s of %s, dry before it", bind_operation_to_string(order->operation),
+                 bdf);
+        return want(!*k->violation && plan->signal == 0 && plan->status == 0, "%s %s",
+                    fake_result_text(plan), k->violation);
+}
+
 /* A bind or an unbind, maybe with a fault; what it leaves behind is settled in any case. */
 static bool do_order(enum bind_operation operation, bool dry_run)
 {
@@ -302,9 +317,11 @@ static bool do_order(enum bind_operation operation, bool dry_run)
         bool faulty = !dry_run && pick(2), refusing = faulty && pick(3) == 0, quarantined;
         enum fake_fault_kind kind = FAULT_NONE;
         int group = host[i].group;
-        struct fake_result r;
+        struct fake_result r, plan = { .outcome = BIND_UNCHANGED };
         const char *record;
 
+        if (!dry_run && !faulty && !plan_order(&order, host[i].bdf, &plan))
+                return false;
         fake_arm(k);
         k->read_only = dry_run;
         if (faulty && (!refusing || pick(2))) {
@@ -332,6 +349,12 @@ static bool do_order(enum bind_operation operation, bool dry_run)
                 return false;
         if (r.signal || r.status) /* also one that had no memory left */
                 return settle_killed(operation, group, quarantined);
+        if (plan.outcome == BIND_PLANNED &&
+            !want(r.outcome == (operation == BIND_BIND ? BIND_BOUND : BIND_RETURNED) &&
+                          fake_plan_holds(k, &plan, operation, NULL),
+                  "not as planned: %s", fake_result_text(&r)))
+                return false;
+        planned += plan.outcome == BIND_PLANNED;
         if (!check_result(&r, operation, group, faulty))
                 return false;
         record = record_of(group);
@@ -499,7 +522,8 @@ int main(int argc, char **argv)
         }
         fake_delete(k);
 
-        printf("%u operations, %u violations; %u were killed", operations, violations, kills);
+        printf("%u operations, %u violations; %u were killed, %u were planned", operations, violations,
+               kills, planned);
         for (enum bind_outcome o = 0; o < _BIND_OUTCOME_MAX; o++)
                 printf(", %u %s", outcomes[o], bind_outcome_to_string(o));
         printf("\n");
@@ -510,7 +534,7 @@ int main(int argc, char **argv)
                 return EXIT_FAILURE;
         /* Where all is refused nothing is shown. */
         if (outcomes[BIND_BOUND] < 500 || outcomes[BIND_RETURNED] < 300 || outcomes[BIND_FAILED] < 50 ||
-            kills < 50) {
+            kills < 50 || planned < 300) {
                 fprintf(stderr, "too little was tried\n");
                 return EXIT_FAILURE;
         }

@@ -247,6 +247,135 @@ static void test_dry_run(void **state)
         assert_outcome(k, fake_run(k, B, &order), BIND_UNCHANGED);
 }
 
+/* A dry run says what is then written. */
+static void assert_as_planned(struct fake_kernel *k, const struct bind_order *order, unsigned *by_name)
+{
+        struct bind_order dry = *order;
+        struct fake_result plan;
+
+        dry.dry_run = true;
+        fake_arm(k);
+        k->read_only = true;
+        plan = fake_run(k, A, &dry);
+        assert_outcome(k, plan, BIND_PLANNED);
+        fake_arm(k);
+        assert_outcome(k, fake_run(k, A, order), order->operation == BIND_BIND ? BIND_BOUND : BIND_RETURNED);
+        if (!fake_plan_holds(k, &plan, order->operation, by_name))
+                fail_msg("%s: %s", bind_operation_to_string(order->operation), k->log);
+}
+
+static void test_planned_writes(void **state)
+{
+        static const struct {
+                uint16_t device;
+                const char *driver, *override; /* where it is */
+                const char *to;                /* the driver of the bind; NULL: the best one */
+                const char *now_driver,
+                        *now_override; /* where others put it while it is bound; NULL: nowhere */
+                const char *back;      /* the driver of the unbind; NULL: the one that it had */
+                unsigned by_name;
+        } cases[] = {
+                { FAKE_HOST_ID, FAKE_HOST, "", NULL, NULL, NULL, NULL, 0 },
+                { FAKE_HOST_ID, FAKE_HOST, FAKE_HOST, NULL, NULL, NULL, NULL, 0 },
+                { FAKE_HOST_ID, FAKE_HOST, FAKE_VFIO, NULL, NULL, NULL, NULL, 1 },
+                { FAKE_HOST_ID, FAKE_SECOND, "", NULL, NULL, NULL, NULL, 1 },
+                { FAKE_HOST_ID, FAKE_SECOND, FAKE_SECOND, NULL, NULL, NULL, NULL, 0 },
+                { FAKE_HOST_ID, "", "", NULL, NULL, NULL, NULL, 0 },
+                { FAKE_HOST_ID, "", "none", NULL, NULL, NULL, NULL, 0 },
+                { FAKE_HOST_ID, "", FAKE_VFIO, NULL, NULL, NULL, NULL, 0 },
+                { FAKE_NOBODYS_ID, "", "", NULL, NULL, NULL, NULL, 0 },
+                { FAKE_VARIANT_ID, FAKE_HOST, "", NULL, NULL, NULL, NULL, 0 },
+                { FAKE_VARIANT_ID, FAKE_HOST, "", FAKE_VFIO, NULL, NULL, NULL, 0 },
+                { FAKE_HOST_ID, FAKE_HOST, "", NULL, FAKE_VFIO, "", NULL, 0 },
+                { FAKE_HOST_ID, FAKE_HOST, "", NULL, FAKE_VARIANT, FAKE_VARIANT, NULL, 0 },
+                { FAKE_HOST_ID, FAKE_HOST, "", NULL, "", "", NULL, 0 },
+                { FAKE_HOST_ID, FAKE_HOST, "", NULL, FAKE_SECOND, "", NULL, 0 },
+                { FAKE_HOST_ID, FAKE_HOST, FAKE_HOST, NULL, FAKE_HOST, "", NULL, 0 },
+                { FAKE_HOST_ID, FAKE_HOST, "", NULL, NULL, NULL, FAKE_SECOND, 1 },
+                { FAKE_HOST_ID, FAKE_SECOND, FAKE_SECOND, NULL, NULL, NULL, FAKE_HOST, 0 },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct bind_order bind = { .operation = BIND_BIND,
+                                           .owner = "operator",
+                                           .driver = cases[i].to };
+                struct bind_order unbind = { .operation = BIND_UNBIND,
+                                             .owner = "operator",
+                                             .driver = cases[i].back };
+                struct fake_kernel *k = fake_new();
+                unsigned by_name = 0;
+
+                fake_place(k, fake_add(k, A, cases[i].device, NIC, 1, NULL), cases[i].driver,
+                           cases[i].override);
+                assert_as_planned(k, &bind, NULL);
+                if (cases[i].now_driver)
+                        fake_place(k, fake_find(k, A), cases[i].now_driver, cases[i].now_override);
+                assert_as_planned(k, &unbind, &by_name);
+                if (by_name != cases[i].by_name)
+                        fail_msg("case %zu: written %s", i, k->log);
+                fake_delete(k);
+        }
+}
+
+/* Of a whole group, in the order in which it is done. */
+static void test_planned_group(void **state)
+{
+        struct bind_order order = { .operation = BIND_BIND, .owner = "operator" };
+        struct fake_kernel *k = *state;
+        const char *before;
+
+        add_group(k);
+        before = fake_state(k);
+        assert_as_planned(k, &order, NULL);
+        assert_true(strstr(k->log, A) < strstr(k->log, C));
+
+        fake_unplug(k, fake_find(k, B)); /* it needs nothing, and the others go back */
+        order.operation = BIND_UNBIND;
+        assert_as_planned(k, &order, NULL);
+        assert_true(strstr(k->log, C) < strstr(k->log, A));
+        assert_null(strstr(k->log, B));
+        assert_string_not_equal(fake_state(k), before);
+}
+
+/* What a killed bind left is settled, and its record cannot be written: whoever comes next is refused, and
+ * does not settle it for ever. Nothing is lost. */
+static void test_settle_not_committed(void **state)
+{
+        struct bind_order order = { .operation = BIND_UNBIND, .owner = "operator" };
+        struct fake_kernel *k = *state;
+        struct fake_result r = {};
+        const char *before, *bound;
+
+        add_group(k);
+        before = fake_state(k);
+        /* Killed after its last write, the eighth, and before its commit. */
+        for (unsigned at = 1; !streq(fake_record_state(k, A), "binding") || r.writes != 8; at++) {
+                fake_arm(k);
+                (void) fake_settle(k);
+                fake_arm(k);
+                fake_fault(k, FAULT_KILL_AFTER, at, 0);
+                r = fake_bind(k, A);
+                assert_int_equal(r.signal, SIGKILL);
+                r.writes = k->writes;
+        }
+        bound = fake_state(k);
+        for (size_t i = 0; i < 2; i++) {
+                fake_arm(k);
+                fake_fault(k, FAULT_ERRNO, 1, ENOSPC);
+                k->faults[0].on = true;
+                order.operation = i ? BIND_UNBIND : BIND_BIND;
+                r = fake_run(k, A, &order);
+                assert_outcome(k, r, BIND_REFUSED);
+                assert_true(fake_result_has(&r, FINDING_BIND_FAILED, A, "cannot be written"));
+                assert_int_equal(k->writes, 0);
+                assert_string_equal(fake_state(k), bound);
+        }
+        fake_arm(k);
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+        assert_string_equal(fake_state(k), before);
+}
+
 /* At whatever write of the bind it fails: all is as it was, in reverse, and the next one goes through. */
 static void test_each_failure_of_bind(void **state)
 {
@@ -706,6 +835,9 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_other_vfio_driver, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
+                cmocka_unit_test(test_planned_writes),
+                cmocka_unit_test_setup_teardown(test_planned_group, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_settle_not_committed, setup, teardown),
                 cmocka_unit_test(test_each_failure_of_bind),
                 cmocka_unit_test_setup_teardown(test_reverse, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_return, setup, teardown),
