@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "worker.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -15,37 +16,40 @@
 #include "worker-order.h"
 #include "worker-reply.h"
 
-/* A group past its time is asked to go back, and again in case that the signal came just before its wait;
- * then it is killed. */
+/* A group past its deadline is asked to roll back with SIGTERM, again and again, because the signal may
+ * arrive just before the child starts to wait. Then the child is killed. */
 #define ASK_EVERY_USEC (250 * USEC_PER_MSEC)
 #define ROLL_BACK_USEC (10 * USEC_PER_SEC)
 #define DIE_USEC (2 * USEC_PER_SEC)
+
+/* Where no group begins or ends for so long, one more is started beside those that run. */
 #define SLOW_USEC (500 * USEC_PER_MSEC)
+
 #define STACK_MAX_SIZE 16384
 
-enum phase {
-        PHASE_IDLE,
-        PHASE_RUNNING,
-        PHASE_ASKED, /* to go back */
-        PHASE_KILLED,
+enum child_state {
+        CHILD_IDLE,
+        CHILD_RUNNING,
+        CHILD_STOPPING, /* it was asked to roll back */
+        CHILD_KILLED,
 };
 
-/* What a process is told to do next. */
-struct command {
+/* One group, as it is sent to a child. */
+struct assignment {
         uint64_t started_usec, deadline_usec; /* CLOCK_BOOTTIME */
-        bool settles;                         /* what a process before it left that had to be killed */
-        bdf_t bdf;
+        bool settles; /* clears up after a child that was killed, whatever the order's operation */
+        bdf_t bdf;    /* any function of the group */
 };
 
-/* A process that does one group after another. */
-struct process {
+/* A process that handles one group after another. */
+struct child {
         pid_t pid;
-        int in, out; /* of its commands, of its results: one line each */
-        char *text;  /* of a result that is not whole yet */
-        size_t size;
-        enum phase phase;
-        struct command command;
-        uint64_t next_usec; /* something has to be done, CLOCK_BOOTTIME */
+        int assignments, results; /* pipes to it and from it */
+        char *line;               /* what has come of the next result, one line of JSON */
+        size_t line_size;
+        enum child_state state;
+        struct assignment current;
+        uint64_t wakeup_usec; /* CLOCK_BOOTTIME of child_on_deadline(); UINT64_MAX: never */
 };
 
 struct worker {
@@ -55,31 +59,31 @@ struct worker {
         FILE *out;
         bdf_t *groups; /* a function of each */
         size_t n_groups, n_started;
-        struct process processes[WORKER_GROUPS_AT_ONCE];
-        size_t n_processes;
-        uint64_t progress_usec; /* when a group was begun or ended last */
+        struct child children[WORKER_GROUPS_AT_ONCE];
+        size_t n_children;
+        uint64_t progress_usec; /* CLOCK_BOOTTIME of the last begin or end of a group */
 };
 
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t sigterm_received;
 
-static void stop(int signal)
+static void on_sigterm(int signal)
 {
         (void) signal;
-        stopped = 1;
+        sigterm_received = 1;
 }
 
-/* Without SA_RESTART: the wait for a lock ends. */
-static void catch_signals(void)
+static void set_signal_handlers(void)
 {
-        const struct sigaction caught = { .sa_handler = stop }, ignored = { .sa_handler = SIG_IGN };
+        /* Without SA_RESTART, so the signal ends a wait for a lock. */
+        const struct sigaction caught = { .sa_handler = on_sigterm }, ignored = { .sa_handler = SIG_IGN };
 
         sigaction(SIGTERM, &caught, NULL);
         sigaction(SIGINT, &ignored, NULL);
         sigaction(SIGHUP, &ignored, NULL);
-        sigaction(SIGPIPE, &ignored, NULL); /* nobody may listen any more: the work is done all the same */
+        sigaction(SIGPIPE, &ignored, NULL); /* the work is finished even if nobody listens any more */
 }
 
-static void print(FILE *out, json_object *o)
+static void print_json(FILE *out, json_object *o)
 {
         fprintf(out, "%s\n",
                 json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -87,115 +91,126 @@ static void print(FILE *out, json_object *o)
         json_object_put(o);
 }
 
-static void print_type(FILE *out, const char *type, const char *message)
+static void print_status(FILE *out, const char *type, const char *message)
 {
         json_object *o = json_object_new_object();
 
         json_object_object_add(o, "type", json_object_new_string(type));
         if (message)
                 json_object_object_add(o, "message", json_object_new_string(message));
-        print(out, o);
+        print_json(out, o);
 }
 
-/* In the process: one group. */
-static int run_command(const struct worker *w, const struct command *c, FILE *out)
+/* Runs in the child. */
+static int carry_out_assignment(const struct worker *w, const struct assignment *a, FILE *out)
 {
         struct bind_order order = w->order->order;
         struct bind_result result;
         int r;
 
-        order.stop = &stopped;
-        order.deadline_usec = c->deadline_usec;
-        if (c->settles)
+        order.stop = &sigterm_received;
+        order.deadline_usec = a->deadline_usec;
+        if (a->settles)
                 order.operation = BIND_SETTLE;
-        r = transaction_run(&w->host, c->bdf, &order, &result);
+        r = transaction_run(&w->host, a->bdf, &order, &result);
         if (r < 0)
                 return r;
-        result.seconds = (double) (clock_usec(CLOCK_BOOTTIME) - c->started_usec) / 1e6;
-        print(out, bind_result_to_json(&result));
+        result.seconds = (double) (clock_usec(CLOCK_BOOTTIME) - a->started_usec) / 1e6;
+        print_json(out, bind_result_to_json(&result));
         bind_result_done(&result);
         return ferror(out) ? -EIO : 0;
 }
 
-static _Noreturn void run_process(const struct worker *w, int in, int out)
+/* Runs in the child, until the parent closes the pipe of assignments. */
+static _Noreturn void child_main(const struct worker *w, int assignments, int results)
 {
-        FILE *file = fdopen(out, "w");
-        struct command c;
+        FILE *out = fdopen(results, "w");
+        struct assignment a;
 
-        /* What hangs keeps nobody waiting: not for our own output, nor another process for its end. */
+        /* A child that hangs in the kernel never closes what it holds open. So it must not hold the worker's
+         * output, whose reader waits for its end, nor the pipes of its siblings. */
         close(STDOUT_FILENO);
-        for (size_t i = 0; i < w->n_processes; i++) {
-                close(w->processes[i].in);
-                close(w->processes[i].out);
+        for (size_t i = 0; i < w->n_children; i++) {
+                close(w->children[i].assignments);
+                close(w->children[i].results);
         }
-        while (file && read(in, &c, sizeof(c)) == sizeof(c))
-                if (run_command(w, &c, file) < 0)
+        while (out && read(assignments, &a, sizeof(a)) == sizeof(a))
+                if (carry_out_assignment(w, &a, out) < 0)
                         _exit(EXIT_FAILURE);
         _exit(EXIT_SUCCESS);
 }
 
-static int start_process(struct worker *w)
+/* Appends a child to w->children. */
+static int start_child(struct worker *w)
 {
-        struct process *p = &w->processes[w->n_processes];
-        int in[2], out[2];
+        struct child *c = &w->children[w->n_children];
+        int assignments[2], results[2];
 
-        if (pipe2(in, O_CLOEXEC) < 0)
+        if (pipe2(assignments, O_CLOEXEC) < 0)
                 return -errno;
-        if (pipe2(out, O_CLOEXEC) < 0) {
-                close(in[0]);
-                close(in[1]);
+        if (pipe2(results, O_CLOEXEC) < 0) {
+                close(assignments[0]);
+                close(assignments[1]);
                 return -errno;
         }
         fflush(w->out);
-        *p = (struct process){ .pid = fork(), .in = in[1], .out = out[0], .next_usec = UINT64_MAX };
-        if (p->pid == 0) {
-                close(in[1]);
-                close(out[0]);
-                run_process(w, in[0], out[1]);
+        *c = (struct child){
+                .pid = fork(),
+                .assignments = assignments[1],
+                .results = results[0],
+                .wakeup_usec = UINT64_MAX,
+        };
+        if (c->pid == 0) {
+                close(assignments[1]);
+                close(results[0]);
+                child_main(w, assignments[0], results[1]);
         }
-        close(in[0]);
-        close(out[1]);
-        if (p->pid < 0) {
-                close(p->in);
-                close(p->out);
+        close(assignments[0]);
+        close(results[1]);
+        if (c->pid < 0) {
+                close(c->assignments);
+                close(c->results);
                 return -errno;
         }
-        w->n_processes++;
+        w->n_children++;
         return 0;
 }
 
-/* It ends by itself where it is idle. */
-static void drop_process(struct worker *w, struct process *p)
+/* Closes the pipes, and waits for the child's end if it is idle: an idle child exits once its pipe is
+ * closed, another one may never do. The last child moves to its place. */
+static void drop_child(struct worker *w, struct child *c)
 {
-        close(p->in);
-        close(p->out);
-        if (p->phase == PHASE_IDLE)
-                (void) waitpid(p->pid, NULL, 0);
-        free(p->text);
-        *p = w->processes[--w->n_processes];
+        close(c->assignments);
+        close(c->results);
+        if (c->state == CHILD_IDLE)
+                (void) waitpid(c->pid, NULL, 0);
+        free(c->line);
+        *c = w->children[--w->n_children];
 }
 
-static int command(struct worker *w, struct process *p, const char *bdf, bool settles)
+static int child_assign(struct worker *w, struct child *c, const char *bdf, bool settles)
 {
         uint64_t now = clock_usec(CLOCK_BOOTTIME), deadline = w->order->order.deadline_usec;
 
-        p->command = (struct command){
+        c->current = (struct assignment){
                 .settles = settles,
                 .started_usec = now,
                 .deadline_usec = now + (settles ? ROLL_BACK_USEC : w->order->timeout_usec),
         };
-        memcpy(p->command.bdf, bdf, sizeof(bdf_t));
-        if (!settles && deadline > 0 && deadline < p->command.deadline_usec)
-                p->command.deadline_usec = deadline;
-        p->phase = PHASE_RUNNING;
-        p->next_usec = p->command.deadline_usec;
+        memcpy(c->current.bdf, bdf, sizeof(bdf_t));
+        if (!settles && deadline > 0 && deadline < c->current.deadline_usec)
+                c->current.deadline_usec = deadline;
+        c->state = CHILD_RUNNING;
+        c->wakeup_usec = c->current.deadline_usec;
         w->progress_usec = now;
-        return write(p->in, &p->command, sizeof(p->command)) == sizeof(p->command) ? 0 : -EIO;
+        /* Less than PIPE_BUF, and the pipe is empty: this does not block. */
+        return write(c->assignments, &c->current, sizeof(c->current)) == sizeof(c->current) ? 0 : -EIO;
 }
 
-/* A result that is not the transaction's own: it has no process any more, or never had one. */
+/* Prints a result for a group that no transaction reports on: its child is gone or stuck, or there never was
+ * one. Takes over the stack. */
 static int print_result(struct worker *w, const char *bdf, enum bind_outcome outcome, enum finding_id id,
-                        const char *detail, const struct process *stuck, char *stack)
+                        const char *detail, const struct child *stuck, char *stack)
 {
         struct bind_result result = { .outcome = outcome, .pid = stuck ? stuck->pid : 0, .stack = stack };
         const struct device *d = device_facts_find(&w->host.devices, bdf);
@@ -205,22 +220,28 @@ static int print_result(struct worker *w, const char *bdf, enum bind_outcome out
         int r;
 
         if (stuck)
-                result.seconds = (double) (clock_usec(CLOCK_BOOTTIME) - stuck->command.started_usec) / 1e6;
-        r = findings_add(&result.findings, id, bdf, detail ? "%s" : NULL, detail);
-        if (r >= 0)
-                r = bind_records_read(&records, w->root, NULL);
-        if (r >= 0) {
-                record = bind_records_find(&records, bdf);
-                if (record)
-                        result.record = *record;
-                o = bind_result_to_json(&result);
-                if (!record && d)
-                        json_object_object_add(o, "group", json_object_new_int(d->group));
-                print(w->out, o);
+                result.seconds = (double) (clock_usec(CLOCK_BOOTTIME) - stuck->current.started_usec) / 1e6;
+        r = bind_records_read(&records, w->root, NULL);
+        if (r < 0) {
+                bind_result_done(&result);
+                return r;
         }
-        result.record = (struct bind_record){}; /* the list has it */
+        r = findings_add(&result.findings, id, bdf, detail ? "%s" : NULL, detail);
+        if (r < 0) {
+                bind_result_done(&result);
+                return r;
+        }
+        record = bind_records_find(&records, bdf);
+        if (record)
+                result.record = *record;
+        o = bind_result_to_json(&result);
+        if (!record && d)
+                json_object_object_add(o, "group", json_object_new_int(d->group));
+        print_json(w->out, o);
+
+        result.record = (struct bind_record){}; /* it belongs to `records` */
         bind_result_done(&result);
-        return r;
+        return 0;
 }
 
 static char *read_stack(const struct root *root, pid_t pid)
@@ -230,18 +251,19 @@ static char *read_stack(const struct root *root, pid_t pid)
         snprintf(path, sizeof(path), "proc/%d/stack", pid);
         if (read_file_at(root->fd, path, STACK_MAX_SIZE, &text, NULL) >= 0)
                 return text;
-        /* Without the right to see the stack, the function in which it sleeps. */
+        /* Without the right to see the stack, at least the function in which the process sleeps. */
         snprintf(path, sizeof(path), "proc/%d/wchan", pid);
         return read_line_at(root->fd, path, &text) >= 0 ? text : NULL;
 }
 
-/* The process is dead to itself: it has SIGKILL pending, and writes nothing any more. */
-static int quarantine(struct worker *w, const char *bdf, const char *reason)
+/* SIGKILL is pending, so the child can no longer write its own record, and we may. */
+static int quarantine_group(struct worker *w, const char *bdf, const char *reason)
 {
         _cleanup_(bind_records_done) struct bind_records records = {};
         const struct bind_record *found;
-        int r = bind_records_read(&records, w->root, NULL);
+        int r;
 
+        r = bind_records_read(&records, w->root, NULL);
         if (r < 0)
                 return r;
         found = bind_records_find(&records, bdf);
@@ -251,182 +273,233 @@ static int quarantine(struct worker *w, const char *bdf, const char *reason)
         return r == -ENOMEM ? r : 0;
 }
 
-static int give_up(struct worker *w, struct process *p)
+/* The child does not even die of SIGKILL: it hangs in the kernel, and is left behind with its group. */
+static int abandon_child(struct worker *w, struct child *c)
 {
-        char *stack = read_stack(w->root, p->pid), detail[200];
+        char *stack = read_stack(w->root, c->pid), detail[200];
         int r;
 
-        snprintf(detail, sizeof(detail), "process %d hangs in the kernel, in %.*s", p->pid,
+        snprintf(detail, sizeof(detail), "process %d hangs in the kernel, in %.*s", c->pid,
                  stack ? (int) strcspn(stack, "\n") : 1, stack ?: "?");
-        r = quarantine(w, p->command.bdf, detail);
-        if (r >= 0)
-                r = print_result(w, p->command.bdf, BIND_STUCK, FINDING_BIND_QUARANTINED, detail, p, stack);
-        drop_process(w, p);
+        r = quarantine_group(w, c->current.bdf, detail);
+        if (r < 0)
+                free(stack);
+        else
+                r = print_result(w, c->current.bdf, BIND_STUCK, FINDING_BIND_QUARANTINED, detail, c, stack);
+        drop_child(w, c);
         return r;
 }
 
-/* It was killed, by us or by others, or had no memory: what it left is for another to settle. */
-static int process_died(struct worker *w, struct process *p)
+/* The child was killed, by us or by somebody else, or ran out of memory. A new one settles what it left. */
+static int on_child_death(struct worker *w, struct child *c)
 {
-        struct command c = p->command;
-        bool idle = p->phase == PHASE_IDLE;
+        struct assignment lost = c->current;
+        bool was_idle = c->state == CHILD_IDLE;
 
-        p->phase = PHASE_IDLE; /* its end is at hand */
-        drop_process(w, p);
-        if (idle)
+        c->state = CHILD_IDLE; /* it has ended, or ends now that its pipes are closed */
+        drop_child(w, c);
+        if (was_idle)
                 return 0;
-        if (!c.settles && !w->order->order.dry_run && start_process(w) >= 0 &&
-            command(w, &w->processes[w->n_processes - 1], c.bdf, true) >= 0)
+        if (!lost.settles && !w->order->order.dry_run && start_child(w) >= 0 &&
+            child_assign(w, &w->children[w->n_children - 1], lost.bdf, true) >= 0)
                 return 0;
-        return print_result(w, c.bdf, BIND_FAILED, FINDING_BIND_FAILED,
+        return print_result(w, lost.bdf, BIND_FAILED, FINDING_BIND_FAILED,
                             "its process was killed, and what it left is not settled", NULL, NULL);
 }
 
-/* One line is there. */
-static int command_done(struct worker *w, struct process *p)
+/* c->line is a whole result. */
+static int on_child_result(struct worker *w, struct child *c)
 {
+        bool reusable = c->state == CHILD_RUNNING && !c->current.settles;
         int r = 0;
 
         w->progress_usec = clock_usec(CLOCK_BOOTTIME);
-        if (p->command.settles && w->order->order.operation != BIND_SETTLE)
-                /* What was asked for did not come to pass, however well it was cleared up. */
-                r = print_result(w, p->command.bdf, BIND_FAILED, FINDING_BIND_FAILED,
+        if (c->current.settles && w->order->order.operation != BIND_SETTLE) {
+                /* However well it was settled, what was asked for was not done. */
+                r = print_result(w, c->current.bdf, BIND_FAILED, FINDING_BIND_FAILED,
                                  "its process was killed; all is settled as far as the kernel lets it", NULL,
                                  NULL);
-        else {
-                fputs(p->text, w->out);
+        } else {
+                fputs(c->line, w->out);
                 fflush(w->out);
         }
-        free(TAKE_PTR(p->text));
-        p->size = 0;
-        p->next_usec = UINT64_MAX;
-        if (p->phase == PHASE_RUNNING && !p->command.settles) {
-                p->phase = PHASE_IDLE;
-                return r;
-        }
-        /* It was told to stop, and would stop whatever comes. */
-        p->phase = PHASE_IDLE;
-        drop_process(w, p);
+        free(TAKE_PTR(c->line));
+        c->line_size = 0;
+        c->wakeup_usec = UINT64_MAX;
+        c->state = CHILD_IDLE;
+        /* A child that got SIGTERM would abort its next group as well. */
+        if (!reusable)
+                drop_child(w, c);
         return r;
 }
 
-/* Something has to be done about a group whose time has come. */
-static int act(struct worker *w, struct process *p, uint64_t now)
+/* The child's group has passed its deadline, or we were asked to stop: SIGTERM, then SIGKILL, then give up.
+ */
+static int child_on_deadline(struct worker *w, struct child *c, uint64_t now)
 {
-        if (p->phase == PHASE_KILLED)
-                return give_up(w, p);
-        if (p->phase == PHASE_ASKED && now >= p->command.deadline_usec + ROLL_BACK_USEC) {
-                p->phase = PHASE_KILLED;
-                p->next_usec = now + DIE_USEC;
-                (void) kill(p->pid, SIGKILL);
+        if (c->state == CHILD_KILLED)
+                return abandon_child(w, c);
+        if (c->state == CHILD_STOPPING && now >= c->current.deadline_usec + ROLL_BACK_USEC) {
+                c->state = CHILD_KILLED;
+                c->wakeup_usec = now + DIE_USEC;
+                (void) kill(c->pid, SIGKILL);
                 return 0;
         }
-        if (p->phase == PHASE_RUNNING && now < p->command.deadline_usec)
-                p->command.deadline_usec = now; /* asked to stop before its time */
-        p->phase = PHASE_ASKED;
-        p->next_usec = now + ASK_EVERY_USEC;
-        (void) kill(p->pid, SIGTERM);
+        if (c->state == CHILD_RUNNING && now < c->current.deadline_usec)
+                c->current.deadline_usec = now; /* stopped early: the time to roll back starts now */
+        c->state = CHILD_STOPPING;
+        c->wakeup_usec = now + ASK_EVERY_USEC;
+        (void) kill(c->pid, SIGTERM);
         return 0;
 }
 
-/* Reads what there is. Returns whether a line is whole, or -EPIPE where the process has ended. */
-static int read_result(struct process *p)
+/* Reads what there is. Returns whether c->line is whole, or -EPIPE where the child has ended or cannot be
+ * understood. */
+static int child_read_result(struct child *c)
 {
-        char buffer[4096], *text;
-        ssize_t n = read(p->out, buffer, sizeof(buffer));
+        char buffer[4096], *line;
+        ssize_t n;
 
+        n = read(c->results, buffer, sizeof(buffer));
         if (n < 0)
                 return errno == EINTR ? 0 : -EPIPE;
-        if (n == 0 || p->size + (size_t) n > WORKER_LINE_MAX)
+        if (n == 0 || c->line_size + (size_t) n > WORKER_LINE_MAX)
                 return -EPIPE;
-        text = realloc(p->text, p->size + (size_t) n + 1);
-        if (!text)
+        line = realloc(c->line, c->line_size + (size_t) n + 1);
+        if (!line)
                 return -EPIPE;
-        memcpy(text + p->size, buffer, (size_t) n);
-        p->text = text;
-        p->size += (size_t) n;
-        text[p->size] = '\0';
-        return text[p->size - 1] == '\n';
+        memcpy(line + c->line_size, buffer, (size_t) n);
+        c->line = line;
+        c->line_size += (size_t) n;
+        line[c->line_size] = '\0';
+        return line[c->line_size - 1] == '\n';
 }
 
+static int child_on_output(struct worker *w, struct child *c)
+{
+        int r;
+
+        r = child_read_result(c);
+        if (r < 0)
+                return on_child_death(w, c);
+        return r > 0 ? on_child_result(w, c) : 0;
+}
+
+/* In milliseconds, as poll() has it. */
 static int poll_timeout(const struct worker *w, uint64_t now)
 {
         uint64_t next = w->n_started < w->n_groups ? w->progress_usec + SLOW_USEC : UINT64_MAX;
 
-        for (size_t i = 0; i < w->n_processes; i++)
-                if (w->processes[i].next_usec < next)
-                        next = w->processes[i].next_usec;
+        for (size_t i = 0; i < w->n_children; i++)
+                if (w->children[i].wakeup_usec < next)
+                        next = w->children[i].wakeup_usec;
         if (next == UINT64_MAX)
                 return -1;
         return next <= now ? 0 : (int) ((next - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
 }
 
-static int wait_for_results(struct worker *w)
+/* Waits for a result, a deadline or a signal, and does what that asks for. */
+static int wait_for_children(struct worker *w)
 {
         struct pollfd fds[WORKER_GROUPS_AT_ONCE];
         uint64_t now = clock_usec(CLOCK_BOOTTIME);
-        int r = 0, timeout = poll_timeout(w, now);
+        int timeout = poll_timeout(w, now);
 
-        for (size_t i = 0; i < w->n_processes; i++)
-                fds[i] = (struct pollfd){ .fd = w->processes[i].out, .events = POLLIN };
-        if (poll(fds, w->n_processes, timeout) < 0) {
+        for (size_t i = 0; i < w->n_children; i++)
+                fds[i] = (struct pollfd){ .fd = w->children[i].results, .events = POLLIN };
+        if (poll(fds, w->n_children, timeout) < 0) {
                 if (errno != EINTR)
                         return -errno;
-                for (size_t i = 0; i < w->n_processes; i++)
+                for (size_t i = 0; i < w->n_children; i++)
                         fds[i].revents = 0;
         }
         now = clock_usec(CLOCK_BOOTTIME);
-        /* From the last, as one that is dropped gets the last one's place. */
-        for (size_t i = w->n_processes; i-- > 0 && r >= 0;) {
-                struct process *p = &w->processes[i];
+        /* From the last one on, because drop_child() moves the last child, which has had its turn then. */
+        for (size_t i = w->n_children; i-- > 0;) {
+                struct child *c = &w->children[i];
+                int r = 0;
 
-                if (stopped && p->phase == PHASE_RUNNING && !p->command.settles)
-                        p->next_usec = now;
-                if (fds[i].revents) {
-                        r = read_result(p);
-                        r = r < 0 ? process_died(w, p) : r > 0 ? command_done(w, p) : 0;
-                } else if (now >= p->next_usec)
-                        r = act(w, p, now);
-        }
-        return r;
-}
-
-/* One function stands for its group; of groups that are named twice, one. */
-static int find_groups(struct worker *w)
-{
-        const struct worker_order *o = w->order;
-        _cleanup_(bind_records_done) struct bind_records records = {};
-        size_t n = o->n_devices;
-        int r = 0;
-
-        if (o->order.operation == BIND_SETTLE) {
-                r = bind_records_read(&records, w->root, NULL);
-                n = records.n_records;
-        }
-        for (size_t i = 0; i < n && r >= 0; i++) {
-                const char *bdf = o->order.operation == BIND_SETTLE ? records.records[i].members[0].bdf
-                                                                    : o->devices[i];
-                const struct device *d = device_facts_find(&w->host.devices, bdf);
-                bool known = false;
-                bdf_t *slot;
-
-                for (size_t k = 0; k < w->n_groups && !known; k++) {
-                        const struct device *other = device_facts_find(&w->host.devices, w->groups[k]);
-
-                        known = streq(w->groups[k], bdf) ||
-                                (d && other && d->group >= 0 && d->group == other->group);
-                }
-                if (known)
-                        continue;
-                slot = array_append(w->groups, w->n_groups);
-                if (!slot)
-                        return -ENOMEM;
-                memcpy(*slot, bdf, sizeof(bdf_t));
+                if (sigterm_received && c->state == CHILD_RUNNING && !c->current.settles)
+                        c->wakeup_usec = now;
+                if (fds[i].revents)
+                        r = child_on_output(w, c);
+                else if (now >= c->wakeup_usec)
+                        r = child_on_deadline(w, c, now);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
 
-/* The drivers that will be wanted, one after another: mostly all are there. */
+/* A group whose function is on the list already. */
+static bool is_listed(const struct worker *w, const char *bdf)
+{
+        const struct device *d = device_facts_find(&w->host.devices, bdf);
+
+        for (size_t i = 0; i < w->n_groups; i++) {
+                const struct device *other = device_facts_find(&w->host.devices, w->groups[i]);
+
+                if (streq(w->groups[i], bdf) || (d && other && d->group >= 0 && d->group == other->group))
+                        return true;
+        }
+        return false;
+}
+
+static int list_group(struct worker *w, const char *bdf)
+{
+        bdf_t *slot;
+
+        if (is_listed(w, bdf))
+                return 0;
+        slot = array_append(w->groups, w->n_groups);
+        if (!slot)
+                return -ENOMEM;
+        memcpy(*slot, bdf, sizeof(bdf_t));
+        return 0;
+}
+
+/* Lists each group of the order once, by one of its functions. */
+static int list_groups(struct worker *w)
+{
+        _cleanup_(bind_records_done) struct bind_records records = {};
+        const struct worker_order *o = w->order;
+        int r;
+
+        if (o->order.operation == BIND_SETTLE) {
+                r = bind_records_read(&records, w->root, NULL);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < records.n_records; i++) {
+                        r = list_group(w, records.records[i].members[0].bdf);
+                        if (r < 0)
+                                return r;
+                }
+                return 0;
+        }
+        for (size_t i = 0; i < o->n_devices; i++) {
+                r = list_group(w, o->devices[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void load_drivers_of_record(struct worker *w, const struct bind_record *record)
+{
+        for (size_t i = 0; i < record->n_members; i++)
+                if (*record->members[i].before.driver)
+                        driver_load(w->root, record->members[i].before.driver);
+}
+
+static void load_vfio_drivers(struct worker *w, const struct iommu_group *g)
+{
+        for (size_t i = 0; i < g->n_members; i++)
+                if (g->members[i]->vfio_driver && !g->members[i]->driver_is_vfio)
+                        driver_load(w->root, g->members[i]->vfio_driver);
+}
+
+/* Loads the drivers that will be needed. Mostly all of them are there, so one after another is good enough.
+ */
 static void load_drivers(struct worker *w)
 {
         const struct bind_order *order = &w->order->order;
@@ -440,21 +513,18 @@ static void load_drivers(struct worker *w)
                 const struct device *d = device_facts_find(&w->host.devices, w->groups[i]);
                 const struct iommu_group *g = d ? iommu_facts_find_group(&w->host.iommu, d->group) : NULL;
 
-                for (size_t k = 0; record && order->operation != BIND_BIND && k < record->n_members; k++)
-                        if (*record->members[k].before.driver)
-                                driver_load(w->root, record->members[k].before.driver);
-                for (size_t k = 0; g && order->operation == BIND_BIND && !order->driver && k < g->n_members;
-                     k++)
-                        if (g->members[k]->vfio_driver && !g->members[k]->driver_is_vfio)
-                                driver_load(w->root, g->members[k]->vfio_driver);
+                if (order->operation == BIND_BIND && g && !order->driver)
+                        load_vfio_drivers(w, g);
+                if (order->operation != BIND_BIND && record)
+                        load_drivers_of_record(w, record);
         }
 }
 
-static struct process *find_idle(struct worker *w)
+static struct child *find_idle_child(struct worker *w)
 {
-        for (size_t i = 0; i < w->n_processes; i++)
-                if (w->processes[i].phase == PHASE_IDLE)
-                        return &w->processes[i];
+        for (size_t i = 0; i < w->n_children; i++)
+                if (w->children[i].state == CHILD_IDLE)
+                        return &w->children[i];
         return NULL;
 }
 
@@ -465,41 +535,43 @@ static size_t count_cpus(void)
         return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : (size_t) CPU_COUNT(&set);
 }
 
-/* As many processes as processors; where a group takes its time, as one that waits for its device does, one
- * more. */
+/* Runs as many children as there are processors, and one more whenever the groups under way take their time,
+ * as those do that wait for their device. */
 static int start_groups(struct worker *w, size_t n_cpus)
 {
-        int r = 0;
-
-        while (r >= 0 && w->n_started < w->n_groups) {
+        while (w->n_started < w->n_groups) {
                 const char *bdf = w->groups[w->n_started];
                 bool slow = clock_usec(CLOCK_BOOTTIME) >= w->progress_usec + SLOW_USEC;
-                struct process *p = find_idle(w);
+                struct child *c = find_idle_child(w);
+                int r;
 
-                if (!p &&
-                    (w->n_processes == ELEMENTSOF(w->processes) || (w->n_processes >= n_cpus && !slow)))
+                if (!c && (w->n_children == ELEMENTSOF(w->children) || (w->n_children >= n_cpus && !slow)))
                         return 0;
                 w->n_started++;
-                if (stopped) {
+                if (sigterm_received) {
                         r = print_result(w, bdf, BIND_REFUSED, FINDING_BIND_BUSY, "stopped before it began",
                                          NULL, NULL);
-                        continue;
-                }
-                if (!p) {
-                        r = start_process(w);
                         if (r < 0)
                                 return r;
-                        p = &w->processes[w->n_processes - 1];
+                        continue;
                 }
-                r = command(w, p, bdf, false);
+                if (!c) {
+                        r = start_child(w);
+                        if (r < 0)
+                                return r;
+                        c = &w->children[w->n_children - 1];
+                }
+                r = child_assign(w, c, bdf, false);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 static bool is_busy(const struct worker *w)
 {
-        for (size_t i = 0; i < w->n_processes; i++)
-                if (w->processes[i].phase != PHASE_IDLE)
+        for (size_t i = 0; i < w->n_children; i++)
+                if (w->children[i].state != CHILD_IDLE)
                         return true;
         return false;
 }
@@ -507,19 +579,22 @@ static bool is_busy(const struct worker *w)
 static int run_groups(struct worker *w)
 {
         size_t n_cpus = count_cpus();
-        int r = 0;
+        int r;
 
-        while (r >= 0 && (w->n_started < w->n_groups || is_busy(w))) {
+        while (w->n_started < w->n_groups || is_busy(w)) {
                 r = start_groups(w, n_cpus);
-                if (r >= 0 && is_busy(w))
-                        r = wait_for_results(w);
+                if (r < 0)
+                        return r;
+                if (!is_busy(w))
+                        continue;
+                r = wait_for_children(w);
+                if (r < 0)
+                        return r;
         }
-        while (w->n_processes > 0)
-                drop_process(w, &w->processes[w->n_processes - 1]);
-        return r;
+        return 0;
 }
 
-static int read_order(FILE *in, struct worker_order *ret, const char **why)
+static int read_order(FILE *in, struct worker_order *ret, const char **ret_why)
 {
         _cleanup_free_ char *text = malloc(ORDER_MAX_SIZE + 1);
         size_t n;
@@ -528,8 +603,37 @@ static int read_order(FILE *in, struct worker_order *ret, const char **why)
                 return -ENOMEM;
         n = fread(text, 1, ORDER_MAX_SIZE, in);
         text[n] = '\0';
-        *why = "it is too large, or has a NUL byte";
-        return n == ORDER_MAX_SIZE || strlen(text) != n ? -EBADMSG : worker_order_parse(ret, text, why);
+        if (n == ORDER_MAX_SIZE || strlen(text) != n) {
+                *ret_why = "it is too large, or has a NUL byte";
+                return -EBADMSG;
+        }
+        return worker_order_parse(ret, text, ret_why);
+}
+
+static int list_and_run_groups(struct worker *w)
+{
+        int r;
+
+        r = list_groups(w);
+        if (r < 0)
+                return r;
+        load_drivers(w);
+        return run_groups(w);
+}
+
+static int carry_out_order(struct worker *w)
+{
+        int r;
+
+        r = bind_host_read(&w->host, w->root, w->order->devices, w->order->n_devices);
+        if (r < 0)
+                return r;
+        r = list_and_run_groups(w);
+        while (w->n_children > 0)
+                drop_child(w, &w->children[w->n_children - 1]);
+        free(w->groups);
+        bind_host_done(&w->host);
+        return r;
 }
 
 int worker_run(const struct root *root, FILE *in, FILE *out)
@@ -540,29 +644,22 @@ int worker_run(const struct root *root, FILE *in, FILE *out)
         char message[200];
         int r;
 
-        catch_signals();
+        assert(root && in && out);
+
+        set_signal_handlers();
         r = read_order(in, &order, &why);
         if (r < 0) {
                 snprintf(message, sizeof(message), "the order cannot be carried out: %s",
                          r == -EBADMSG ? why : strerror(-r));
-                print_type(out, "error", message);
+                print_status(out, "error", message);
                 return EXIT_FAILURE;
         }
-        r = bind_host_read(&w.host, root, order.devices, order.n_devices);
-        if (r >= 0) {
-                r = find_groups(&w);
-                if (r >= 0) {
-                        load_drivers(&w);
-                        r = run_groups(&w);
-                }
-                bind_host_done(&w.host);
-        }
-        free(w.groups);
+        r = carry_out_order(&w);
         worker_order_done(&order);
         if (r < 0) {
-                print_type(out, "error", strerror(-r));
+                print_status(out, "error", strerror(-r));
                 return EXIT_FAILURE;
         }
-        print_type(out, "done", NULL);
+        print_status(out, "done", NULL);
         return EXIT_SUCCESS;
 }
