@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "transaction.h"
+
+#include <assert.h>
+
 #include "util/macro.h"
 
 bool bind_is_forceable(enum finding_id id)
@@ -24,54 +27,71 @@ static int check_uses(const struct host *h, const struct device *d, bool only_vf
 {
         const struct device_use *uses;
         size_t n;
-        int r = 0;
 
         uses = device_uses_find(&h->uses, d->bdf, &n);
-        for (size_t i = 0; i < n && r >= 0; i++)
-                if (!only_vfio || uses[i].kind == USE_GUEST || uses[i].kind == USE_PROCESS ||
-                    uses[i].kind == USE_VFS)
-                        r = findings_add(ret, finding_of_use(uses[i].kind), d->bdf, "%s: %s",
-                                         use_kind_to_string(uses[i].kind), uses[i].what);
-        return r;
+        for (size_t i = 0; i < n; i++) {
+                int r;
+
+                if (only_vfio && uses[i].kind != USE_GUEST && uses[i].kind != USE_PROCESS &&
+                    uses[i].kind != USE_VFS)
+                        continue;
+                r = findings_add(ret, finding_of_use(uses[i].kind), d->bdf, "%s: %s",
+                                 use_kind_to_string(uses[i].kind), uses[i].what);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static bool guest_has_device(const struct libvirt_guest *g, const char *bdf, bool *ret_managed)
+{
+        for (size_t i = 0; i < g->xml.n_hostdevs; i++)
+                if (streq(g->xml.hostdevs[i].bdf, bdf)) {
+                        *ret_managed = g->xml.hostdevs[i].managed;
+                        return true;
+                }
+        return false;
 }
 
 /* libvirt takes a device with managed='yes' by itself when its guest starts, and gives it back. */
 static int check_guests(const struct host *h, const struct device *d, bool returning, struct findings *ret)
 {
-        int r = 0;
-
-        for (size_t i = 0; i < h->libvirt.n_guests && r >= 0; i++) {
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
                 const struct libvirt_guest *g = &h->libvirt.guests[i];
+                bool managed;
+                int r = 0;
 
-                for (size_t k = 0; k < g->xml.n_hostdevs; k++) {
-                        if (!streq(g->xml.hostdevs[k].bdf, d->bdf))
-                                continue;
-                        if (g->running)
-                                r = findings_add(ret, FINDING_BIND_IN_USE, d->bdf,
-                                                 "the guest %s runs with it", g->xml.name ?: "?");
-                        else if (g->xml.hostdevs[k].managed && !returning)
-                                r = findings_add(ret, FINDING_BIND_CLAIMED, d->bdf,
-                                                 "libvirt binds it for the guest %s (managed='yes')",
-                                                 g->xml.name ?: "?");
-                        break;
-                }
+                if (!guest_has_device(g, d->bdf, &managed))
+                        continue;
+                if (g->running)
+                        r = findings_add(ret, FINDING_BIND_IN_USE, d->bdf, "the guest %s runs with it",
+                                         g->xml.name ?: "?");
+                else if (managed && !returning)
+                        r = findings_add(ret, FINDING_BIND_CLAIMED, d->bdf,
+                                         "libvirt binds it for the guest %s (managed='yes')",
+                                         g->xml.name ?: "?");
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
-/* A claim for a VFIO driver by a module option wants what a bind wants. */
+/* A module option that claims a device for a VFIO driver wants the same as a bind, so it is not against it.
+ */
 static int check_claims(const struct host *h, const struct device *d, struct findings *ret)
 {
-        int r = 0;
-
-        for (size_t i = 0; i < h->claims.n_claims && r >= 0; i++) {
+        for (size_t i = 0; i < h->claims.n_claims; i++) {
                 const struct claim *c = &h->claims.claims[i];
+                int r;
 
-                if ((c->tool == CLAIM_DRIVERCTL || c->tool == CLAIM_MDEVCTL) && claim_matches(c, d))
-                        r = findings_add(ret, FINDING_BIND_CLAIMED, d->bdf, "%s (%s)",
-                                         claim_tool_to_string(c->tool), c->file);
+                if ((c->tool != CLAIM_DRIVERCTL && c->tool != CLAIM_MDEVCTL) || !claim_matches(c, d))
+                        continue;
+                r = findings_add(ret, FINDING_BIND_CLAIMED, d->bdf, "%s (%s)", claim_tool_to_string(c->tool),
+                                 c->file);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 static int check_unseen(const struct host *h, const struct device *d, struct findings *ret)
@@ -86,30 +106,60 @@ static int check_unseen(const struct host *h, const struct device *d, struct fin
         return 0;
 }
 
+static int check_bridge(const struct iommu_group *g, const struct device *d, bool returning,
+                        struct findings *ret)
+{
+        if (returning || iommu_group_tolerates(d))
+                return 0;
+        return findings_add(ret, FINDING_BIND_GROUP, d->bdf, "group %d: it is bound to %s", g->number,
+                            d->driver);
+}
+
+static int check_function(const struct host *h, const struct device *d, const struct bind_order *order,
+                          struct findings *ret)
+{
+        bool returning = order->operation == BIND_UNBIND;
+        int r;
+
+        r = check_uses(h, d, returning, ret);
+        if (r < 0)
+                return r;
+        r = check_guests(h, d, returning, ret);
+        if (r < 0)
+                return r;
+        /* To give back what we took is against nobody's claim. To give away what somebody else has bound is,
+         * and then a driver is named. */
+        if (returning && !order->driver)
+                return 0;
+        return check_claims(h, d, ret);
+}
+
 int bind_check(const struct host *h, const struct iommu_group *g, const struct bind_order *order,
                struct findings *ret)
 {
-        bool returning = order->operation == BIND_UNBIND, seen = false;
-        int r = 0;
+        bool checked_unseen = false;
+        int r;
 
-        for (size_t i = 0; i < g->n_members && r >= 0; i++) {
+        assert(h && g && order && ret);
+
+        for (size_t i = 0; i < g->n_members; i++) {
                 const struct device *d = g->members[i];
 
                 if (device_is_bridge(d)) {
-                        if (!returning && !iommu_group_tolerates(d))
-                                r = findings_add(ret, FINDING_BIND_GROUP, d->bdf,
-                                                 "group %d: it is bound to %s", g->number, d->driver);
+                        r = check_bridge(g, d, order->operation == BIND_UNBIND, ret);
+                        if (r < 0)
+                                return r;
                         continue;
                 }
-                r = check_uses(h, d, returning, ret);
-                if (r >= 0)
-                        r = check_guests(h, d, returning, ret);
-                /* Giving back what we took is no quarrel; taking what another bound is. */
-                if (r >= 0 && (!returning || order->driver))
-                        r = check_claims(h, d, ret);
-                if (r >= 0 && !seen)
-                        r = check_unseen(h, d, ret);
-                seen = true;
+                r = check_function(h, d, order, ret);
+                if (r < 0)
+                        return r;
+                if (checked_unseen)
+                        continue; /* it is about the host: once is enough */
+                checked_unseen = true;
+                r = check_unseen(h, d, ret);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }

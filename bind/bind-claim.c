@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -9,7 +10,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 
-static int keep(struct bind_claims *c, int fd)
+static int keep_claim(struct bind_claims *c, int fd)
 {
         int *slot = array_append(c->fds, c->n);
 
@@ -21,7 +22,7 @@ static int keep(struct bind_claims *c, int fd)
         return 0;
 }
 
-/* A name with a slash has a '!' in sysfs. */
+/* sysfs has a '!' where the name of a device has a slash. */
 static int open_block(const struct root *root, const struct device_block *b)
 {
         _cleanup_close_ int fd = -EBADF;
@@ -36,7 +37,7 @@ static int open_block(const struct root *root, const struct device_block *b)
         fd = open_at(root->fd, path, O_RDONLY | O_EXCL | O_NONBLOCK);
         if (fd < 0)
                 return fd;
-        /* Only the node of that very device says anything. */
+        /* The node may belong to another device by now. */
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (!S_ISBLK(st.st_mode) || major(st.st_rdev) != b->major || minor(st.st_rdev) != b->minor)
@@ -74,12 +75,12 @@ static int claim_block(const struct host *h, const struct device_block *b, struc
 {
         int fd;
 
-        if (b->major == 0 ||
-            has_partitions(h, b)) /* no number: a path that is hidden behind its NVMe subsystem */
+        /* An NVMe path that is hidden behind its subsystem has no number, and no node. */
+        if (b->major == 0 || has_partitions(h, b))
                 return 0;
         fd = open_block(h->root, b);
         if (fd >= 0)
-                return keep(c, fd);
+                return keep_claim(c, fd);
         switch (fd) {
         case -ENOMEM:
                 return fd;
@@ -96,8 +97,8 @@ static int claim_block(const struct host *h, const struct device_block *b, struc
         }
 }
 
-/* A group's node can be opened once (drivers/vfio/group.c): who has it open keeps all others from opening
- * it, and us as well. */
+/* A group's node can be opened only once (drivers/vfio/group.c), so whoever has it open keeps all others, us
+ * as well, from opening it. */
 static int claim_group(const struct host *h, const struct device *d, struct bind_claims *c,
                        struct findings *ret)
 {
@@ -107,35 +108,63 @@ static int claim_group(const struct host *h, const struct device *d, struct bind
         snprintf(path, sizeof(path), "dev/vfio/%d", d->group);
         fd = open_at(h->root->fd, path, O_RDWR);
         if (fd >= 0)
-                return keep(c, fd);
+                return keep_claim(c, fd);
         if (fd == -EBUSY)
                 return findings_add(ret, FINDING_BIND_IN_USE, d->bdf,
                                     "VFIO: the kernel has given group %d to somebody", d->group);
+        /* The kernel only has character devices for single functions, or the driver is just changing. */
         if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO)
-                return 0; /* a kernel that has only character devices for single functions; or between two
-                             drivers */
+                return 0;
         return findings_add(ret, FINDING_BIND_UNSEEN, d->bdf, "/%s cannot be opened: %s", path,
                             strerror(-fd));
+}
+
+static int claim_blocks(const struct host *h, const struct device *d, struct bind_claims *c,
+                        struct findings *ret)
+{
+        for (size_t i = 0; i < h->uses.n_blocks; i++) {
+                int r;
+
+                if (!streq(h->uses.blocks[i].bdf, d->bdf))
+                        continue;
+                r = claim_block(h, &h->uses.blocks[i], c, ret);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int claim_members(const struct host *h, const struct iommu_group *g, struct bind_claims *c,
+                         struct findings *ret)
+{
+        bool group_is_claimed = false;
+        int r;
+
+        for (size_t i = 0; i < g->n_members; i++) {
+                const struct device *d = g->members[i];
+
+                r = claim_blocks(h, d, c, ret);
+                if (r < 0)
+                        return r;
+                if (!d->driver_is_vfio || group_is_claimed)
+                        continue;
+                group_is_claimed = true;
+                r = claim_group(h, d, c, ret);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 int bind_claims_take(const struct host *h, const struct iommu_group *g, struct bind_claims *ret,
                      struct findings *findings)
 {
-        bool in_vfio = false;
-        int r = 0;
+        int r;
+
+        assert(h && g && ret && findings);
 
         *ret = (struct bind_claims){};
-        for (size_t i = 0; i < g->n_members && r >= 0; i++) {
-                const struct device *d = g->members[i];
-
-                for (size_t k = 0; k < h->uses.n_blocks && r >= 0; k++)
-                        if (streq(h->uses.blocks[k].bdf, d->bdf))
-                                r = claim_block(h, &h->uses.blocks[k], ret, findings);
-                if (r >= 0 && d->driver_is_vfio && !in_vfio) {
-                        in_vfio = true;
-                        r = claim_group(h, d, ret, findings);
-                }
-        }
+        r = claim_members(h, g, ret, findings);
         if (r < 0)
                 bind_claims_release(ret);
         return r;

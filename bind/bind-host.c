@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bind-host.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <spawn.h>
@@ -29,14 +30,14 @@ static bool mentions_devices(const struct root *root, const char *directory)
                 if (!strstr(names.names[i], ".xml") ||
                     asprintf(&path, "%s/%s", directory, names.names[i]) < 0)
                         continue;
-                /* What cannot be read is for the program to tell. */
+                /* The program reports what cannot be read. */
                 if (grep_file_at(root->fd, path, words, &lines) < 0 || *lines)
                         return true;
         }
         return false;
 }
 
-static int run(const struct root *root, char **ret)
+static int run_guests_program(const struct root *root, char **ret)
 {
         const char *program = secure_getenv("VFIOALIGN_GUESTS") ?: GUESTS_PROGRAM;
         char *const argv[] = { (char *) program, root->live ? NULL : root->path, NULL };
@@ -69,7 +70,7 @@ static bool get_boolean(json_object *o, const char *key)
         return json_object_object_get_ex(o, key, &v) && json_object_get_boolean(v);
 }
 
-static int parse_devices(struct guest *g, json_object *list)
+static int parse_hostdevs(struct guest *g, json_object *list)
 {
         size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
@@ -87,7 +88,7 @@ static int parse_devices(struct guest *g, json_object *list)
         return 0;
 }
 
-static int parse(struct libvirt_facts *l, const char *text)
+static int parse_guests(struct libvirt_facts *l, const char *text)
 {
         _cleanup_(json_object_putp) json_object *list = json_tokener_parse(text);
 
@@ -108,7 +109,7 @@ static int parse(struct libvirt_facts *l, const char *text)
                 if (!g->xml.name)
                         return -ENOMEM;
                 g->running = get_boolean(o, "running");
-                r = parse_devices(&g->xml, devices);
+                r = parse_hostdevs(&g->xml, devices);
                 if (r < 0)
                         return r;
         }
@@ -125,28 +126,40 @@ static void guests_done(struct libvirt_facts *l)
         *l = (struct libvirt_facts){};
 }
 
-static int read_guests(struct host *h)
+static int run_and_parse_guests(struct host *h)
 {
         _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = run_guests_program(h->root, &text);
+        if (r < 0)
+                return r;
+        return parse_guests(&h->libvirt, text);
+}
+
+static int read_guests(struct host *h)
+{
         int r;
 
         h->libvirt.readable = fact_is(true, SOURCE_XML);
         if (!mentions_devices(h->root, "etc/libvirt/qemu") && !mentions_devices(h->root, "run/libvirt/qemu"))
                 return 0;
-        r = run(h->root, &text);
-        if (r >= 0)
-                r = parse(&h->libvirt, text);
-        if (r >= 0)
-                return 0;
-        guests_done(&h->libvirt);
-        h->libvirt.readable = fact_unknown("libvirt's guests could not be read");
+        r = run_and_parse_guests(h);
+        if (r < 0) {
+                guests_done(&h->libvirt);
+                h->libvirt.readable = fact_unknown("libvirt's guests could not be read");
+        }
         return r == -ENOMEM ? r : 0;
 }
 
 int bind_host_read(struct host *h, const struct root *root, const bdf_t wanted[], size_t n)
 {
-        int r = host_read_devices(h, root, wanted, n);
+        int r;
 
+        assert(h && root);
+        assert(wanted || n == 0);
+
+        r = host_read_devices(h, root, wanted, n);
         if (r < 0)
                 return r;
         r = read_guests(h);

@@ -19,7 +19,7 @@
 
 typedef char path_t[192];
 
-static const char *attribute(const char *bdf, const char *name, path_t path)
+static const char *attribute_path(const char *bdf, const char *name, path_t path)
 {
         snprintf(path, sizeof(path_t), DEVICES "%s/%s", bdf, name);
         return path;
@@ -40,10 +40,10 @@ int binding_read(const struct root *root, const char *bdf, struct binding *ret)
         path_t path;
         int r;
 
-        r = read_line_at(root->fd, attribute(bdf, "driver_override", path), &override);
+        r = read_line_at(root->fd, attribute_path(bdf, "driver_override", path), &override);
         if (r < 0)
-                return exists_at(root->fd, attribute(bdf, "", path)) ? r : -ENODEV;
-        r = read_link_name_at(root->fd, attribute(bdf, "driver", path), &driver);
+                return exists_at(root->fd, attribute_path(bdf, "", path)) ? r : -ENODEV;
+        r = read_link_name_at(root->fd, attribute_path(bdf, "driver", path), &driver);
         if (r < 0 && r != -ENOENT)
                 return r;
         r = copy_name(b.driver, driver ?: "");
@@ -80,7 +80,8 @@ void binding_plan(const char *bdf, const struct binding *from, const struct bind
         /* The override comes first where a driver follows: from then on, no other driver that turns up can
          * take the function. Where none follows it comes last, as it may not keep the old one. */
         if (changes_override && (!changes_driver || *to->driver))
-                plan_write(ret, BINDING_OVERRIDE, attribute(bdf, "driver_override", path), to->override);
+                plan_write(ret, BINDING_OVERRIDE, attribute_path(bdf, "driver_override", path),
+                           to->override);
         if (changes_driver && *from->driver) {
                 snprintf(path, sizeof(path), DRIVERS "%s/unbind", from->driver);
                 plan_write(ret, BINDING_UNBIND, path, bdf);
@@ -88,7 +89,8 @@ void binding_plan(const char *bdf, const struct binding *from, const struct bind
         if (changes_driver && *to->driver)
                 plan_write(ret, BINDING_PROBE, "sys/bus/pci/drivers_probe", bdf);
         if (changes_override && changes_driver && !*to->driver)
-                plan_write(ret, BINDING_OVERRIDE, attribute(bdf, "driver_override", path), to->override);
+                plan_write(ret, BINDING_OVERRIDE, attribute_path(bdf, "driver_override", path),
+                           to->override);
 }
 
 static int write_checked(struct binding_writer *w, const char *path, const char *value)
@@ -119,8 +121,10 @@ static int take_steps(struct binding_writer *w, const char *bdf, struct binding 
                 if (r == -ENODEV && plan.writes[i].step == BINDING_UNBIND) {
                         /* The function has left the host, or somebody else has unbound it already. */
                         r = binding_read(w->root, bdf, now);
-                        if (r >= 0 && *now->driver)
-                                r = -EIO;
+                        if (r < 0)
+                                return r;
+                        if (*now->driver)
+                                return -EIO;
                 }
                 if (r < 0)
                         return r;
@@ -167,7 +171,7 @@ int binding_bring(struct binding_writer *w, const char *bdf, const struct bindin
         assert(w && w->root && bdf && to);
 
         r = try_bring(w, bdf, to);
-        if (r >= 0 || r == -ECANCELED || r == -ENOTUNIQ)
+        if (r == 0 || r == -ECANCELED || r == -ENOTUNIQ)
                 return r;
         /* A function that vanishes half-way can cause any error, and -ENODEV can come from one that is still
          * there. */
@@ -195,7 +199,7 @@ int binding_settings_read(const struct root *root, const char *bdf, struct bindi
         for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
                 _cleanup_free_ char *value = NULL;
                 path_t path;
-                int r = read_line_at(root->fd, attribute(bdf, settings[i].name, path), &value);
+                int r = read_line_at(root->fd, attribute_path(bdf, settings[i].name, path), &value);
 
                 if (r == -ENOENT)
                         continue;
@@ -224,7 +228,7 @@ int binding_settings_bring(struct binding_writer *w, const char *bdf, const stru
 
                 if (!*old || !*new || streq(old, new))
                         continue;
-                r = write_checked(w, attribute(bdf, settings[i].name, path), new);
+                r = write_checked(w, attribute_path(bdf, settings[i].name, path), new);
                 if (r < 0)
                         return r;
         }
@@ -236,8 +240,8 @@ static int open_config(const struct root *root, const char *bdf)
         path_t path;
         int fd;
 
-        fd = open_at(root->fd, attribute(bdf, "config", path), O_RDONLY);
-        if (fd == -ENOENT && !exists_at(root->fd, attribute(bdf, "", path)))
+        fd = open_at(root->fd, attribute_path(bdf, "config", path), O_RDONLY);
+        if (fd == -ENOENT && !exists_at(root->fd, attribute_path(bdf, "", path)))
                 return -ENODEV;
         return fd;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "driver-load.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
@@ -18,6 +19,8 @@ void driver_load(const struct root *root, const char *driver)
         posix_spawn_file_actions_t actions;
         pid_t pid;
 
+        assert(root && driver);
+
         if (!root->live || strlen(driver) >= BINDING_NAME_MAX)
                 return;
         snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
@@ -25,7 +28,7 @@ void driver_load(const struct root *root, const char *driver)
                 return;
         snprintf(unit, sizeof(unit), "modprobe@%s.service", driver);
         for (char *s = unit; *s; s++)
-                if (*s == '-') /* of the module; and systemd reads it as a slash */
+                if (*s == '-') /* modules are named with '_', and systemd reads '-' as a slash */
                         *s = '_';
         posix_spawn_file_actions_init(&actions);
         if (posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&

@@ -3,7 +3,7 @@
 
 #include "util/root.h"
 
-/* Has systemd load the module of a PCI driver (modprobe@.service: this process needs no right to do that)
- * where the kernel does not know the driver yet, and waits for it. What came of it shows in
- * sys/bus/pci/drivers; no error is told. */
+/* Has systemd load the module of a PCI driver where the kernel does not know the driver yet, and waits for
+ * it. modprobe@.service does it, so this process needs no right to. Errors are not reported: whether the
+ * driver is there shows in sys/bus/pci/drivers. */
 void driver_load(const struct root *root, const char *driver);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "journal.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,7 +11,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 
-#define SWITCHES "run/vfioalign"
+#define RUN_DIRECTORY "run/vfioalign"
 
 static int make_directory(const struct root *root, const char *path)
 {
@@ -31,11 +32,14 @@ int journal_lock(const struct root *root, const char *first_bdf, const volatile 
         char name[sizeof(bdf_t) + sizeof(".lock")];
         int r;
 
+        assert(root && first_bdf);
+
         dir = open_at(root->fd, BIND_RECORDS, O_RDONLY | O_DIRECTORY);
         if (dir == -ENOENT) {
-                r = make_directory(root, SWITCHES);
-                if (r >= 0)
-                        r = make_directory(root, BIND_RECORDS);
+                r = make_directory(root, RUN_DIRECTORY);
+                if (r < 0)
+                        return r;
+                r = make_directory(root, BIND_RECORDS);
                 if (r < 0)
                         return r;
                 dir = open_at(root->fd, BIND_RECORDS, O_RDONLY | O_DIRECTORY);
@@ -46,7 +50,7 @@ int journal_lock(const struct root *root, const char *first_bdf, const volatile 
         fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
-        /* A signal interrupts the wait; its handler sets *stop. */
+        /* A signal interrupts the wait, and its handler sets *stop. */
         while (flock(fd, LOCK_EX) < 0) {
                 if (errno != EINTR)
                         return -errno;
@@ -56,7 +60,7 @@ int journal_lock(const struct root *root, const char *first_bdf, const volatile 
         return TAKE_FD(fd);
 }
 
-static void path_of(const struct bind_record *r, char path[static 64])
+static void record_path(const struct bind_record *r, char path[static 64])
 {
         snprintf(path, 64, BIND_RECORDS "/%s", r->members[0].bdf);
 }
@@ -65,6 +69,8 @@ int journal_write(const struct root *root, struct bind_record *r, enum bind_stat
 {
         _cleanup_free_ char *text = NULL, *copy = NULL;
         char path[64];
+
+        assert(root && r && r->n_members > 0);
 
         if (reason) {
                 copy = strdup(reason);
@@ -78,7 +84,7 @@ int journal_write(const struct root *root, struct bind_record *r, enum bind_stat
         text = bind_record_format(r);
         if (!text)
                 return -ENOMEM;
-        path_of(r, path);
+        record_path(r, path);
         return write_file_at(root->fd, path, text, strlen(text), 0644);
 }
 
@@ -87,7 +93,9 @@ int journal_remove(const struct root *root, const struct bind_record *r)
         _cleanup_close_ int dir = -EBADF;
         char path[64];
 
-        path_of(r, path);
+        assert(root && r && r->n_members > 0);
+
+        record_path(r, path);
         dir = open_at(root->fd, BIND_RECORDS, O_RDONLY | O_DIRECTORY);
         if (dir < 0)
                 return dir;

@@ -106,9 +106,7 @@ static int bring_rest(struct transaction *t, struct binding_writer *w, enum bind
                 if (!is_same_function(t, m))
                         continue;
                 r = member_bring(w, m, to);
-                if (r >= 0 || r == -ENODEV)
-                        continue;
-                if (error == 0) {
+                if (r < 0 && r != -ENODEV && error == 0) {
                         *ret_failed = m;
                         error = r;
                 }
@@ -272,7 +270,7 @@ static int settle_to_host(struct transaction *t)
 
         r = bring_rest(t, &w, SIDE_HOST, &failed);
         t->result->writes += w.writes;
-        if (r >= 0)
+        if (r == 0)
                 return drop_record(t, BIND_RETURNED);
         /* An unbind that cannot go on leads back to VFIO, as one that fails does. */
         if (t->result->record.state == BIND_STATE_RETURNING)

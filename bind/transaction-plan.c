@@ -120,7 +120,7 @@ static int check_reachable(struct transaction *t)
                 int r;
 
                 r = binding_reachable(t->root, bdf);
-                if (r >= 0 || r == -ENODEV)
+                if (r == 0 || r == -ENODEV)
                         continue;
                 if (r == -EHOSTDOWN)
                         r = transaction_refuse(t, FINDING_BIND_UNREACHABLE, bdf, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints libvirt's guests that have devices of this host as JSON, for bind/bind-host.c. Argument: the root of
- * a host, or none for this one. Fails where not all of them could be seen. */
+/* Prints libvirt's guests with their devices as JSON, for bind/bind-host.c. The argument is the root of a
+ * host; without one it is this host. Fails where not all guests could be seen. */
 #include <json-c/json.h>
 
 #include "facts/guest/facts-libvirt.h"
@@ -13,7 +13,7 @@ static json_object *guest_to_json(const struct libvirt_guest *g)
         for (size_t i = 0; i < g->xml.n_hostdevs; i++) {
                 json_object *d;
 
-                if (!*g->xml.hostdevs[i].bdf) /* of a pool: which, libvirt says when it starts */
+                if (!*g->xml.hostdevs[i].bdf) /* of a pool; libvirt picks one at the start */
                         continue;
                 d = json_object_new_object();
                 json_object_object_add(d, "address", json_object_new_string(g->xml.hostdevs[i].bdf));

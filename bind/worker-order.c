@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "worker-order.h"
 
+#include <assert.h>
+
 #include "util/array.h"
 #include "worker.h"
 
@@ -12,6 +14,9 @@ char *worker_order_format(enum bind_operation operation, const char *const *devi
 {
         _cleanup_(json_object_putp) json_object *o = json_object_new_object();
         json_object *list = json_object_new_array();
+
+        assert(owner);
+        assert(devices || n_devices == 0);
 
         for (size_t i = 0; i < n_devices; i++)
                 json_object_array_add(list, json_object_new_string(devices[i]));
@@ -30,9 +35,9 @@ static const char *get_string(json_object *o, const char *key)
 {
         json_object *v;
 
-        return json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_string)
-                       ? json_object_get_string(v)
-                       : NULL;
+        if (!json_object_object_get_ex(o, key, &v) || !json_object_is_type(v, json_type_string))
+                return NULL;
+        return json_object_get_string(v);
 }
 
 static bool get_boolean(json_object *o, const char *key)
@@ -46,18 +51,18 @@ static uint64_t get_usec(json_object *o, const char *key)
 {
         json_object *v;
 
-        return json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_int)
-                       ? json_object_get_uint64(v)
-                       : 0;
+        if (!json_object_object_get_ex(o, key, &v) || !json_object_is_type(v, json_type_int))
+                return 0;
+        return json_object_get_uint64(v);
 }
 
-static int copy(char **to, const char *from)
+static int copy_string(char **to, const char *from)
 {
         *to = from ? strdup(from) : NULL;
         return from && !*to ? -ENOMEM : 0;
 }
 
-static int parse(struct worker_order *o, json_object *json, const char **why)
+static int parse_order(struct worker_order *o, json_object *json, const char **why)
 {
         const char *driver = get_string(json, "driver"), *owner = get_string(json, "owner");
         json_object *list;
@@ -69,20 +74,20 @@ static int parse(struct worker_order *o, json_object *json, const char **why)
                 .deadline_usec = get_usec(json, "deadline_usec"),
         };
         o->timeout_usec = get_usec(json, "timeout_usec");
-        *why = "its operation is none";
+        *why = "it has no valid operation";
         if (o->order.operation < 0)
                 return -EBADMSG;
-        *why = "it lacks an owner or a timeout_usec, or its driver is no name";
+        *why = "it lacks an owner or a timeout_usec, or its driver is not a name";
         if (!owner || !*owner || strlen(owner) > 512 || o->timeout_usec == 0 ||
             (driver &&
              (!*driver || strlen(driver) >= BINDING_NAME_MAX || strchr(driver, '/') || *driver == '.')))
                 return -EBADMSG;
-        if (copy(&o->driver, driver) < 0 || copy(&o->owner, owner) < 0)
+        if (copy_string(&o->driver, driver) < 0 || copy_string(&o->owner, owner) < 0)
                 return -ENOMEM;
         o->order.driver = o->driver;
         o->order.owner = o->owner;
 
-        *why = "its devices are no list of addresses";
+        *why = "its devices are not a list of addresses";
         if (!json_object_object_get_ex(json, "devices", &list) ||
             !json_object_is_type(list, json_type_array) ||
             json_object_array_length(list) > ORDER_DEVICES_MAX)
@@ -101,15 +106,18 @@ static int parse(struct worker_order *o, json_object *json, const char **why)
 
 int worker_order_parse(struct worker_order *o, const char *text, const char **ret_why)
 {
-        _cleanup_(json_object_putp) json_object *json = json_tokener_parse(text);
+        _cleanup_(json_object_putp) json_object *json = NULL;
         int r;
 
+        assert(o && text && ret_why);
+
+        json = json_tokener_parse(text);
         *o = (struct worker_order){};
         if (!json || !json_object_is_type(json, json_type_object)) {
-                *ret_why = "it is no JSON object";
+                *ret_why = "it is not a JSON object";
                 return -EBADMSG;
         }
-        r = parse(o, json, ret_why);
+        r = parse_order(o, json, ret_why);
         if (r < 0)
                 worker_order_done(o);
         return r;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -7,7 +8,7 @@
 
 #include "worker.h"
 
-/* A file of its own, so that nothing waits for a worker that does not read. */
+/* A file rather than a pipe, so nothing waits for a worker that does not read. */
 static int order_fd(const char *order)
 {
         _cleanup_close_ int fd = memfd_create("vfioalign-order", MFD_CLOEXEC);
@@ -20,7 +21,7 @@ static int order_fd(const char *order)
         return lseek(fd, 0, SEEK_SET) < 0 ? -errno : TAKE_FD(fd);
 }
 
-static int spawn(const char *program, int in, int out, pid_t *ret)
+static int spawn_program(const char *program, int in, int out, pid_t *ret)
 {
         char *const argv[] = { (char *) program, NULL };
         posix_spawn_file_actions_t actions;
@@ -47,10 +48,13 @@ static int spawn(const char *program, int in, int out, pid_t *ret)
 
 int worker_spawn(const char *program, const char *order, int *ret_pidfd, int *ret_out)
 {
-        _cleanup_close_ int in = order_fd(order), reading = -EBADF, writing = -EBADF;
+        _cleanup_close_ int in = -EBADF, reading = -EBADF, writing = -EBADF;
         int out[2], pidfd, r;
         pid_t pid;
 
+        assert(program && order && ret_pidfd && ret_out);
+
+        in = order_fd(order);
         if (in < 0)
                 return in;
         if (pipe2(out, O_CLOEXEC) < 0)
@@ -59,7 +63,7 @@ int worker_spawn(const char *program, const char *order, int *ret_pidfd, int *re
         writing = out[1];
         if (fcntl(reading, F_SETFL, O_NONBLOCK) < 0)
                 return -errno;
-        r = spawn(program, in, writing, &pid);
+        r = spawn_program(program, in, writing, &pid);
         if (r < 0)
                 return r;
         pidfd = (int) syscall(SYS_pidfd_open, pid, 0);

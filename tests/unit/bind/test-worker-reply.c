@@ -6,8 +6,8 @@
 #include "test.h"
 
 #define GROUP \
-        "{\"type\":\"group\",\"group\":12,\"outcome\":\"bound\",\"devices\":[{\"address\":\"0000:01:00.0\"}]," \
-        "\"findings\":[{\"id\":\"bind-claimed\"}]}"
+        "{\"type\":\"group\",\"group\":12,\"outcome\":\"bound\"," \
+        "\"devices\":[{\"address\":\"0000:01:00.0\"}],\"findings\":[{\"id\":\"bind-claimed\"}]}"
 #define DONE "{\"type\":\"done\"}"
 #define JUNK "!unexpected output;"
 
@@ -79,7 +79,7 @@ static const struct {
         { "{\"type\":\"done\",\"a\":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}\n", JUNK },
 };
 
-/* Members of a group that make it none, in place of those of GROUP. */
+/* Groups with one member that is not valid. */
 static const struct {
         const char *group, *outcome, *devices, *findings;
 } bad_groups[] = {
@@ -161,10 +161,10 @@ static void test_groups(void **state)
                 seen_done(&s);
         }
         for (enum bind_outcome o = 0; o < _BIND_OUTCOME_MAX; o++) {
-                snprintf(
-                        line, sizeof(line),
-                        "{\"type\":\"group\",\"group\":-1,\"outcome\":\"%s\",\"devices\":[],\"findings\":[]}\n",
-                        bind_outcome_to_string(o));
+                snprintf(line, sizeof(line),
+                         "{\"type\":\"group\",\"group\":-1,\"outcome\":\"%s\","
+                         "\"devices\":[],\"findings\":[]}\n",
+                         bind_outcome_to_string(o));
                 read_pieces(&s, line, strlen(line), sizeof(line));
                 assert_string_equal(s.text, "G;");
                 assert_int_equal(worker_group_outcome(s.group), o);
