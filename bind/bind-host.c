@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include "facts/guest/libvirt-paths.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -142,7 +143,8 @@ static int read_guests(struct host *h)
         int r;
 
         h->libvirt.readable = fact_is(true, SOURCE_XML);
-        if (!mentions_devices(h->root, "etc/libvirt/qemu") && !mentions_devices(h->root, "run/libvirt/qemu"))
+        if (!mentions_devices(h->root, LIBVIRT_DEFINED_DIR) &&
+            !mentions_devices(h->root, LIBVIRT_RUNNING_DIR))
                 return 0;
         r = run_and_parse_guests(h);
         if (r < 0) {

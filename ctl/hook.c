@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "ctl.h"
 #include "facts/guest/facts-guest.h"
+#include "facts/guest/libvirt-paths.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
@@ -107,7 +108,7 @@ static int end_unreachable(const char *why)
  * where nobody can say: the daemon, which really parses the XML, then decides. */
 static bool is_pool(const struct root *root, const char *name, size_t length)
 {
-        static const char *const directories[] = { "etc/libvirt/qemu/networks", "run/libvirt/network" };
+        static const char *const directories[] = LIBVIRT_NETWORK_DIRS;
         char path[PATH_MAX];
 
         if (length > NAME_MAX || memchr(name, '&', length)) /* & begins an escaped character */

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 
+#include "facts/guest/libvirt-daemon.h"
 #include "libvirt-thread.h"
 #include "manager-guest-bind.h"
 #include "manager-guest.h"
@@ -14,10 +15,10 @@
 
 /* libvirt reports what no hook does: guests that run already, devices that are plugged and unplugged,
  * restores and migrations. Two places in the file system decide here when to ask it: the pid file of its
- * daemon, and the directory with those of the guests (facts/guest/facts-libvirt.h). Connecting to its socket
+ * daemon, and the directory with those of the guests (facts/guest/libvirt-paths.h). Connecting to its socket
  * without them would start a daemon that does not run. */
 
-#define GUESTS_DIR "run/libvirt/qemu"
+#define RUN_DIR "run" /* where the daemons write their pid files */
 
 /* Longer than the daemon takes to end after it has closed its connections: until then a connection to its
  * socket would start it again. */
@@ -34,44 +35,23 @@ struct libvirt_watch {
         uint64_t backoff_usec;
 };
 
-/* libvirtd speaks for all its drivers ("legacy"), virtqemud only for itself. */
-static const struct {
-        const char *command, *socket, *mode;
-} daemons[] = {
-        { "libvirtd", "libvirt-sock-ro", "legacy" },
-        { "virtqemud", "virtqemud-sock-ro", "direct" },
-};
-
-static bool daemon_runs(const struct root *root, const char *name)
-{
-        _cleanup_free_ char *comm = NULL;
-        char path[64];
-        uint64_t pid;
-
-        snprintf(path, sizeof(path), "run/%s.pid", name);
-        if (read_u64_at(root->fd, path, 10, &pid) < 0)
-                return false;
-        snprintf(path, sizeof(path), "proc/%llu/comm", (unsigned long long) pid);
-        return read_line_at(root->fd, path, &comm) >= 0 && streq(comm, name);
-}
-
 /* The URI of the daemon that runs, with its own socket: libvirt's choice could start the other daemon.
  * False: neither runs. */
 static bool find_uri(const struct libvirt_watch *w, char *ret, size_t size)
 {
         const struct root *root = &w->manager->root;
+        const struct libvirt_daemon *daemon;
 
         if (w->uri_override) {
                 snprintf(ret, size, "%s", w->uri_override);
                 return true;
         }
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
-                if (daemon_runs(root, daemons[i].command)) {
-                        snprintf(ret, size, "qemu+unix:///system?mode=%s&socket=%s/run/libvirt/%s",
-                                 daemons[i].mode, root->live ? "" : root->path, daemons[i].socket);
-                        return true;
-                }
-        return false;
+        daemon = libvirt_daemon_by_pid_file(root, NULL);
+        if (!daemon)
+                return false;
+        snprintf(ret, size, "qemu+unix:///system?mode=%s&socket=%s/%s", daemon->mode,
+                 root->live ? "" : root->path, daemon->socket);
+        return true;
 }
 
 static int on_news(sd_event_source *source, int fd, uint32_t revents, void *userdata);
@@ -169,8 +149,8 @@ static int add_watch(struct libvirt_watch *w, sd_event_source **source, const ch
 /* True where this call was the first to succeed: guests that started before it were not seen. */
 static bool watch_guests(struct libvirt_watch *w)
 {
-        return !w->guests &&
-               add_watch(w, &w->guests, GUESTS_DIR, IN_CREATE | IN_MOVED_TO, on_guests_changed) >= 0;
+        return !w->guests && add_watch(w, &w->guests, LIBVIRT_RUNNING_DIR, IN_CREATE | IN_MOVED_TO,
+                                       on_guests_changed) >= 0;
 }
 
 static void see_guest(struct manager *m, const char *xml)
@@ -232,12 +212,9 @@ static int on_run_changed(sd_event_source *source, const struct inotify_event *e
         (void) source;
         if (event->len == 0)
                 return 0;
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
-                const char *rest = startswith(event->name, daemons[i].command);
-
-                if (rest && streq(rest, ".pid"))
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++)
+                if (streq(libvirt_daemons[i].pid_file + strlen(RUN_DIR "/"), event->name))
                         connect_if_running(userdata);
-        }
         return 0;
 }
 
@@ -255,7 +232,7 @@ int manager_libvirt_watch(struct manager *m)
         };
         m->libvirt = w;
         /* Modified, not closed: the daemon keeps its pid file open, as a lock. */
-        r = add_watch(w, &w->daemons, "run", IN_MODIFY, on_run_changed);
+        r = add_watch(w, &w->daemons, RUN_DIR, IN_MODIFY, on_run_changed);
         if (r < 0)
                 log_warning(r, "Failed to watch '/run' for libvirt's daemon, ignoring: %m");
         (void) watch_guests(w);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "audit/guest-cost.h"
+#include "facts/guest/libvirt-paths.h"
 #include "manager-evidence.h"
 #include "manager.h"
 #include "messages.h"
@@ -15,20 +16,18 @@
 #include "util/format.h"
 #include "util/log.h"
 
-#define LIBVIRT_PID_DIR "run/libvirt/qemu"
-
 DEFINE_TRIVIAL_CLEANUP(struct running_guest *, running_guest_free)
 
 /* libvirt keeps this file for its own restart. The name is libvirt's and holds no slash. */
 static int read_pid(const struct root *root, const char *name, pid_t *ret)
 {
-        char path[sizeof(LIBVIRT_PID_DIR "/.pid") + NAME_MAX];
+        char path[sizeof(LIBVIRT_RUNNING_DIR "/.pid") + NAME_MAX];
         uint64_t pid;
         int r;
 
         if (strchr(name, '/') || strlen(name) > NAME_MAX)
                 return -EINVAL;
-        snprintf(path, sizeof(path), LIBVIRT_PID_DIR "/%s.pid", name);
+        snprintf(path, sizeof(path), LIBVIRT_RUNNING_DIR "/%s.pid", name);
         r = read_u64_at(root->fd, path, 10, &pid);
         if (r < 0)
                 return r;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-bus.h>
 
+#include "facts/guest/libvirt-paths.h"
 #include "preload-trial.h"
 #include "unit-variable.h"
 #include "util/file-write.h"
@@ -28,8 +29,6 @@
         "[Service]\n" \
         "Environment=\"" VARIABLE "=%s\"\n"
 
-static const char *const daemons[] = { "libvirtd", "virtqemud" };
-
 enum drop_in {
         DROP_IN_NONE,
         DROP_IN_OURS,
@@ -39,8 +38,7 @@ enum drop_in {
 
 /* One daemon's unit. */
 struct target {
-        const char *daemon;
-        char unit[32];
+        const struct libvirt_daemon *daemon;
         char directory[64], path[128]; /* of the drop-in */
         struct unit_variable others;   /* what all files but the drop-in make of the variable */
         enum drop_in drop_in;
@@ -145,15 +143,14 @@ static int decide_value(struct target *t)
 }
 
 /* Release with target_done(), also where it fails. */
-static int target_read(struct target *t, const struct root *root, const char *daemon)
+static int target_read(struct target *t, const struct root *root, const struct libvirt_daemon *daemon)
 {
         int r;
 
         *t = (struct target){ .daemon = daemon };
-        snprintf(t->unit, sizeof(t->unit), "%s.service", daemon);
-        snprintf(t->directory, sizeof(t->directory), UNITS "/%s.d", t->unit);
+        snprintf(t->directory, sizeof(t->directory), UNITS "/%s.d", t->daemon->unit);
         snprintf(t->path, sizeof(t->path), "%s/" LIBVIRT_PRELOAD_DROP_IN, t->directory);
-        r = unit_variable_read(&t->others, root, t->unit, VARIABLE, LIBVIRT_PRELOAD_DROP_IN);
+        r = unit_variable_read(&t->others, root, t->daemon->unit, VARIABLE, LIBVIRT_PRELOAD_DROP_IN);
         if (r < 0)
                 return r;
         r = read_drop_in(t, root);
@@ -196,11 +193,11 @@ static enum fix_state files_state(const struct root *root)
 {
         bool any_installed = false, all_absent = true, all_applied = true;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++) {
                 _cleanup_(target_done) struct target t = {};
                 enum fix_state state;
 
-                if (target_read(&t, root, daemons[i]) < 0)
+                if (target_read(&t, root, &libvirt_daemons[i]) < 0)
                         return FIX_UNKNOWN;
                 state = target_state(&t);
                 if (state == FIX_UNKNOWN)
@@ -263,7 +260,7 @@ static int check_running(const struct host *h, const struct target *t, struct fi
 {
         _cleanup_free_ char *running = NULL;
 
-        if (!h->libvirt.unit || !streq(h->libvirt.unit, t->unit) || read_running(h, &running) < 0 ||
+        if (!h->libvirt.unit || !streq(h->libvirt.unit, t->daemon->unit) || read_running(h, &running) < 0 ||
             !running)
                 return 0;
         for (char *save = NULL, *word = strtok_r(running, " :", &save); word;
@@ -273,7 +270,7 @@ static int check_running(const struct host *h, const struct target *t, struct fi
                                                "the %s that runs has %s in its " VARIABLE
                                                ", which no file of %s "
                                                "sets: restart it first, or set that in a drop-in",
-                                               t->daemon, word, t->unit);
+                                               t->daemon->command, word, t->daemon->unit);
         return 0;
 }
 
@@ -284,7 +281,7 @@ static int check_target(const struct host *h, const struct target *t, struct fix
         /* All that is against it is said at once. */
         if (t->others.doubt) {
                 r = fix_plan_refuse(plan, "%s: %s; add " PRELOAD_LIBRARY " to it there, or take that away",
-                                    t->unit, t->others.doubt);
+                                    t->daemon->unit, t->others.doubt);
                 if (r < 0)
                         return r;
         }
@@ -293,7 +290,7 @@ static int check_target(const struct host *h, const struct target *t, struct fix
                                     "the " VARIABLE
                                     " that %s has (%s) cannot be extended safely; add " PRELOAD_LIBRARY
                                     " to it by hand",
-                                    t->unit, t->others.value);
+                                    t->daemon->unit, t->others.value);
                 if (r < 0)
                         return r;
         }
@@ -314,7 +311,7 @@ static bool is_to_write(const struct target *t)
 
 static bool any_is_installed(const struct target targets[])
 {
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++)
                 if (targets[i].others.installed)
                         return true;
         return false;
@@ -359,7 +356,7 @@ static int try_daemon(const struct host *h, const struct target *t, struct fix_p
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 char program[64];
 
-                snprintf(program, sizeof(program), "%s/%s", directories[i], t->daemon);
+                snprintf(program, sizeof(program), "%s/%s", directories[i], t->daemon->command);
                 /* Only one of them: where one directory stands for both, the other is the same file. */
                 if (exists_at(h->root->fd, program + 1))
                         return preload_trial(h->root, program, t->others.value, PRELOAD_LIBRARY, plan);
@@ -444,7 +441,7 @@ static int reload_units(const struct host *h, struct fix_plan *plan)
 
 static int note_restart(const struct host *h, enum fix_action action, struct fix_plan *plan)
 {
-        const char *unit = h->libvirt.unit ?: "libvirtd.service";
+        const char *unit = h->libvirt.unit ?: libvirt_daemons[0].unit;
 
         if (action == FIX_APPLY)
                 return fix_plan_note(
@@ -468,7 +465,7 @@ static int check_apply(const struct host *h, const struct target targets[], stru
         r = check_host(h, targets, plan);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++) {
                 if (!is_to_write(&targets[i]))
                         continue;
                 r = check_target(h, &targets[i], plan);
@@ -476,7 +473,7 @@ static int check_apply(const struct host *h, const struct target targets[], stru
                         return r;
         }
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons) && !plan->refusal; i++) {
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS && !plan->refusal; i++) {
                 /* The same emulators under the same value need no second trial. */
                 if (!is_to_write(&targets[i]) || (tried && streq(tried, targets[i].value)))
                         continue;
@@ -509,7 +506,7 @@ static int preload_apply(const struct host *h, bool dry_run, const struct target
         if (r < 0 || plan->refusal)
                 return r;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++) {
                 if (!is_to_write(&targets[i]))
                         continue;
                 r = apply_to_target(h, &targets[i], dry_run, plan);
@@ -568,7 +565,7 @@ static int revert_target(const struct host *h, const struct target *t, bool dry_
                 return fix_plan_note(plan,
                                      "another file of %s has " PRELOAD_LIBRARY " in its " VARIABLE
                                      ", which is not ours",
-                                     t->unit);
+                                     t->daemon->unit);
         return 0;
 }
 
@@ -578,7 +575,7 @@ static int preload_revert(const struct host *h, bool dry_run, const struct targe
         bool due = restart_due(h, false);
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++) {
                 r = revert_target(h, &targets[i], dry_run, plan);
                 if (r < 0)
                         return r;
@@ -596,8 +593,8 @@ static int preload_revert(const struct host *h, bool dry_run, const struct targe
 static int read_and_run(const struct host *h, enum fix_action action, bool dry_run, struct target targets[],
                         struct fix_plan *plan)
 {
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
-                int r = target_read(&targets[i], h->root, daemons[i]);
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++) {
+                int r = target_read(&targets[i], h->root, &libvirt_daemons[i]);
 
                 if (r < 0)
                         return r;
@@ -609,14 +606,14 @@ static int read_and_run(const struct host *h, enum fix_action action, bool dry_r
 
 int fix_preload(const struct host *h, enum fix_action action, bool dry_run, struct fix_plan *plan)
 {
-        struct target targets[ELEMENTSOF(daemons)] = {};
+        struct target targets[N_LIBVIRT_DAEMONS] = {};
         int r;
 
         assert(h);
         assert(plan);
 
         r = read_and_run(h, action, dry_run, targets, plan);
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++)
                 target_done(&targets[i]);
         return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-guest.h"
 
+#include "libvirt-paths.h"
 #include "qemu-argument.h"
 #include "util/array.h"
 #include "util/file.h"
@@ -411,7 +412,7 @@ int guest_parse(struct guest *g, const char *xml, size_t size)
 /* A network that is not persistent is in the second only. */
 static int read_network(const struct root *root, const char *name, xmlDocPtr *ret)
 {
-        static const char *const directories[] = { "etc/libvirt/qemu/networks", "run/libvirt/network" };
+        static const char *const directories[] = LIBVIRT_NETWORK_DIRS;
         char path[512];
         int r = -ENOENT;
 

@@ -4,13 +4,10 @@
 #include <ctype.h>
 
 #include "libvirt-daemon.h"
+#include "libvirt-paths.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
-
-#define DEFINED "etc/libvirt/qemu"
-#define AUTOSTART DEFINED "/autostart"
-#define RUNNING "run/libvirt/qemu"
 
 static bool is_xml(const char *name)
 {
@@ -65,11 +62,11 @@ static bool is_alive(const struct root *root, pid_t pid)
 
 static pid_t read_pid(const struct root *root, const char *xml_name)
 {
-        char path[sizeof(RUNNING "/") + 256];
+        char path[sizeof(LIBVIRT_RUNNING_DIR "/") + 256];
         uint64_t pid;
 
-        snprintf(path, sizeof(path), RUNNING "/%.*s.pid", (int) (strlen(xml_name) - strlen(".xml")),
-                 xml_name);
+        snprintf(path, sizeof(path), LIBVIRT_RUNNING_DIR "/%.*s.pid",
+                 (int) (strlen(xml_name) - strlen(".xml")), xml_name);
         return read_u64_at(root->fd, path, 10, &pid) >= 0 && pid <= INT32_MAX ? (pid_t) pid : 0;
 }
 
@@ -141,29 +138,32 @@ static int read_guests(struct libvirt_facts *l, const struct root *root, const c
 static void read_autostart(struct libvirt_facts *l, const struct root *root)
 {
         for (size_t i = 0; i < l->n_guests; i++) {
-                char path[sizeof(AUTOSTART "/.xml") + 256];
+                char path[sizeof(LIBVIRT_AUTOSTART_DIR "/.xml") + 256];
                 _cleanup_free_ char *target = NULL;
                 const char *name = l->guests[i].xml.name;
 
                 if (strchr(name, '/') || strlen(name) > 255)
                         continue;
-                snprintf(path, sizeof(path), AUTOSTART "/%s.xml", name);
+                snprintf(path, sizeof(path), LIBVIRT_AUTOSTART_DIR "/%s.xml", name);
                 l->guests[i].autostart = read_link_at(root->fd, path, &target) >= 0;
         }
 }
 
 static struct fact read_installed(const struct libvirt_facts *l, const struct root *root)
 {
-        static const char *const paths[] = {
-                "usr/sbin/libvirtd", "usr/sbin/virtqemud", "usr/bin/libvirtd", "usr/bin/virtqemud", RUNNING,
-        };
+        static const char *const directories[] = { "usr/sbin", "usr/bin" };
 
         if (l->running.value == FACT_YES)
                 return fact_is(true, SOURCE_PROC);
-        for (size_t i = 0; i < ELEMENTSOF(paths); i++)
-                if (exists_at(root->fd, paths[i]))
-                        return fact_is(true, SOURCE_FILE);
-        return fact_is(false, SOURCE_FILE);
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++)
+                for (size_t k = 0; k < N_LIBVIRT_DAEMONS; k++) {
+                        char path[64];
+
+                        snprintf(path, sizeof(path), "%s/%s", directories[i], libvirt_daemons[k].command);
+                        if (exists_at(root->fd, path))
+                                return fact_is(true, SOURCE_FILE);
+                }
+        return fact_is(exists_at(root->fd, LIBVIRT_RUNNING_DIR), SOURCE_FILE);
 }
 
 static int compare_guests(const void *a, const void *b)
@@ -181,9 +181,9 @@ int libvirt_facts_read(struct libvirt_facts *l, const struct root *root)
         l->installed = read_installed(l, root);
         libvirt_hook_read(l, root);
 
-        r = read_guests(l, root, RUNNING, true);
+        r = read_guests(l, root, LIBVIRT_RUNNING_DIR, true);
         if (r >= 0)
-                r = read_guests(l, root, DEFINED, false);
+                r = read_guests(l, root, LIBVIRT_DEFINED_DIR, false);
         if (r < 0) {
                 libvirt_facts_done(l);
                 return r;

@@ -6,9 +6,6 @@
 /* What libvirt knows, from its files alone: no call to its daemon, which need not run. The modular daemon
  * (virtqemud) uses the same paths. Most is root's: unknown to others. */
 
-#define LIBVIRT_HOOK "etc/libvirt/hooks/qemu.d/50-vfioalignd"
-#define LIBVIRT_SITE_HOOK "etc/libvirt/hooks/qemu"
-
 /* What gives the daemons LD_PRELOAD with our library. The name sorts behind that of `systemctl edit`, so
  * that it can extend what the operator has set there. */
 #define LIBVIRT_PRELOAD_DROP_IN "zz-vfioalign-preload.conf"

@@ -11,49 +11,60 @@
 #include "util/macro.h"
 #include "util/parse.h"
 
-static const struct {
-        const char *command, *pid_file, *unit;
-} daemons[] = {
-        { "virtqemud", "run/virtqemud.pid", "virtqemud.service" },
-        { "libvirtd", "run/libvirtd.pid", "libvirtd.service" },
-};
-
-/* Which of the daemons that process is, or -1. */
-static int identify(const struct root *root, uint64_t pid)
+/* Which of the daemons that process is, or NULL. */
+static const struct libvirt_daemon *daemon_by_pid(const struct root *root, uint64_t pid)
 {
         char path[sizeof("proc//comm") + 20];
         _cleanup_free_ char *command = NULL;
 
         snprintf(path, sizeof(path), "proc/%" PRIu64 "/comm", pid);
         if (pid == 0 || pid > INT32_MAX || read_line_at(root->fd, path, &command) < 0)
-                return -1;
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
-                if (streq(command, daemons[i].command))
-                        return (int) i;
-        return -1;
+                return NULL;
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++)
+                if (streq(command, libvirt_daemons[i].command))
+                        return &libvirt_daemons[i];
+        return NULL;
 }
 
-static int find(const struct root *root, pid_t *ret)
+const struct libvirt_daemon *libvirt_daemon_by_pid_file(const struct root *root, pid_t *ret_pid)
 {
-        _cleanup_(names_done) struct names names = {};
-        uint64_t pid;
-        int which;
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++) {
+                const struct libvirt_daemon *daemon = &libvirt_daemons[i];
+                uint64_t pid;
 
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++)
-                if (read_u64_at(root->fd, daemons[i].pid_file, 10, &pid) >= 0 &&
-                    (which = identify(root, pid)) >= 0) {
-                        *ret = (pid_t) pid;
-                        return which;
-                }
+                /* A crash leaves the file, and its number may be another process's by now. */
+                if (read_u64_at(root->fd, daemon->pid_file, 10, &pid) < 0 ||
+                    daemon_by_pid(root, pid) != daemon)
+                        continue;
+                if (ret_pid)
+                        *ret_pid = (pid_t) pid;
+                return daemon;
+        }
+        return NULL;
+}
+
+/* Also a daemon whose pid file is missing, or holds the pid that it has in a container. */
+static const struct libvirt_daemon *find_daemon(const struct root *root, pid_t *ret_pid)
+{
+        const struct libvirt_daemon *daemon = libvirt_daemon_by_pid_file(root, ret_pid);
+        _cleanup_(names_done) struct names names = {};
+
+        if (daemon)
+                return daemon;
         if (list_dir_at(root->fd, "proc", &names) < 0)
-                return -1;
-        for (size_t i = 0; i < names.n; i++)
-                if (isdigit((unsigned char) *names.names[i]) && parse_u64(names.names[i], 10, &pid) >= 0 &&
-                    (which = identify(root, pid)) >= 0) {
-                        *ret = (pid_t) pid;
-                        return which;
-                }
-        return -1;
+                return NULL;
+        for (size_t i = 0; i < names.n; i++) {
+                uint64_t pid;
+
+                if (!isdigit((unsigned char) *names.names[i]) || parse_u64(names.names[i], 10, &pid) < 0)
+                        continue;
+                daemon = daemon_by_pid(root, pid);
+                if (!daemon)
+                        continue;
+                *ret_pid = (pid_t) pid;
+                return daemon;
+        }
+        return NULL;
 }
 
 static struct fact read_thp(const struct root *root, pid_t pid)
@@ -94,11 +105,11 @@ static struct fact read_preload(const struct root *root, pid_t pid)
 /* What a daemon that does not run will have when it starts. */
 static struct fact read_drop_in(const struct root *root)
 {
-        for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++) {
                 char path[128];
 
                 snprintf(path, sizeof(path), "etc/systemd/system/%s.d/" LIBVIRT_PRELOAD_DROP_IN,
-                         daemons[i].unit);
+                         libvirt_daemons[i].unit);
                 if (exists_at(root->fd, path))
                         return fact_is(true, SOURCE_FILE);
         }
@@ -108,13 +119,13 @@ static struct fact read_drop_in(const struct root *root)
 void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
 {
         pid_t pid = 0;
-        int which = find(root, &pid);
+        const struct libvirt_daemon *daemon = find_daemon(root, &pid);
 
         l->pid = 0;
         l->unit = NULL;
         l->start_usec = 0;
 
-        if (which < 0) {
+        if (!daemon) {
                 /* with hidepid= others' processes are not even listed */
                 l->running = exists_at(root->fd, "proc/1/comm")
                                      ? fact_is(false, SOURCE_PROC)
@@ -125,7 +136,7 @@ void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
         }
         l->running = fact_is(true, SOURCE_PROC);
         l->pid = pid;
-        l->unit = daemons[which].unit;
+        l->unit = daemon->unit;
         l->start_usec = process_start_usec(root, pid);
         l->thp = read_thp(root, pid);
         l->preload = read_preload(root, pid);
@@ -202,13 +213,13 @@ static bool had_another(const struct root *root, uint64_t since_usec)
 
         if (is_hook(&site) && site.changed_usec < since_usec)
                 return true;
-        if (list_dir_at(root->fd, LIBVIRT_HOOKS, &names) < 0)
+        if (list_dir_at(root->fd, LIBVIRT_HOOKS_DIR, &names) < 0)
                 return false;
         for (size_t i = 0; i < names.n; i++) {
-                char path[sizeof(LIBVIRT_HOOKS "/") + 256];
+                char path[sizeof(LIBVIRT_HOOKS_DIR "/") + 256];
                 struct state s;
 
-                snprintf(path, sizeof(path), LIBVIRT_HOOKS "/%s", names.names[i]);
+                snprintf(path, sizeof(path), LIBVIRT_HOOKS_DIR "/%s", names.names[i]);
                 s = state_of(root, path);
                 if (is_hook(&s) && s.changed_usec < since_usec)
                         return true;

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "audit/guest-cost.h"
+#include "facts/guest/libvirt-daemon.h"
+#include "facts/guest/libvirt-paths.h"
 #include "fixture.h"
 #include "test.h"
 #include "util/macro.h"
@@ -117,6 +119,11 @@ static void test_daemon(void **state)
         assert_int_equal(l.pid, 800);
         assert_string_equal(l.unit, "libvirtd.service");
         assert_int_equal(l.start_usec, 0);
+
+        /* also where that process is the other daemon */
+        fixture_remove(f, "run/libvirtd.pid");
+        fixture_write(f, "run/virtqemud.pid", "800\n");
+        assert_null(libvirt_daemon_by_pid_file(&f->root, NULL));
 }
 
 /* Our library under all that the daemon starts */
