@@ -16,6 +16,7 @@
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/process-start.h"
 #include "util/switch.h"
 #include "verbs.h"
 
@@ -76,22 +77,6 @@ static void set_alarm(uint64_t usec)
 
         sigaction(SIGALRM, &action, NULL);
         setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-/* CLOCK_BOOTTIME when this process began: loading a program can take long on a busy host, and counts. It is
- * field 22 of /proc/self/stat; the fields stand behind the command's name in parentheses. */
-static uint64_t process_start(void)
-{
-        _cleanup_free_ char *stat = NULL;
-        unsigned long long ticks;
-        const char *rest;
-
-        if (read_line_at(AT_FDCWD, "/proc/self/stat", &stat) < 0 || !(rest = strrchr(stat, ')')) ||
-            sscanf(rest,
-                   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                   &ticks) != 1)
-                return clock_usec(CLOCK_BOOTTIME);
-        return ticks * USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
 }
 
 static int end_unreachable(const char *why)
@@ -278,10 +263,10 @@ static int run_hook(const char *guest, const char *operation, const char *sub)
                 return CTL_OK;
         /* The daemon reports problems of the file; here the defaults must do. */
         (void) config_read(&hook.config, &root, NULL, NULL);
-        /* The deadline holds for the guest's start as a whole: a tenth is reserved for the shell before us
-         * and for our exit. */
-        deadline = process_start() + hook.config.hook_deadline_usec / 10 * 9;
+        /* The deadline holds for the guest's start as a whole. Loading this program counts, because it can
+         * take long on a busy host; a tenth is for the shell before us and for our exit. */
         now = clock_usec(CLOCK_BOOTTIME);
+        deadline = (own_start_boottime_usec() ?: now) + hook.config.hook_deadline_usec / 10 * 9;
         set_alarm(deadline > now ? deadline - now : 1);
         log_open_journal(true);
 

@@ -8,11 +8,11 @@
 #include <sys/eventfd.h>
 
 #include "audit/guest-cost.h"
-#include "facts/guest/process-start.h"
 #include "manager.h"
 #include "util/clock.h"
 #include "util/file-write.h"
 #include "util/log.h"
+#include "util/process-start.h"
 
 #define JOIN_SECONDS 1
 

@@ -6,10 +6,10 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "process-start.h"
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/parse.h"
+#include "util/process-start.h"
 
 /* Which of the daemons that process is, or NULL. */
 static const struct libvirt_daemon *daemon_by_pid(const struct root *root, uint64_t pid)
