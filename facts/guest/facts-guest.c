@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-guest.h"
 
+#include <assert.h>
+
 #include "libvirt-paths.h"
 #include "qemu-argument.h"
 #include "util/array.h"
@@ -46,10 +48,14 @@ static int add_hostdev(struct guest *g, struct hostdev *h)
 {
         struct hostdev *slot;
 
-        slot = g->n_hostdevs < GUEST_HOSTDEVS_MAX ? array_append(g->hostdevs, g->n_hostdevs) : NULL;
+        if (g->n_hostdevs == GUEST_HOSTDEVS_MAX) {
+                hostdev_done(h);
+                return -EFBIG;
+        }
+        slot = array_append(g->hostdevs, g->n_hostdevs);
         if (!slot) {
                 hostdev_done(h);
-                return g->n_hostdevs < GUEST_HOSTDEVS_MAX ? -ENOMEM : -EFBIG;
+                return -ENOMEM;
         }
         *slot = TAKE(*h, (struct hostdev){});
         return 0;
@@ -74,8 +80,8 @@ static int add_network(struct guest *g, xmlNode *interface)
         return 0;
 }
 
-/* What <hostdev>, <interface type='hostdev'> and <actual type='hostdev'> have in common. False where it is
- * not of VFIO: <driver name='kvm'> and 'xen' stand for what there was before it. */
+/* What <hostdev>, <interface type='hostdev'> and <actual type='hostdev'> have in common. False where VFIO is
+ * not used: <driver name='kvm'> and 'xen' are libvirt's older ways to assign a device. */
 static bool read_driver(xmlNode *node, struct hostdev *h)
 {
         xmlNode *driver = xml_child(node, "driver");
@@ -104,7 +110,7 @@ static int add_mdev(struct guest *g, xmlNode *node)
 {
         struct hostdev h = { .kind = HOSTDEV_MDEV };
 
-        /* vfio-ccw and vfio-ap are no PCI devices */
+        /* vfio-ccw and vfio-ap are not PCI devices. */
         if (!xml_attribute_is(node, "model", "vfio-pci"))
                 return 0;
         h.uuid = xml_attribute(xml_child(xml_child(node, "source"), "address"), "uuid");
@@ -176,7 +182,8 @@ static int read_devices(struct guest *g, const xmlNode *devices)
         return 0;
 }
 
-static int add_argument(struct guest *g, const char *arg)
+/* -device */
+static int read_device_option(struct guest *g, const char *arg)
 {
         struct hostdev h = { .kind = HOSTDEV_ARGUMENT };
         char device[64], id[256];
@@ -197,27 +204,39 @@ static int add_argument(struct guest *g, const char *arg)
         return add_hostdev(g, &h);
 }
 
-/* -set device.ID.x-no-mmap=on, and for all -global vfio-pci.x-no-mmap=on */
-static void read_property(struct guest *g, const char *arg, bool global)
+/* -set device.ID.x-no-mmap=on */
+static int read_set_option(struct guest *g, const char *arg)
 {
-        const char *id = startswith(arg, "device."), *value = strstr(arg, ".x-no-mmap=");
+        const char *id = startswith(arg, "device."), *dot = id ? strstr(id, ".x-no-mmap=") : NULL;
 
-        if (!value || !qemu_argument_is_on(value + 1, "x-no-mmap"))
-                return;
+        if (!dot || !qemu_argument_is_on(dot + 1, "x-no-mmap"))
+                return 0;
         for (size_t i = 0; i < g->n_hostdevs; i++) {
                 struct hostdev *h = &g->hostdevs[i];
 
-                if (h->kind == HOSTDEV_NVME)
-                        continue;
-                if (global ? startswith(arg, "vfio-pci.") == value + strlen(".")
-                           : id && h->alias && startswith(id, h->alias) == value)
+                if (h->kind != HOSTDEV_NVME && h->alias && strlen(h->alias) == (size_t) (dot - id) &&
+                    startswith(id, h->alias))
                         h->no_mmap = true;
         }
+        return 0;
+}
+
+/* -global vfio-pci.x-no-mmap=on */
+static int read_global_option(struct guest *g, const char *arg)
+{
+        const char *property = startswith(arg, "vfio-pci.");
+
+        if (!property || !startswith(property, "x-no-mmap=") || !qemu_argument_is_on(property, "x-no-mmap"))
+                return 0;
+        for (size_t i = 0; i < g->n_hostdevs; i++)
+                if (g->hostdevs[i].kind != HOSTDEV_NVME)
+                        g->hostdevs[i].no_mmap = true;
+        return 0;
 }
 
 /* -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536: in MiB, at most 16 TiB (edk2,
  * PlatformInitLib/MemDetect.c) */
-static void read_fw_cfg(struct guest *g, const char *arg)
+static int read_fw_cfg_option(struct guest *g, const char *arg)
 {
         char value[16];
         uint64_t mib;
@@ -226,6 +245,7 @@ static void read_fw_cfg(struct guest *g, const char *arg)
             qemu_argument_get(arg, "string", value, sizeof(value)) && parse_u64(value, 10, &mib) >= 0 &&
             mib <= 0x1000000)
                 g->efi_window = mib << 20;
+        return 0;
 }
 
 static xmlNode *qemu_child(xmlNode *node, const char *name)
@@ -236,29 +256,47 @@ static xmlNode *qemu_child(xmlNode *node, const char *name)
         return NULL;
 }
 
-static int read_arguments(struct guest *g, xmlNode *commandline, bool properties)
+/* An option that takes a value stands in two <qemu:arg>: "-device" and "vfio-pci,...". */
+static int read_option(struct guest *g, xmlNode *commandline, const char *name,
+                       int (*read_value)(struct guest *g, const char *value))
 {
-        _cleanup_free_ char *option = NULL;
+        _cleanup_free_ char *before = NULL;
 
         xml_foreach (node, commandline) {
-                _cleanup_free_ char *value = xml_is(node, "arg") ? xml_attribute(node, "value") : NULL;
-                const char *name;
-                int r;
+                _cleanup_free_ char *arg = xml_is(node, "arg") ? xml_attribute(node, "value") : NULL;
 
-                if (!value)
+                if (!arg)
                         continue;
-                name = option ? option + strspn(option, "-") : "";
-                if (properties && (streq(name, "set") || streq(name, "global"))) {
-                        read_property(g, value, streq(name, "global"));
-                } else if (!properties && streq(name, "device")) {
-                        r = add_argument(g, value);
+                if (before && streq(before + strspn(before, "-"), name)) {
+                        int r = read_value(g, arg);
+
                         if (r < 0)
                                 return r;
-                } else if (streq(name, "fw_cfg")) {
-                        read_fw_cfg(g, value);
                 }
-                free(option);
-                option = TAKE_PTR(value);
+                free(before);
+                before = TAKE_PTR(arg);
+        }
+        return 0;
+}
+
+static int read_arguments(struct guest *g, xmlNode *commandline)
+{
+        /* In this order: -set and -global also apply to devices that follow them. */
+        static const struct {
+                const char *name;
+                int (*read_value)(struct guest *g, const char *value);
+        } options[] = {
+                { "device", read_device_option },
+                { "set", read_set_option },
+                { "global", read_global_option },
+                { "fw_cfg", read_fw_cfg_option },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+                int r = read_option(g, commandline, options[i].name, options[i].read_value);
+
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -275,13 +313,14 @@ static void read_override(struct guest *g, xmlNode *override)
 {
         xml_foreach (device, override) {
                 _cleanup_free_ char *alias = xml_attribute(device, "alias");
+                bool no_mmap = false;
 
                 xml_foreach (property, xml_child(device, "frontend"))
-                        if (alias && xml_attribute_is(property, "name", "x-no-mmap") &&
-                            xml_attribute_is(property, "value", "true"))
-                                for (size_t i = 0; i < g->n_hostdevs; i++)
-                                        if (g->hostdevs[i].alias && streq(g->hostdevs[i].alias, alias))
-                                                g->hostdevs[i].no_mmap = true;
+                        no_mmap |= xml_attribute_is(property, "name", "x-no-mmap") &&
+                                   xml_attribute_is(property, "value", "true");
+                for (size_t i = 0; no_mmap && alias && i < g->n_hostdevs; i++)
+                        if (g->hostdevs[i].alias && streq(g->hostdevs[i].alias, alias))
+                                g->hostdevs[i].no_mmap = true;
         }
 }
 
@@ -305,12 +344,13 @@ static enum guest_firmware read_firmware(const struct guest *g, const xmlNode *o
                 return GUEST_FIRMWARE_EFI;
         if (xml_attribute_is((xmlNode *) os, "firmware", "bios"))
                 return GUEST_FIRMWARE_BIOS;
-        /* SeaBIOS is QEMU's default; a ROM that somebody named can be anything. */
-        return !loader && g->machine &&
-                               (strstr(g->machine, "q35") || strstr(g->machine, "pc-i440fx") ||
-                                streq(g->machine, "pc"))
-                       ? GUEST_FIRMWARE_BIOS
-                       : GUEST_FIRMWARE_UNKNOWN;
+        /* A ROM that somebody named can be anything. */
+        if (loader || !g->machine)
+                return GUEST_FIRMWARE_UNKNOWN;
+        /* SeaBIOS is QEMU's default for PCs. */
+        if (strstr(g->machine, "q35") || strstr(g->machine, "pc-i440fx") || streq(g->machine, "pc"))
+                return GUEST_FIRMWARE_BIOS;
+        return GUEST_FIRMWARE_UNKNOWN;
 }
 
 static void read_width(struct guest *g, xmlNode *domain)
@@ -318,11 +358,12 @@ static void read_width(struct guest *g, xmlNode *domain)
         xmlNode *cpu = xml_child(domain, "cpu"), *width = xml_child(cpu, "maxphysaddr");
         uint64_t bits = 0;
 
-        /* QEMU's models "host" and "max" take the host's width, where KVM runs them. */
-        g->host_phys_bits = width ? xml_attribute_is(width, "mode", "passthrough")
-                                  : xml_attribute_is(domain, "type", "kvm") &&
-                                            (xml_attribute_is(cpu, "mode", "host-passthrough") ||
-                                             xml_attribute_is(cpu, "mode", "maximum"));
+        if (width)
+                g->host_phys_bits = xml_attribute_is(width, "mode", "passthrough");
+        else /* QEMU's models "host" and "max" take the host's width, where KVM runs them. */
+                g->host_phys_bits = xml_attribute_is(domain, "type", "kvm") &&
+                                    (xml_attribute_is(cpu, "mode", "host-passthrough") ||
+                                     xml_attribute_is(cpu, "mode", "maximum"));
         if (xml_attribute_u64(width, g->host_phys_bits ? "limit" : "bits", 52, &bits) >= 0)
                 g->phys_bits = (unsigned) bits;
 }
@@ -352,10 +393,9 @@ static int read_domain(struct guest *g, xmlNode *domain)
         g->emulator = xml_child_text(devices, "emulator");
         read_machine(g, domain);
         r = read_devices(g, devices);
-        if (r >= 0)
-                r = read_arguments(g, commandline, false);
-        if (r >= 0)
-                r = read_arguments(g, commandline, true); /* of devices that can come after them */
+        if (r < 0)
+                return r;
+        r = read_arguments(g, commandline);
         if (r < 0)
                 return r;
         read_environment(g, commandline);
@@ -375,6 +415,10 @@ int guest_parse_status(struct guest *g, const char *xml, size_t size, pid_t *ret
         uint64_t pid = 0;
         int r;
 
+        assert(g);
+        assert(xml);
+        assert(ret_pid);
+
         *g = (struct guest){};
         r = xml_parse(xml, size, GUEST_XML_MAX, &doc);
         if (r < 0)
@@ -385,11 +429,12 @@ int guest_parse_status(struct guest *g, const char *xml, size_t size, pid_t *ret
                 return -EBADMSG;
         (void) xml_attribute_u64(status, "pid", INT32_MAX, &pid);
         r = read_domain(g, domain);
-        if (r < 0)
+        if (r < 0) {
                 guest_done(g);
-        else
-                *ret_pid = (pid_t) pid;
-        return r;
+                return r;
+        }
+        *ret_pid = (pid_t) pid;
+        return 0;
 }
 
 int guest_parse(struct guest *g, const char *xml, size_t size)
@@ -398,69 +443,85 @@ int guest_parse(struct guest *g, const char *xml, size_t size)
         xmlNode *domain;
         int r;
 
+        assert(g);
+        assert(xml);
+
         *g = (struct guest){};
         r = xml_parse(xml, size, GUEST_XML_MAX, &doc);
         if (r < 0)
                 return r;
         domain = xmlDocGetRootElement(doc);
-        r = xml_is(domain, "domain") ? read_domain(g, domain) : -EBADMSG;
+        if (!xml_is(domain, "domain"))
+                return -EBADMSG;
+        r = read_domain(g, domain);
         if (r < 0)
                 guest_done(g);
         return r;
 }
 
-/* A network that is not persistent is in the second only. */
+/* A transient network is only in the second directory. */
 static int read_network(const struct root *root, const char *name, xmlDocPtr *ret)
 {
         static const char *const directories[] = LIBVIRT_NETWORK_DIRS;
-        char path[512];
-        int r = -ENOENT;
 
         if (strchr(name, '/') || strlen(name) > 255)
                 return -ENOENT;
-        for (size_t i = 0; i < ELEMENTSOF(directories) && r == -ENOENT; i++) {
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 _cleanup_free_ char *xml = NULL;
+                char path[512];
                 size_t size;
+                int r;
 
                 snprintf(path, sizeof(path), "%s/%s.xml", directories[i], name);
                 r = read_file_at(root->fd, path, GUEST_XML_MAX, &xml, &size);
-                if (r >= 0)
-                        r = xml_parse(xml, size, GUEST_XML_MAX, ret);
+                if (r == -ENOENT)
+                        continue;
+                if (r < 0)
+                        return r;
+                return xml_parse(xml, size, GUEST_XML_MAX, ret);
         }
-        return r;
+        return -ENOENT;
+}
+
+/* Adds the network's functions where it is a pool of them. */
+static int add_pool(struct guest *g, const char *name, xmlDocPtr doc)
+{
+        struct hostdev h = { .kind = HOSTDEV_NETWORK };
+        xmlNode *network = xmlDocGetRootElement(doc), *forward;
+
+        if (!xml_is(network, "network"))
+                network = xml_child(network, "network"); /* <networkstatus> around it */
+        forward = xml_child(network, "forward");
+        if (!xml_attribute_is(forward, "mode", "hostdev") || !read_driver(forward, &h))
+                return 0;
+        h.parent = xml_attribute(xml_child(forward, "pf"), "dev");
+        h.network = strdup(name);
+        if (!h.network) {
+                hostdev_done(&h);
+                return -ENOMEM;
+        }
+        return add_hostdev(g, &h);
 }
 
 int guest_read_networks(struct guest *g, const struct root *root)
 {
         int complete = 1;
 
+        assert(g);
+        assert(root);
+
         for (size_t i = 0; i < g->n_networks; i++) {
                 _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
-                struct hostdev h = { .kind = HOSTDEV_NETWORK };
-                xmlNode *network, *forward;
-                int r = read_network(root, g->networks[i], &doc);
+                int r;
 
+                r = read_network(root, g->networks[i], &doc);
                 if (r == -ENOMEM)
                         return r;
                 if (r < 0) {
                         complete = 0;
                         continue;
                 }
-                network = xmlDocGetRootElement(doc);
-                if (!xml_is(network, "network"))
-                        network = xml_child(network, "network"); /* <networkstatus> around it */
-                forward = xml_child(network, "forward");
-                if (!xml_attribute_is(forward, "mode", "hostdev") || !read_driver(forward, &h)) {
-                        hostdev_done(&h);
-                        continue;
-                }
-                h.parent = xml_attribute(xml_child(forward, "pf"), "dev");
-                h.network = strdup(g->networks[i]);
-                if (!h.network) {
-                        hostdev_done(&h);
-                        return -ENOMEM;
-                }
-                r = add_hostdev(g, &h);
+                r = add_pool(g, g->networks[i], doc);
                 if (r == -ENOMEM)
                         return r;
         }

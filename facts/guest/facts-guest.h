@@ -12,15 +12,18 @@
 
 /* The ways in which VFIO comes into a domain XML. */
 enum hostdev_kind {
-        HOSTDEV_PCI,       /* <hostdev type='pci'> */
-        HOSTDEV_INTERFACE, /* <interface type='hostdev'>; also what a pool gave to a guest that runs */
-        HOSTDEV_NETWORK, /* <interface type='network'> of a pool of functions: which one, the start will tell
-                          */
-        HOSTDEV_NVME, /* <disk type='nvme'>: QEMU drives it itself and maps its doorbells; the guest gets no
-                         BAR */
-        HOSTDEV_MDEV, /* <hostdev type='mdev'>: a share of a function, whose driver decides what is mapped */
-        HOSTDEV_ARGUMENT, /* -device vfio-pci in <qemu:commandline>: libvirt neither binds it nor knows of it
-                           */
+        /* <hostdev type='pci'> */
+        HOSTDEV_PCI,
+        /* <interface type='hostdev'>; also what a pool gave to a guest that runs */
+        HOSTDEV_INTERFACE,
+        /* <interface type='network'> of a pool of functions: libvirt chooses one at the start */
+        HOSTDEV_NETWORK,
+        /* <disk type='nvme'>: QEMU drives it itself and maps its doorbells; the guest gets no BAR */
+        HOSTDEV_NVME,
+        /* <hostdev type='mdev'>: a share of a function, whose driver decides what is mapped */
+        HOSTDEV_MDEV,
+        /* -device vfio-pci in <qemu:commandline>: libvirt neither binds it nor knows about it */
+        HOSTDEV_ARGUMENT,
         _HOSTDEV_KIND_MAX,
         _HOSTDEV_KIND_INVALID = -EINVAL,
 };
@@ -30,7 +33,7 @@ struct hostdev {
         bdf_t bdf;     /* empty: an mdev, or a function that is not known yet */
         bool managed;  /* libvirt binds it itself, between `prepare` and `start` */
         bool no_mmap;  /* x-no-mmap=on: none of its BARs is mapped, every access traps */
-        bool iommufd;  /* by the XML; BARs are then not mapped into the IOMMU, so not populated beforehand */
+        bool iommufd;  /* the XML asks for it: BARs are not mapped into the IOMMU, so not populated early */
         char *driver;  /* <driver model='...'>, a variant driver; or NULL */
         char *uuid;    /* of an mdev, or NULL */
         char *network; /* of HOSTDEV_NETWORK, or NULL */
@@ -54,25 +57,25 @@ struct guest {
         struct hostdev *hostdevs; /* in the XML's order, those of <qemu:commandline> last */
         size_t n_hostdevs;
 
-        char **networks; /* of <interface type='network'> that do not say yet what they get; each once */
+        char **networks; /* of each <interface type='network'> whose device is not chosen yet; each once */
         size_t n_networks;
 
         char *arch;    /* "x86_64", or NULL */
         char *machine; /* "pc-q35-7.2", or NULL */
         enum guest_firmware firmware;
         bool host_phys_bits; /* the guest's addresses are as wide as the host's */
-        unsigned phys_bits; /* how wide the XML says they are, or at most are with host_phys_bits; 0: it does
-                               not */
-        /* bytes, <pcihole64> of the PCI root; 0: QEMU's default, 32 GiB for q35 and 2 GiB for pc. QEMU only
-         * widens by it what it tells the guest (hw/pci-host/q35.c), for what is plugged in later: no bound
-         * for BARs at boot. */
+        /* The width that the XML sets, with host_phys_bits only an upper limit; 0: it sets none */
+        unsigned phys_bits;
+        /* Bytes, <pcihole64> of the PCI root; 0: QEMU's default, 32 GiB for q35 and 2 GiB for pc. It only
+         * widens the window that QEMU reports to the guest for later hotplug (hw/pci-host/q35.c), and does
+         * not limit BARs at boot. */
         uint64_t hole64;
         uint64_t efi_window; /* bytes, X-PciMmio64Mb; 0: the firmware's default */
         uint64_t memory;     /* bytes, with all that can be plugged in; 0: not said */
         char *preload;       /* LD_PRELOAD of <qemu:env>, or NULL */
 
-        /* <policy on-unaligned='refuse' min-bar-size='1G'/> of POLICY_XMLNS in <metadata>: goes before the
-         * configuration; as they stand there, or NULL */
+        /* <policy on-unaligned='refuse' min-bar-size='1G'/> of POLICY_XMLNS in <metadata>, which overrides
+         * the configuration: the attributes as they are written, or NULL */
         char *on_unaligned;
         char *min_bar_size;
 };
@@ -80,15 +83,15 @@ struct guest {
 DECLARE_STRING_TABLE(hostdev_kind, enum hostdev_kind);
 DECLARE_STRING_TABLE(guest_firmware, enum guest_firmware);
 
-/* Parses a domain XML of `size` bytes: no entities, no network, bounded.
- * Returns 0, -EFBIG over the bounds, -EBADMSG where it is no domain XML, or -ENOMEM. */
+/* Parses a domain XML of `size` bytes: no entities, no network, bounded. Returns 0, -EFBIG over the bounds,
+ * -EBADMSG where it is not a domain XML, or -ENOMEM; on an error g is empty, else guest_done() frees it. */
 int guest_parse(struct guest *g, const char *xml, size_t size);
 
-/* The same for the state that libvirt keeps of a guest that runs (/run/libvirt/qemu/NAME.xml): <domstatus
- * pid=''> around the <domain>. *ret_pid is 0 where it says none. */
+/* The same for the state that libvirt keeps of a running guest (LIBVIRT_RUNNING_DIR): <domstatus pid=''>
+ * around the <domain>. *ret_pid is 0 where it has no pid. */
 int guest_parse_status(struct guest *g, const char *xml, size_t size, pid_t *ret_pid);
 void guest_done(struct guest *g);
 
-/* Which of g->networks are pools of functions is in the networks' own XML: adds one HOSTDEV_NETWORK for each
- * that is. Returns 1 where all could be seen, 0 where a network may not be read, or -ENOMEM. */
+/* Adds one HOSTDEV_NETWORK for each of g->networks that is a pool of functions, which only the network's own
+ * XML says. Returns 1 where all could be read, 0 where one could not, or -ENOMEM. */
 int guest_read_networks(struct guest *g, const struct root *root);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-libvirt.h"
 
-#include <ctype.h>
+#include <assert.h>
 
 #include "libvirt-daemon.h"
 #include "libvirt-paths.h"
@@ -16,7 +16,7 @@ static bool is_xml(const char *name)
         return n > strlen(".xml") && streq(name + n - strlen(".xml"), ".xml");
 }
 
-static struct libvirt_guest *find(struct libvirt_facts *l, const struct guest *g)
+static struct libvirt_guest *find_guest(struct libvirt_facts *l, const struct guest *g)
 {
         for (size_t i = 0; i < l->n_guests; i++) {
                 const struct guest *other = &l->guests[i].xml;
@@ -27,25 +27,23 @@ static struct libvirt_guest *find(struct libvirt_facts *l, const struct guest *g
         return NULL;
 }
 
-/* Of a guest that runs and is defined, the XML that it runs with counts. Takes over what g owns. */
-static int add(struct libvirt_facts *l, struct guest *g, struct libvirt_guest **ret)
+/* The entry of that guest; a new one takes over what g owns. Running guests are read first, so for one that
+ * is also defined the XML it runs with stays. */
+static int add_guest(struct libvirt_facts *l, struct guest *g, struct libvirt_guest **ret)
 {
-        struct libvirt_guest *slot = find(l, g);
+        struct libvirt_guest *slot = find_guest(l, g);
 
         if (!slot) {
                 slot = array_append(l->guests, l->n_guests);
-                if (!slot) {
-                        guest_done(g);
+                if (!slot)
                         return -ENOMEM;
-                }
                 slot->xml = TAKE(*g, (struct guest){});
         }
-        guest_done(g);
         *ret = slot;
         return 0;
 }
 
-static void incomplete(struct libvirt_facts *l, const char *why)
+static void note_incomplete(struct libvirt_facts *l, const char *why)
 {
         if (l->readable.value != FACT_UNKNOWN)
                 l->readable = fact_unknown(why);
@@ -70,41 +68,51 @@ static pid_t read_pid(const struct root *root, const char *xml_name)
         return read_u64_at(root->fd, path, 10, &pid) >= 0 && pid <= INT32_MAX ? (pid_t) pid : 0;
 }
 
-/* One file, <domain> or <domstatus>. 0 also where it is neither. */
+/* One file: <domstatus> with `status`, else <domain>. */
+static int parse_guest(struct guest *g, const struct root *root, const char *path, bool status,
+                       pid_t *ret_pid)
+{
+        _cleanup_free_ char *xml = NULL;
+        size_t size;
+        int r;
+
+        r = read_file_at(root->fd, path, GUEST_XML_MAX, &xml, &size);
+        if (r < 0)
+                return r;
+        if (status)
+                return guest_parse_status(g, xml, size, ret_pid);
+        return guest_parse(g, xml, size);
+}
+
+/* Returns 0 or -ENOMEM: a file that cannot be read or parsed leaves the list incomplete. */
 static int read_guest(struct libvirt_facts *l, const struct root *root, const char *directory,
                       const char *name, bool status)
 {
-        _cleanup_free_ char *xml = NULL;
+        _cleanup_(guest_done) struct guest g = {};
         struct libvirt_guest *slot;
-        struct guest g = {};
         char path[512];
-        size_t size;
         pid_t pid = 0;
         int r;
 
         snprintf(path, sizeof(path), "%s/%s", directory, name);
-        r = read_file_at(root->fd, path, GUEST_XML_MAX, &xml, &size);
-        if (r >= 0)
-                r = status ? guest_parse_status(&g, xml, size, &pid) : guest_parse(&g, xml, size);
+        r = parse_guest(&g, root, path, status, &pid);
+        if (r == -ENOMEM)
+                return r;
+        if (r == -ENOENT) /* undefined or stopped since it was listed */
+                return 0;
         if (r < 0) {
-                if (r != -ENOMEM && r != -ENOENT)
-                        incomplete(l, r == -EACCES || r == -EPERM
-                                              ? "the guests' XML is only root's to read"
-                                              : "the XML of a guest cannot be understood");
-                return r == -ENOMEM ? r : 0;
+                note_incomplete(l, r == -EACCES || r == -EPERM ? "the guests' XML is only root's to read"
+                                                               : "the XML of a guest cannot be understood");
+                return 0;
         }
         if (status && pid == 0)
                 pid = read_pid(root, name);
-        if (status && pid && !is_alive(root, pid)) { /* it ended while no daemon ran */
-                guest_done(&g);
+        if (status && pid && !is_alive(root, pid)) /* it ended while no daemon ran */
                 return 0;
-        }
         r = guest_read_networks(&g, root);
-        if (r < 0) {
-                guest_done(&g);
+        if (r < 0)
                 return r;
-        }
-        r = add(l, &g, &slot);
+        r = add_guest(l, &g, &slot);
         if (r < 0)
                 return r;
         if (status) {
@@ -119,12 +127,13 @@ static int read_guest(struct libvirt_facts *l, const struct root *root, const ch
 static int read_guests(struct libvirt_facts *l, const struct root *root, const char *directory, bool status)
 {
         _cleanup_(names_done) struct names names = {};
-        int r = list_dir_at(root->fd, directory, &names);
+        int r;
 
+        r = list_dir_at(root->fd, directory, &names);
         if (r == -ENOMEM)
                 return r;
         if (r < 0 && r != -ENOENT)
-                incomplete(l, "libvirt's directories are only root's to read");
+                note_incomplete(l, "libvirt's directories are only root's to read");
         for (size_t i = 0; i < names.n; i++) {
                 if (!is_xml(names.names[i]))
                         continue;
@@ -133,6 +142,16 @@ static int read_guests(struct libvirt_facts *l, const struct root *root, const c
                         return r;
         }
         return 0;
+}
+
+static int read_all_guests(struct libvirt_facts *l, const struct root *root)
+{
+        int r;
+
+        r = read_guests(l, root, LIBVIRT_RUNNING_DIR, true);
+        if (r < 0)
+                return r;
+        return read_guests(l, root, LIBVIRT_DEFINED_DIR, false);
 }
 
 static void read_autostart(struct libvirt_facts *l, const struct root *root)
@@ -176,14 +195,15 @@ int libvirt_facts_read(struct libvirt_facts *l, const struct root *root)
 {
         int r;
 
+        assert(l);
+        assert(root);
+
         *l = (struct libvirt_facts){ .readable = fact_is(true, SOURCE_XML) };
         libvirt_daemon_read(l, root);
         l->installed = read_installed(l, root);
         libvirt_hook_read(l, root);
 
-        r = read_guests(l, root, LIBVIRT_RUNNING_DIR, true);
-        if (r >= 0)
-                r = read_guests(l, root, LIBVIRT_DEFINED_DIR, false);
+        r = read_all_guests(l, root);
         if (r < 0) {
                 libvirt_facts_done(l);
                 return r;

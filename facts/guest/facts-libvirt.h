@@ -3,11 +3,11 @@
 
 #include "facts-guest.h"
 
-/* What libvirt knows, from its files alone: no call to its daemon, which need not run. The modular daemon
- * (virtqemud) uses the same paths. Most is root's: unknown to others. */
+/* What libvirt knows, from its files alone (libvirt-paths.h): its daemon is not asked and need not run. Most
+ * files are only root's to read; what they say is unknown to others. */
 
-/* What gives the daemons LD_PRELOAD with our library. The name sorts behind that of `systemctl edit`, so
- * that it can extend what the operator has set there. */
+/* The drop-in that gives the daemons LD_PRELOAD with our library. Its name sorts after that of `systemctl
+ * edit`, so it can extend what the operator has set there. */
 #define LIBVIRT_PRELOAD_DROP_IN "zz-vfioalign-preload.conf"
 #define PRELOAD_NAME "libvfioalign-preload.so"
 
@@ -16,7 +16,7 @@ struct libvirt_guest {
         bool defined;
         bool running;
         bool autostart;
-        pid_t pid; /* 0: not running, or not told */
+        pid_t pid; /* 0: not running, or unknown */
 };
 
 struct libvirt_facts {
@@ -24,25 +24,24 @@ struct libvirt_facts {
         struct fact readable;       /* the list of guests below is complete */
         struct fact hook_installed; /* ours is there, and libvirt would run it */
         struct fact site_hook;      /* the site has one of its own, which runs before ours */
-        /* The daemon runs our hook: it looks whether there are any when it starts and when it is reloaded,
-         * which leaves no trace, so that a hook that is there is never surely unseen (libvirt,
-         * src/util/virhook.c). */
+        /* The daemon runs our hook. It looks for hooks when it starts and when it is reloaded (libvirt,
+         * src/util/virhook.c); a reload leaves no trace, so of an installed hook this is never no. */
         struct fact hook_seen;
         struct fact running; /* the daemon runs now */
         struct fact thp;     /* its guests may have huge pages: PR_SET_THP_DISABLE is inherited */
         struct fact preload; /* its guests inherit LD_PRELOAD with our library from it */
-        const char *
-                unit; /* the daemon's unit, "libvirtd.service", for `systemctl reload`; NULL where unknown */
-        pid_t pid;    /* of the daemon; 0: none */
-        uint64_t start_usec;          /* CLOCK_REALTIME; 0: unknown */
+        const char *unit;    /* the daemon's, static: "libvirtd.service"; NULL where no daemon runs */
+        pid_t pid;           /* of the daemon; 0: none */
+        uint64_t start_usec; /* CLOCK_REALTIME; 0: unknown */
         struct libvirt_guest *guests; /* by name */
         size_t n_guests;
 };
 
-/* Returns 0 or -ENOMEM. */
+/* What cannot be read is unknown. Returns 0 or -ENOMEM (l is then empty). */
 int libvirt_facts_read(struct libvirt_facts *l, const struct root *root);
 
-/* Reads again, cheaply, what concerns the daemon itself. */
+/* Reads again, cheaply, only the facts about the daemon itself: running, thp, preload, unit, pid and
+ * start_usec. */
 void libvirt_facts_refresh(struct libvirt_facts *l, const struct root *root);
 void libvirt_facts_done(struct libvirt_facts *l);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-mapping.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -59,7 +60,7 @@ static void add_candidate(struct candidates *c, const char *address)
         memcpy(c->bdf[c->n++], bdf, sizeof(bdf));
 }
 
-/* Since 6.16 or so a device's descriptor says whose it is: "vfio-device-syspath:
+/* From about 6.16 on, fdinfo names the device of a descriptor: "vfio-device-syspath:
  * /sys/devices/.../0000:00:05.0". */
 static void candidates_from_fdinfo(struct candidates *c, int process_fd)
 {
@@ -84,7 +85,7 @@ static void candidates_from_fdinfo(struct candidates *c, int process_fd)
         }
 }
 
-/* QEMU is told on its command line: -device vfio-pci,host=0000:00:05.0 or
+/* QEMU has its devices on the command line: -device vfio-pci,host=0000:00:05.0 or
  * {"driver":"vfio-pci","host":"..."}. */
 static void candidates_from_cmdline(struct candidates *c, int process_fd)
 {
@@ -121,8 +122,8 @@ static bool fits_any(const struct mapping *m, const struct device_facts *devices
         return false;
 }
 
-/* Kernels that fill the whole mapping at the first fault (before 6.12) then show the physical address as
- * offset. */
+/* Kernels before 6.12 fill the whole mapping at the first fault, and from then on show the physical address
+ * as its offset. */
 static bool resolve_physical(struct mapping *m, const struct device_facts *devices)
 {
         uint64_t address = m->region >= 0 ? ((uint64_t) m->region << REGION_SHIFT) + m->offset : m->offset;
@@ -142,14 +143,14 @@ static bool resolve_physical(struct mapping *m, const struct device_facts *devic
         return false;
 }
 
-/* All descriptors of groups share one inode, so that a mapping names no function: it belongs to the one
- * candidate whose BAR fits, and to none where two fit. */
-static void resolve(struct mapping *m, const struct device_facts *devices, const struct candidates *c)
+/* Finds the function of a mapping. The kernel does not name it, because all descriptors that come from
+ * groups share one inode: it is the one candidate whose BAR fits, and unknown where two fit. */
+static void resolve_function(struct mapping *m, const struct device_facts *devices,
+                             const struct candidates *c)
 {
         const char *match = NULL;
 
-        /* A physical address can read as a region (2 TiB as region 2): where a BAR fits, the region it is.
-         */
+        /* A physical address can look like a region (2 TiB like region 2): a BAR that fits comes first. */
         if (!fits_any(m, devices) && resolve_physical(m, devices))
                 return;
         for (size_t i = 0; i < c->n; i++) {
@@ -181,20 +182,18 @@ static int add_mappings(struct mapping_facts *f, pid_t pid, const char *maps)
         return 0;
 }
 
-static int describe_process(struct mapping_facts *f, size_t first, const struct root *root, int fd,
-                            pid_t pid)
+static int add_process(struct mapping_facts *f, size_t first, const struct root *root, int fd, pid_t pid)
 {
         struct mapping_process *p = array_append(f->processes, f->n_processes);
-        int r;
 
         if (!p)
                 return -ENOMEM;
-        r = mapping_process_read(p, root, fd, pid, f->mappings + first, f->n_mappings - first);
+        mapping_process_read(p, root, fd, pid, f->mappings + first, f->n_mappings - first);
         for (size_t i = first; i < f->n_mappings; i++) {
                 f->mappings[i].huge = p->huge;
                 f->mappings[i].command = p->command ? strdup(p->command) : NULL;
         }
-        return r;
+        return 0;
 }
 
 static int open_process(const struct root *root, pid_t pid)
@@ -216,24 +215,30 @@ int mapping_facts_read_process(struct mapping_facts *f, const struct root *root,
         size_t first = f->n_mappings;
         int r;
 
+        assert(f);
+        assert(devices);
+
         if (fd < 0)
                 return fd;
         r = grep_file_at(fd, "maps", vfio_words, &maps);
-        if (r >= 0)
-                r = add_mappings(f, pid, maps);
-        if (r < 0 || f->n_mappings == first)
+        if (r < 0)
                 return r;
+        r = add_mappings(f, pid, maps);
+        if (r < 0)
+                return r;
+        if (f->n_mappings == first)
+                return 0;
 
         candidates_from_fdinfo(&candidates, fd);
         candidates_from_cmdline(&candidates, fd);
         for (size_t i = 0; i < n_hint; i++)
                 add_candidate(&candidates, hint[i]);
         for (size_t i = first; i < f->n_mappings; i++)
-                resolve(&f->mappings[i], devices, &candidates);
-        return describe_process(f, first, root, fd, pid);
+                resolve_function(&f->mappings[i], devices, &candidates);
+        return add_process(f, first, root, fd, pid);
 }
 
-/* Of a recorded host nothing shows any more what its reader was not allowed to see. */
+/* A record does not show what its reader was not allowed to see, so that is an answer in it. */
 #define QUESTION_COMPLETE "all-processes-seen"
 
 static void settle_complete(struct mapping_facts *f, const struct root *root, bool denied)
@@ -293,6 +298,10 @@ int mapping_facts_read(struct mapping_facts *f, const struct root *root, const s
         size_t n;
         bool denied = false;
         int r;
+
+        assert(f);
+        assert(root);
+        assert(devices);
 
         *f = (struct mapping_facts){};
         r = list_processes(root, &pids, &n);

@@ -13,36 +13,35 @@
 /* One mapping of a VFIO device in one process, as /proc/PID/maps has it. */
 struct mapping {
         pid_t pid;
-        char *command;   /* the process's name */
-        uint64_t start;  /* virtual address */
-        uint64_t size;   /* bytes */
-        uint64_t offset; /* within the region */
-        int region; /* VFIO region: 0 to 5 are the BARs; -1 where the kernel does not show it (before 6.12)
-                     */
-        bdf_t bdf;  /* empty where the function cannot be told */
+        char *command;    /* the process's name */
+        uint64_t start;   /* virtual address */
+        uint64_t size;    /* bytes */
+        uint64_t offset;  /* within the region */
+        int region;       /* VFIO's: 0 to 5 are the BARs; -1: the kernel does not show it (before 6.12) */
+        bdf_t bdf;        /* empty where the function is unknown */
         struct fact huge; /* of its process, below */
 };
 
-/* A process that maps a VFIO device. Of page sizes the kernel shows but one number: how large the process's
- * page tables are in all (VmPTE). 2 MiB of 4 KiB pages take one table of 4 KiB, and so does an anonymous
- * huge page; a huge entry of a BAR takes none. */
+/* A process that maps a VFIO device. The kernel does not show the size of its pages, only how large the
+ * process's page tables are in all (VmPTE). 2 MiB of 4 KiB pages take one table of 4 KiB, and so does an
+ * anonymous huge page; a huge entry of a BAR takes none. */
 struct mapping_process {
         pid_t pid;
         char *command;
         char *exe;            /* its program, NULL where that cannot be seen */
-        bool exe_deleted;     /* it was replaced since: an upgrade, and the process runs the old one */
+        bool exe_deleted;     /* it was replaced, as by an upgrade, and the process runs the old one */
         uint64_t mapped;      /* bytes of VFIO devices */
         uint64_t page_tables; /* bytes, VmPTE; 0: unknown */
-        uint64_t small_min,
-                small_max; /* bytes of `mapped` that surely are, and at most can be, on 4 KiB pages */
-        struct fact thp;   /* huge pages are not forbidden to it (PR_SET_THP_DISABLE) */
-        /* No: at least half of what is mapped has 4 KiB pages. Yes: less than an eighth can have them; what
-         * nobody has touched yet has no entries at all and cannot be told from huge ones. */
+        uint64_t small_min;   /* bytes of `mapped` that surely are on 4 KiB pages */
+        uint64_t small_max;   /* and that at most can be */
+        struct fact thp;      /* huge pages are not forbidden to it (PR_SET_THP_DISABLE) */
+        /* No: at least half of what is mapped has 4 KiB pages. Yes: less than an eighth can have them. What
+         * nobody has touched yet has no entries at all and looks like huge ones. */
         struct fact huge;
 };
 
-/* A process with VFIO descriptors, whether or not it maps anything. One for each group or character device.
- */
+/* A process with VFIO descriptors, whether or not it maps anything. A process has one entry for each group
+ * or character device that it holds open. */
 struct vfio_holder {
         pid_t pid;
         char *command;
@@ -63,13 +62,14 @@ struct mapping_facts {
         size_t n_holders;
 };
 
-/* Reads one process. devices: to tell which function a mapping belongs to. hint: functions that the process
- * is known to have, where the process itself does not show them; may be NULL. Returns 0 or a negative errno:
- * -ESRCH where it is gone, -EACCES where it may not be looked into. Adds to f. */
+/* Reads one process and adds it to f. devices: whose BARs are compared, to find the function of a mapping.
+ * hint: n_hint functions that the process is known to have, in case it does not show them itself; may be
+ * NULL. Returns 0 or a negative errno: -ESRCH where the process is gone, -EACCES or -EPERM without the
+ * privilege. */
 int mapping_facts_read_process(struct mapping_facts *f, const struct root *root, pid_t pid,
                                const struct device_facts *devices, const bdf_t *hint, size_t n_hint);
 
-/* Reads all processes. Returns 0 or -ENOMEM. */
+/* Reads all processes. Returns 0 or -ENOMEM; mapping_facts_done() in both cases. */
 int mapping_facts_read(struct mapping_facts *f, const struct root *root, const struct device_facts *devices);
 void mapping_facts_done(struct mapping_facts *f);
 

@@ -80,7 +80,7 @@ static struct fact read_thp(const struct root *root, pid_t pid)
         return fact_is(enabled, SOURCE_PROC);
 }
 
-/* By its environment, of which nothing else is anybody's business, nor that of who has a recorded host. */
+/* From its environment. A recorded host keeps only the answer: the rest of the environment is private. */
 static struct fact read_preload(const struct root *root, pid_t pid)
 {
         static const char question[] = "libvirt-daemon-preload";
@@ -93,7 +93,7 @@ static struct fact read_preload(const struct root *root, pid_t pid)
         if (recorded)
                 return fact_is(streq(recorded, "yes"), SOURCE_PROC);
         snprintf(path, sizeof(path), "proc/%d/environ", pid);
-        fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC); /* not told to who records */
+        fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC); /* not open_at(): it would be recorded */
         if (fd < 0 || read_fd(fd, MIB(4), &text, &size) < 0)
                 return fact_unknown("the environment of libvirt's daemon cannot be read");
         for (const char *p = text; p < text + size; p += strlen(p) + 1)
@@ -102,7 +102,7 @@ static struct fact read_preload(const struct root *root, pid_t pid)
         return fact_is(has, SOURCE_PROC);
 }
 
-/* What a daemon that does not run will have when it starts. */
+/* Whether a daemon that does not run will have our library when it starts. */
 static struct fact read_drop_in(const struct root *root)
 {
         for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++) {
@@ -126,7 +126,7 @@ void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
         l->start_usec = 0;
 
         if (!daemon) {
-                /* with hidepid= others' processes are not even listed */
+                /* With hidepid= the processes of others are not even listed. */
                 l->running = exists_at(root->fd, "proc/1/comm")
                                      ? fact_is(false, SOURCE_PROC)
                                      : fact_unknown("the processes of others cannot be seen");
@@ -142,20 +142,20 @@ void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root)
         l->preload = read_preload(root, pid);
 }
 
-struct state {
-        int error; /* 0: what follows is known; -ENOENT, -EACCES; -ENODATA: there, and no more is known */
+struct file_state {
+        int error; /* 0: what follows is known; -ENOENT, -EACCES; -ENODATA: it exists, no more is known */
         unsigned mode; /* st_mode */
         unsigned uid;
         uint64_t changed_usec; /* st_ctim */
 };
 
-/* Who owns a file, and since when, is of no copy of it: a recorded host has it as an answer. */
-static struct state state_of(const struct root *root, const char *path)
+/* A copy of a file keeps neither its owner nor its times, so a recorded host has them as an answer. */
+static struct file_state read_state(const struct root *root, const char *path)
 {
         char question[512], answer[64];
         _cleanup_free_ char *recorded = NULL;
         _cleanup_close_ int fd = -EBADF;
-        struct state s = {};
+        struct file_state s = {};
         struct stat st;
 
         snprintf(question, sizeof(question), "stat %s", path);
@@ -167,9 +167,9 @@ static struct state state_of(const struct root *root, const char *path)
         }
         fd = open_at(root->fd, path, O_PATH);
         if (fd < 0)
-                return (struct state){ .error = fd };
+                return (struct file_state){ .error = fd };
         if (!root->live || fstat(fd, &st) < 0)
-                return (struct state){ .error = -ENODATA };
+                return (struct file_state){ .error = -ENODATA };
         s.mode = st.st_mode;
         s.uid = st.st_uid;
         s.changed_usec = (uint64_t) st.st_ctim.tv_sec * USEC_PER_SEC + (uint64_t) st.st_ctim.tv_nsec / 1000;
@@ -178,12 +178,12 @@ static struct state state_of(const struct root *root, const char *path)
         return s;
 }
 
-static bool is_hook(const struct state *s)
+static bool is_hook(const struct file_state *s)
 {
         return s->error == 0 && S_ISREG(s->mode) && s->mode & 0111;
 }
 
-static struct fact judge_hook(const struct state *s)
+static struct fact judge_hook(const struct file_state *s)
 {
         struct fact f = fact_is(false, SOURCE_FILE);
 
@@ -192,24 +192,24 @@ static struct fact judge_hook(const struct state *s)
         else if (s->error == -ENODATA)
                 f = fact_unknown("it is there; its mode is not recorded");
         else if (s->error < 0)
-                f = fact_unknown("the directory of libvirt's hooks may not be looked into");
+                f = fact_unknown("the directory of libvirt's hooks cannot be read");
         else if (!S_ISREG(s->mode))
-                f.why = "it is no regular file";
+                f.why = "it is not a regular file";
         else if (!(s->mode & 0111))
                 f.why = "it is not executable";
         else if (s->uid != 0 || s->mode & 022)
-                f = fact_unknown("it is not root's alone: nobody knows what it does");
+                f = fact_unknown("users other than root can change it, so what it does is unknown");
         else
                 f.value = FACT_YES;
         return f;
 }
 
-/* libvirt remembers only whether there was any hook for QEMU guests: then it looks for all of them at each
+/* libvirt remembers only whether there was any hook for QEMU guests; if so, it looks for all of them at each
  * call. */
-static bool had_another(const struct root *root, uint64_t since_usec)
+static bool had_another_hook(const struct root *root, uint64_t since_usec)
 {
         _cleanup_(names_done) struct names names = {};
-        struct state site = state_of(root, LIBVIRT_SITE_HOOK);
+        struct file_state site = read_state(root, LIBVIRT_SITE_HOOK);
 
         if (is_hook(&site) && site.changed_usec < since_usec)
                 return true;
@@ -217,10 +217,10 @@ static bool had_another(const struct root *root, uint64_t since_usec)
                 return false;
         for (size_t i = 0; i < names.n; i++) {
                 char path[sizeof(LIBVIRT_HOOKS_DIR "/") + 256];
-                struct state s;
+                struct file_state s;
 
                 snprintf(path, sizeof(path), LIBVIRT_HOOKS_DIR "/%s", names.names[i]);
-                s = state_of(root, path);
+                s = read_state(root, path);
                 if (is_hook(&s) && s.changed_usec < since_usec)
                         return true;
         }
@@ -228,7 +228,7 @@ static bool had_another(const struct root *root, uint64_t since_usec)
 }
 
 static struct fact judge_seen(const struct libvirt_facts *l, const struct root *root,
-                              const struct state *hook)
+                              const struct file_state *hook)
 {
         struct fact f = fact_is(true, SOURCE_PROC);
 
@@ -244,8 +244,9 @@ static struct fact judge_seen(const struct libvirt_facts *l, const struct root *
                 f = fact_unknown("when libvirt's daemon started cannot be seen");
         else if (hook->error == 0 && hook->changed_usec < l->start_usec)
                 f.why = "libvirt's daemon started after it was installed";
-        else if (had_another(root, l->start_usec))
-                f.why = "libvirt's daemon had another hook when it started, so that it looks for all at each call";
+        else if (had_another_hook(root, l->start_usec))
+                f.why = "libvirt's daemon had another hook when it started, so it looks for all of them at "
+                        "each call";
         else
                 f = fact_unknown(
                         "libvirt's daemon started before it was installed, and looks for hooks only when it "
@@ -255,11 +256,11 @@ static struct fact judge_seen(const struct libvirt_facts *l, const struct root *
 
 void libvirt_hook_read(struct libvirt_facts *l, const struct root *root)
 {
-        struct state hook = state_of(root, LIBVIRT_HOOK), site = state_of(root, LIBVIRT_SITE_HOOK);
+        struct file_state hook = read_state(root, LIBVIRT_HOOK), site = read_state(root, LIBVIRT_SITE_HOOK);
 
         l->hook_installed = judge_hook(&hook);
         l->site_hook = judge_hook(&site);
-        if (is_hook(&site)) /* whoever's it is */
+        if (is_hook(&site)) /* whoever owns it */
                 l->site_hook = fact_is(true, SOURCE_FILE);
         l->hook_seen = judge_seen(l, root, &hook);
 }

@@ -4,11 +4,12 @@
 #include "facts-libvirt.h"
 #include "libvirt-paths.h"
 
-/* The daemon that has written its pid and runs, for the first that does; NULL where none does. ret_pid may
- * be NULL. */
+/* The first daemon whose pid file names a process that is that daemon; NULL where none does. ret_pid may be
+ * NULL. */
 const struct libvirt_daemon *libvirt_daemon_by_pid_file(const struct root *root, pid_t *ret_pid);
 
-/* The parts of the facts that are about the daemon (running, thp, preload, unit, pid, start_usec), and about
- * its hooks (hook_installed, site_hook, hook_seen), which need the former. */
+/* Sets the facts about the daemon: running, thp, preload, unit, pid, start_usec. */
 void libvirt_daemon_read(struct libvirt_facts *l, const struct root *root);
+
+/* Sets the facts about its hooks: hook_installed, site_hook, hook_seen. After libvirt_daemon_read(). */
 void libvirt_hook_read(struct libvirt_facts *l, const struct root *root);

@@ -13,14 +13,13 @@
 #define TABLE_COVERS MIB(2)
 #define TABLES(bytes) ((bytes) / TABLE_COVERS)
 
-/* Counters of resident pages lag behind by what each CPU keeps to itself (mm/percpu_counter.c). */
+/* Each CPU counts resident pages by itself first, so the sum lags behind (mm/percpu_counter.c). */
 #define COUNTER_SLACK MIB(512)
 
 struct memory {
         uint64_t page_tables; /* VmPTE */
-        uint64_t anonymous;   /* RssAnon and VmSwap: each 2 MiB has its table, since huge pages keep one in
-                                 store */
-        uint64_t hugetlb;     /* HugetlbPages: have no table */
+        uint64_t anonymous;   /* RssAnon and VmSwap: each 2 MiB has a table; a huge page keeps a spare one */
+        uint64_t hugetlb;     /* HugetlbPages: these have no table */
         int thp;              /* THP_enabled, or -1 */
         bool complete;        /* all of the above was there */
 };
@@ -59,18 +58,18 @@ static void read_memory(int fd, struct memory *m)
                 m->hugetlb = 0; /* a kernel without them */
 }
 
-/* How many tables the process can have at most besides those of VFIO mappings' 4 KiB pages: one for each 2
- * MiB that anything else has addresses in, and of the levels above one for each GiB and each 512 GiB of all.
- * Counted line by line, and kept as an answer: a recorded host needs not the names of all that a process
- * maps. */
-struct counter {
+/* Counts how many tables the process can have at most, besides those of VFIO mappings' 4 KiB pages: one for
+ * each 2 MiB in which anything else has addresses, and for all mappings the levels above, one for each GiB
+ * and each 512 GiB. The lines are counted as they are read and only the sum is kept as an answer, so a
+ * recorded host does not have the names of all that a process maps. */
+struct table_counter {
         uint64_t tables;
         uint64_t next[3]; /* of each level, the first range not counted yet */
         char line[160];   /* its beginning */
         size_t n;
 };
 
-static void count_level(struct counter *c, unsigned level, uint64_t start, uint64_t end)
+static void count_level(struct table_counter *c, unsigned level, uint64_t start, uint64_t end)
 {
         uint64_t first = start / TABLE_COVERS >> 9 * level, last = (end - 1) / TABLE_COVERS >> 9 * level;
 
@@ -82,7 +81,7 @@ static void count_level(struct counter *c, unsigned level, uint64_t start, uint6
         c->next[level] = last + 1;
 }
 
-static void count_line(struct counter *c)
+static void count_line(struct table_counter *c)
 {
         uint64_t start, end;
         struct mapping m;
@@ -95,10 +94,10 @@ static void count_line(struct counter *c)
                 count_level(c, level, start, end);
 }
 
-static int count_others(int fd, uint64_t *ret)
+static int count_other_tables(int fd, uint64_t *ret)
 {
         _cleanup_close_ int maps = openat(fd, "maps", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        struct counter c = {};
+        struct table_counter c = {};
         char buffer[16384];
         ssize_t n;
 
@@ -116,7 +115,7 @@ static int count_others(int fd, uint64_t *ret)
         return 0;
 }
 
-static bool other_tables(const struct root *root, int fd, pid_t pid, uint64_t *ret)
+static bool get_other_tables(const struct root *root, int fd, pid_t pid, uint64_t *ret)
 {
         char question[64], answer[32];
         _cleanup_free_ char *recorded = NULL;
@@ -125,14 +124,14 @@ static bool other_tables(const struct root *root, int fd, pid_t pid, uint64_t *r
         recorded = root_answer(root, question);
         if (recorded)
                 return parse_u64(recorded, 10, ret) >= 0;
-        if (count_others(fd, ret) < 0)
+        if (count_other_tables(fd, ret) < 0)
                 return false;
         snprintf(answer, sizeof(answer), "%" PRIu64, *ret);
         root_note(root, question, answer);
         return true;
 }
 
-/* 4 KiB pages, as everything here supposes? */
+/* Everything here assumes pages of 4 KiB. */
 static bool has_small_pages(const struct root *root)
 {
         _cleanup_free_ char *recorded = root_answer(root, "page-size");
@@ -145,38 +144,39 @@ static bool has_small_pages(const struct root *root)
         return streq(answer, "4096");
 }
 
-static uint64_t subtract(uint64_t a, uint64_t b)
+static uint64_t subtract_u64(uint64_t a, uint64_t b)
 {
         return a > b ? a - b : 0;
 }
 
-/* Bounds what of the process's mappings is on 4 KiB pages, by the tables that they can and must have. */
-static void bound(struct mapping_process *p, const struct memory *m, uint64_t others)
+/* How much of the process's mappings is on 4 KiB pages, from the tables that are left when all other memory
+ * has as many as it can have, and as few as it must. */
+static void bound_small_pages(struct mapping_process *p, const struct memory *m, uint64_t others)
 {
         uint64_t have = p->page_tables / TABLE;
-        uint64_t elsewhere_max = subtract(others, TABLES(m->hugetlb));
-        uint64_t elsewhere_min = TABLES(subtract(m->anonymous, COUNTER_SLACK));
+        uint64_t elsewhere_max = subtract_u64(others, TABLES(m->hugetlb));
+        uint64_t elsewhere_min = TABLES(subtract_u64(m->anonymous, COUNTER_SLACK));
 
-        p->small_min = subtract(have, elsewhere_max) * TABLE_COVERS;
-        p->small_max = subtract(have, elsewhere_min) * TABLE_COVERS;
+        p->small_min = subtract_u64(have, elsewhere_max) * TABLE_COVERS;
+        p->small_max = subtract_u64(have, elsewhere_min) * TABLE_COVERS;
         if (p->small_min > p->mapped)
                 p->small_min = p->mapped;
         if (p->small_max > p->mapped)
                 p->small_max = p->mapped;
 }
 
-static struct fact judge(const struct mapping_process *p)
+static struct fact judge_huge(const struct mapping_process *p)
 {
         struct fact f = { .source = SOURCE_PROC };
 
         if (p->mapped < MIB(4))
-                return fact_unknown("too little is mapped to be told by page tables");
+                return fact_unknown("too little is mapped for its page tables to show");
         if (p->small_min >= p->mapped / 2) {
                 f.value = FACT_NO;
                 f.why = "more page tables than everything else in the process can have";
         } else if (p->small_max < p->mapped / 8) {
                 f.value = FACT_YES;
-                f.why = "page tables too few for 4 KiB pages; what nobody has touched yet needs none";
+                f.why = "too few page tables for 4 KiB pages; what nobody has touched yet needs none";
         } else {
                 f = fact_unknown("the page tables can be the BARs' or those of the guest's memory");
         }
@@ -196,8 +196,8 @@ static void read_exe(struct mapping_process *p, int fd)
                 p->exe[n - strlen(deleted)] = '\0';
 }
 
-int mapping_process_read(struct mapping_process *p, const struct root *root, int fd, pid_t pid,
-                         const struct mapping *mappings, size_t n)
+void mapping_process_read(struct mapping_process *p, const struct root *root, int fd, pid_t pid,
+                          const struct mapping *mappings, size_t n)
 {
         struct memory m;
         uint64_t others;
@@ -215,12 +215,11 @@ int mapping_process_read(struct mapping_process *p, const struct root *root, int
         if (!m.page_tables || !m.complete)
                 p->huge = fact_unknown("the size of its page tables cannot be read");
         else if (!has_small_pages(root))
-                p->huge = fact_unknown("page tables tell it only where pages have 4 KiB");
-        else if (!other_tables(root, fd, pid, &others))
+                p->huge = fact_unknown("page tables show it only where pages have 4 KiB");
+        else if (!get_other_tables(root, fd, pid, &others))
                 p->huge = fact_unknown("the process's mappings cannot be read");
         else {
-                bound(p, &m, others);
-                p->huge = judge(p);
+                bound_small_pages(p, &m, others);
+                p->huge = judge_huge(p);
         }
-        return 0;
 }

@@ -30,7 +30,7 @@ static const char *json_value(const char *arg, const char *key, size_t *ret_n)
         return NULL;
 }
 
-/* In "a,b=c" two commas stand for one that is part of a value; no value that is asked for has one. */
+/* In "a,b=c" a double comma stands for one that is part of a value; no value that we ask for has one. */
 static const char *plain_value(const char *arg, const char *key, size_t *ret_n)
 {
         for (const char *p = arg; p; p = strchr(p, ',')) {
@@ -95,8 +95,11 @@ bool qemu_argument_device(const char *arg, char *ret, size_t size)
 
 bool is_uuid(const char *s)
 {
-        for (size_t i = 0; i < MDEV_UUID_LENGTH; i++)
-                if (i == 8 || i == 13 || i == 18 || i == 23 ? s[i] != '-' : !isxdigit((unsigned char) s[i]))
+        for (size_t i = 0; i < MDEV_UUID_LENGTH; i++) {
+                bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+                if (dash ? s[i] != '-' : !isxdigit((unsigned char) s[i]))
                         return false;
+        }
         return s[MDEV_UUID_LENGTH] == '\0';
 }

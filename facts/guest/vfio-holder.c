@@ -33,8 +33,8 @@ static const char *name_descriptor(const char *target, char buffer[static 32])
         return NULL;
 }
 
-/* Comma-separated names, "" where there is none or none may be seen. Not by list_dir_at(): the recording of
- * a host needs not every file that every process has open. */
+/* Comma-separated names; "" where there is none, or no privilege to see them. NULL: no memory. Without
+ * list_dir_at(), because a recorded host need not have every file that every process has open. */
 static char *list_descriptors(int process_fd)
 {
         int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -83,20 +83,22 @@ static int add_holder(struct vfio_holder **holders, size_t *n, size_t first, int
         return 0;
 }
 
+/* Adds an entry for each group and character device among the names. */
 static int parse_descriptors(char *text, struct vfio_holder **holders, size_t *n)
 {
         struct vfio_holder process = {};
         size_t first = *n;
         char *save = NULL;
-        int r = 0;
 
-        for (char *word = strtok_r(text, ",", &save); word && r >= 0; word = strtok_r(NULL, ",", &save)) {
-                int number;
+        for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+                int number, r = 0;
 
                 if (sscanf(word, "group %d", &number) == 1)
                         r = add_holder(holders, n, first, number, -1);
                 else if (sscanf(word, "cdev %d", &number) == 1)
                         r = add_holder(holders, n, first, -1, number);
+                if (r < 0)
+                        return r;
                 process.n_devices += streq(word, "device");
                 process.container |= streq(word, "container");
                 process.iommufd |= streq(word, "iommufd");
@@ -106,7 +108,7 @@ static int parse_descriptors(char *text, struct vfio_holder **holders, size_t *n
                 (*holders)[i].container = process.container;
                 (*holders)[i].iommufd = process.iommufd;
         }
-        return r;
+        return 0;
 }
 
 int vfio_holders_read(const struct root *root, int fd, pid_t pid, struct vfio_holder **holders,
@@ -127,9 +129,11 @@ int vfio_holders_read(const struct root *root, int fd, pid_t pid, struct vfio_ho
         if (!text)
                 return -ENOMEM;
         r = parse_descriptors(text, holders, n_holders);
+        if (r < 0)
+                return r;
         for (size_t i = first; i < *n_holders; i++) {
                 (*holders)[i].pid = pid;
                 (void) read_line_at(fd, "comm", &(*holders)[i].command);
         }
-        return r;
+        return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "xml.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "util/parse.h"
@@ -9,8 +10,8 @@
 
 DEFINE_TRIVIAL_CLEANUP(xmlParserCtxtPtr, xmlFreeParserCtxt)
 
-/* libxml2 before 2.12 compares each attribute of an element with all others, which takes minutes for what 4
- * MiB can hold. A "<" begins a tag, also where something that is no XML has left a quote open. */
+/* libxml2 before 2.12 compares each attribute of an element with all others, which takes minutes for as many
+ * as 4 MiB can hold. A "<" begins a tag, also where broken XML has left a quote open. */
 static bool has_endless_tag(const char *text, size_t size)
 {
         size_t attributes = 0;
@@ -42,6 +43,9 @@ int xml_parse(const char *text, size_t size, size_t max, xmlDocPtr *ret)
 {
         _cleanup_(xmlFreeParserCtxtp) xmlParserCtxtPtr parser = NULL;
         _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
+
+        assert(text);
+        assert(ret);
 
         if (size > max)
                 return -EFBIG;
@@ -107,7 +111,7 @@ int xml_attribute_u64(xmlNode *node, const char *name, uint64_t max, uint64_t *r
 
 static uint64_t unit_size(const char *unit)
 {
-        /* libvirt's virScaleInteger(), docs/formatdomain: "KiB" by default, and in any case of letters */
+        /* libvirt's virScaleInteger(), docs/formatdomain: "KiB" by default, in upper or lower case */
         static const struct {
                 const char *name;
                 uint64_t size;

@@ -24,10 +24,11 @@ static inline void xml_freep(xmlChar **s)
 }
 #define _cleanup_xml_ _cleanup_(xml_freep)
 
-/* Parses `size` bytes: no entities, no network. Returns 0, -EFBIG over `max` bytes, -EBADMSG where it is no
+/* Parses `size` bytes: no entities, no network. Returns 0, -EFBIG over `max` bytes, -EBADMSG where it is not
  * XML or has a DOCTYPE, or -ENOMEM. *ret is the caller's to free. */
 int xml_parse(const char *text, size_t size, size_t max, xmlDocPtr *ret);
 
+/* Is the node an element of that name? */
 bool xml_is(const xmlNode *node, const char *name);
 
 /* The first such element below the node; node may be NULL. */
@@ -42,13 +43,16 @@ xmlNode *xml_child(const xmlNode *node, const char *name);
 char *xml_child_text(const xmlNode *node, const char *name);
 char *xml_attribute(xmlNode *node, const char *name);
 
+/* False where there is none. node may be NULL. */
 bool xml_attribute_is(xmlNode *node, const char *name, const char *value);
 
-/* -EBADMSG where it is missing, no number, or over max. */
+/* Returns 0, or -EBADMSG where it is missing, not a number, or over max. node may be NULL. */
 int xml_attribute_u64(xmlNode *node, const char *name, uint64_t max, uint64_t *ret);
 
-/* <... unit='KiB'>1024</...>, the unit being KiB where it is not given: bytes, 0 where it makes no sense. */
+/* Bytes, of <... unit='KiB'>1024</...>; the unit is KiB where none is given. 0 where it makes no sense, or
+ * node is NULL. */
 uint64_t xml_size(xmlNode *node);
 
-/* <address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/>; -EBADMSG where it is none. */
+/* Of <address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/>. Returns 0, or -EBADMSG where it is
+ * not one or is NULL. */
 int xml_pci_address(xmlNode *address, bdf_t ret);

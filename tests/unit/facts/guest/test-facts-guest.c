@@ -322,6 +322,9 @@ static void test_arguments(void **state)
         assert_argument(text, "0000:45:00.0", NULL, true);
         snprintf(text, sizeof(text), "%s%s", ARGUMENT("-global", "vfio-ap.x-no-mmap=on"), dev);
         assert_argument(text, "0000:45:00.0", NULL, false);
+        /* all of it is the value of another property */
+        snprintf(text, sizeof(text), "%s%s", ARGUMENT("-global", "vfio-pci.a=b,x-no-mmap=on"), dev);
+        assert_argument(text, "0000:45:00.0", NULL, false);
 }
 
 static void test_override(void **state)
