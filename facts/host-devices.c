@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Apart from host.c, so that the program that only hands over devices does not load the libraries that the
+ * other facts need. */
 #include "host.h"
+
+#include <assert.h>
 
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
-
-/* Apart from host.c, so that a program that only hands devices over needs none of the libraries that the
- * other facts take. */
 
 #define DEVICES "sys/bus/pci/devices/"
 
@@ -35,10 +36,13 @@ static int add_name(struct names *names, const char *name)
         if (has_name(names, name))
                 return 0;
         slot = array_append(names->names, names->n);
-        return slot && (*slot = strdup(name)) ? 0 : -ENOMEM;
+        if (!slot)
+                return -ENOMEM;
+        *slot = strdup(name);
+        return *slot ? 0 : -ENOMEM;
 }
 
-/* -ENODEV: the kernel does not show them. */
+/* Returns 0, -ENODEV where the kernel does not show them, or -ENOMEM. */
 static int add_vfs(struct names *names, const struct root *root, const char *pf)
 {
         for (unsigned i = 0; i <= UINT16_MAX; i++) {
@@ -48,15 +52,18 @@ static int add_vfs(struct names *names, const struct root *root, const char *pf)
 
                 snprintf(path, sizeof(path), DEVICES "%.32s/virtfn%u", pf, i);
                 r = read_link_name_at(root->fd, path, &vf);
+                if (r == -ENOENT) /* the one before was the last */
+                        return 0;
                 if (r < 0)
-                        return r == -ENOENT ? 0 : r == -ENOMEM ? r : -ENODEV;
+                        return r == -ENOMEM ? r : -ENODEV;
                 if (add_name(names, vf) < 0)
                         return -ENOMEM;
         }
         return 0;
 }
 
-/* -ENODEV: the kernel does not show which functions are in its IOMMU group, or the VFs of one of these. */
+/* Adds the functions of its IOMMU group and all their VFs. Returns 0, -ENODEV where the kernel does not show
+ * them, or -ENOMEM. */
 static int add_group(struct names *names, const struct root *root, const char *bdf)
 {
         _cleanup_(names_done) struct names members = {};
@@ -68,8 +75,9 @@ static int add_group(struct names *names, const struct root *root, const char *b
                 return -ENODEV;
         for (size_t i = 0; i < members.n; i++) {
                 r = add_name(names, members.names[i]);
-                if (r >= 0)
-                        r = add_vfs(names, root, members.names[i]);
+                if (r < 0)
+                        return r;
+                r = add_vfs(names, root, members.names[i]);
                 if (r < 0)
                         return r;
         }
@@ -86,38 +94,61 @@ static bool is_concerned(const struct bind_record *record, const struct names *n
 
 static int list_functions(struct names *names, const struct host *h, const bdf_t wanted[], size_t n)
 {
-        int r = 0;
+        int r;
 
-        for (size_t i = 0; i < n && r >= 0; i++)
+        for (size_t i = 0; i < n; i++) {
                 r = add_group(names, h->root, wanted[i]);
-        for (size_t i = 0; i < h->binds.n_records && r >= 0; i++) {
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < h->binds.n_records; i++) {
                 const struct bind_record *record = &h->binds.records[i];
 
                 if (n > 0 && !is_concerned(record, names))
                         continue;
-                for (size_t k = 0; k < record->n_members && r >= 0; k++)
+                for (size_t k = 0; k < record->n_members; k++) {
                         r = add_group(names, h->root, record->members[k].bdf);
+                        if (r < 0)
+                                return r;
+                }
         }
-        return r;
+        return 0;
 }
 
-int host_read_devices(struct host *h, const struct root *root, const bdf_t wanted[], size_t n)
+static int read_facts(struct host *h, const bdf_t wanted[], size_t n)
 {
         _cleanup_(names_done) struct names names = {};
         int r;
 
-        *h = (struct host){ .root = root };
         r = host_read_binds(h);
-        if (r >= 0)
-                r = list_functions(&names, h, wanted, n);
-        if (r >= 0 || r == -ENODEV)
-                r = device_facts_read_bindings(&h->devices, root, r < 0 ? NULL : &names);
-        if (r >= 0)
-                r = iommu_groups_read(&h->iommu, root, &h->devices);
-        if (r >= 0)
-                r = device_uses_read(&h->uses, root, &h->devices);
-        if (r >= 0)
-                r = claims_read(&h->claims, root);
+        if (r < 0)
+                return r;
+        /* Where the kernel does not show which functions matter, all of them are read. */
+        r = list_functions(&names, h, wanted, n);
+        if (r < 0 && r != -ENODEV)
+                return r;
+        r = device_facts_read_bindings(&h->devices, h->root, r < 0 ? NULL : &names);
+        if (r < 0)
+                return r;
+        r = iommu_groups_read(&h->iommu, h->root, &h->devices);
+        if (r < 0)
+                return r;
+        r = device_uses_read(&h->uses, h->root, &h->devices);
+        if (r < 0)
+                return r;
+        return claims_read(&h->claims, h->root);
+}
+
+int host_read_devices(struct host *h, const struct root *root, const bdf_t wanted[], size_t n)
+{
+        int r;
+
+        assert(h);
+        assert(root);
+        assert(wanted || n == 0);
+
+        *h = (struct host){ .root = root };
+        r = read_facts(h, wanted, n);
         if (r < 0)
                 host_devices_done(h);
         return r;

@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host.h"
-#include "facts/device/device-name.h"
 
+#include <assert.h>
+
+#include "facts/device/device-name.h"
 #include "util/clock.h"
 #include "util/macro.h"
 #include "util/parse.h"
 
-/* The emulators of the guests, and of whoever else maps a device, beside those at the usual places. */
+/* Those at the usual places, those of the guests, and those of all other processes that map a device. */
 static int read_emulators(struct host *h)
 {
-        int r = emulator_facts_read(&h->emulators, h->root);
+        int r;
 
-        for (size_t i = 0; i < h->libvirt.n_guests && r >= 0; i++)
+        r = emulator_facts_read(&h->emulators, h->root);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < h->libvirt.n_guests; i++)
                 if (h->libvirt.guests[i].xml.emulator)
                         (void) emulator_facts_get(&h->emulators, h->root, h->libvirt.guests[i].xml.emulator);
-        for (size_t i = 0; i < h->mappings.n_processes && r >= 0; i++)
+        for (size_t i = 0; i < h->mappings.n_processes; i++) {
                 r = emulator_facts_add_process(&h->emulators, h->root, h->mappings.processes[i].pid);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 /* A recorded host is as old as its record. */
@@ -37,37 +45,55 @@ static uint64_t read_time(const struct root *root)
         return usec;
 }
 
+/* before: what was read last, or NULL. In this order: some facts need those above them. */
+static int read_facts(struct host *h, const struct root *root, const struct host *before)
+{
+        int r;
+
+        r = before ? kernel_facts_read_again(&h->kernel, root, &before->kernel)
+                   : kernel_facts_read(&h->kernel, root);
+        if (r < 0)
+                return r;
+        module_facts_read(&h->module, root, &h->kernel);
+
+        r = before ? device_facts_read_lockless(&h->devices, root) : device_facts_read(&h->devices, root);
+        if (r < 0)
+                return r;
+        r = device_names_read(&h->devices, root);
+        if (r < 0)
+                return r;
+        r = iommu_facts_read(&h->iommu, root, &h->devices);
+        if (r < 0)
+                return r;
+
+        r = mapping_facts_read(&h->mappings, root, &h->devices);
+        if (r < 0)
+                return r;
+        r = libvirt_facts_read(&h->libvirt, root);
+        if (r < 0)
+                return r;
+        r = read_emulators(h);
+        if (r < 0)
+                return r;
+
+        r = device_uses_read(&h->uses, root, &h->devices);
+        if (r < 0)
+                return r;
+        r = claims_read(&h->claims, root);
+        if (r < 0)
+                return r;
+        r = host_read_binds(h);
+        if (r < 0)
+                return r;
+        return evidence_read(&h->evidence, root) == -ENOMEM ? -ENOMEM : 0;
+}
+
 static int read_host(struct host *h, const struct root *root, const struct host *before)
 {
         int r;
 
         *h = (struct host){ .root = root, .time_usec = read_time(root) };
-
-        r = before ? kernel_facts_read_again(&h->kernel, root, &before->kernel)
-                   : kernel_facts_read(&h->kernel, root);
-        if (r >= 0)
-                module_facts_read(&h->module, root, &h->kernel);
-        if (r >= 0)
-                r = before ? device_facts_read_lockless(&h->devices, root)
-                           : device_facts_read(&h->devices, root);
-        if (r >= 0)
-                r = device_names_read(&h->devices, root);
-        if (r >= 0)
-                r = iommu_facts_read(&h->iommu, root, &h->devices);
-        if (r >= 0)
-                r = mapping_facts_read(&h->mappings, root, &h->devices);
-        if (r >= 0)
-                r = libvirt_facts_read(&h->libvirt, root);
-        if (r >= 0)
-                r = read_emulators(h);
-        if (r >= 0)
-                r = device_uses_read(&h->uses, root, &h->devices);
-        if (r >= 0)
-                r = claims_read(&h->claims, root);
-        if (r >= 0)
-                r = host_read_binds(h);
-        if (r >= 0 && evidence_read(&h->evidence, root) == -ENOMEM)
-                r = -ENOMEM;
+        r = read_facts(h, root, before);
         if (r < 0)
                 host_done(h);
         return r;
@@ -75,11 +101,18 @@ static int read_host(struct host *h, const struct root *root, const struct host 
 
 int host_read(struct host *h, const struct root *root)
 {
+        assert(h);
+        assert(root);
+
         return read_host(h, root, NULL);
 }
 
 int host_read_again(struct host *h, const struct root *root, const struct host *before)
 {
+        assert(h);
+        assert(root);
+        assert(before);
+
         return read_host(h, root, before);
 }
 

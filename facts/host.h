@@ -13,10 +13,11 @@
 #include "facts/kernel/facts-kernel.h"
 #include "facts/kernel/facts-module.h"
 
-/* All facts of one host, read at one time. */
+/* All facts of one host, read at one time. They hold no opinion: nothing in facts/ includes audit/, which
+ * judges them (docs/architecture.md). */
 struct host {
-        const struct root *root;
-        uint64_t time_usec; /* CLOCK_REALTIME */
+        const struct root *root; /* the caller's, which has to outlive this */
+        uint64_t time_usec;      /* CLOCK_REALTIME */
         struct kernel_facts kernel;
         struct module_facts module;
         struct device_facts devices;
@@ -34,20 +35,21 @@ struct host {
 /* Reads everything. What cannot be seen is unknown, so that the only error is -ENOMEM. */
 int host_read(struct host *h, const struct root *root);
 
-/* The same for a daemon that has read it `before` (zeroed the first time): without what the kernel shows
- * only while no bind or unbind goes on (driver_override), as it must not wait for one that hangs, and of the
- * kernel only what can have changed. */
+/* The same for a daemon that has read it `before` (zeroed the first time). Of the kernel it reads only what
+ * can have changed. It leaves out driver_override, because the kernel makes its reader wait for a bind or
+ * unbind of the device, and one that hangs must not hang the daemon. */
 int host_read_again(struct host *h, const struct root *root, const struct host *before);
 
-/* Only what concerns handing these n functions over (0: all that have a record): devices (as
- * device_facts_read_bindings()), groups, uses, claims, records. Devices are those functions, what their
- * records name, whole IOMMU groups of both, and all VFs of these; uses are theirs. The rest is unknown. */
+/* Reads only what matters for handing over these n functions (0: all that have a record): devices (as
+ * device_facts_read_bindings()), groups, uses, claims, records. Devices are those functions, the members of
+ * their records, the whole IOMMU groups of both, and all VFs of these; uses are those of these devices. The
+ * other facts stay zeroed. Returns 0 or -ENOMEM; on an error h is empty. */
 int host_read_devices(struct host *h, const struct root *root, const bdf_t wanted[], size_t n);
 void host_devices_done(struct host *h);
 
-/* The part of them that are our own records. */
+/* Reads only our own records, `binds` and `binds_readable`. Returns 0 or -ENOMEM. */
 int host_read_binds(struct host *h);
 
-/* Reads again, cheaply, what a fix or an operator changes: the module, THP and libvirt's daemon. */
+/* Reads again, cheaply, what a fix or an operator can change: the module, THP and libvirt's daemon. */
 void host_refresh(struct host *h);
 void host_done(struct host *h);
