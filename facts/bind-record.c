@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bind-record.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <json-c/json.h>
 #include <limits.h>
@@ -28,8 +29,8 @@ DEFINE_STRING_TABLE(bind_state, enum bind_state);
 DEFINE_TRIVIAL_CLEANUP(json_tokener *, json_tokener_free)
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 
-/* A string, or null for an empty one. NULL where it is anything else, too long, or has control characters,
- * which no name and no attribute has. */
+/* A string; JSON's null is an empty one. NULL where it is anything else, too long, or has control
+ * characters, which no name and no attribute has. */
 static const char *get_text(json_object *o, const char *key, size_t size)
 {
         json_object *value;
@@ -60,7 +61,7 @@ static bool read_text(json_object *o, const char *key, char *ret, size_t size)
         return true;
 }
 
-/* What becomes a part of a path below /sys. */
+/* A text that becomes a component of a path below /sys. */
 static bool read_name(json_object *o, const char *key, char *ret, size_t size)
 {
         return read_text(o, key, ret, size) && !strchr(ret, '/');
@@ -175,10 +176,14 @@ int bind_record_read(struct bind_record *r, const struct root *root, const char 
         _cleanup_(json_object_putp) json_object *o = NULL;
         _cleanup_free_ char *text = NULL;
         char path[sizeof(BIND_RECORDS "/") + sizeof(bdf_t)];
-        struct bind_record record = {};
+        _cleanup_(bind_record_done) struct bind_record record = {};
         bdf_t bdf;
         size_t size;
         int k;
+
+        assert(r);
+        assert(root);
+        assert(first_bdf);
 
         if (!tokener)
                 return -ENOMEM;
@@ -186,26 +191,27 @@ int bind_record_read(struct bind_record *r, const struct root *root, const char 
                 return -ENOENT;
         snprintf(path, sizeof(path), BIND_RECORDS "/%s", bdf);
         k = read_file_at(root->fd, path, RECORD_MAX_SIZE, &text, &size);
+        if (k == -EFBIG)
+                return -EBADMSG;
         if (k < 0)
-                return k == -EFBIG ? -EBADMSG : k;
+                return k;
 
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* with its NUL, which ends it */
+        o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* its NUL ends the text */
         if (json_tokener_get_parse_end(tokener) != size)
                 return -EBADMSG;
         k = parse_record(&record, o);
-        if (k >= 0 && !streq(record.members[0].bdf, bdf))
-                k = -EBADMSG;
-        if (k < 0) {
-                bind_record_done(&record);
+        if (k < 0)
                 return k;
-        }
-        *r = record;
+        if (!streq(record.members[0].bdf, bdf))
+                return -EBADMSG;
+        *r = TAKE(record, (struct bind_record){});
         return 0;
 }
 
-/* These keep the first failure: json-c gives NULL for what finds no memory, and takes it as null. */
-static bool put(json_object *o, const char *key, json_object *value)
+/* These return false when memory is out. json-c would not notice: it returns NULL then, and takes NULL as
+ * JSON's null. */
+static bool put_value(json_object *o, const char *key, json_object *value)
 {
         if (value && json_object_object_add(o, key, value) == 0)
                 return true;
@@ -217,19 +223,19 @@ static bool put_text(json_object *o, const char *key, const char *text)
 {
         if (!text || !*text)
                 return json_object_object_add(o, key, NULL) == 0;
-        return put(o, key, json_object_new_string(text));
+        return put_value(o, key, json_object_new_string(text));
 }
 
 static bool put_number(json_object *o, const char *key, uint64_t v)
 {
-        return put(o, key, json_object_new_uint64(v));
+        return put_value(o, key, json_object_new_uint64(v));
 }
 
 static bool put_binding(json_object *o, const char *key, const struct binding *b)
 {
         json_object *value = json_object_new_object();
 
-        return put(o, key, value) && put_text(value, "driver", b->driver) &&
+        return put_value(o, key, value) && put_text(value, "driver", b->driver) &&
                put_text(value, "override", b->override);
 }
 
@@ -242,7 +248,7 @@ static bool put_member(json_object *list, const struct bind_member *m)
                 json_object_put(settings);
                 return false;
         }
-        return put(o, "settings", settings) && put_text(o, "address", m->bdf) &&
+        return put_value(o, "settings", settings) && put_text(o, "address", m->bdf) &&
                put_number(o, "vendor", m->vendor) && put_number(o, "device", m->device) &&
                put_number(o, "subsystem_vendor", m->subsystem_vendor) &&
                put_number(o, "subsystem_device", m->subsystem_device) && put_text(o, "serial", m->serial) &&
@@ -252,7 +258,7 @@ static bool put_member(json_object *list, const struct bind_member *m)
                put_text(settings, "sriov_drivers_autoprobe", m->settings.sriov_drivers_autoprobe);
 }
 
-/* Whoever wrote it chose its words; what is written can be read again. */
+/* Free text, made such that get_text() accepts it: without control characters, and cut to `size`. */
 static bool put_words(json_object *o, const char *key, const char *text, size_t size)
 {
         _cleanup_free_ char *copy = text ? strndup(text, size - 1) : NULL;
@@ -270,18 +276,19 @@ char *bind_record_format(const struct bind_record *r)
         _cleanup_(json_object_putp) json_object *o = json_object_new_object();
         json_object *members = json_object_new_array();
         const char *text;
-        bool ok;
 
-        if (!o || !put(o, "members", members))
+        assert(r);
+
+        if (!o || !put_value(o, "members", members))
                 return NULL;
-        ok = put_text(o, "boot_id", r->boot_id) && put_text(o, "state", bind_state_to_string(r->state)) &&
-             put_words(o, "owner", r->owner, OWNER_MAX) && put_words(o, "reason", r->reason, REASON_MAX) &&
-             put_number(o, "time_usec", r->time_usec) && put_number(o, "group", (uint64_t) r->group);
-        for (size_t i = 0; i < r->n_members && ok; i++)
-                ok = put_member(members, &r->members[i]);
-        text = ok ? json_object_to_json_string_ext(o,
-                                                   JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-                  : NULL;
+        if (!put_text(o, "boot_id", r->boot_id) || !put_text(o, "state", bind_state_to_string(r->state)) ||
+            !put_words(o, "owner", r->owner, OWNER_MAX) || !put_words(o, "reason", r->reason, REASON_MAX) ||
+            !put_number(o, "time_usec", r->time_usec) || !put_number(o, "group", (uint64_t) r->group))
+                return NULL;
+        for (size_t i = 0; i < r->n_members; i++)
+                if (!put_member(members, &r->members[i]))
+                        return NULL;
+        text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         return text ? strdup(text) : NULL;
 }
 
@@ -293,49 +300,54 @@ void bind_record_done(struct bind_record *r)
         *r = (struct bind_record){};
 }
 
+/* A record of another boot is not added. */
 static int add_record(struct bind_records *b, const struct root *root, const char *name, const char *boot_id)
 {
-        struct bind_record record, *slot;
+        _cleanup_(bind_record_done) struct bind_record record = {};
+        struct bind_record *slot;
         int r;
 
         r = bind_record_read(&record, root, name);
         if (r < 0)
                 return r;
-        slot = streq(record.boot_id, boot_id) ? array_append(b->records, b->n_records) : NULL;
-        if (!slot) {
-                r = streq(record.boot_id, boot_id) ? -ENOMEM : 0;
-                bind_record_done(&record);
-                return r;
-        }
-        *slot = record;
+        if (!streq(record.boot_id, boot_id))
+                return 0;
+        slot = array_append(b->records, b->n_records);
+        if (!slot)
+                return -ENOMEM;
+        *slot = TAKE(record, (struct bind_record){});
         return 0;
 }
 
 int bind_records_read(struct bind_records *b, const struct root *root, char **ret_bad)
 {
         _cleanup_(names_done) struct names names = {};
+        _cleanup_(bind_records_done) struct bind_records records = {};
         _cleanup_free_ char *boot_id = NULL, *bad = NULL;
-        int r = 0;
+
+        assert(b);
+        assert(root);
 
         *b = (struct bind_records){};
         if (list_dir_at(root->fd, BIND_RECORDS, &names) >= 0 && names.n > 0)
                 (void) read_line_at(root->fd, "proc/sys/kernel/random/boot_id", &boot_id);
-        for (size_t i = 0; i < names.n && r != -ENOMEM; i++) {
+        for (size_t i = 0; i < names.n; i++) {
                 bdf_t bdf;
+                int r;
 
                 /* Locks and temporary files are there as well. */
                 if (bdf_parse(names.names[i], bdf) < 0 || !streq(bdf, names.names[i]))
                         continue;
-                r = add_record(b, root, bdf, boot_id ?: "");
-                if (r < 0 && r != -ENOENT && r != -ENOMEM && !bad) {
+                r = add_record(&records, root, bdf, boot_id ?: "");
+                if (r == -ENOMEM)
+                        return r;
+                if (r < 0 && r != -ENOENT && !bad) {
                         bad = strdup(names.names[i]);
-                        r = bad ? r : -ENOMEM;
+                        if (!bad)
+                                return -ENOMEM;
                 }
         }
-        if (r == -ENOMEM) {
-                bind_records_done(b);
-                return r;
-        }
+        *b = TAKE(records, (struct bind_records){});
         if (ret_bad)
                 *ret_bad = TAKE_PTR(bad);
         return 0;

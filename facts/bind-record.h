@@ -39,9 +39,9 @@ struct bind_member {
 enum bind_state {
         BIND_STATE_BINDING, /* on the way from before to after */
         BIND_STATE_BOUND,
-        BIND_STATE_RETURNING,   /* on the way back */
-        BIND_STATE_QUARANTINED, /* neither could be reached, or a task hangs in the kernel: `reason` says it
-                                 */
+        BIND_STATE_RETURNING, /* on the way back */
+        /* Neither could be reached, or a task hangs in the kernel; `reason` says which */
+        BIND_STATE_QUARANTINED,
         _BIND_STATE_MAX,
         _BIND_STATE_INVALID = -EINVAL,
 };
@@ -63,17 +63,19 @@ struct bind_records {
         size_t n_records;
 };
 
-/* Those of this boot; a file that is none is left out, and told of by *ret_bad (its name, the caller's to
- * free; or NULL; ret_bad may be NULL). Returns 0 or -ENOMEM. */
+/* Reads the records of this boot. A damaged one is left out; *ret_bad is the name of the first such file
+ * (the caller's to free), or NULL. ret_bad may be NULL. Returns 0 or -ENOMEM (b is then empty). */
 int bind_records_read(struct bind_records *b, const struct root *root, char **ret_bad);
 void bind_records_done(struct bind_records *b);
 
 /* The record that has the function, or NULL. */
 const struct bind_record *bind_records_find(const struct bind_records *b, const char *bdf);
 
-/* One record: read from its file, and as text for it (the caller's to free). -ENOENT; -EBADMSG where it is
- * none. */
+/* Reads one record from its file. Returns 0, -ENOENT, -EBADMSG where the file is damaged, the negative errno
+ * of open or read, or -ENOMEM. */
 int bind_record_read(struct bind_record *r, const struct root *root, const char *first_bdf);
+
+/* The text of its file, the caller's to free. NULL: no memory */
 char *bind_record_format(const struct bind_record *r);
 void bind_record_done(struct bind_record *r);
 

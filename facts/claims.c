@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "claims.h"
 
+#include <assert.h>
+
 #include "facts/kernel/modprobe-conf.h"
 #include "util/array.h"
 #include "util/file.h"
@@ -21,14 +23,14 @@ static const char *const claim_tool_table[_CLAIM_TOOL_MAX] = {
 /* clang-format on */
 DEFINE_STRING_TABLE(claim_tool, enum claim_tool);
 
-/* Where something that is there cannot be read, a claim may be missed. */
+/* A file that exists and cannot be read may hold a claim that we miss. */
 static void note_error(struct claims *c, int r)
 {
         if (r < 0 && r != -ENOENT && r != -ENOTDIR)
                 c->complete = fact_unknown("some configuration of other tools cannot be read");
 }
 
-/* The caller fills in who is claimed. */
+/* The caller fills in which functions are claimed. NULL: no memory */
 static struct claim *add_claim(struct claims *c, enum claim_tool tool, const char *driver, const char *file,
                                unsigned line)
 {
@@ -38,13 +40,14 @@ static struct claim *add_claim(struct claims *c, enum claim_tool tool, const cha
         if ((driver && !d) || asprintf(&path, "/%s", file) < 0)
                 return NULL;
         claim = array_append(c->claims, c->n_claims);
-        if (claim)
-                *claim = (struct claim){
-                        .tool = tool,
-                        .driver = TAKE_PTR(d),
-                        .file = TAKE_PTR(path),
-                        .line = line,
-                };
+        if (!claim)
+                return NULL;
+        *claim = (struct claim){
+                .tool = tool,
+                .driver = TAKE_PTR(d),
+                .file = TAKE_PTR(path),
+                .line = line,
+        };
         return claim;
 }
 
@@ -52,9 +55,9 @@ static struct claim *add_claim(struct claims *c, enum claim_tool tool, const cha
 static int read_driverctl(struct claims *c, const struct root *root)
 {
         _cleanup_(names_done) struct names names = {};
-        int r = list_dir_at(root->fd, DRIVERCTL_DIR, &names);
+        int r;
 
-        note_error(c, r);
+        note_error(c, list_dir_at(root->fd, DRIVERCTL_DIR, &names));
         for (size_t i = 0; i < names.n; i++) {
                 const char *address = startswith(names.names[i], "pci-");
                 _cleanup_free_ char *path = NULL, *driver = NULL;
@@ -107,17 +110,18 @@ static int read_mdevctl(struct claims *c, const struct root *root)
         note_error(c, list_dir_at(root->fd, MDEVCTL_DIR, &names));
         for (size_t i = 0; i < names.n; i++) {
                 bdf_t bdf;
-                int r = 0;
+                int r;
 
-                if (bdf_parse(names.names[i], bdf) >= 0)
-                        r = read_mdevctl_parent(c, root, names.names[i], bdf);
+                if (bdf_parse(names.names[i], bdf) < 0)
+                        continue;
+                r = read_mdevctl_parent(c, root, names.names[i], bdf);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-/* "10de:2330", "8086:1521::::": parts left out, or empty, are any. */
+/* "10de:2330" or "8086:1521::::": parts that are left out or empty match anything. */
 static int parse_id(const char *s, size_t n, struct pci_id_match *ret)
 {
         uint32_t parts[] = { 0, 0, UINT32_MAX, UINT32_MAX, 0, 0 };
@@ -149,7 +153,7 @@ static int parse_id(const char *s, size_t n, struct pci_id_match *ret)
         return 0;
 }
 
-/* A list of IDs, to the end of the word. */
+/* A comma-separated list, to the end of the word. What is not an ID is skipped, as vfio-pci does. */
 static int add_ids(struct claims *c, enum claim_tool tool, const char *ids, const char *file, unsigned line)
 {
         const char *s = ids + (*ids == '"');
@@ -179,9 +183,8 @@ static const char *skip_module(const char *s)
 static int read_cmdline(struct claims *c, const struct root *root)
 {
         _cleanup_free_ char *text = NULL;
-        int r = read_file_at(root->fd, "proc/cmdline", CONFIG_MAX_SIZE, &text, NULL);
 
-        note_error(c, r);
+        note_error(c, read_file_at(root->fd, "proc/cmdline", CONFIG_MAX_SIZE, &text, NULL));
         for (const char *s = text; s && *s; s += strcspn(s, " \n"), s += strspn(s, " \n")) {
                 const char *ids = skip_module(s + (*s == '"'));
 
@@ -192,7 +195,7 @@ static int read_cmdline(struct claims *c, const struct root *root)
         return 0;
 }
 
-/* "options vfio-pci ids=... disable_vga=1"; of several ids= the last one counts, here all are told. */
+/* "options vfio-pci ids=... disable_vga=1". The kernel takes the last of several ids=; here all count. */
 static int read_options(const char *line, const char *file, unsigned number, void *userdata)
 {
         struct claims *c = userdata;
@@ -215,8 +218,9 @@ static int read_options(const char *line, const char *file, unsigned number, voi
 
 static int read_modprobe(struct claims *c, const struct root *root)
 {
-        int unread, r = modprobe_conf_read(root, read_options, c, &unread);
+        int unread, r;
 
+        r = modprobe_conf_read(root, read_options, c, &unread);
         note_error(c, unread);
         return r;
 }
@@ -229,6 +233,9 @@ int claims_read(struct claims *c, const struct root *root)
                 read_modprobe,
                 read_mdevctl,
         };
+
+        assert(c);
+        assert(root);
 
         *c = (struct claims){ .complete = fact_is(true, SOURCE_NONE) };
         for (size_t i = 0; i < ELEMENTSOF(readers); i++)
@@ -249,13 +256,16 @@ void claims_done(struct claims *c)
         *c = (struct claims){};
 }
 
-static bool id_matches(uint32_t wanted, uint32_t id)
+static bool id_matches(uint32_t pattern, uint32_t id)
 {
-        return wanted == UINT32_MAX || wanted == id;
+        return pattern == UINT32_MAX || pattern == id;
 }
 
 bool claim_matches(const struct claim *c, const struct device *d)
 {
+        assert(c);
+        assert(d);
+
         if (*c->bdf)
                 return streq(c->bdf, d->bdf);
         return id_matches(c->ids.vendor, d->vendor) && id_matches(c->ids.device, d->device) &&

@@ -3,7 +3,7 @@
 
 #include "facts/device/facts-device.h"
 
-/* Other tools that were told to hand functions over. */
+/* Other tools that are configured to hand functions over. */
 enum claim_tool {
         CLAIM_DRIVERCTL, /* /etc/driverctl.d/pci-ADDRESS holds a driver's name */
         CLAIM_CMDLINE,   /* vfio-pci.ids= on the kernel's command line */
@@ -14,19 +14,19 @@ enum claim_tool {
 };
 DECLARE_STRING_TABLE(claim_tool, enum claim_tool);
 
-/* vendor:device[:subvendor[:subdevice[:class[:class_mask]]]] of vfio-pci; what is left out is UINT32_MAX,
- * any; class and mask 0 (drivers/vfio/pci/vfio_pci.c, vfio_pci_fill_ids). */
+/* vendor:device[:subvendor[:subdevice[:class[:class_mask]]]] of vfio-pci. An ID that is left out is
+ * UINT32_MAX and matches any; class and mask are then 0 (drivers/vfio/pci/vfio_pci.c, vfio_pci_fill_ids). */
 struct pci_id_match {
         uint32_t vendor, device, subsystem_vendor, subsystem_device, class, class_mask;
 };
 
 struct claim {
         enum claim_tool tool;
-        bdf_t bdf; /* the function; empty where `ids` tells */
+        bdf_t bdf; /* the function; empty: each that matches `ids` */
         struct pci_id_match ids;
-        char *driver;  /* the driver it wants; NULL: its own (mdevctl), or none at all (driverctl "none") */
-        char *file;    /* absolute path: where it says so */
-        unsigned line; /* in it, from 1; 0: the file as a whole */
+        char *driver;  /* that it is to have; NULL: its own (mdevctl), or none at all (driverctl "none") */
+        char *file;    /* absolute path of the configuration */
+        unsigned line; /* in that file, from 1; 0: the file as a whole */
 };
 
 struct claims {
@@ -35,8 +35,9 @@ struct claims {
         size_t n_claims;
 };
 
-/* Returns 0 or -ENOMEM. */
+/* What cannot be read leaves `complete` unknown. Returns 0 or -ENOMEM (c is then empty). */
 int claims_read(struct claims *c, const struct root *root);
 void claims_done(struct claims *c);
 
+/* Does the claim include that function? */
 bool claim_matches(const struct claim *c, const struct device *d);

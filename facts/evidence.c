@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "evidence.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -18,20 +19,28 @@ DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 bool evidence_key_make(struct evidence_key *key, const struct kernel_facts *k, const struct module_facts *m,
                        const struct emulator *e, bool preload)
 {
-        const struct stat *st = e && e->target ? &e->target_stat : e ? &e->stat : NULL;
+        const struct stat *st;
+
+        assert(key);
+        assert(k);
+        assert(m);
 
         *key = (struct evidence_key){ .module = module_works(m), .preload = preload, .thp = k->thp };
-        if (!e || !k->release || strlen(k->release) >= sizeof(key->release) ||
-            (e->build_id && strlen(e->build_id) >= sizeof(key->emulator)) ||
-            (!e->build_id && st->st_ino == 0))
+        if (!e || !k->release || strlen(k->release) >= sizeof(key->release))
                 return false;
         strcpy(key->release, k->release);
-        if (e->build_id)
+        if (e->build_id) {
+                if (strlen(e->build_id) >= sizeof(key->emulator))
+                        return false;
                 strcpy(key->emulator, e->build_id);
-        else
-                snprintf(key->emulator, sizeof(key->emulator),
-                         "%" PRIx64 ":%" PRIu64 ":%" PRIu64 ":%" PRIi64, (uint64_t) st->st_dev,
-                         (uint64_t) st->st_ino, (uint64_t) st->st_size, (int64_t) st->st_mtime);
+                return true;
+        }
+        st = e->target ? &e->target_stat : &e->stat;
+        if (st->st_ino == 0)
+                return false;
+        snprintf(key->emulator, sizeof(key->emulator), "%" PRIx64 ":%" PRIu64 ":%" PRIu64 ":%" PRIi64,
+                 (uint64_t) st->st_dev, (uint64_t) st->st_ino, (uint64_t) st->st_size,
+                 (int64_t) st->st_mtime);
         return true;
 }
 
@@ -95,7 +104,7 @@ static bool read_sighting(json_object *o, struct sighting *s)
         return s->key.thp >= 0 && s->page_size <= s->bar_size && (s->page_size & (s->page_size - 1)) == 0;
 }
 
-static int parse(struct evidence *e, json_object *o)
+static int parse_sightings(struct evidence *e, json_object *o)
 {
         json_object *list;
         size_t n;
@@ -125,15 +134,22 @@ int evidence_read(struct evidence *e, const struct root *root)
         size_t size;
         int r;
 
+        assert(e);
+        assert(root);
+
         *e = (struct evidence){};
         if (!tokener)
                 return -ENOMEM;
         r = read_file_at(root->fd, EVIDENCE_FILE, EVIDENCE_MAX_SIZE, &text, &size);
+        if (r == -EFBIG)
+                return -EBADMSG;
         if (r < 0)
-                return r == -EFBIG ? -EBADMSG : r;
+                return r;
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* with its NUL, which ends it */
-        r = json_tokener_get_parse_end(tokener) == size ? parse(e, o) : -EBADMSG;
+        o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* its NUL ends the text */
+        if (json_tokener_get_parse_end(tokener) != size)
+                return -EBADMSG;
+        r = parse_sightings(e, o);
         if (r < 0)
                 evidence_done(e);
         return r;
@@ -145,8 +161,8 @@ void evidence_done(struct evidence *e)
         *e = (struct evidence){};
 }
 
-/* json-c gives NULL for what finds no memory, and takes it as null. */
-static bool put(json_object *o, const char *key, json_object *value)
+/* False when memory is out. json-c would not notice: it returns NULL then, and takes NULL as JSON's null. */
+static bool put_value(json_object *o, const char *key, json_object *value)
 {
         if (value && json_object_object_add(o, key, value) == 0)
                 return true;
@@ -162,15 +178,15 @@ static bool put_sighting(json_object *list, const struct sighting *s)
                 json_object_put(o);
                 return false;
         }
-        return put(o, "emulator", json_object_new_string(s->key.emulator)) &&
-               put(o, "release", json_object_new_string(s->key.release)) &&
-               put(o, "module", json_object_new_boolean(s->key.module)) &&
-               put(o, "preload", json_object_new_boolean(s->key.preload)) &&
-               put(o, "thp", json_object_new_string(thp_mode_to_string(s->key.thp))) &&
-               put(o, "bar_size", json_object_new_uint64(s->bar_size)) &&
-               put(o, "page_size", json_object_new_uint64(s->page_size)) &&
-               put(o, "count", json_object_new_uint64(s->count)) &&
-               put(o, "time_usec", json_object_new_uint64(s->time_usec));
+        return put_value(o, "emulator", json_object_new_string(s->key.emulator)) &&
+               put_value(o, "release", json_object_new_string(s->key.release)) &&
+               put_value(o, "module", json_object_new_boolean(s->key.module)) &&
+               put_value(o, "preload", json_object_new_boolean(s->key.preload)) &&
+               put_value(o, "thp", json_object_new_string(thp_mode_to_string(s->key.thp))) &&
+               put_value(o, "bar_size", json_object_new_uint64(s->bar_size)) &&
+               put_value(o, "page_size", json_object_new_uint64(s->page_size)) &&
+               put_value(o, "count", json_object_new_uint64(s->count)) &&
+               put_value(o, "time_usec", json_object_new_uint64(s->time_usec));
 }
 
 char *evidence_format(const struct evidence *e)
@@ -179,16 +195,19 @@ char *evidence_format(const struct evidence *e)
         json_object *list = json_object_new_array();
         char *text = NULL;
 
-        if (!o || !put(o, "sightings", list))
+        assert(e);
+
+        if (!o || !put_value(o, "sightings", list))
                 return NULL;
         for (size_t i = 0; i < e->n_sightings; i++)
                 if (!put_sighting(list, &e->sightings[i]))
                         return NULL;
-        return asprintf(&text, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) < 0 ? NULL
-                                                                                                      : text;
+        if (asprintf(&text, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) < 0)
+                return NULL;
+        return text;
 }
 
-static struct sighting *find(const struct evidence *e, const struct sighting *s)
+static struct sighting *find_sighting(const struct evidence *e, const struct sighting *s)
 {
         for (size_t i = 0; i < e->n_sightings; i++)
                 if (e->sightings[i].bar_size == s->bar_size && e->sightings[i].page_size == s->page_size &&
@@ -209,14 +228,21 @@ static struct sighting *find_oldest(const struct evidence *e)
 
 int evidence_add(struct evidence *e, const struct sighting *seen, bool again)
 {
-        struct sighting *s = find(e, seen);
-        uint64_t count = s ? s->count + 1 : 1;
+        struct sighting *s;
+        uint64_t count = 1;
 
+        assert(e);
+        assert(seen);
+
+        s = find_sighting(e, seen);
         if (s && again)
                 return 0;
-        if (!s)
-                s = e->n_sightings < EVIDENCE_MAX ? array_append(e->sightings, e->n_sightings)
-                                                  : find_oldest(e);
+        if (s)
+                count = s->count + 1;
+        else if (e->n_sightings < EVIDENCE_MAX)
+                s = array_append(e->sightings, e->n_sightings);
+        else
+                s = find_oldest(e);
         if (!s)
                 return -ENOMEM;
         *s = *seen;

@@ -5,23 +5,23 @@
 #include "facts/kernel/facts-kernel.h"
 #include "facts/kernel/facts-module.h"
 
-/* What guests of this host really got, as vfioalignd has seen it: knowledge, where a verdict only foretells.
- * No guest is named. */
+/* The page sizes that guests of this host really got, as vfioalignd has seen them, where a verdict only
+ * predicts. No guest is named. */
 #define EVIDENCE_FILE "var/lib/vfioalign/evidence.json"
 
-/* The oldest go. */
+/* Entries; a new one then replaces the oldest. */
 #define EVIDENCE_MAX 64
 
 /* All that decides the page size of a whole BAR, but for its size. */
 struct evidence_key {
         char emulator[96]; /* its build id, or "DEVICE:INODE:SIZE:SECONDS" of its file */
         char release[65];  /* of the kernel */
-        bool module;       /* vfio_align was at work */
-        bool preload;      /* libvfioalign-preload.so was meant to be under the emulator */
+        bool module;       /* vfio_align was loaded and aligned mappings */
+        bool preload;      /* libvfioalign-preload.so was set up for the emulator */
         enum thp_mode thp;
 };
 
-/* False where the emulator, or the kernel, is not known well enough to be known again. */
+/* e may be NULL. False where the emulator or the kernel is not known well enough to be recognized later. */
 bool evidence_key_make(struct evidence_key *key, const struct kernel_facts *k, const struct module_facts *m,
                        const struct emulator *e, bool preload);
 bool evidence_key_equal(const struct evidence_key *a, const struct evidence_key *b);
@@ -44,9 +44,9 @@ struct evidence {
 int evidence_read(struct evidence *e, const struct root *root);
 void evidence_done(struct evidence *e);
 
-/* As the file has it; the caller's to free. NULL: no memory */
+/* The text of the file, the caller's to free. NULL: no memory */
 char *evidence_format(const struct evidence *e);
 
-/* One mapping more. seen->count is not read. again: it may have been counted before, and is only where
- * nothing like it is known. Returns 1 where that changed something, 0, or -ENOMEM. */
+/* Counts one more mapping; seen->count is not read. again: it may have been counted before, so it only
+ * counts where nothing like it is known. Returns 1 where that changed e, 0 where not, or -ENOMEM. */
 int evidence_add(struct evidence *e, const struct sighting *seen, bool again);
