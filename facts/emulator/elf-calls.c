@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "elf-calls.h"
 
+#include <assert.h>
 #include <elf.h>
 #include <errno.h>
 #include <gelf.h>
@@ -9,7 +10,7 @@
 
 #include "util/macro.h"
 
-/* What a hostile file can make us do is bounded: QEMU has 20 MB (250 MB with debug information), 35
+/* Bounds on the work that a hostile file can cause. QEMU has 20 MB (250 MB with debug information), 35
  * sections, 7 MB of relocations, and 2 KB in the function. */
 #define FILE_SIZE_MAX MIB(512)
 #define SECTIONS_MAX 512
@@ -19,8 +20,8 @@
 #define FUNCTION_MAX KIB(64)
 #define BUILD_ID_MAX 64
 
-/* Headers and tables through libelf; code and data are read in pieces, since mapping a file that somebody
- * truncates meanwhile would end us with SIGBUS. */
+/* libelf reads the headers and tables. Code and data are read in pieces and never mapped, because somebody
+ * could truncate the file and end us with SIGBUS. */
 struct elf_image {
         Elf *elf;
         int fd;
@@ -50,6 +51,8 @@ int elf_image_open(int fd, struct elf_image **ret)
         _cleanup_(elf_image_closep) struct elf_image *image = NULL;
         struct stat st;
         int r;
+
+        assert(ret);
 
         if (elf_version(EV_CURRENT) == EV_NONE)
                 return -ENOSYS;
@@ -93,9 +96,9 @@ static Elf_Scn *next_section(struct elf_image *image, Elf_Scn *after, GElf_Word 
         return NULL;
 }
 
-/* A table of the file, in memory; NULL where it is none, or too large. Each costs, also when it is there
- * already. */
-static Elf_Data *load(struct elf_image *image, Elf_Scn *section)
+/* A table of the file, in memory; NULL where there is none or it is too large. Each call counts towards
+ * LOADED_MAX, also for a table that is loaded already. */
+static Elf_Data *load_table(struct elf_image *image, Elf_Scn *section)
 {
         GElf_Shdr header;
 
@@ -116,12 +119,12 @@ static bool load_symbols(struct elf_image *image, Elf_Scn *section, struct symbo
 
         if (!section || !gelf_getshdr(section, &header))
                 return false;
-        ret->symbols = load(image, section);
-        ret->strings = load(image, elf_getscn(image->elf, header.sh_link));
+        ret->symbols = load_table(image, section);
+        ret->strings = load_table(image, elf_getscn(image->elf, header.sh_link));
         return ret->symbols && ret->strings && ret->strings->d_buf;
 }
 
-/* elf_strptr() would look for the end of each name, however far. */
+/* Without elf_strptr(), which would look for the end of each name, however far. */
 static bool is_named(const struct symbols *t, const GElf_Sym *symbol, const char *name)
 {
         size_t size = strlen(name) + 1;
@@ -144,8 +147,8 @@ static bool read_bytes(struct elf_image *image, uint64_t offset, void *bytes, si
         return true;
 }
 
-/* Reads the `size` bytes that stand at a run-time address; false where the file holds none there. */
-static bool bytes_at(struct elf_image *image, uint64_t address, void *bytes, size_t size)
+/* Reads the `size` bytes at a run-time address; false where the file has no bytes there. */
+static bool read_bytes_at(struct elf_image *image, uint64_t address, void *bytes, size_t size)
 {
         Elf_Scn *section = NULL;
         GElf_Shdr header;
@@ -169,7 +172,7 @@ static int read_function(struct elf_image *image, const GElf_Sym *symbol)
         image->code = malloc(symbol->st_size);
         if (!image->code)
                 return -ENOMEM;
-        return bytes_at(image, symbol->st_value, image->code, symbol->st_size) ? 0 : -ENOEXEC;
+        return read_bytes_at(image, symbol->st_value, image->code, symbol->st_size) ? 0 : -ENOEXEC;
 }
 
 int elf_image_function(struct elf_image *image, const char *name, const uint8_t **ret_code, size_t *ret_size,
@@ -209,7 +212,7 @@ static size_t find_slots(struct elf_image *image, const char *import, uint64_t s
         size_t n = 0;
 
         while ((section = next_section(image, section, SHT_RELA, &header))) {
-                Elf_Data *data = load(image, section);
+                Elf_Data *data = load_table(image, section);
                 struct symbols table;
                 GElf_Rela rela;
                 GElf_Sym symbol;
@@ -217,7 +220,7 @@ static size_t find_slots(struct elf_image *image, const char *import, uint64_t s
                 if (!data || !load_symbols(image, elf_getscn(image->elf, header.sh_link), &table))
                         continue;
                 for (int i = 0; n < SLOTS_MAX && gelf_getrela(data, i, &rela); i++)
-                        if (GELF_R_SYM(rela.r_info) != STN_UNDEF && /* as in most, if position-independent */
+                        if (GELF_R_SYM(rela.r_info) != STN_UNDEF && /* most, in position-independent code */
                             gelf_getsym(table.symbols, (int) GELF_R_SYM(rela.r_info), &symbol) &&
                             is_named(&table, &symbol, import))
                                 slots[n++] = rela.r_offset;
@@ -225,7 +228,7 @@ static size_t find_slots(struct elf_image *image, const char *import, uint64_t s
         return n;
 }
 
-static uint64_t relative(const uint8_t *displacement, uint64_t next)
+static uint64_t relative_target(const uint8_t *displacement, uint64_t next)
 {
         int32_t d;
 
@@ -239,11 +242,11 @@ static uint64_t plt_slot(struct elf_image *image, uint64_t address)
 {
         uint8_t entry[16];
 
-        if (!bytes_at(image, address, entry, sizeof(entry)))
+        if (!read_bytes_at(image, address, entry, sizeof(entry)))
                 return 0;
         for (size_t i = 0; i + 6 <= sizeof(entry); i++)
                 if (entry[i] == 0xff && entry[i + 1] == 0x25)
-                        return relative(entry + i + 2, address + i + 6);
+                        return relative_target(entry + i + 2, address + i + 6);
         return 0;
 }
 
@@ -253,24 +256,24 @@ size_t elf_image_count_calls(struct elf_image *image, const uint8_t *code, size_
         uint64_t slots[SLOTS_MAX];
         size_t n_slots = find_slots(image, import, slots), n = 0;
 
-        /* Scans bytes, not instructions: other bytes whose displacement names the import's slot are not met.
-         */
+        /* This scans bytes, not instructions. Other bytes are very unlikely to name the import's slot. */
         for (size_t i = 0; n_slots > 0 && i + 6 <= size; i++) {
                 uint64_t slot = 0;
 
                 if (code[i] == 0xe8) /* call rel32 */
-                        slot = plt_slot(image, relative(code + i + 1, address + i + 5));
+                        slot = plt_slot(image, relative_target(code + i + 1, address + i + 5));
                 else if (code[i] == 0xff && code[i + 1] == 0x15) /* call *rel32(%rip) */
-                        slot = relative(code + i + 2, address + i + 6);
+                        slot = relative_target(code + i + 2, address + i + 6);
                 for (size_t k = 0; slot && k < n_slots; k++)
                         n += slot == slots[k];
         }
         return n;
 }
 
-/* Looks for the text in a part of the file; pieces overlap by what it is long. 1, 0, or negative errno */
-static int search(struct elf_image *image, const GElf_Shdr *header, const char *text, char *piece,
-                  size_t size)
+/* Is the text in that section? 1, 0, or a negative errno. The section is read in pieces of `size` bytes,
+ * which overlap so a text across the border of two is found. */
+static int search_section(struct elf_image *image, const GElf_Shdr *header, const char *text, char *piece,
+                          size_t size)
 {
         const size_t overlap = strlen(text) - 1;
 
@@ -293,17 +296,25 @@ int elf_image_has_text(struct elf_image *image, const char *text)
         Elf_Scn *section = NULL;
         uint64_t searched = 0;
         GElf_Shdr header;
-        int r = 0;
+
+        assert(image);
+        assert(text && *text);
 
         if (!piece)
                 return -ENOMEM;
-        while (r == 0 && (section = next_section(image, section, SHT_PROGBITS, &header))) {
+        while ((section = next_section(image, section, SHT_PROGBITS, &header))) {
+                int r;
+
                 if (!(header.sh_flags & SHF_ALLOC) || header.sh_flags & (SHF_WRITE | SHF_EXECINSTR))
                         continue;
                 searched += header.sh_size;
-                r = searched > SEARCHED_MAX ? -EFBIG : search(image, &header, text, piece, size);
+                if (searched > SEARCHED_MAX)
+                        return -EFBIG;
+                r = search_section(image, &header, text, piece, size);
+                if (r != 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 int elf_image_build_id(struct elf_image *image, char **ret)
@@ -311,8 +322,11 @@ int elf_image_build_id(struct elf_image *image, char **ret)
         Elf_Scn *section = NULL;
         GElf_Shdr header;
 
+        assert(image);
+        assert(ret);
+
         while ((section = next_section(image, section, SHT_NOTE, &header))) {
-                Elf_Data *data = header.sh_size > KIB(64) ? NULL : load(image, section);
+                Elf_Data *data = header.sh_size > KIB(64) ? NULL : load_table(image, section);
                 size_t offset = 0, name, id;
                 GElf_Nhdr note;
 

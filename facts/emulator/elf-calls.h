@@ -6,17 +6,19 @@
 #include <stdint.h>
 
 /* A view into the code of one ELF binary, stripped or not. The file may be hostile: time and memory are
- * bounded, and what does not fit together is as if it were not there. */
+ * bounded, and inconsistent parts are ignored. */
 struct elf_image;
 
-/* The descriptor stays the caller's, and is needed as long as the image. Returns 0, -ENOEXEC for what is no
- * ELF file or a broken one, -EPROTOTYPE for one that is not 64-bit for x86-64, or another negative errno. */
+/* The descriptor stays the caller's, and must stay open as long as the image. Returns 0, -ENOEXEC for a
+ * file that is broken or not ELF, -EPROTOTYPE for one that is not 64-bit for x86-64, or another errno. */
 int elf_image_open(int fd, struct elf_image **ret);
+
+/* NULL is fine. */
 void elf_image_close(struct elf_image *image);
 
-/* The bytes of a function that the binary exports. -ENOENT where it exports none of that name, -ENOEXEC
- * where its bytes are not to be had, -ENOMEM. They belong to the image until the next call; *ret_address is
- * where the function runs, as the binary numbers it. */
+/* The bytes of a function that the binary exports; they belong to the image, until the next call.
+ * *ret_address is the run-time address, as the binary numbers it. Returns 0, -ENOENT where the binary
+ * exports no such function, -ENOEXEC where its bytes cannot be read, or -ENOMEM. */
 int elf_image_function(struct elf_image *image, const char *name, const uint8_t **ret_code, size_t *ret_size,
                        uint64_t *ret_address);
 
@@ -29,6 +31,6 @@ size_t elf_image_count_calls(struct elf_image *image, const uint8_t *code, size_
  * read. */
 int elf_image_has_text(struct elf_image *image, const char *text);
 
-/* What the linker wrote into .note.gnu.build-id, hexadecimal, the caller's to free; it names this build as
- * no version does. -ENOENT where there is none. */
+/* The linker's .note.gnu.build-id in hexadecimal, the caller's to free; unlike a version, it identifies the
+ * build. Returns 0, -ENOENT where there is none, or -ENOMEM. */
 int elf_image_build_id(struct elf_image *image, char **ret);

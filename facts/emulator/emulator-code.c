@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "emulator-internal.h"
 
+#include <assert.h>
+
 #include "elf-calls.h"
 #include "util/macro.h"
 
-/* The function in which QEMU maps a BAR; exported, since QEMU's own modules may call it. */
+/* The function in which QEMU maps a BAR; it is exported because QEMU's own modules may call it. */
 #define QEMU_MAP_FUNCTION "vfio_region_mmap"
 
-/* Said by the second generation only (da02b21cc70e). */
+/* A message that only the second generation has (da02b21cc70e). */
 #define QEMU_REGION_TEXT "overlapping sparse mmap regions detected"
 
+/* Recorded hosts hold these texts, and emulator_why_from_text() finds them again: one that is reworded is
+ * lost in older records. */
 static const char *const emulator_whys[_WHY_MAX] = {
         [WHY_NO_ELF] = "not a program (ELF file)",
         [WHY_OTHER_MACHINE] =
@@ -35,6 +39,8 @@ static const char *const emulator_whys[_WHY_MAX] = {
 
 const char *emulator_why(enum emulator_why why)
 {
+        assert(why >= 0 && why < _WHY_MAX);
+
         return emulator_whys[why];
 }
 
@@ -45,9 +51,9 @@ static bool contains_gib(const uint8_t *code, size_t size)
         return memmem(code, size, &gib, sizeof(gib));
 }
 
-/* The first generation reserves address space and maps over it, two calls of mmap() where older ones have
- * one, and caps the alignment at 1 GiB. (Seen in the binaries of 7.2, 10.0 and 11.1.) */
-static int classify(struct emulator *e, struct elf_image *image)
+/* The first generation reserves address space and maps over it, with two calls of mmap() where older QEMUs
+ * have one, and caps the alignment at 1 GiB. (Seen in the binaries of 7.2, 10.0 and 11.1.) */
+static int classify_code(struct emulator *e, struct elf_image *image)
 {
         const uint8_t *code;
         uint64_t address;
@@ -67,14 +73,15 @@ static int classify(struct emulator *e, struct elf_image *image)
         }
         if (calls < 2 || !contains_gib(code, size)) {
                 e->generation = GENERATION_NONE;
-        } else {
-                r = elf_image_has_text(image, QEMU_REGION_TEXT);
-                if (r < 0) {
-                        e->why = emulator_why(WHY_UNREADABLE);
-                        return r == -ENOMEM ? r : 0;
-                }
-                e->generation = r ? GENERATION_PER_REGION : GENERATION_PER_AREA;
+                e->source = SOURCE_ELF;
+                return 0;
         }
+        r = elf_image_has_text(image, QEMU_REGION_TEXT);
+        if (r < 0) {
+                e->why = emulator_why(WHY_UNREADABLE);
+                return r == -ENOMEM ? r : 0;
+        }
+        e->generation = r ? GENERATION_PER_REGION : GENERATION_PER_AREA;
         e->source = SOURCE_ELF;
         return 0;
 }
@@ -84,8 +91,9 @@ DEFINE_TRIVIAL_CLEANUP(struct elf_image *, elf_image_close)
 int emulator_code_read(struct emulator *e, int fd)
 {
         _cleanup_(elf_image_closep) struct elf_image *image = NULL;
-        int r = elf_image_open(fd, &image);
+        int r;
 
+        r = elf_image_open(fd, &image);
         if (r == -EPROTOTYPE) {
                 e->why = emulator_why(WHY_OTHER_MACHINE);
                 return 0;
@@ -96,17 +104,17 @@ int emulator_code_read(struct emulator *e, int fd)
         }
         if (elf_image_build_id(image, &e->build_id) == -ENOMEM)
                 return -ENOMEM;
-        return classify(e, image);
+        return classify_code(e, image);
 }
 
 char *emulator_code_to_answer(const struct emulator *e)
 {
         char *text;
 
-        return asprintf(&text, "%s %s %s %s", emulator_generation_to_string(e->generation),
-                        fact_source_to_string(e->source), e->build_id ?: "-", e->why ?: "") < 0
-                       ? NULL
-                       : text;
+        if (asprintf(&text, "%s %s %s %s", emulator_generation_to_string(e->generation),
+                     fact_source_to_string(e->source), e->build_id ?: "-", e->why ?: "") < 0)
+                return NULL;
+        return text;
 }
 
 const char *emulator_why_from_text(const char *text)

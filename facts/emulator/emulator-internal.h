@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files that know emulators share, and nobody else needs. */
+/* Shared by the files of this folder; nobody else needs it. */
 
 #include "facts-emulator.h"
 
@@ -28,28 +28,31 @@ enum emulator_why {
         _WHY_MAX,
 };
 
+/* Static text. */
 const char *emulator_why(enum emulator_why why);
 
 /* The static text that equals this one of a recorded host; WHY_NOT_RECORDED's where there is none. */
 const char *emulator_why_from_text(const char *text);
 
-/* Looks at an open file: sets generation, source, why, build_id. Returns 0, -ENOEXEC where it is no ELF file
- * (`why` says so), or -ENOMEM. */
+/* Looks at an open file and sets generation, source, why and build_id. Returns 0, -ENOEXEC where it is not
+ * an ELF file (`why` says so), or -ENOMEM. */
 int emulator_code_read(struct emulator *e, int fd);
 
-/* The same as one line, "GENERATION SOURCE BUILD-ID|- WHY", as a recorded host keeps it. NULL: no memory */
+/* The same as one line, "GENERATION SOURCE BUILD-ID|- WHY", as a recorded host keeps it; the caller's to
+ * free. NULL: no memory */
 char *emulator_code_to_answer(const struct emulator *e);
 
-/* And back; what is no such line leaves the generation unknown. Returns 0 or -ENOMEM. */
+/* The reverse. Any other text leaves the generation unknown. Returns 0 or -ENOMEM. */
 int emulator_code_from_answer(struct emulator *e, const char *answer);
 
-/* root_answer() and root_note() for the question "WHAT KEY". */
+/* root_answer() and root_note() for the question "WHAT KEY". A key or answer with control characters is not
+ * noted, because each answer is a line. */
 char *emulator_ask(const struct root *root, const char *what, const char *key);
 void emulator_note(const struct root *root, const char *what, const char *key, const char *answer);
 
-/* Not written over either. */
+/* Are these states of one file that was not written to in between? */
 bool emulator_is_same_file(const struct stat *a, const struct stat *b);
 
-/* The index of the host's own emulator with that path, or another name of that file; read now where it is
- * new or has changed. -ENOENT, -ENOMEM */
+/* The index of the host's own emulator with that path, which may be another name of its file. It is read now
+ * where it is new or has changed. Returns 0, -ENOENT or -ENOMEM. */
 int emulator_facts_find(struct emulator_facts *f, const struct root *root, const char *path, size_t *ret);

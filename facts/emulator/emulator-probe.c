@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "emulator-probe.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
 
@@ -11,16 +12,16 @@
 
 #define TIMEOUT_USEC (5 * USEC_PER_SEC) /* of one run; it takes a tenth of a second */
 #define REPORTS_MAX 64
-#define FIRMWARE_SIZE KIB(64) /* zeros: nothing of it runs, but the emulator wants a file */
+#define FIRMWARE_SIZE KIB(64) /* zeros: none of it runs, but the emulator requires a file */
 
-/* Areas that tell the generations apart: each aligned to its size, or congruent with the region. */
+/* Areas for which the generations differ: each aligned to its own size, or congruent with the region. */
 static const struct probe_bar calibration = {
         .size = MIB(64),
         .areas = { { KIB(64), MIB(16) }, { MIB(32) + KIB(64), MIB(16) } },
         .n_areas = 2,
 };
 
-/* What one run needs outside of the process. */
+/* The files of one run. */
 struct stage {
         char directory[PATH_MAX];
         int fd;
@@ -38,19 +39,31 @@ static void stage_done(struct stage *s)
                 (void) rmdir(s->directory);
 }
 
-/* A directory that everybody can read: the device is one with a link to its group, no more (QEMU's
- * "sysfsdev"). */
+static const char *temporary_directory(void)
+{
+        /* As root the emulator runs as nobody, who may not be able to read root's TMPDIR. */
+        const char *directory = geteuid() == 0 ? NULL : getenv("TMPDIR");
+
+        /* A comma would end QEMU's option, and a newline an answer. */
+        if (!directory || *directory != '/' || strpbrk(directory, ",\n"))
+                return "/tmp";
+        return directory;
+}
+
+/* Makes a directory that everybody can read. For QEMU's "sysfsdev" a device is a directory with a link to
+ * its group. */
 static int stage_make(struct stage *s)
 {
         _cleanup_close_ int firmware = -EBADF;
-        const char *base = geteuid() == 0 ? NULL
-                                          : getenv("TMPDIR"); /* which nobody else may be able to read */
+        int n;
 
         s->fd = -EBADF;
-        if (snprintf(s->directory, sizeof(s->directory), "%s/vfioalign-probe-XXXXXX",
-                     base && *base == '/' && !strpbrk(base, ",\n") ? base : "/tmp") >=
-                    (int) sizeof(s->directory) ||
-            !mkdtemp(s->directory)) {
+        n = snprintf(s->directory, sizeof(s->directory), "%s/vfioalign-probe-XXXXXX", temporary_directory());
+        if (n >= (int) sizeof(s->directory)) {
+                s->directory[0] = '\0';
+                return -ENAMETOOLONG;
+        }
+        if (!mkdtemp(s->directory)) {
                 s->directory[0] = '\0';
                 return -errno;
         }
@@ -66,7 +79,7 @@ static int stage_make(struct stage *s)
 }
 
 /* "VARIABLE=3 SIZE:OFFSET+SIZE,... SIZE" */
-static int describe(const struct probe_bar *const bars[], size_t n, char *text, size_t size)
+static int format_variable(const struct probe_bar *const bars[], size_t n, char *text, size_t size)
 {
         FILE *f = fmemopen(text, size, "w");
         bool full;
@@ -86,7 +99,7 @@ static int describe(const struct probe_bar *const bars[], size_t n, char *text, 
         return full ? -E2BIG : 0;
 }
 
-/* One process with up to three BARs. What it did: *ret_n reports */
+/* Runs one process with up to FAKE_BARS_MAX BARs, which makes *ret_n reports. */
 static int run_once(const struct emulator *e, const char *library, const struct probe_bar *const bars[],
                     size_t n, struct fake_report reports[REPORTS_MAX], size_t *ret_n, enum run_end *ret_end)
 {
@@ -99,8 +112,8 @@ static int run_once(const struct emulator *e, const char *library, const struct 
                         (char *) "HOME=/nonexistent",
                         NULL };
         const char *machine = strstr(e->path, "aarch64") ? "virt" : "q35";
-        /* A small cache of translated code, and no accelerator where this build has none: nothing runs in
-         * it. */
+        /* Nothing runs in the guest, so a small cache of translated code is enough, or no accelerator in a
+         * build without TCG. */
         const char *argv[] = { e->path,           "-M",       machine, "-accel", "tcg,tb-size=16",
                                "-accel",          "qtest",    "-m",    "64",     "-nodefaults",
                                "-no-user-config", "-display", "none",  "-S",     "-bios",
@@ -111,7 +124,7 @@ static int run_once(const struct emulator *e, const char *library, const struct 
         r = stage_make(&stage);
         if (r < 0)
                 return r;
-        r = describe(bars, n, variable, sizeof(variable));
+        r = format_variable(bars, n, variable, sizeof(variable));
         if (r < 0)
                 return r;
         snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", library);
@@ -128,7 +141,7 @@ static uint64_t alignment_of(uint64_t n)
         return n ? n & -n : UINT64_C(1) << 63;
 }
 
-/* Sorts the reports by BAR and area; those of other places are none of ours. */
+/* Sorts the reports of one BAR by area; others are ignored. */
 static void take_reports(const struct probe_bar *bar, size_t index, const struct fake_report *reports,
                          size_t n, struct probe_result *ret)
 {
@@ -151,7 +164,7 @@ static void take_reports(const struct probe_bar *bar, size_t index, const struct
                 }
 }
 
-static enum emulator_generation judge(const struct probe_result *seen, const char **ret_why)
+static enum emulator_generation judge_generation(const struct probe_result *seen, const char **ret_why)
 {
         bool fixed = true, plain = true, per_area = true, per_region = true;
 
@@ -185,7 +198,7 @@ static const char *why_ended(enum run_end end)
         return emulator_why(whys[end]);
 }
 
-/* QEMU ends at a BAR whose size is no power of two, once it has mapped it. */
+/* QEMU exits at a BAR whose size is not a power of two, once it has mapped it. */
 static bool is_odd(const struct probe_bar *bar)
 {
         return bar->size & (bar->size - 1);
@@ -195,7 +208,7 @@ static int run_all(const struct emulator *e, const char *library, const struct p
                    size_t n_bars, struct probe_result *results, enum emulator_generation *ret_generation,
                    const char **ret_why)
 {
-        size_t at = 0, first = 1; /* in the first run slot 0 is the calibration's */
+        size_t at = 0, first = 1; /* in the first run, slot 0 is the calibration's */
 
         do {
                 const struct probe_bar *chosen[FAKE_BARS_MAX] = { &calibration };
@@ -215,7 +228,7 @@ static int run_all(const struct emulator *e, const char *library, const struct p
                         struct probe_result seen;
 
                         take_reports(&calibration, 0, reports, n_reports, &seen);
-                        *ret_generation = judge(&seen, ret_why);
+                        *ret_generation = judge_generation(&seen, ret_why);
                         if (!seen.areas[0].seen || !seen.areas[1].seen)
                                 *ret_why = why_ended(end);
                         if (*ret_generation == GENERATION_UNKNOWN)
@@ -226,12 +239,30 @@ static int run_all(const struct emulator *e, const char *library, const struct p
         return 0;
 }
 
-static void adopt(struct emulator *e, enum emulator_generation g)
+static void adopt_generation(struct emulator *e, enum emulator_generation g)
 {
         e->contradicted = e->generation != GENERATION_UNKNOWN && e->generation != g;
         e->generation = g;
         e->source = SOURCE_EMULATOR_PROBE;
         e->why = NULL;
+}
+
+/* These return 1 where the generation was observed, 0 where not (*ret_why), or a negative errno. */
+static int probe_live(struct emulator *e, const struct root *root, const char *library,
+                      const struct probe_bar *bars, size_t n_bars, struct probe_result *results,
+                      const char **ret_why)
+{
+        enum emulator_generation g = GENERATION_UNKNOWN;
+        int r;
+
+        r = run_all(e, library, bars, n_bars, results, &g, ret_why);
+        if (r < 0)
+                return r;
+        emulator_note(root, "emulator-probe", e->path, *ret_why ?: emulator_generation_to_string(g));
+        if (g == GENERATION_UNKNOWN)
+                return 0;
+        adopt_generation(e, g);
+        return 1;
 }
 
 static int probe_recorded(struct emulator *e, const struct root *root, const char **ret_why)
@@ -246,7 +277,7 @@ static int probe_recorded(struct emulator *e, const struct root *root, const cha
                 *ret_why = emulator_why_from_text(answer);
                 return 0;
         }
-        adopt(e, g);
+        adopt_generation(e, g);
         return 1;
 }
 
@@ -275,26 +306,22 @@ int emulator_probe(struct emulator *e, const struct root *root, const char *libr
                    const char **ret_why)
 {
         struct probe_result results[PROBE_BARS_MAX] = {};
-        enum emulator_generation g = GENERATION_UNKNOWN;
         const char *why = NULL;
         int r;
+
+        assert(e);
+        assert(root);
+        assert(library);
+        assert(bars || n_bars == 0);
+        assert(ret_why);
 
         if (!is_sane(bars, n_bars) || *library != '/' || strpbrk(library, " :") ||
             strlen(library) >= PATH_MAX)
                 return -EINVAL;
         if (e->container || e->replaced)
                 return -EOPNOTSUPP;
-        if (!root->live) {
-                r = probe_recorded(e, root, &why);
-        } else {
-                r = run_all(e, library, bars, n_bars, results, &g, &why);
-                if (r < 0)
-                        return r;
-                emulator_note(root, "emulator-probe", e->path, why ?: emulator_generation_to_string(g));
-                if (g != GENERATION_UNKNOWN)
-                        adopt(e, g);
-                r = g != GENERATION_UNKNOWN;
-        }
+        r = root->live ? probe_live(e, root, library, bars, n_bars, results, &why)
+                       : probe_recorded(e, root, &why);
         if (r < 0)
                 return r;
         if (r == 0) {

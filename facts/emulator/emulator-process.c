@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
@@ -11,13 +12,13 @@
 
 #define DELETED " (deleted)" /* behind the target of /proc/PID/exe, see proc(5) */
 
-/* A running program, before it is known whether another process runs the same. */
+/* The program of a process, before we know whether another process runs the same one. */
 struct running {
         int fd; /* of the file; -EBADF on a recorded host */
         struct stat stat;
-        char *path; /* as its own namespace names it, "(deleted)" removed */
+        char *path; /* as its own namespace names it, without DELETED */
         bool replaced, container;
-        const char *why; /* why it cannot be seen */
+        const char *why; /* static: why it cannot be seen, or NULL */
 };
 
 static void running_done(struct running *p)
@@ -26,7 +27,7 @@ static void running_done(struct running *p)
         free(p->path);
 }
 
-/* A file as the process itself would find it, with its links: in its own root. */
+/* The file that the process itself would find at that path, in its own root and with its symlinks. */
 static int stat_in_process(int process, const char *path, struct stat *ret)
 {
         struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
@@ -35,9 +36,11 @@ static int stat_in_process(int process, const char *path, struct stat *ret)
         if (top < 0)
                 return -errno;
         fd = (int) syscall(SYS_openat2, top, path, &how, sizeof(how));
-        if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* a sandbox: then without links */
+        if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* in a sandbox: without symlinks */
                 fd = openat(top, path + strspn(path, "/"), O_PATH | O_CLOEXEC | O_NOFOLLOW);
-        return fd < 0 || fstat(fd, ret) < 0 ? -errno : 0;
+        if (fd < 0 || fstat(fd, ret) < 0)
+                return -errno;
+        return 0;
 }
 
 static bool is_same_inode(const struct stat *a, const struct stat *b)
@@ -45,7 +48,7 @@ static bool is_same_inode(const struct stat *a, const struct stat *b)
         return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Does the path lead to that file here, too? */
+/* Does the path lead to that file on the host, too? */
 static bool is_ours(const struct running *p, const struct root *root)
 {
         struct stat st;
@@ -53,8 +56,7 @@ static bool is_ours(const struct running *p, const struct root *root)
         return stat_at(root->fd, p->path + strspn(p->path, "/"), &st) >= 0 && is_same_inode(&st, &p->stat);
 }
 
-/* libvirt gives each QEMU a mount namespace of its own, but with the host's root and files: that is no
- * container. */
+/* A mount namespace alone does not make a container: libvirt gives each QEMU one, with the host's root. */
 static bool has_other_root(int process, const struct root *root)
 {
         struct stat ours, its;
@@ -63,15 +65,18 @@ static bool has_other_root(int process, const struct root *root)
                (ours.st_dev != its.st_dev || ours.st_ino != its.st_ino);
 }
 
-static void strip_deleted(char *path)
+/* Returns whether it was there. */
+static bool strip_deleted(char *path)
 {
         size_t n = strlen(path), suffix = strlen(DELETED);
 
-        if (n > suffix && streq(path + n - suffix, DELETED))
-                path[n - suffix] = '\0';
+        if (n <= suffix || !streq(path + n - suffix, DELETED))
+                return false;
+        path[n - suffix] = '\0';
+        return true;
 }
 
-/* Opens what the process runs through the magic link, which leads to files that have no path (any more). */
+/* Opens the program through the magic link, which also leads to files that have no path any more. */
 static int look_live(struct running *p, const struct root *root, pid_t pid)
 {
         _cleanup_close_ int process = -EBADF;
@@ -96,7 +101,7 @@ static int look_live(struct running *p, const struct root *root, pid_t pid)
                 p->why = emulator_why(WHY_PROCESS_GONE);
                 return 0;
         }
-        strip_deleted(p->path);
+        (void) strip_deleted(p->path);
         if (is_ours(p, root))
                 return 0;
         r = stat_in_process(process, p->path, &there);
@@ -108,34 +113,42 @@ static int look_live(struct running *p, const struct root *root, pid_t pid)
 static void note_running(const struct running *p, const struct root *root, const char *pid)
 {
         _cleanup_free_ char *answer = NULL;
-        const char *where = p->container && p->replaced ? "container,replaced"
-                            : p->container              ? "container"
-                            : p->replaced               ? "replaced"
-                                                        : "here";
+        const char *where = "here";
+        int r;
 
-        if (asprintf(&answer, "%s %s", p->why ? "unseen" : where, p->why ?: p->path) < 0)
-                answer = NULL;
+        if (p->container && p->replaced)
+                where = "container,replaced";
+        else if (p->container)
+                where = "container";
+        else if (p->replaced)
+                where = "replaced";
+        if (p->why)
+                r = asprintf(&answer, "unseen %s", p->why);
         else
-                emulator_note(root, "emulator-process", pid, answer);
+                r = asprintf(&answer, "%s %s", where, p->path);
+        if (r < 0) {
+                answer = NULL;
+                return;
+        }
+        emulator_note(root, "emulator-process", pid, answer);
 }
 
-/* What was noted, or else what the recorded link tells. */
+/* What was noted, or else what the recorded link says. */
 static int look_recorded(struct running *p, const struct root *root, const char *pid)
 {
         _cleanup_free_ char *answer = emulator_ask(root, "emulator-process", pid);
         char link[sizeof("proc//exe") + 11], *rest;
-        int r;
 
         if (!answer) {
+                int r;
+
                 snprintf(link, sizeof(link), "proc/%s/exe", pid);
                 r = read_link_at(root->fd, link, &p->path);
                 if (r < 0) {
                         p->why = emulator_why(WHY_NOT_RECORDED);
                         return r == -ENOMEM ? r : 0;
                 }
-                r = (int) strlen(p->path);
-                strip_deleted(p->path);
-                p->replaced = (size_t) r != strlen(p->path);
+                p->replaced = strip_deleted(p->path);
                 return 0;
         }
         rest = strchrnul(answer, ' ');
@@ -151,7 +164,7 @@ static int look_recorded(struct running *p, const struct root *root, const char 
         return p->path ? 0 : -ENOMEM;
 }
 
-/* The code of a file that is not to be had by a path of the host's. */
+/* The code of a file to which no path of the host leads. */
 static int read_code(struct emulator *e, const struct running *p, const struct root *root, const char *pid)
 {
         _cleanup_free_ char *answer = NULL;
@@ -171,7 +184,7 @@ static bool is_same_running(const struct emulator *e, const struct running *p, c
                 return false;
         if (p->fd >= 0 && emulator_is_same_file(&e->stat, &p->stat))
                 return true;
-        /* Containers of one image have the file on a file system each. */
+        /* Each container of an image has the file on a file system of its own. */
         return build_id && e->build_id && streq(e->build_id, build_id) && streq(e->path, p->path) &&
                e->stat.st_size == p->stat.st_size;
 }
@@ -185,9 +198,9 @@ static size_t find_running(const struct emulator_facts *f, const struct running 
         return i;
 }
 
-/* Finds the entry of that file, or makes one: index in *ret. */
-static int place(struct emulator_facts *f, const struct running *p, const struct root *root, const char *pid,
-                 size_t *ret)
+/* Finds the entry of that file, or adds one; *ret is its index. */
+static int place_running(struct emulator_facts *f, const struct running *p, const struct root *root,
+                         const char *pid, size_t *ret)
 {
         _cleanup_(emulator_done) struct emulator new = {
                 .stat = p->stat,
@@ -239,7 +252,7 @@ static int look_and_place(struct emulator_facts *f, const struct root *root, pid
                 entry->why = p.why;
                 return 0;
         }
-        r = place(f, &p, root, name, &entry->emulator);
+        r = place_running(f, &p, root, name, &entry->emulator);
         if (r < 0)
                 return r;
         f->emulators[entry->emulator].n_processes++;
@@ -264,6 +277,9 @@ int emulator_facts_add_process(struct emulator_facts *f, const struct root *root
 {
         struct emulator_process entry = { .pid = pid, .emulator = EMULATOR_NOT_SEEN }, *slot;
         int r;
+
+        assert(f);
+        assert(root);
 
         if (find_process(f, pid))
                 return 0;

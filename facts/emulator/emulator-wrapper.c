@@ -5,10 +5,10 @@
 
 #include "util/macro.h"
 
-/* What means itself and nothing else to a shell, in a path or an option. */
+/* Characters of paths and options that have no other meaning to a shell. */
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+-=,:@%"
 
-/* The next word of the line, without the quotes around it, or NULL at the end or where it is not plain. */
+/* The next word of the line, without the quotes around it. NULL at the end, or where it is not plain. */
 static char *next_word(char **line)
 {
         char *word = *line + strspn(*line, " \t"), quote = *word;
@@ -32,7 +32,7 @@ static char *next_word(char **line)
         return word;
 }
 
-/* Another interpreter, or options of one, could mean anything. */
+/* Is the first line of the script a shell without options, or with -e? Anything else could do anything. */
 static bool is_shell(const char *text, size_t size)
 {
         static const char *const shells[] = { "/bin/sh",         "/bin/bash",        "/bin/dash",
@@ -56,7 +56,7 @@ static bool is_shell(const char *text, size_t size)
         return false;
 }
 
-/* The program of one line, or NULL */
+/* The program of one line that is plain, or NULL. */
 static const char *parse_exec(char *line)
 {
         const char *program, *word = next_word(&line);

@@ -3,11 +3,11 @@
 
 #include <stddef.h>
 
-/* The program that a wrapper script starts, where that is plain: besides comments one command, which is
- * exec /path/to/program [plain options] "$@". Anything else (variables, conditions, an environment that may
- * change what the program does) is not guessed at: -EINVAL. -ENOEXEC where the text is no script at all,
- * -ENOMEM. *ret_program: absolute, the caller's to free. */
-int emulator_wrapper_parse(const char *text, size_t size, char **ret_program);
-
-/* Larger ones are not plain. */
+/* Bytes; a larger script is not plain. */
 #define WRAPPER_MAX 4096
+
+/* The program that a plain wrapper script starts: besides comments, the script has one command, which is
+ * exec /path/to/program [plain options] "$@". *ret_program is absolute, the caller's to free. Returns 0,
+ * -EINVAL for any other script (variables, conditions, an environment that may change what the program
+ * does), -ENOEXEC where the text is not a script at all, or -ENOMEM. */
+int emulator_wrapper_parse(const char *text, size_t size, char **ret_program);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts-emulator.h"
 
+#include <assert.h>
 #include <fcntl.h>
 
 #include "emulator-internal.h"
@@ -30,7 +31,7 @@ static const char *relative_path(const char *path)
         return path + strspn(path, "/");
 }
 
-/* Answers are lines of their own. */
+/* Each answer is a line, so it cannot hold these. */
 static bool has_control(const char *s)
 {
         for (; *s; s++)
@@ -58,19 +59,23 @@ void emulator_note(const struct root *root, const char *what, const char *key, c
         root_note(root, question, answer);
 }
 
-/* Whether the file is a plain wrapper: then *ret_target is what it starts. */
+/* For a plain wrapper script, *ret_target is the program that it starts. */
 static int read_script(struct emulator *e, int fd, char **ret_target)
 {
         char text[WRAPPER_MAX + 1];
         ssize_t n = pread(fd, text, sizeof(text), 0);
         int r;
 
-        r = n < 0 ? -ENOEXEC : emulator_wrapper_parse(text, (size_t) n, ret_target);
-        if (r >= 0)
-                e->why = NULL;
-        else if (r == -EINVAL)
+        if (n < 0)
+                return 0;
+        r = emulator_wrapper_parse(text, (size_t) n, ret_target);
+        if (r == -ENOMEM)
+                return r;
+        if (r == -EINVAL)
                 e->why = emulator_why(WHY_SCRIPT);
-        return r == -ENOMEM ? r : 0;
+        if (r == 0)
+                e->why = NULL;
+        return 0;
 }
 
 /* Looks at one file of the live host, or a real one of a recorded host. */
@@ -96,7 +101,7 @@ static int read_file(struct emulator *e, const struct root *root, const char *pa
         return r == -ENOEXEC ? read_script(e, fd, ret_target) : r;
 }
 
-/* The same from what was noted. 0: nothing was */
+/* The same from the recorded answer. Returns 1, 0 where there is none, or -ENOMEM. */
 static int read_answer(struct emulator *e, const struct root *root, const char *path, char **ret_target)
 {
         _cleanup_free_ char *answer = emulator_ask(root, "emulator", path);
@@ -114,23 +119,36 @@ static int read_answer(struct emulator *e, const struct root *root, const char *
         return *ret_target ? 1 : -ENOMEM;
 }
 
-static int look(struct emulator *e, const struct root *root, const char *path, struct stat *ret_stat,
-                char **ret_target)
+static char *format_answer(const struct emulator *e, const char *target)
+{
+        char *answer;
+
+        if (!target)
+                return emulator_code_to_answer(e);
+        if (asprintf(&answer, "wrapper %s", target) < 0)
+                return NULL;
+        return answer;
+}
+
+static int look_at_file(struct emulator *e, const struct root *root, const char *path, struct stat *ret_stat,
+                        char **ret_target)
 {
         _cleanup_free_ char *answer = NULL;
         int r;
 
         r = read_answer(e, root, path, ret_target);
-        if (r != 0) {
-                /* Perhaps there is nothing but the answer. */
+        if (r < 0)
+                return r;
+        if (r > 0) {
+                /* The record may have the answer without the file. */
                 (void) stat_at(root->fd, relative_path(path), ret_stat);
-                return r < 0 ? r : 0;
+                return 0;
         }
         r = read_file(e, root, path, ret_stat, ret_target);
         if (r < 0)
                 return r;
-        if (*ret_target ? asprintf(&answer, "wrapper %s", *ret_target) < 0
-                        : !(answer = emulator_code_to_answer(e)))
+        answer = format_answer(e, *ret_target);
+        if (!answer)
                 return -ENOMEM;
         emulator_note(root, "emulator", path, answer);
         return 0;
@@ -142,15 +160,19 @@ int emulator_read(struct emulator *e, const struct root *root, const char *path)
         _cleanup_free_ char *target = NULL;
         int r;
 
+        assert(e);
+        assert(root);
+        assert(path);
+
         if (asprintf(&new.path, "/%s", relative_path(path)) < 0) {
                 new.path = NULL;
                 return -ENOMEM;
         }
-        r = look(&new, root, new.path, &new.stat, &new.target);
+        r = look_at_file(&new, root, new.path, &new.stat, &new.target);
         if (r < 0)
                 return r;
         if (new.target) {
-                r = look(&new, root, new.target, &new.target_stat, &target);
+                r = look_at_file(&new, root, new.target, &new.target_stat, &target);
                 if (r == -ENOENT)
                         new.why = emulator_why(WHY_NO_TARGET);
                 else if (r < 0)
@@ -182,12 +204,15 @@ static bool is_fresh(const struct emulator *e, const struct root *root, const st
 
         if (!emulator_is_same_file(&e->stat, st))
                 return false;
-        return !e->target || (stat_at(root->fd, relative_path(e->target), &target),
-                              emulator_is_same_file(&e->target_stat, &target));
+        if (!e->target)
+                return true;
+        /* Zeros equal those of a target that was not there before. */
+        (void) stat_at(root->fd, relative_path(e->target), &target);
+        return emulator_is_same_file(&e->target_stat, &target);
 }
 
-/* Reads the file into entry i, whose file is another one by now, or where there is no such entry into a new
- * one. */
+/* Reads the file into entry i, whose path has another file by now. A new entry is added where there is no
+ * entry i, or where processes still run the old file. */
 static int read_into(struct emulator_facts *f, const struct root *root, const char *path, size_t i,
                      size_t *ret)
 {
@@ -210,7 +235,7 @@ static int read_into(struct emulator_facts *f, const struct root *root, const ch
                         emulator_done(&fresh);
                         return -ENOMEM;
                 }
-                if (i < f->n_emulators - 1) { /* what runs is still the old one */
+                if (i < f->n_emulators - 1) {
                         f->emulators[i].replaced = true;
                         f->emulators[i].distribution = f->emulators[i].libvirt = false;
                 }
@@ -224,10 +249,11 @@ static void note_same(const struct root *root, const char *path, const char *fir
 {
         _cleanup_free_ char *answer = NULL;
 
-        if (asprintf(&answer, "same %s", first) >= 0)
-                emulator_note(root, "emulator", path, answer);
-        else
+        if (asprintf(&answer, "same %s", first) < 0) {
                 answer = NULL;
+                return;
+        }
+        emulator_note(root, "emulator", path, answer);
 }
 
 int emulator_facts_find(struct emulator_facts *f, const struct root *root, const char *path, size_t *ret)
@@ -271,17 +297,22 @@ int emulator_facts_read(struct emulator_facts *f, const struct root *root)
                 "/run/current-system/sw/bin/qemu-system-x86_64", /* NixOS */
         };
 
+        assert(f);
+        assert(root);
+
         *f = (struct emulator_facts){};
         for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
                 size_t at;
-                int r = emulator_facts_find(f, root, paths[i], &at);
+                int r;
 
-                if (r >= 0)
-                        f->emulators[at].distribution = true;
-                else if (r != -ENOENT) {
+                r = emulator_facts_find(f, root, paths[i], &at);
+                if (r == -ENOENT)
+                        continue;
+                if (r < 0) {
                         emulator_facts_done(f);
                         return r;
                 }
+                f->emulators[at].distribution = true;
         }
         return 0;
 }
@@ -299,6 +330,10 @@ const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct
                                           const char *path)
 {
         size_t i;
+
+        assert(f);
+        assert(root);
+        assert(path);
 
         if (emulator_facts_find(f, root, path, &i) < 0)
                 return NULL;

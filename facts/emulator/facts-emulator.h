@@ -13,10 +13,12 @@
 /* How an emulator places the mapping of a BAR. */
 enum emulator_generation {
         GENERATION_UNKNOWN,
-        GENERATION_NONE,       /* mmap(NULL): the kernel decides. QEMU up to 9.1 */
-        GENERATION_PER_AREA,   /* at the lowest set bit of each area's size, at most 1 GiB. QEMU 9.2
-                                  (00b519c0bca0) */
-        GENERATION_PER_REGION, /* the whole region at the power of two above it. QEMU 11.0 (3863e47828d5) */
+        /* mmap(NULL): the kernel decides. QEMU up to 9.1 */
+        GENERATION_NONE,
+        /* At the lowest set bit of each area's size, at most 1 GiB. QEMU 9.2 (00b519c0bca0) */
+        GENERATION_PER_AREA,
+        /* The whole region at the next power of two above its size. QEMU 11.0 (3863e47828d5) */
+        GENERATION_PER_REGION,
         _GENERATION_MAX,
         _GENERATION_INVALID = -EINVAL,
 };
@@ -25,9 +27,10 @@ DECLARE_STRING_TABLE(emulator_generation, enum emulator_generation);
 /* Does it align BARs by itself? */
 bool generation_aligns(enum emulator_generation g);
 
-/* One binary. A path can be there twice: as installed, and as processes still run it (`replaced`). */
+/* One binary. A path can have two entries: the installed file, and an older one that processes still run
+ * (`replaced`). */
 struct emulator {
-        char *path;     /* as the host names it, absolute; as its own namespace does where `container` */
+        char *path;     /* absolute, as the host names it; with `container`, as its own namespace does */
         char *target;   /* the program that a wrapper script starts, absolute; NULL for a plain binary */
         char *build_id; /* hexadecimal, of .note.gnu.build-id; or NULL */
         enum emulator_generation generation;
@@ -35,14 +38,15 @@ struct emulator {
         const char *why; /* static: why the generation is unknown, or NULL */
 
         bool distribution;  /* at a usual place */
-        bool libvirt;       /* asked for by emulator_facts_get(): a domain's <emulator> */
-        size_t n_processes; /* that run it, of those that were added */
-        bool replaced;  /* processes run it, but its path has another file or none by now: the guest must be
-                         * stopped and started to get the new one */
-        bool container; /* the path is that of another mount namespace */
+        bool libvirt;       /* a domain's <emulator>: emulator_facts_get() was asked for it */
+        size_t n_processes; /* of those that were added, how many run it */
+        /* Processes run it, but its path has another file by now, or none. A guest must be stopped and
+         * started to get the new one. */
+        bool replaced;
+        bool container;    /* the path is that of another mount namespace */
         bool contradicted; /* the probe saw another generation than the code promised */
 
-        struct stat stat; /* of the file that was looked at: a path can get another binary */
+        struct stat stat; /* of the file that was read, to notice when the path gets another one */
         struct stat target_stat;
 };
 
@@ -50,7 +54,7 @@ struct emulator {
 struct emulator_process {
         pid_t pid;
         size_t emulator; /* index into emulators, or EMULATOR_NOT_SEEN */
-        const char *why; /* static: why it was not seen */
+        const char *why; /* static: why it was not seen, or NULL */
 };
 
 #define EMULATOR_NOT_SEEN SIZE_MAX
@@ -62,11 +66,11 @@ struct emulator_facts {
         size_t n_processes;
 };
 
-/* Looks at the code of one binary, or of the one that a plain wrapper script ("exec /usr/bin/qemu "$@"")
+/* Looks at the code of one binary, or of the one that a plain wrapper script ('exec /usr/bin/qemu "$@"')
  * starts. Any other script, another architecture, or a binary that hides its symbols is "unknown". On a
- * recorded host without the file, what was noted of it: question "emulator PATH", answer "GENERATION SOURCE
- * BUILD-ID|- WHY", or "same PATH" for a second name. Returns 0, -ENOENT where there is no such file, or
- * -ENOMEM. */
+ * recorded host without the file, the noted answer counts: question "emulator PATH", answer "GENERATION
+ * SOURCE BUILD-ID|- WHY", or "wrapper PATH" with what a script starts, or "same PATH" for a second name.
+ * Returns 0, -ENOENT where there is no such file, or -ENOMEM; e is set on success only. */
 int emulator_read(struct emulator *e, const struct root *root, const char *path);
 void emulator_done(struct emulator *e);
 
@@ -74,18 +78,18 @@ void emulator_done(struct emulator *e);
 int emulator_facts_read(struct emulator_facts *f, const struct root *root);
 void emulator_facts_done(struct emulator_facts *f);
 
-/* The emulator with that path (of a domain's <emulator>: marks it so); read now where it is not there yet,
- * or the file is another one by now. For a second name of the same file it is the entry with the first. NULL
- * where there is no such file, or memory is out. Earlier pointers into the list become invalid. */
+/* The emulator with that path, which is a domain's <emulator> and is marked so. It is read now where it has
+ * no entry yet, or the path has another file by now. A second name of a file has the entry of the first.
+ * NULL where there is no such file, or memory is out. Earlier pointers into the list become invalid. */
 const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct root *root,
                                           const char *path);
 
-/* The binary that a process runs, by its /proc/PID/exe: also a deleted one, and one in a container. Many
- * processes of one file cost one look at its code. Adds to `processes`, with a reason where the process
- * cannot be looked at (gone, or no privilege). A pid that was added before is left alone. Returns 0 or
- * -ENOMEM. Earlier pointers become invalid. Recorded as "emulator-process PID" -> "here|replaced|container
- * PATH" and "emulator-code PID" -> as above. */
+/* Adds a process to `processes`, with the binary of its /proc/PID/exe, also a deleted one or one in a
+ * container, or with a reason where the process is gone or there is no privilege. The code of a file is read
+ * once for all its processes. A pid that was added before is left alone. Returns 0 or -ENOMEM. Earlier
+ * pointers become invalid. Recorded as "emulator-process PID" -> "here|replaced|container PATH" and
+ * "emulator-code PID" -> as above. */
 int emulator_facts_add_process(struct emulator_facts *f, const struct root *root, pid_t pid);
 
-/* The binary of a process that was added, or NULL where it was not, or could not be seen. */
+/* The binary of a process; NULL where the process was not added, or its binary could not be seen. */
 const struct emulator *emulator_facts_of_process(const struct emulator_facts *f, pid_t pid);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libvfioalign-fake.so: shows a program one PCI device behind VFIO that does not exist, and tells where the
- * program wants its BARs mapped. For vfioalignctl --deep alone; it stands before the C library in a process
- * that ends as soon as the last BAR is mapped, and nothing of the host is touched: no device, no group, no
- * DMA.
+/* libvfioalign-fake.so: shows a program one PCI device behind VFIO that does not exist, and reports where
+ * the program wants its BARs mapped. Only vfioalignctl --deep uses it. It is preloaded before the C library,
+ * into a process that ends as soon as the last BAR is mapped, and touches nothing of the host: no device, no
+ * group, no DMA.
  *
- * ioctls and structures: linux/vfio.h, type 1 IOMMU with a group, which every QEMU can use. */
+ * It knows the ioctls and structures of linux/vfio.h for a type 1 IOMMU with a group, which every QEMU can
+ * use. */
 
 /* With 64-bit offsets by redirection, a definition of mmap() would come out as mmap64(). */
 #undef _FILE_OFFSET_BITS
@@ -60,8 +61,8 @@ static void parse_bar(char **text)
         *text = p;
 }
 
-/* At the first open() of a VFIO file, so that other programs on the way (a wrapper's shell) are left alone.
- */
+/* Reads the variable at the first open() of a VFIO file, so programs that run before (a wrapper's shell) are
+ * left alone. */
 static bool is_set_up(void)
 {
         char *text = getenv(FAKE_VARIABLE);
@@ -191,7 +192,7 @@ DEFINE_PREAD_CHECKED(__pread64_chk, off64_t)
 DEFINE_PWRITE(pwrite, off_t)
 DEFINE_PWRITE(pwrite64, off64_t)
 
-static int fail(int error)
+static int fail_with(int error)
 {
         errno = error;
         return -1;
@@ -216,7 +217,7 @@ static int container_ioctl(unsigned long request, void *argument)
         case VFIO_IOMMU_UNMAP_DMA:
                 return 0;
         default:
-                return fail(ENOTTY);
+                return fail_with(ENOTTY);
         }
 }
 
@@ -234,12 +235,12 @@ static int group_ioctl(unsigned long request, void *argument)
         case VFIO_GROUP_GET_DEVICE_FD:
                 return new_descriptor(&fake.device);
         default:
-                return fail(ENOTTY);
+                return fail_with(ENOTTY);
         }
 }
 
-/* The areas of a BAR, as a capability behind the fixed part. The caller asks again if it had too little
- * room. */
+/* Adds the areas of a BAR as a capability after the fixed part. The caller asks again if its buffer was too
+ * small. */
 static void add_areas(struct vfio_region_info *info, unsigned bar)
 {
         unsigned n = fake.bars[bar].n_areas;
@@ -264,7 +265,7 @@ static int get_region(struct vfio_region_info *info)
         unsigned bar = info->index / 2;
 
         if (info->index >= VFIO_PCI_NUM_REGIONS)
-                return fail(EINVAL);
+                return fail_with(EINVAL);
         info->offset = (uint64_t) info->index << REGION_SHIFT;
         info->size = info->flags = info->cap_offset = 0;
         if (info->index == VFIO_PCI_CONFIG_REGION_INDEX) {
@@ -300,7 +301,7 @@ static int device_ioctl(unsigned long request, void *argument)
         case VFIO_DEVICE_RESET:
                 return 0;
         default:
-                return fail(ENOTTY);
+                return fail_with(ENOTTY);
         }
 }
 
@@ -325,7 +326,7 @@ _public_ int ioctl(int fd, unsigned long request, ...)
         return (int) syscall(SYS_ioctl, fd, request, argument);
 }
 
-static void tell(void *address, size_t size, int flags, off_t offset)
+static void report_mapping(void *address, size_t size, int flags, off_t offset)
 {
         const struct fake_report report = {
                 .hint = (uintptr_t) address,
@@ -341,9 +342,9 @@ static void tell(void *address, size_t size, int flags, off_t offset)
 
 _public_ void *mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset)
 {
-        /* Memory that nobody may touch stands for the device. */
+        /* Inaccessible memory takes the place of the device. */
         if (fd >= 0 && fd == fake.device && !(flags & MAP_ANONYMOUS)) {
-                tell(address, size, flags, offset);
+                report_mapping(address, size, flags, offset);
                 prot = PROT_NONE;
                 flags = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) | MAP_PRIVATE | MAP_ANONYMOUS |
                         MAP_NORESERVE;

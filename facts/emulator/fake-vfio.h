@@ -3,19 +3,19 @@
 
 #include <stdint.h>
 
-/* What the probe and the library that it preloads say to each other.
+/* The protocol between the probe and the library that it preloads.
  *
- * The device, in the environment: the descriptor of the pipe, then each BAR, hexadecimal, with the areas
- * that can be mapped (none: all of it): "3 80000000 4000000:10000+1000000,2010000+1000000". BAR i is a
- * 64-bit one in slot 2 * i.
+ * The probe describes the device in the environment: the descriptor of the pipe, then the size of each BAR,
+ * hexadecimal, with the offset and size of the areas that can be mapped (none: all of it), as in
+ * "3 80000000 4000000:10000+1000000,2010000+1000000". BAR i is a 64-bit one in slot 2 * i.
  *
- * The answer, through the pipe: one record per mmap() of the device. The emulator ends when all were seen.
- */
+ * The library writes one struct fake_report to the pipe for each mmap() of the device, and ends the emulator
+ * after the last one. */
 #define FAKE_VARIABLE "VFIOALIGN_FAKE"
 #define FAKE_BARS_MAX 3
 #define FAKE_AREAS_MAX 8
 
-#define FAKE_GROUP "77777" /* of the device's directory, a symlink "iommu_group" to it */
+#define FAKE_GROUP "77777" /* the target of the symlink "iommu_group" in the device's directory */
 #define FAKE_DEVICE "0000:77:00.0"
 
 struct fake_report {

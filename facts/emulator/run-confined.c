@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "run-confined.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -20,7 +21,7 @@
 #define EXIT_UNCONFINED 126
 #define EXIT_NOT_STARTED 127
 
-static bool limit(void)
+static bool set_limits(void)
 {
         static const struct {
                 __rlimit_resource_t resource;
@@ -46,7 +47,7 @@ static bool limit(void)
 static bool drop_privileges(void)
 {
         if (geteuid() == 0) {
-                (void) unshare(CLONE_NEWNET | CLONE_NEWIPC); /* what there is to gain, not to rely on */
+                (void) unshare(CLONE_NEWNET | CLONE_NEWIPC); /* a bonus that not every kernel gives */
                 if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
                     setresuid(NOBODY, NOBODY, NOBODY) < 0)
                         return false;
@@ -54,12 +55,12 @@ static bool drop_privileges(void)
         return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) >= 0;
 }
 
-/* The pipe to its place, nothing else but /dev/null. */
+/* Puts the pipe in its place, /dev/null below it, and closes everything else. */
 static bool arrange_descriptors(int pipe)
 {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-        /* Whatever the order in which they were opened: above where they go. */
+        /* First out of the way, because either may be open at a number that the other will get. */
         pipe = fcntl(pipe, F_DUPFD_CLOEXEC, CONFINED_PIPE + 1);
         null = fcntl(null, F_DUPFD_CLOEXEC, CONFINED_PIPE + 1);
         if (pipe < 0 || null < 0)
@@ -71,9 +72,9 @@ static bool arrange_descriptors(int pipe)
                syscall(SYS_close_range, CONFINED_PIPE + 1, ~0U, CLOSE_RANGE_UNSHARE) >= 0;
 }
 
-/* In the child; only what is safe after fork() */
-static void __attribute__((noreturn)) run(const char *program, char *const argv[], char *const env[],
-                                          const char *directory, int pipe, pid_t parent)
+/* Runs in the child, where only async-signal-safe functions may be called. */
+static void __attribute__((noreturn)) run_child(const char *program, char *const argv[], char *const env[],
+                                                const char *directory, int pipe, pid_t parent)
 {
         sigset_t none;
 
@@ -81,17 +82,17 @@ static void __attribute__((noreturn)) run(const char *program, char *const argv[
         for (int i = 1; i < NSIG; i++)
                 (void) signal(i, SIG_DFL);
         if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || setsid() < 0 || !arrange_descriptors(pipe) ||
-            chdir(directory) < 0 || !drop_privileges() || !limit())
+            chdir(directory) < 0 || !drop_privileges() || !set_limits())
                 _exit(EXIT_UNCONFINED);
-        /* Behind the change of user, which would undo it. */
+        /* After the change of user, which would undo it. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
                 _exit(EXIT_UNCONFINED);
         execve(program, argv, env);
         _exit(EXIT_NOT_STARTED);
 }
 
-/* Collects until the end of the pipe or the deadline; false at the latter. */
-static bool collect(int pipe, uint64_t deadline, void *bytes, size_t size, size_t *ret_size)
+/* Reads until the end of the pipe; false where the deadline comes first. What does not fit is dropped. */
+static bool collect_output(int pipe, uint64_t deadline, void *bytes, size_t size, size_t *ret_size)
 {
         char more[256];
         size_t n = 0;
@@ -116,7 +117,7 @@ static bool collect(int pipe, uint64_t deadline, void *bytes, size_t size, size_
         }
 }
 
-/* Waits for the process itself, which may have closed its pipe long before. */
+/* Waits for the process itself, which may have closed the pipe long before it ends. */
 static bool wait_until(pid_t pid, uint64_t deadline)
 {
         _cleanup_close_ int fd = (int) syscall(SYS_pidfd_open, pid, 0);
@@ -132,12 +133,12 @@ static bool wait_until(pid_t pid, uint64_t deadline)
         }
 }
 
-static enum run_end reap(pid_t pid, bool late)
+static enum run_end reap_child(pid_t pid, bool late)
 {
         int status;
 
-        (void) kill(-pid, SIGKILL); /* its session's leader is not reaped: the number is still its own */
-        (void) kill(pid, SIGKILL);  /* before it came to setsid() */
+        (void) kill(-pid, SIGKILL); /* the leader is not reaped yet, so the group is still its own */
+        (void) kill(pid, SIGKILL);  /* it may not have come to setsid() */
         while (waitpid(pid, &status, 0) < 0)
                 if (errno != EINTR)
                         return RUN_REFUSED;
@@ -145,9 +146,9 @@ static enum run_end reap(pid_t pid, bool late)
                 return RUN_LATE;
         if (WIFSIGNALED(status))
                 return RUN_CRASHED;
-        return WEXITSTATUS(status) == EXIT_UNCONFINED || WEXITSTATUS(status) == EXIT_NOT_STARTED
-                       ? RUN_REFUSED
-                       : RUN_EXITED;
+        if (WEXITSTATUS(status) == EXIT_UNCONFINED || WEXITSTATUS(status) == EXIT_NOT_STARTED)
+                return RUN_REFUSED;
+        return RUN_EXITED;
 }
 
 int run_confined(const char *program, char *const argv[], char *const env[], const char *directory,
@@ -159,6 +160,14 @@ int run_confined(const char *program, char *const argv[], char *const env[], con
         int fds[2];
         bool ended;
 
+        assert(program);
+        assert(argv);
+        assert(env);
+        assert(directory);
+        assert(bytes || size == 0);
+        assert(ret_size);
+        assert(ret_end);
+
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
         ours = fds[0];
@@ -167,10 +176,10 @@ int run_confined(const char *program, char *const argv[], char *const env[], con
         if (pid < 0)
                 return -errno;
         if (pid == 0)
-                run(program, argv, env, directory, its, parent);
+                run_child(program, argv, env, directory, its, parent);
         close(TAKE_FD(its));
 
-        ended = collect(ours, deadline, bytes, size, ret_size) && wait_until(pid, deadline);
-        *ret_end = reap(pid, !ended);
+        ended = collect_output(ours, deadline, bytes, size, ret_size) && wait_until(pid, deadline);
+        *ret_end = reap_child(pid, !ended);
         return 0;
 }
