@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "record.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <limits.h>
 
@@ -19,27 +20,33 @@ static void entry_done(struct record_entry *e)
 {
         free(e->path);
         free(e->data);
+        *e = (struct record_entry){};
 }
 
-static int add(struct record *r, enum file_kind kind, const char *path, const char *data, size_t size)
+static int add_entry(struct record *r, enum file_kind kind, const char *path, const char *data, size_t size)
 {
-        struct record_entry e = { .path = strdup(path),
-                                  .kind = kind,
-                                  .data = malloc(size + 1),
-                                  .size = size },
-                            *slot;
+        _cleanup_(entry_done) struct record_entry e = {
+                .path = strdup(path),
+                .kind = kind,
+                .data = malloc(size + 1),
+                .size = size,
+        };
+        struct record_entry *slot;
 
-        if (!e.path || !e.data || !(slot = array_append(r->entries, r->n))) {
-                entry_done(&e);
+        if (!e.path || !e.data)
                 return -ENOMEM;
-        }
         memcpy(e.data, data ?: "", size);
         e.data[size] = '\0';
-        *slot = e;
+        slot = array_append(r->entries, r->n);
+        if (!slot)
+                return -ENOMEM;
+        *slot = TAKE(e, (struct record_entry){});
         return 0;
 }
 
-static void observe(enum file_kind kind, const char *path, const char *data, size_t size, void *userdata)
+/* A file_observer_t; userdata: the record. */
+static void observe_file(enum file_kind kind, const char *path, const char *data, size_t size,
+                         void *userdata)
 {
         struct record *r = userdata;
         const char *inside = path;
@@ -52,11 +59,12 @@ static void observe(enum file_kind kind, const char *path, const char *data, siz
                         return;
                 inside++;
         }
-        /* Where a link led to, as opposed to what it says */
+        /* Of a path through links, the target is the real path, which begins with the root's own. */
         if (kind == FILE_LINK && *r->prefix && startswith(data, r->prefix)) {
                 data += strlen(r->prefix);
                 size -= strlen(r->prefix);
         }
+        /* A link to itself stands for a file that could not be read: see open_at(). */
         if (kind == FILE_DENIED) {
                 const char *slash = strrchr(inside, '/');
 
@@ -65,13 +73,17 @@ static void observe(enum file_kind kind, const char *path, const char *data, siz
                 size = strlen(data);
         }
         if (*inside)
-                r->error = add(r, kind, inside, data, size);
+                r->error = add_entry(r, kind, inside, data, size);
 }
 
 int record_begin(const struct root *root, struct record **ret)
 {
-        struct record *r = calloc(1, sizeof(*r));
+        struct record *r;
 
+        assert(root);
+        assert(ret);
+
+        r = calloc(1, sizeof(*r));
         if (!r)
                 return -ENOMEM;
         r->prefix = root->live ? strdup("") : realpath(root->path, NULL);
@@ -79,7 +91,7 @@ int record_begin(const struct root *root, struct record **ret)
                 free(r);
                 return -ENOMEM;
         }
-        file_observe(observe, r);
+        file_observe(observe_file, r);
         *ret = r;
         return 0;
 }
@@ -95,19 +107,24 @@ void record_free(struct record *r)
         free(r);
 }
 
-/* By path, a folder directly before what is in it; of one path the fullest last; answers behind all. */
+/* The end of a path first, then a slash, so what is in a folder follows it directly. */
+static int path_character_rank(char c)
+{
+        if (c == '\0')
+                return 0;
+        if (c == '/')
+                return 1;
+        return (unsigned char) c + 1;
+}
+
 static int compare_paths(const char *a, const char *b)
 {
         for (; *a && *a == *b; a++, b++)
                 ;
-        if (*a == *b)
-                return 0;
-        return (*a == '/' ? 1 : (unsigned char) *a + 1) * !!*a <
-                               (*b == '/' ? 1 : (unsigned char) *b + 1) * !!*b
-                       ? -1
-                       : 1;
+        return path_character_rank(*a) - path_character_rank(*b);
 }
 
+/* Answers come last, other entries are sorted by path, those of one path by size. */
 static int compare_entries(const void *a, const void *b)
 {
         const struct record_entry *x = a, *y = b;
@@ -124,28 +141,38 @@ static bool has_line(const char *text, const char *line, size_t n)
         return false;
 }
 
-/* Two views of one path become one: of lines all, of anything else the fuller. */
-static int merge(struct record_entry *into, struct record_entry *from)
+/* Appends the lines of `from` that `to` does not have. */
+static int add_lines(struct record_entry *to, const struct record_entry *from)
+{
+        for (const char *p = from->data; *p;) {
+                size_t n = strcspn(p, "\n"), whole = n + (p[n] == '\n');
+
+                if (!has_line(to->data, p, n)) {
+                        char *longer = realloc(to->data, to->size + whole + 1);
+
+                        if (!longer)
+                                return -ENOMEM;
+                        memcpy(longer + to->size, p, whole);
+                        to->data = longer;
+                        to->size += whole;
+                        longer[to->size] = '\0';
+                }
+                p += whole;
+        }
+        return 0;
+}
+
+/* Two entries of one path become one, in `into`: the fuller of both, which is `from` because they are sorted
+ * by size; lines are all kept. */
+static int merge_entries(struct record_entry *into, struct record_entry *from)
 {
         if (into->kind == FILE_EXCERPT && from->kind == FILE_EXCERPT) {
-                for (const char *p = into->data; *p;) {
-                        size_t n = strcspn(p, "\n"), whole = n + (p[n] == '\n');
-                        char *longer;
+                int r = add_lines(from, into);
 
-                        if (!has_line(from->data, p, n)) {
-                                longer = realloc(from->data, from->size + whole + 1);
-                                if (!longer)
-                                        return -ENOMEM;
-                                memcpy(longer + from->size, p, whole);
-                                from->data = longer;
-                                from->size += whole;
-                                longer[from->size] = '\0';
-                        }
-                        p += whole;
-                }
+                if (r < 0)
+                        return r;
         }
-        /* Sorted by size: the later is the fuller. A link and what it leads to share no path, but for a
-         * race. */
+        /* A link and what it leads to have different paths, unless a link was replaced while we read. */
         if (into->kind == FILE_LINK)
                 return 0;
         SWAP(*into, *from);
@@ -159,7 +186,7 @@ static bool is_denied(const struct record_entry *e)
         return e->kind == FILE_LINK && streq(e->data, slash ? slash + 1 : e->path);
 }
 
-/* "/proc/PID/..." of a process that has nothing to tell. */
+/* "/proc/PID/..." of which no fact needs anything. */
 static bool is_idle_process(const struct record_entry *e)
 {
         const char *pid = startswith(e->path, "proc/");
@@ -169,8 +196,7 @@ static bool is_idle_process(const struct record_entry *e)
         return e->kind == FILE_DIRECTORY || e->size == 0 || is_denied(e);
 }
 
-/* What it need not tell is left out. */
-static int leave_out(struct record_entry *e)
+static int redact_entry(struct record_entry *e)
 {
         _cleanup_free_ char *path = NULL;
         char *text;
@@ -190,12 +216,11 @@ static int leave_out(struct record_entry *e)
         return 0;
 }
 
-/* The answers become one file. */
+/* Turns the answers, which begin at entry `first`, into one file. */
 static int write_answers(struct record *r, size_t first)
 {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
-        int error = 0;
         FILE *f = open_memstream(&text, &size);
 
         if (!f)
@@ -208,55 +233,78 @@ static int write_answers(struct record *r, size_t first)
         for (size_t i = first; i < r->n; i++)
                 entry_done(&r->entries[i]);
         r->n = first;
-        if (size > 0)
-                error = add(r, FILE_CONTENT, ANSWERS_FILE, text, size);
+        if (size == 0)
+                return 0;
+        return add_entry(r, FILE_CONTENT, ANSWERS_FILE, text, size);
+}
+
+/* Merges entries of one path and drops what need not be kept, among the n that are sorted. Those that stay
+ * move to the front: *ret_n. */
+static int compact_entries(struct record *r, size_t n, size_t *ret_n)
+{
+        const char *link = NULL;
+        size_t kept = 0;
+        int error = 0;
+
+        for (size_t i = 0; i < n && error >= 0; i++) {
+                struct record_entry *e = &r->entries[i];
+                const char *below = link ? startswith(e->path, link) : NULL;
+
+                if (kept > 0 && streq(r->entries[kept - 1].path, e->path)) {
+                        error = merge_entries(&r->entries[kept - 1], e);
+                        entry_done(e);
+                        continue;
+                }
+                /* What is below a link was also seen by its real path. */
+                if ((below && *below == '/') || is_idle_process(e)) {
+                        entry_done(e);
+                        continue;
+                }
+                r->entries[kept++] = TAKE(*e, (struct record_entry){});
+                if (r->entries[kept - 1].kind == FILE_LINK)
+                        link = r->entries[kept - 1].path;
+        }
+        *ret_n = kept;
         return error;
 }
 
 int record_end(struct record *r, const struct record_entry **ret_entries, size_t *ret_n)
 {
-        const char *link = NULL;
-        size_t n = 0, first = 0;
-        int error = r->error;
+        size_t n, first = 0;
+        int error;
+
+        assert(r);
+        assert(ret_entries);
+        assert(ret_n);
 
         file_observe(NULL, NULL);
-        if (error < 0)
-                return error;
+        if (r->error < 0)
+                return r->error;
         if (r->n > 0)
                 qsort(r->entries, r->n, sizeof(*r->entries), compare_entries);
         while (first < r->n && r->entries[first].kind != FILE_ANSWER)
                 first++;
 
-        for (size_t i = 0; i < first; i++) {
-                struct record_entry *e = &r->entries[i];
-                const char *below = link ? startswith(e->path, link) : NULL;
-
-                if (n > 0 && streq(r->entries[n - 1].path, e->path)) {
-                        error = merge(&r->entries[n - 1], e);
-                        entry_done(e);
-                } else if ((below && *below == '/') || is_idle_process(e)) {
-                        entry_done(e); /* it has another path, by which it was told too */
-                } else {
-                        r->entries[n] = *e;
-                        link = e->kind == FILE_LINK ? r->entries[n].path : link;
-                        n++;
-                }
-                if (error < 0)
-                        break;
-        }
-        memmove(&r->entries[n], &r->entries[first], (r->n - first) * sizeof(*r->entries));
-        r->n -= first - n;
+        error = compact_entries(r, first, &n);
         if (error < 0)
                 return error;
-        for (size_t i = 0; i < n && error >= 0; i++) {
+        if (r->n > first)
+                memmove(&r->entries[n], &r->entries[first], (r->n - first) * sizeof(*r->entries));
+        r->n -= first - n;
+
+        for (size_t i = 0; i < n; i++) {
                 if (r->entries[i].kind == FILE_EXCERPT)
                         r->entries[i].kind = FILE_CONTENT;
-                if (r->entries[i].kind == FILE_CONTENT)
-                        error = leave_out(&r->entries[i]);
+                if (r->entries[i].kind != FILE_CONTENT)
+                        continue;
+                error = redact_entry(&r->entries[i]);
+                if (error < 0)
+                        return error;
         }
-        if (error >= 0)
-                error = write_answers(r, n);
+        error = write_answers(r, n);
+        if (error < 0)
+                return error;
         *ret_entries = r->entries;
         *ret_n = r->n;
-        return error;
+        return 0;
 }

@@ -4,8 +4,8 @@
 #include "util/file-observer.h"
 #include "util/root.h"
 
-/* What was read of a host, as files that tell the same again: from root_open() of a directory that holds
- * them. */
+/* What was read of a host, as files. A directory that holds them can be given to root_open(), and gives the
+ * same facts again. */
 struct record;
 
 struct record_entry {
@@ -15,12 +15,14 @@ struct record_entry {
         size_t size;
 };
 
-/* Begins to record everything that is read through `root`; ends with record_end(). One at a time.
- * Returns 0 or -ENOMEM. */
+/* Begins to record everything that is read through `root`, until record_end(). Only one at a time. Returns 0
+ * or -ENOMEM. */
 int record_begin(const struct root *root, struct record **ret);
 
-/* Stops, and puts what was seen in order: parents before what is in them, none twice, nothing below a link,
- * the answers in ANSWERS_FILE, and without what need not be told (redact.h). *ret_entries belongs to the
- * record. Returns 0 or -ENOMEM. */
+/* Stops recording and puts the entries in order: a directory comes before what is in it, no path comes
+ * twice, nothing is below a link, the answers are in ANSWERS_FILE, and private parts are left out
+ * (redact.h). *ret_entries belongs to the record. Returns 0 or -ENOMEM. */
 int record_end(struct record *r, const struct record_entry **ret_entries, size_t *ret_n);
+
+/* NULL is fine. */
 void record_free(struct record *r);

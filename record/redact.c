@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "redact.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
@@ -29,7 +30,7 @@ enum redaction redaction_of(const char *path)
         return REDACT_NOTHING;
 }
 
-static bool mentions(const char *s, const char *const words[])
+static bool mentions_any(const char *s, const char *const words[])
 {
         for (size_t i = 0; words[i]; i++)
                 if (strcasestr(s, words[i]))
@@ -41,10 +42,10 @@ static bool is_secret(const char *s)
 {
         static const char *const words[] = { "passw", "secret", "token", "credential", "key=", "@", NULL };
 
-        return mentions(s, words);
+        return mentions_any(s, words);
 }
 
-/* The arguments stand one behind the other, each with its NUL. */
+/* Each argument ends with a NUL. */
 static int redact_arguments(const char *data, size_t size, char **ret, size_t *ret_size)
 {
         char *text = malloc(size + 1), *to = text;
@@ -90,8 +91,9 @@ static int redact_kernel_arguments(const char *data, char **ret, size_t *ret_siz
                 if (word[n] && is_secret(word)) {
                         fprintf(out, "%.*s=" REDACTED, (int) n, word);
                         left_out = 1;
-                } else
+                } else {
                         fputs(word, out);
+                }
         }
         fputc('\n', out);
         if (fclose(out) != 0)
@@ -121,8 +123,8 @@ static bool is_private_attribute(const xmlNode *node, const char *name, const ch
                 return true;
         if (!streq(name, "value"))
                 return false;
-        if (xml_is(node, "arg")) /* <qemu:arg>; an option itself is no secret */
-                return *value != '-' && !mentions(value, about_vfio);
+        if (xml_is(node, "arg")) /* <qemu:arg>; an option's name is not a secret */
+                return *value != '-' && !mentions_any(value, about_vfio);
         if (xml_is(node, "env"))
                 return !xml_attribute_is((xmlNode *) node, "name", "LD_PRELOAD");
         return false;
@@ -159,14 +161,15 @@ static int redact_element(xmlNode *node)
                         xmlUnlinkNode(n);
                         xmlFreeNode(n);
                         left_out = 1;
-                } else if (n->type == XML_ELEMENT_NODE)
+                } else if (n->type == XML_ELEMENT_NODE) {
                         left_out |= redact_element(n);
+                }
         }
         return left_out;
 }
 
-/* Comments around the root as well, where libvirt warns of editing the file. */
-static int redact_around(xmlDocPtr doc)
+/* Comments around the root element go as well: libvirt has one there that warns against editing the file. */
+static int redact_document(xmlDocPtr doc)
 {
         xmlNode *next;
 
@@ -189,12 +192,12 @@ static int redact_xml(const char *data, size_t size, char **ret, size_t *ret_siz
         r = xml_parse(data, size, GUEST_XML_MAX, &doc);
         if (r == -ENOMEM)
                 return r;
-        if (r < 0) { /* as little XML as it was */
+        if (r < 0) { /* still not XML, and without its content */
                 *ret = strdup("<");
                 *ret_size = 1;
                 return *ret ? 1 : -ENOMEM;
         }
-        left_out = redact_around(doc);
+        left_out = redact_document(doc);
         xmlDocDumpMemory(doc, &text, &n);
         if (!text)
                 return -ENOMEM;
@@ -208,6 +211,10 @@ static int redact_xml(const char *data, size_t size, char **ret, size_t *ret_siz
 
 int redact(enum redaction how, const char *data, size_t size, char **ret, size_t *ret_size)
 {
+        assert(data);
+        assert(ret);
+        assert(ret_size);
+
         switch (how) {
         case REDACT_ARGUMENTS:
                 return redact_arguments(data, size, ret, ret_size);

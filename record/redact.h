@@ -3,13 +3,16 @@
 
 #include <stddef.h>
 
-/* What a recorded host need not tell. Of these files no fact needs more than is kept:
- * - a process's arguments: those that say which VFIO device it has, or its guest's name, and the program
- * itself;
- * - the kernel's command line: words that look like a secret lose their value;
- * - libvirt's XML: passwords, users, cookies, the environment, arguments that have nothing to do with VFIO,
- * and what people write for themselves (description, metadata, ...). What is no XML is left out. Kernel
- * addresses stay: the hook is told by them. */
+/* What is left out of a recorded host, because no fact needs it:
+ *
+ * - of a process's arguments, all but the program, the guest's name, and those that name a VFIO device;
+ *
+ * - of the kernel's command line, the value of each word that looks like a secret;
+ *
+ * - of libvirt's XML, passwords, users, cookies, the environment, arguments without VFIO, and what people
+ *   write for themselves (description, metadata, ...); a file that is not XML, as a whole.
+ *
+ * Kernel addresses are kept, because the module's hook is recognized by them. */
 enum redaction {
         REDACT_NOTHING,
         REDACT_ARGUMENTS,
@@ -17,8 +20,9 @@ enum redaction {
         REDACT_XML,
 };
 
-/* What a file wants, by its absolute path. */
+/* How to redact a file, by its absolute path. */
 enum redaction redaction_of(const char *path);
 
-/* 1 where something was left out, 0 where nothing had to be, or -ENOMEM. *ret is the caller's to free. */
+/* data: `size` bytes and a NUL. *ret is the caller's to free, and has a NUL after its *ret_size bytes.
+ * Returns 1 where something was left out, 0 where nothing had to be, or -ENOMEM. */
 int redact(enum redaction how, const char *data, size_t size, char **ret, size_t *ret_size);
