@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libvfioalign-preload.so: for a VMM that leaves the address of a VFIO mapping to a kernel that does not
- * align it.
+/* libvfioalign-preload.so: for a VMM that leaves the address of a VFIO mapping to the kernel, on a kernel
+ * that does not align it.
  *
- * Takes the place of mmap() and mmap64(), and gives large shared mappings of VFIO devices an address that is
- * congruent with their offset at the largest page that fits. Everything else, and whatever goes wrong, is
- * the plain system call. It keeps no state, allocates nothing, calls only what is async-signal-safe and no
- * point of cancellation, and can sit in any process. */
+ * It replaces mmap() and mmap64(), and gives large shared mappings of VFIO devices an address that is
+ * congruent with their offset at the largest page that fits. Everything else is the plain system call, and
+ * so is a mapping for which anything goes wrong. It can be loaded into any process: it keeps no state,
+ * allocates nothing, and calls only functions that are async-signal-safe and not cancellation points. */
 
-/* With 64-bit offsets by redirection, a definition of mmap() would come out as mmap64(). */
+/* Otherwise 64-bit offsets would turn the definition of mmap() into one of mmap64(). */
 #undef _FILE_OFFSET_BITS
 
 #include <errno.h>
@@ -25,7 +25,7 @@
 #error "SYS_mmap takes an offset in bytes on 64-bit machines only"
 #endif
 
-/* The tests have paths of their own. */
+/* The tests set paths of their own. */
 #ifndef SWITCH_PATH
 #define SWITCH_PATH "/" SWITCH_FILE
 #define CMDLINE_PATH "/proc/cmdline"
@@ -61,14 +61,14 @@ static bool is_vfio_device(int fd)
         if (length < 0)
                 return false;
         target[length] = '\0';
-        /* Of a descriptor that comes from another mount namespace, the path starts at its file system. */
+        /* The path of a descriptor from another mount namespace starts at the root of its file system. */
         return strncmp(target, DEVICE_GROUP, strlen(DEVICE_GROUP)) == 0 ||
                strncmp(target, DEVICE_CDEV, strlen(DEVICE_CDEV)) == 0 ||
                strncmp(target, DEVICE_CDEV + strlen("/dev"), strlen(DEVICE_CDEV) - strlen("/dev")) == 0;
 }
 
-/* As switched_off() of util/switch.c, without its allocations. mmap() is no point of cancellation, and
- * open(), read() and close() are: the bare system calls are none. */
+/* Like switched_off() of util/switch.c, without its allocations. The bare system calls are used because
+ * open(), read() and close() are cancellation points, and mmap() must not be one. */
 static bool is_switched_off(void)
 {
         static const char word[] = "vfioalign=off";
@@ -92,7 +92,7 @@ static bool is_switched_off(void)
         return false;
 }
 
-/* Is there a whole page of `page` bytes in the mapping, once it is congruent? */
+/* Would the mapping hold a whole page of `page` bytes, if it were congruent? */
 static bool has_page(uint64_t page, uint64_t offset, uint64_t size)
 {
         uint64_t first = (offset + page - 1) / page * page;
@@ -105,7 +105,7 @@ static bool is_congruent(const void *address, off_t offset, uint64_t align)
         return (((uintptr_t) address - (uint64_t) offset) & (align - 1)) == 0;
 }
 
-/* Maps the same once more where it is congruent. Returns MAP_FAILED where that cannot be done. */
+/* Maps the same again, at a congruent address. Returns MAP_FAILED where that cannot be done. */
 static void *aligned_mmap(size_t size, int prot, int flags, int fd, off_t offset, uint64_t align)
 {
         uint64_t start, address;
@@ -121,8 +121,8 @@ static void *aligned_mmap(size_t size, int prot, int flags, int fd, off_t offset
         address = start + (((uint64_t) offset - start) & (align - 1));
 
         mapped = plain_mmap((void *) address, size, prot, flags | MAP_FIXED, fd, offset);
-        /* Should that have failed, its part of the reservation may be gone, and be another thread's by now:
-         * only what is around it is surely ours. */
+        /* If that failed, its part of the reservation may be unmapped, and may belong to another thread by
+         * now. Only the parts around it are surely ours. */
         if (address > start)
                 munmap((void *) start, address - start);
         if (start + align > address)
@@ -130,8 +130,8 @@ static void *aligned_mmap(size_t size, int prot, int flags, int fd, off_t offset
         return mapped;
 }
 
-/* What has been mapped plainly, where it stands or at a better place. */
-static void *place(void *plain, size_t size, int prot, int flags, int fd, off_t offset)
+/* Returns the mapping that replaces `plain`, which is then unmapped, or `plain` itself. */
+static void *improve_mapping(void *plain, size_t size, int prot, int flags, int fd, off_t offset)
 {
         const uint64_t base = (uint64_t) sysconf(_SC_PAGESIZE), entries = base / sizeof(uint64_t);
         const uint64_t pmd = base * entries, pud = pmd * entries,
@@ -151,36 +151,36 @@ static void *place(void *plain, size_t size, int prot, int flags, int fd, off_t 
                         continue;
                 if (mapped != plain)
                         munmap(plain, size);
-                /* 6.12 with THP=madvise gives large pages to those who ask; harmless elsewhere. */
+                /* With THP=madvise, 6.12 gives large pages only to mappings that ask; harmless elsewhere. */
                 madvise(mapped, size, MADV_HUGEPAGE);
                 return mapped;
         }
         return plain;
 }
 
-static void *map(void *address, size_t size, int prot, int flags, int fd, off_t offset)
+static void *map_aligned(void *address, size_t size, int prot, int flags, int fd, off_t offset)
 {
         const int type = flags & MAP_TYPE, others = flags & ~(MAP_TYPE | MAP_NORESERVE | MAP_POPULATE);
         void *mapped = plain_mmap(address, size, prot, flags, fd, offset);
         int saved;
 
-        /* What fails plainly fails; what cannot be one of ours, or asks for more than any place, is done. */
+        /* Only a shared mapping of a file is ours to move, at any address and without other flags. */
         if (mapped == MAP_FAILED || address || fd < 0 || others ||
             (type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
                 return mapped;
         saved = errno;
-        mapped = place(mapped, size, prot, flags, fd, offset);
+        mapped = improve_mapping(mapped, size, prot, flags, fd, offset);
         errno = saved;
         return mapped;
 }
 
-/* None calls the other: that could be another library's, which calls this one. */
+/* Neither calls the other by name: that call could go to another library's, which then calls this one. */
 _public_ void *mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset)
 {
-        return map(address, size, prot, flags, fd, offset);
+        return map_aligned(address, size, prot, flags, fd, offset);
 }
 
 _public_ void *mmap64(void *address, size_t size, int prot, int flags, int fd, off64_t offset)
 {
-        return map(address, size, prot, flags, fd, offset);
+        return map_aligned(address, size, prot, flags, fd, offset);
 }
