@@ -24,9 +24,12 @@ static void redirect(FILE *stream, const char *root, const char *suffix)
 
 static int audit(char *root)
 {
-        char *argv[] = {
-                (char *) "vfioalignctl-main", (char *) "audit", (char *) "--json", (char *) "--root", root, NULL
-        };
+        char *argv[] = { (char *) "vfioalignctl-main",
+                         (char *) "audit",
+                         (char *) "--json",
+                         (char *) "--root",
+                         root,
+                         NULL };
         pid_t pid = fork();
         int status;
 
