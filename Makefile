@@ -3,7 +3,7 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check check-all check-debug demo audit bench bench-bind bench-map clean
+.PHONY: all check check-all check-debug fuzz demo audit bench bench-bind bench-map clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -23,6 +23,12 @@ check-all:
 # The module under load on a kernel with KASAN and lockdep, built from source at first (half an hour and 15 GB, once).
 check-debug:
 	$(SUDO) ./lab/lab debug
+
+# All that reads what others write, on inputs that a machine makes up, for so many minutes.
+MINUTES := 20
+fuzz:
+	$(SUDO) ./tests/install-dependencies --all
+	./tests/fuzz/run --minutes $(MINUTES)
 
 # The main job on the newest kernel of the lab, before and after.
 demo:

@@ -104,7 +104,9 @@ static int read_text(struct domain_text *t)
         t->doc = xmlCtxtReadMemory(p, t->xml, (int) t->size, "libvirt.xml", NULL,
                                    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
         root = t->doc ? xmlDocGetRootElement(t->doc) : NULL;
-        if (!root || t->doc->intSubset || !root->_private || root->ns || !xml_is(root, "domain"))
+        /* A parser that was stopped hands out what it had. */
+        if (!root || p->errNo == XML_ERR_USER_STOP || t->doc->intSubset || !root->_private || root->ns ||
+            !xml_is(root, "domain"))
                 return -EBADMSG;
         /* The parser converts other encodings, and its offsets are then not those of our bytes. */
         if (t->doc->encoding && strcasecmp((const char *) t->doc->encoding, "UTF-8") != 0)

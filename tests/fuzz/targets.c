@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bind/worker-order.h"
+#include "config/config.h"
+#include "ctl/host-archive.h"
+#include "facts/bind-record.h"
+#include "facts/claims.h"
+#include "facts/device/vfio-driver.h"
+#include "facts/emulator/elf-calls.h"
+#include "facts/emulator/emulator-wrapper.h"
+#include "facts/evidence.h"
+#include "facts/guest/facts-libvirt.h"
+#include "facts/guest/facts-mapping.h"
+#include "facts/guest/qemu-argument.h"
+#include "facts/kernel/kernel-symbols.h"
+#include "facts/kernel/module-index.h"
+#include "fix/domain-edit.h"
+#include "fix/unit-variable.h"
+#include "record/redact.h"
+#include "util/macro.h"
+
+#define BDF "0000:00:05.0"
+#define RELEASE "7.3.4"
+
+static struct root fuzz_root = { .fd = -EBADF };
+static char root_path[64];
+
+/* A claim that has to hold for every input: what fails is reported as a crash. */
+#define must(expression) \
+        do { \
+                if (!(expression)) { \
+                        fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #expression); \
+                        abort(); \
+                } \
+        } while (0)
+
+static char *text_of(const uint8_t *data, size_t size)
+{
+        char *text = malloc(size + 1);
+
+        must(text);
+        if (size > 0)
+                memcpy(text, data, size);
+        text[size] = '\0';
+        return text;
+}
+
+static void run_domain(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct guest g;
+
+        if (guest_parse(&g, (const char *) data, size) < 0)
+                return;
+        must(g.n_hostdevs <= GUEST_HOSTDEVS_MAX);
+        (void) guest_window_fits(&g, GIB(64), GIB(32), 46);
+        (void) guest_read_networks(&g, root);
+        guest_done(&g);
+}
+
+static void run_domain_status(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct guest g;
+        pid_t pid = -1;
+
+        (void) root;
+        if (guest_parse_status(&g, (const char *) data, size, &pid) < 0)
+                return;
+        must(pid >= 0);
+        guest_done(&g);
+}
+
+/* What is reverted is what it was before, byte for byte. */
+static void check_edit(const char *xml, size_t size, enum domain_place place, const char *key,
+                       const char *value)
+{
+        struct domain_changes changes = {};
+        _cleanup_free_ char *edited = NULL, *back = NULL;
+
+        must(domain_changes_add(&changes, place, key, value) >= 0);
+        if (domain_edit_state(xml, size, "preload") == DOMAIN_EDIT_NONE &&
+            domain_edit_apply(xml, size, "preload", &changes, &edited) >= 0 && edited) {
+                must(domain_edit_state(edited, strlen(edited), "preload") == DOMAIN_EDIT_APPLIED);
+                must(domain_edit_revert(edited, strlen(edited), "preload", &back) >= 0);
+                must(back && strlen(back) == size && memcmp(back, xml, size) == 0);
+        }
+        domain_changes_done(&changes);
+}
+
+static void run_domain_edit(const struct root *root, const uint8_t *data, size_t size)
+{
+        _cleanup_free_ char *xml = text_of(data, size), *back = NULL;
+
+        (void) root;
+        if (strlen(xml) != size)
+                return;
+        check_edit(xml, size, PLACE_EMULATOR, "", "/usr/bin/qemu & <co>");
+        check_edit(xml, size, PLACE_PRELOAD, "", "/usr/lib/preload.so");
+        check_edit(xml, size, PLACE_ALIAS, BDF, "ua-one");
+        check_edit(xml, size, PLACE_IOMMUFD, BDF, "yes");
+        check_edit(xml, size, PLACE_NO_MMAP, "ua-one", "on");
+        (void) domain_edit_revert(xml, size, NULL, &back);
+}
+
+static void run_config(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct config c = config_default();
+
+        (void) data, (void) size;
+        if (config_read(&c, root, NULL, NULL) >= 0) {
+                (void) config_find_device(&c, BDF, 0x10de, 0x2330, 0x030200, "nvidia");
+                (void) config_guest_policy(&c, "train-a");
+        }
+        config_done(&c);
+}
+
+/* The input is maps; behind a line "--" what fdinfo, and behind another what the command line says. */
+static void run_mappings(const struct root *root, const uint8_t *data, size_t size)
+{
+        static const char *const files[] = { "proc/7/maps", "proc/7/fdinfo/3", "proc/7/cmdline" };
+        struct bar bar = { .index = 2, .address = GIB(64), .size = GIB(2) };
+        struct device device = { .bdf = BDF, .bars = { bar }, .n_bars = 1 };
+        struct device_facts devices = { .devices = &device, .n_devices = 1 };
+        struct mapping_facts facts = {};
+
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                const uint8_t *end = size > 0 ? memmem(data, size, "\n--\n", 4) : NULL;
+                size_t n = end ? (size_t) (end - data) + 1 : size;
+                _cleanup_close_ int fd = openat(root->fd, files[i], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+                                                0600);
+
+                must(fd >= 0 && (n == 0 || write(fd, data, n) == (ssize_t) n));
+                data = end ? end + 4 : data + n;
+                size -= end ? n + 3 : n;
+        }
+        (void) mapping_facts_read_process(&facts, root, 7, &devices, NULL, 0);
+        for (size_t i = 0; i < facts.n_mappings; i++)
+                must(facts.mappings[i].size > 0 && facts.mappings[i].region < 64);
+        mapping_facts_done(&facts);
+}
+
+static void run_elf(const struct root *root, const uint8_t *data, size_t size)
+{
+        _cleanup_close_ int fd = memfd_create("elf", MFD_CLOEXEC);
+        struct elf_image *image;
+        _cleanup_free_ char *id = NULL;
+        const uint8_t *code;
+        uint64_t address;
+        size_t n;
+
+        (void) root;
+        must(fd >= 0 && (size == 0 || write(fd, data, size) == (ssize_t) size));
+        if (elf_image_open(fd, &image) < 0)
+                return;
+        if (elf_image_function(image, "vfio_region_mmap", &code, &n, &address) >= 0)
+                (void) elf_image_count_calls(image, code, n, address, "mmap64");
+        (void) elf_image_has_text(image, "overlapping sparse mmap regions detected");
+        (void) elf_image_build_id(image, &id);
+        elf_image_close(image);
+}
+
+static void run_symbols(const struct root *root, const uint8_t *data, size_t size)
+{
+        static const char *const names[] = { "vfio_pci_mmap_huge_fault", "vfio_device_fops", NULL };
+        struct kernel_symbols *s;
+        _cleanup_free_ char *name = NULL, *module = NULL;
+        uint64_t address, n;
+
+        (void) data, (void) size;
+        if (kernel_symbols_open(root, "vfio_pci_core", names, &s) < 0)
+                return;
+        (void) kernel_symbols_has_function(s, names[0]);
+        (void) kernel_symbols_has_member(s, "vfio_device", "refcount");
+        (void) kernel_symbols_has_enum(s, "MMF_DISABLE_THP");
+        (void) kernel_symbols_offset(s, "file_operations", "get_unmapped_area", &address);
+        if (kernel_symbols_address(s, names[1], &address) >= 0) {
+                (void) kernel_symbols_size(s, address, &n);
+                (void) kernel_symbols_at(s, address, &name, &module);
+        }
+        kernel_symbols_close(s);
+}
+
+static void run_drivers(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct vfio_drivers *drivers;
+        struct fact seen;
+
+        (void) data, (void) size;
+        if (vfio_drivers_read(root, RELEASE, &drivers, &seen) < 0)
+                return;
+        must(vfio_drivers_best(drivers, "pci:v000015B3d0000101Esv000015B3sd00000001bc02sc00i00"));
+        vfio_drivers_free(drivers);
+}
+
+static void run_modules(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct module_index *index;
+
+        (void) data, (void) size;
+        if (module_index_open(root, RELEASE, &index) < 0)
+                return;
+        (void) module_index_has(index, "vfio_pci");
+        module_index_close(index);
+}
+
+/* What is read as a record can be written, and is the same then. */
+static void run_bind_record(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct bind_records records;
+        _cleanup_free_ char *bad = NULL;
+
+        (void) data, (void) size;
+        if (bind_records_read(&records, root, &bad) < 0)
+                return;
+        for (size_t i = 0; i < records.n_records; i++) {
+                _cleanup_free_ char *text = bind_record_format(&records.records[i]);
+
+                must(text);
+        }
+        bind_records_done(&records);
+}
+
+static void run_evidence(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct evidence e = {};
+        _cleanup_free_ char *text = NULL;
+
+        (void) data, (void) size;
+        if (evidence_read(&e, root) >= 0) {
+                must(e.n_sightings <= EVIDENCE_MAX);
+                text = evidence_format(&e);
+                must(text);
+        }
+        evidence_done(&e);
+}
+
+static void run_worker_order(const struct root *root, const uint8_t *data, size_t size)
+{
+        _cleanup_free_ char *text = text_of(data, size);
+        struct worker_order order = {};
+        const char *why = NULL;
+
+        (void) root;
+        if (worker_order_parse(&order, text, &why) < 0)
+                must(why);
+        else
+                must(order.n_devices <= ORDER_DEVICES_MAX);
+        worker_order_done(&order);
+}
+
+static void run_unit(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct unit_variable v;
+
+        (void) data, (void) size;
+        if (unit_variable_read(&v, root, "libvirtd.service", "LD_PRELOAD", "zz-vfioalign-preload.conf") >= 0)
+                unit_variable_done(&v);
+}
+
+static void run_archive(const struct root *root, const uint8_t *data, size_t size)
+{
+        char path[sizeof(root_path) + sizeof("/host.tar")], *dir;
+        const char *why = NULL;
+
+        (void) root, (void) data, (void) size;
+        snprintf(path, sizeof(path), "%s/host.tar", root_path);
+        if (archive_unpack(path, &dir, &why) < 0) {
+                must(why);
+                return;
+        }
+        archive_remove(dir);
+        free(dir);
+}
+
+static void run_wrapper(const struct root *root, const uint8_t *data, size_t size)
+{
+        _cleanup_free_ char *text = text_of(data, size), *program = NULL;
+
+        (void) root;
+        if (emulator_wrapper_parse(text, size, &program) >= 0)
+                must(program && *program == '/');
+}
+
+static void run_argument(const struct root *root, const uint8_t *data, size_t size)
+{
+        _cleanup_free_ char *text = text_of(data, size);
+        char value[64];
+
+        (void) root;
+        (void) qemu_argument_is_vfio(text);
+        (void) qemu_argument_is_on(text, "x-no-mmap");
+        (void) qemu_argument_device(text, value, sizeof(value));
+        if (qemu_argument_get(text, "host", value, sizeof(value)))
+                must(strlen(value) < sizeof(value));
+}
+
+/* What is left out once needs no more of it. */
+static void run_redact(const struct root *root, const uint8_t *data, size_t size)
+{
+        (void) root;
+        if (size < 1)
+                return;
+        for (enum redaction how = REDACT_ARGUMENTS; how <= REDACT_XML; how++) {
+                _cleanup_free_ char *once = NULL, *copy = NULL;
+                size_t n = 0;
+
+                /* Without a NUL behind it, as files come. */
+                copy = malloc(size - 1 ?: 1);
+                must(copy);
+                memcpy(copy, data + 1, size - 1);
+                if (data[0] % 3 == how - REDACT_ARGUMENTS && redact(how, copy, size - 1, &once, &n) > 0)
+                        must(once || n == 0);
+        }
+}
+
+static void run_claims(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct claims c = {};
+
+        (void) data, (void) size;
+        (void) claims_read(&c, root);
+        claims_done(&c);
+}
+
+const struct fuzz_target fuzz_targets[] = {
+        { "domain", NULL, run_domain },
+        { "domain-status", NULL, run_domain_status },
+        { "domain-edit", NULL, run_domain_edit },
+        { "config", "etc/vfioalignd.conf", run_config },
+        { "mappings", NULL, run_mappings },
+        { "elf", NULL, run_elf },
+        { "kallsyms", "proc/kallsyms", run_symbols },
+        { "btf", "sys/kernel/btf/vmlinux", run_symbols },
+        { "modules-alias", "lib/modules/" RELEASE "/modules.alias", run_drivers },
+        { "modules-dep", "lib/modules/" RELEASE "/modules.dep", run_modules },
+        { "bind-record", "run/vfioalign/bind/" BDF, run_bind_record },
+        { "evidence", EVIDENCE_FILE, run_evidence },
+        { "worker-order", NULL, run_worker_order },
+        { "unit", "etc/systemd/system/libvirtd.service.d/10-site.conf", run_unit },
+        { "archive", "host.tar", run_archive },
+        { "wrapper", NULL, run_wrapper },
+        { "argument", NULL, run_argument },
+        { "redact", NULL, run_redact },
+        { "modprobe", "etc/modprobe.d/vfio.conf", run_claims },
+};
+const size_t n_fuzz_targets = ELEMENTSOF(fuzz_targets);
+
+const struct fuzz_target *fuzz_target_find(const char *name)
+{
+        for (size_t i = 0; i < n_fuzz_targets; i++)
+                if (streq(fuzz_targets[i].name, name))
+                        return &fuzz_targets[i];
+        return NULL;
+}
+
+static void make_parents(const char *path)
+{
+        char parent[128];
+
+        for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+                snprintf(parent, sizeof(parent), "%.*s", (int) (slash - path), path);
+                must(mkdirat(fuzz_root.fd, parent, 0700) >= 0 || errno == EEXIST);
+        }
+}
+
+static void write_input(const char *path, const uint8_t *data, size_t size)
+{
+        _cleanup_close_ int fd = openat(fuzz_root.fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        must(fd >= 0 && (size == 0 || write(fd, data, size) == (ssize_t) size));
+}
+
+/* What the targets find around their input. */
+static const struct {
+        const char *path, *text;
+} around[] = {
+        { "proc/7/fdinfo/3", "" },
+        { "proc/sys/kernel/osrelease", RELEASE "\n" },
+        { "usr/lib/systemd/system/libvirtd.service", "[Service]\nExecStart=/usr/sbin/libvirtd\n" },
+        { "lib/modules/" RELEASE "/modules.dep", "kernel/drivers/vfio/vfio.ko:\n" },
+        { "lib/modules/" RELEASE "/modules.builtin", "" },
+        { "etc/libvirt/qemu/networks/pool.xml", "<network><name>pool</name></network>" },
+};
+
+void fuzz_root_make(void)
+{
+        snprintf(root_path, sizeof(root_path), "%s/vfioalign-fuzz-XXXXXX",
+                 access("/dev/shm", W_OK) >= 0 ? "/dev/shm" : "/tmp");
+        must(mkdtemp(root_path));
+        must(root_open(&fuzz_root, root_path) >= 0);
+        for (size_t i = 0; i < n_fuzz_targets; i++)
+                if (fuzz_targets[i].file)
+                        make_parents(fuzz_targets[i].file);
+        for (size_t i = 0; i < ELEMENTSOF(around); i++) {
+                make_parents(around[i].path);
+                write_input(around[i].path, (const uint8_t *) around[i].text, strlen(around[i].text));
+        }
+}
+
+void fuzz_root_remove(void)
+{
+        archive_remove(root_path);
+        root_close(&fuzz_root);
+}
+
+void fuzz_target_run(const struct fuzz_target *target, const uint8_t *data, size_t size)
+{
+        if (target->file)
+                write_input(target->file, data, size);
+        target->run(&fuzz_root, data, size);
+        if (target->file)
+                must(unlinkat(fuzz_root.fd, target->file, 0) >= 0);
+}
