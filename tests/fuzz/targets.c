@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit/guest-window.h"
 #include "bind/worker-order.h"
 #include "config/config.h"
 #include "ctl/host-archive.h"
