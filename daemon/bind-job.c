@@ -106,13 +106,36 @@ static void job_report(struct bind_job *job)
         job->done(job->groups, failed, job->userdata);
 }
 
+static void on_settled_after(json_object *groups, const char *failed, void *userdata)
+{
+        (void) groups, (void) failed, (void) userdata;
+}
+
+/* A worker settles what a child of its own left when it was killed. What the worker itself leaves is settled
+ * by another one; a settle that fails is not tried again before the next start. */
+static void settle_after(struct manager *m)
+{
+        const struct bind_order order = { .operation = BIND_SETTLE, .owner = "settle" };
+        int r;
+
+        if (m->stopping) /* the next start settles */
+                return;
+        r = bind_job_new(m, &order, NULL, 0, on_settled_after, m);
+        if (r < 0)
+                log_warning(r, "Failed to settle what a worker left, ignoring: %m");
+}
+
 static void job_finish(struct bind_job *job)
 {
         struct manager *m = job->manager;
+        bool unsettled = job->state != JOB_WAITING && *job->failed && !job->order.dry_run &&
+                         job->order.operation != BIND_SETTLE;
 
         if (job->state != JOB_LEFT) /* reported already */
                 job_report(job);
         job_free(job);
+        if (unsettled)
+                settle_after(m);
         schedule_jobs(m);
 }
 

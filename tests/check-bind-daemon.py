@@ -314,6 +314,17 @@ class Boot(Case):
         self.wait_log("vfioalign-worker (settle): the worker was ended by signal 9 (Killed) before it was through")
 
 
+    def test_settle_after(self):
+        """What a worker leaves that was killed, with all its children, is settled by another one; once."""
+        self.start()
+        self.host.plan(unbind={"dies": signal.SIGKILL}, settle={"dies": signal.SIGKILL})
+        self.assert_error("Failed", self.manager.Unbind, [NIC], "", dbus.UInt64(DRY_RUN))
+        self.no_more_orders(("unbind", [NIC]))
+        self.assert_error("Failed", self.manager.Unbind, [NIC], "", dbus.UInt64(0))
+        self.wait_orders(("unbind", [NIC]), ("unbind", [NIC]), ("settle", []))
+        self.no_more_orders(("unbind", [NIC]), ("unbind", [NIC]), ("settle", []))
+
+
 class Guests(Case):
     def test_start_and_release(self):
         self.host.plan(bind={"gate": self.host.gate()})
