@@ -66,8 +66,8 @@ static void print_summary(const char *name, size_t n, const struct findings *f)
 {
         if (!streq(name, "-"))
                 fprintf(stderr,
-                        "%s: %zu files of this host. It contains kernel addresses; secrets of guests "
-                        "are left out.\n",
+                        "%s: %zu files of this host. It contains kernel addresses and the names "
+                        "of guests; see dump in vfioalignctl(1) for what is left out.\n",
                         name, n);
         for (size_t i = 0; i < f->n_findings; i++)
                 if (f->findings[i].id == FINDING_FACTS_UNSEEN)

@@ -3,14 +3,19 @@
 
 #include <stddef.h>
 
-/* What is left out of a recorded host, because no fact needs it:
+/* A recorded host leaves the house, so of files that can hold secrets only what facts are made of is kept,
+ * and everything else is left out, whatever it is:
  *
- * - of a process's arguments, all but the program, the guest's name, and those that name a VFIO device;
+ * - of a process's arguments: the program, the guest's name, and which functions and mdevs QEMU has through
+ * VFIO;
  *
- * - of the kernel's command line, the value of each word that looks like a secret;
+ * - of the kernel's command line: the words that are about IOMMUs, VFIO, PCI, huge pages, modules and
+ * screens;
  *
- * - of libvirt's XML, passwords, users, cookies, the environment, arguments without VFIO, and what people
- *   write for themselves (description, metadata, ...); a file that is not XML, as a whole.
+ * - of mounts: what is mounted where, of the file systems that are on block devices;
+ *
+ * - of libvirt's XML: the elements and attributes that facts/guest/ reads. A file that is not XML is left
+ * out as a whole.
  *
  * Kernel addresses are kept, because the module's hook is recognized by them. */
 enum redaction {
@@ -18,11 +23,12 @@ enum redaction {
         REDACT_ARGUMENTS,
         REDACT_KERNEL_ARGUMENTS,
         REDACT_XML,
+        REDACT_MOUNTS,
 };
 
 /* How to redact a file, by its absolute path. */
 enum redaction redaction_of(const char *path);
 
-/* data: `size` bytes and a NUL. *ret is the caller's to free, and has a NUL after its *ret_size bytes.
- * Returns 1 where something was left out, 0 where nothing had to be, or -ENOMEM. */
+/* data: `size` bytes, which need no NUL behind them. *ret is the caller's to free, and has a NUL after its
+ * *ret_size bytes. Returns 0 or -ENOMEM. */
 int redact(enum redaction how, const char *data, size_t size, char **ret, size_t *ret_size);

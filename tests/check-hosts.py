@@ -148,6 +148,8 @@ class Hosts(unittest.TestCase):
                 subprocess.run([CTL, "dump", "--root", str(host), again], check=True, stderr=subprocess.DEVNULL)
                 self.assertEqual(steady(ctl("audit", "--json", "--root", str(host))),
                                  steady(ctl("audit", "--json", "--root", again)))
+                for verb in TABLES:
+                    self.assertEqual(ctl(verb, "--root", str(host)), ctl(verb, "--root", again))
 
 
 if __name__ == "__main__":
