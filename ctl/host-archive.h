@@ -11,9 +11,8 @@
 int archive_pack(int fd, const char *name, const struct record_entry *entries, size_t n,
                  const char **ret_why);
 
-/* Unpacks one into a new directory, which archive_remove() removes: a bounded amount, and nothing outside of
- * it. Returns 0 and the caller's *ret_dir, or a negative errno, with a static text in *ret_why. */
-int archive_unpack(const char *path, char **ret_dir, const char **ret_why);
-
-/* NULL is fine. */
-void archive_remove(const char *dir);
+/* Unpacks files, links and directories into an empty directory, and nothing outside of it; devices, FIFOs
+ * and hard links are left out. What it reads and writes is bounded, whatever the archive says. Returns 0;
+ * -EBADMSG or -EFBIG, where *ret_why says what is wrong with the archive; or the negative errno of what
+ * *ret_why says. That is a static text. */
+int archive_unpack(const char *path, int dirfd, const char **ret_why);

@@ -47,10 +47,13 @@ static int open_root(struct snapshot *s, const char *path)
         int r;
 
         if (path && stat(path, &st) >= 0 && S_ISREG(st.st_mode)) {
-                r = archive_unpack(path, &s->unpacked, &why);
+                r = unpacked_open(&s->unpacked);
+                if (r < 0)
+                        return log_unpack_error(r, path, "failed to create a directory for its files");
+                r = archive_unpack(path, s->unpacked.fd, &why);
                 if (r < 0)
                         return log_unpack_error(r, path, why);
-                path = s->unpacked;
+                path = s->unpacked.path;
         }
         r = root_open(&s->root, path);
         return r < 0 ? log_error(r, "Failed to open '%s': %m", path ?: "/") : 0;
@@ -110,6 +113,5 @@ void snapshot_done(struct snapshot *s)
         findings_done(&s->findings);
         host_done(&s->host);
         root_close(&s->root);
-        archive_remove(s->unpacked);
-        free(s->unpacked);
+        unpacked_close(&s->unpacked);
 }

@@ -6,10 +6,11 @@
 #include "options.h"
 #include "record/record.h"
 #include "report/report.h"
+#include "unpacked.h"
 
 /* A host as it was read, for the verbs that look at one. */
 struct snapshot {
-        char *unpacked; /* where the files of an archive are, or NULL */
+        struct unpacked unpacked; /* the files of an archive */
         struct root root;
         struct host host;
         struct findings findings;

@@ -13,6 +13,7 @@
 #include "bind/worker-order.h"
 #include "config/config.h"
 #include "ctl/host-archive.h"
+#include "ctl/unpacked.h"
 #include "facts/bind-record.h"
 #include "facts/claims.h"
 #include "facts/device/vfio-driver.h"
@@ -266,19 +267,25 @@ static void run_unit(const struct root *root, const uint8_t *data, size_t size)
                 unit_variable_done(&v);
 }
 
+/* Nothing gets out of the directory, or takes its place. */
 static void run_archive(const struct root *root, const uint8_t *data, size_t size)
 {
-        char path[sizeof(root_path) + sizeof("/host.tar")], *dir;
+        char path[sizeof(root_path) + sizeof("/host.tar")], dir[sizeof(root_path) + sizeof("/unpacked")];
         const char *why = NULL;
+        struct stat before, after;
+        int fd, r;
 
         (void) root, (void) data, (void) size;
         snprintf(path, sizeof(path), "%s/host.tar", root_path);
-        if (archive_unpack(path, &dir, &why) < 0) {
-                must(why);
-                return;
-        }
-        archive_remove(dir);
-        free(dir);
+        snprintf(dir, sizeof(dir), "%s/unpacked", root_path);
+        must(mkdir(dir, 0700) >= 0);
+        fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        must(fd >= 0 && fstat(fd, &before) >= 0);
+        r = archive_unpack(path, fd, &why);
+        must(r >= 0 || why);
+        must(lstat(dir, &after) >= 0 && before.st_ino == after.st_ino && S_ISDIR(after.st_mode));
+        close(fd);
+        remove_tree(dir);
 }
 
 static void run_wrapper(const struct root *root, const uint8_t *data, size_t size)
@@ -427,7 +434,7 @@ void fuzz_root_make(void)
 
 void fuzz_root_remove(void)
 {
-        archive_remove(root_path);
+        remove_tree(root_path);
         root_close(&fuzz_root);
 }
 
