@@ -72,7 +72,8 @@ static void observe_file(enum file_kind kind, const char *path, const char *data
                 data = slash ? slash + 1 : inside;
                 size = strlen(data);
         }
-        if (*inside)
+        /* The answers of a recorded host are read from this file, and are written again as such. */
+        if (*inside && (kind == FILE_ANSWER || !streq(inside, ANSWERS_FILE)))
                 r->error = add_entry(r, kind, inside, data, size);
 }
 

@@ -105,10 +105,28 @@ static void test_end(void **state)
         assert_false(file_is_observed());
 }
 
+/* What a recorded host answers is recorded again, in one file. */
+static void test_answers(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_(record_freep) struct record *record = NULL;
+        const struct record_entry *entries;
+        _cleanup_free_ char *answer = NULL;
+        size_t n;
+
+        fixture_write(f, ANSWERS_FILE, "question\tyes\nanother\tno\n");
+        assert_ok(record_begin(&f->root, &record));
+        answer = root_answer(&f->root, "question");
+        assert_string_equal(answer, "yes");
+        assert_ok(record_end(record, &entries, &n));
+        assert_entry(entries, n, ANSWERS_FILE, FILE_CONTENT, "question\tyes\n");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_record, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_answers, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_end, fixture_setup, fixture_teardown),
         };
 
