@@ -248,6 +248,17 @@ class Libvirt(unittest.TestCase):
         self.assertEqual(self.daemon.log.count("is damaged"), 1)
         self.assert_ends()
 
+    def test_evidence_in_the_way(self):
+        """What has the name of the temporary file does not keep the evidence from being written, and is not waited for."""
+        temporary = (self.root / EVIDENCE).with_name("evidence.json~")
+        self.start_guest()
+        os.mkfifo(temporary)
+        self.start_seeing()
+        wait_for(lambda: (self.root / EVIDENCE).exists() and self.sightings(), "what was seen")
+        self.assertEqual([s[2] for s in self.sightings()], [1])
+        self.assertFalse(temporary.exists())
+        self.assert_ends()
+
     def test_evidence_no_room(self):
         """Where nothing can be written there is a warning, and nothing else."""
         self.start_guest()

@@ -55,6 +55,22 @@ static int write_and_rename(int dir, int fd, const char *temporary, const char *
         return renameat(dir, temporary, dir, name) < 0 ? -errno : 0;
 }
 
+/* What is left of a writer that was killed goes first, and so does anything else of that name: it must
+ * neither be written to nor be waited for, as a FIFO would make us. */
+static int create_temporary(int dir, const char *name, mode_t mode)
+{
+        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+        int fd = openat(dir, name, flags, mode);
+
+        if (fd >= 0 || errno != EEXIST)
+                return fd < 0 ? -errno : fd;
+        if (unlinkat(dir, name, 0) < 0 && errno != ENOENT &&
+            (errno != EISDIR || unlinkat(dir, name, AT_REMOVEDIR) < 0))
+                return -errno;
+        fd = openat(dir, name, flags, mode);
+        return fd < 0 ? -errno : fd;
+}
+
 int write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode)
 {
         const char *slash, *name;
@@ -74,9 +90,9 @@ int write_file_at(int dirfd, const char *path, const char *text, size_t size, mo
         dir = open_at(dirfd, directory, O_RDONLY | O_DIRECTORY);
         if (dir < 0)
                 return dir;
-        fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+        fd = create_temporary(dir, temporary, mode);
         if (fd < 0)
-                return -errno;
+                return fd;
         r = write_and_rename(dir, fd, temporary, name, text, size);
         if (r < 0) {
                 (void) unlinkat(dir, temporary, 0);

@@ -11,7 +11,7 @@
  * write. Every change of a device goes through here. */
 int write_attribute_at(int dirfd, const char *path, const char *value);
 
-/* Replaces a whole file: a temporary beside it ("NAME~"), fsync, rename, fsync of the directory. After a
- * crash either the old file or the new one is there. Returns 0 or a negative errno; the old file is then
- * unharmed, unless only the last fsync failed. */
+/* Replaces a whole file: a temporary beside it ("NAME~", instead of whatever has that name), fsync, rename,
+ * fsync of the directory. After a crash either the old file or the new one is there. Returns 0 or a negative
+ * errno; the old file is then unharmed, unless only the last fsync failed. */
 int write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts/evidence.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "audit/finding.h"
 #include "audit/guest-evidence.h"
 #include "fixture.h"
@@ -124,6 +128,24 @@ static void test_damaged(void **state)
         fixture_write(f, EVIDENCE_FILE, longer);
         free(longer);
         assert_int_equal(evidence_read(&e, &f->root), -EBADMSG);
+}
+
+/* A FIFO is no evidence, whether or not somebody has it open and writes nothing; nobody waits for that. */
+static void test_fifo(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_close_ int fd = -EBADF;
+        struct evidence e;
+
+        fixture_write(f, "var/lib/vfioalign/other", "");
+        assert_int_equal(mkfifo(fixture_path(f, EVIDENCE_FILE), 0600), 0);
+        alarm(10);
+        assert_int_equal(evidence_read(&e, &f->root), -EBADMSG);
+        fd = open(fixture_path(f, EVIDENCE_FILE), O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(evidence_read(&e, &f->root), -EAGAIN);
+        alarm(0);
+        assert_int_equal(e.n_sightings, 0);
 }
 
 static void test_add(void **state)
@@ -349,6 +371,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_read, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_damaged, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_fifo, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_add),
                 cmocka_unit_test(test_bound),
                 cmocka_unit_test(test_key),
