@@ -356,8 +356,25 @@ static int collect_bind(struct findings *f, const struct host *h, const struct b
         return 0;
 }
 
+static int collect_damaged_bind(struct findings *f, const struct bind_unread *unread)
+{
+        if (unread->error != -EBADMSG)
+                return 0;
+        return findings_add(
+                f, FINDING_BIND_QUARANTINED, unread->bdf,
+                "its record /" BIND_RECORDS "/%s is damaged, so its drivers are unknown; name one: "
+                "vfioalignctl unbind %s --driver NAME; or remove the file where it has its drivers",
+                unread->bdf, unread->bdf);
+}
+
 static int collect_binds(struct findings *f, const struct host *h)
 {
+        for (size_t i = 0; i < h->binds.n_unread; i++) {
+                int r = collect_damaged_bind(f, &h->binds.unread[i]);
+
+                if (r < 0)
+                        return r;
+        }
         for (size_t i = 0; i < h->binds.n_records; i++) {
                 int r = collect_bind(f, h, &h->binds.records[i]);
 

@@ -408,8 +408,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .severity = SEVERITY_ERROR,
                 .text = "An IOMMU group is neither with VFIO nor back with its drivers",
                 .explanation = "A function could not be brought to its new driver or back to its old one, "
-                               "or a task hangs in the kernel with it. vfioalign does not touch the group "
-                               "again unless asked.",
+                               "a task hangs in the kernel with it, or the record of where it has to go is "
+                               "damaged. vfioalign does not touch the group again unless asked.",
                 .remedy = "Check the kernel log (journalctl -k), then try again: vfioalignctl unbind "
                           "ADDRESS; only a reboot ends a task that hangs in the kernel",
                 .message_id = "91f1d6606a7046d7827869b9e080bec8",

@@ -162,6 +162,19 @@ static int roll_back(struct transaction *t, const struct bind_member *failed, in
         return transaction_finish(t, BIND_FAILED);
 }
 
+/* The write of a new record has failed. It may be there all the same, if only its directory could not be
+ * synced: take it back, or a later settle would do what is refused here. A damaged one that it had to
+ * replace stays. */
+static void take_back_record(struct transaction *t)
+{
+        struct bind_record now = {};
+
+        if (bind_record_read(&now, t->root, t->result->record.members[0].bdf) == -EBADMSG)
+                return;
+        bind_record_done(&now);
+        (void) journal_remove(t->root, &t->result->record);
+}
+
 int transaction_carry_out(struct transaction *t, enum bind_side to)
 {
         struct binding_writer w = { .root = t->root,
@@ -184,10 +197,8 @@ int transaction_carry_out(struct transaction *t, enum bind_side to)
         r = journal_write(t->root, record, to == SIDE_VFIO ? BIND_STATE_BINDING : BIND_STATE_RETURNING,
                           NULL);
         if (r < 0) {
-                /* The record may be there all the same, if only its directory could not be synced. Take it
-                 * back, or a later settle would do what is refused here. */
                 if (was == BIND_STATE_BINDING)
-                        (void) journal_remove(t->root, record);
+                        take_back_record(t);
                 else
                         (void) journal_write(t->root, record, was, reason);
                 return transaction_refuse_journal(t, r);

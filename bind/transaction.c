@@ -195,6 +195,48 @@ static int unbind_unrecorded(struct transaction *t)
         return check_and_carry_out(t, SIDE_HOST);
 }
 
+/* Where it had to go back to is not known, so it stays where it is until somebody says so. */
+static int refuse_unread(struct transaction *t, const char *key, int error)
+{
+        char detail[256];
+
+        if (error == -EBADMSG)
+                snprintf(detail, sizeof(detail),
+                         "its record /" BIND_RECORDS "/%s is damaged, so its drivers are unknown; name one: "
+                         "vfioalignctl unbind %s --driver NAME; or remove the file where it has its drivers",
+                         key, key);
+        else
+                snprintf(detail, sizeof(detail), "its record /" BIND_RECORDS "/%s cannot be read: %s", key,
+                         strerror(-error));
+        return transaction_refuse(t, error == -EBADMSG ? FINDING_BIND_QUARANTINED : FINDING_BIND_UNSEEN, key,
+                                  detail);
+}
+
+/* The way out for a group whose record is damaged: to the driver that is named, as where there is no record.
+ * The new record replaces the damaged one. */
+static int unbind_damaged(struct transaction *t, const char *key)
+{
+        struct bind_record *record = &t->result->record;
+        int r;
+
+        if (!t->group)
+                return refuse_unread(t, key, -EBADMSG);
+        r = transaction_plan(t);
+        if (r < 0 || t->result->outcome == BIND_REFUSED)
+                return r;
+        /* Another one would be locked and recorded by another name. */
+        if (!streq(record->members[0].bdf, key))
+                return refuse_unread(t, key, -EBADMSG);
+        if (!transaction_changes_nothing(t))
+                return check_and_carry_out(t, SIDE_HOST);
+        if (!t->order->dry_run) {
+                r = journal_remove(t->root, record);
+                if (r < 0)
+                        return transaction_refuse_journal(t, r);
+        }
+        return transaction_finish(t, BIND_UNCHANGED);
+}
+
 /* The record that has the function, or another one of its group. */
 static const struct bind_record *find_record(const struct transaction *t, const struct bind_records *records,
                                              const char *bdf)
@@ -213,12 +255,28 @@ static const struct iommu_group *find_group(const struct transaction *t, const c
         return d && device_is_assignable(d) ? iommu_facts_find_group(&t->host->iommu, d->group) : NULL;
 }
 
+/* One of the group's functions that a record is named after which cannot be read, or NULL. */
+static const char *find_unread(const struct transaction *t, const char *bdf)
+{
+        const struct bind_records *records = &t->host->binds;
+
+        for (size_t i = 0; i < records->n_unread; i++) {
+                if (streq(records->unread[i].bdf, bdf))
+                        return records->unread[i].bdf;
+                for (size_t k = 0; t->group && k < t->group->n_members; k++)
+                        if (streq(records->unread[i].bdf, t->group->members[k]->bdf))
+                                return records->unread[i].bdf;
+        }
+        return NULL;
+}
+
 /* The function that the group's record is named after: the first one of the record where there is one, or
  * the first one of the group. Sets t->group as well. */
 static int find_key(struct transaction *t, const char *bdf, bdf_t key)
 {
         const struct device *d = device_facts_find(&t->host->devices, bdf);
         const struct bind_record *known;
+        const char *unread;
 
         t->group = find_group(t, bdf);
         known = find_record(t, &t->host->binds, bdf);
@@ -227,6 +285,11 @@ static int find_key(struct transaction *t, const char *bdf, bdf_t key)
                 for (size_t i = 0; i < known->n_members && !t->group; i++)
                         t->group = find_group(t, known->members[i].bdf);
                 memcpy(key, known->members[0].bdf, sizeof(bdf_t));
+                return 0;
+        }
+        unread = find_unread(t, bdf);
+        if (unread) {
+                memcpy(key, unread, sizeof(bdf_t));
                 return 0;
         }
         for (size_t i = 0; t->group && i < t->group->n_members; i++)
@@ -312,9 +375,10 @@ static int run_locked(struct transaction *t, const char *key)
                 r = read_record(t, key);
                 if (r == -ENOMEM)
                         return r;
+                if (r == -EBADMSG && t->order->operation == BIND_UNBIND && t->order->driver)
+                        return unbind_damaged(t, key);
                 if (r < 0)
-                        return transaction_refuse(t, FINDING_BIND_UNSEEN, key,
-                                                  "its record in /" BIND_RECORDS " cannot be read");
+                        return refuse_unread(t, key, r);
                 if (t->order->operation == BIND_SETTLE)
                         return record->n_members > 0 ? transaction_settle(t)
                                                      : transaction_finish(t, BIND_UNCHANGED);

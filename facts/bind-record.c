@@ -319,6 +319,21 @@ static int add_record(struct bind_records *b, const struct root *root, const cha
         return 0;
 }
 
+/* Returns 0 or -ENOMEM, which `error` can be as well. */
+static int add_unread(struct bind_records *b, const char *bdf, int error)
+{
+        struct bind_unread *slot;
+
+        if (error == -ENOMEM)
+                return error;
+        slot = array_append(b->unread, b->n_unread);
+        if (!slot)
+                return -ENOMEM;
+        memcpy(slot->bdf, bdf, sizeof(bdf_t));
+        slot->error = error;
+        return 0;
+}
+
 int bind_records_read(struct bind_records *b, const struct root *root, char **ret_bad)
 {
         _cleanup_(names_done) struct names names = {};
@@ -339,13 +354,15 @@ int bind_records_read(struct bind_records *b, const struct root *root, char **re
                 if (bdf_parse(names.names[i], bdf) < 0 || !streq(bdf, names.names[i]))
                         continue;
                 r = add_record(&records, root, bdf, boot_id ?: "");
+                if (r < 0 && r != -ENOENT)
+                        r = add_unread(&records, bdf, r);
                 if (r == -ENOMEM)
                         return r;
-                if (r < 0 && r != -ENOENT && !bad) {
-                        bad = strdup(names.names[i]);
-                        if (!bad)
-                                return -ENOMEM;
-                }
+        }
+        if (records.n_unread > 0) {
+                bad = strdup(records.unread[0].bdf);
+                if (!bad)
+                        return -ENOMEM;
         }
         *b = TAKE(records, (struct bind_records){});
         if (ret_bad)
@@ -358,6 +375,7 @@ void bind_records_done(struct bind_records *b)
         for (size_t i = 0; i < b->n_records; i++)
                 bind_record_done(&b->records[i]);
         free(b->records);
+        free(b->unread);
         *b = (struct bind_records){};
 }
 

@@ -58,13 +58,22 @@ struct bind_record {
         size_t n_members;
 };
 
+/* A record that cannot be read. Its name is all that is known: the group that this function is in now has
+ * it. */
+struct bind_unread {
+        bdf_t bdf;
+        int error; /* -EBADMSG: the file is damaged; or the negative errno of open or read */
+};
+
 struct bind_records {
         struct bind_record *records; /* by first member */
         size_t n_records;
+        struct bind_unread *unread; /* by name */
+        size_t n_unread;
 };
 
-/* Reads the records of this boot. A damaged one is left out; *ret_bad is the name of the first such file
- * (the caller's to free), or NULL. ret_bad may be NULL. Returns 0 or -ENOMEM (b is then empty). */
+/* Reads the records of this boot. *ret_bad is the name of the first file that cannot be read (the caller's
+ * to free), or NULL. ret_bad may be NULL. Returns 0 or -ENOMEM (b is then empty). */
 int bind_records_read(struct bind_records *b, const struct root *root, char **ret_bad);
 void bind_records_done(struct bind_records *b);
 

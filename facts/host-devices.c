@@ -16,7 +16,7 @@ int host_read_binds(struct host *h)
         _cleanup_free_ char *bad = NULL;
         int r = bind_records_read(&h->binds, h->root, &bad);
 
-        h->binds_readable = bad ? fact_unknown("a file in /" BIND_RECORDS " is damaged")
+        h->binds_readable = bad ? fact_unknown("a file in /" BIND_RECORDS " is damaged or cannot be read")
                                 : fact_is(true, SOURCE_FILE);
         return r;
 }

@@ -289,6 +289,7 @@ static void test_help(void **state)
 /* What a record of a bind amounts to. */
 static void test_binds(void **state)
 {
+        struct bind_unread unread[] = { { "0000:04:00.0", -EACCES }, { "0000:05:00.0", -EBADMSG } };
         struct bind_member members[] = {
                 { .bdf = "0000:01:00.0", .vendor = 0x144d, .device = 0xa80a, .before.driver = "nvme" },
                 { .bdf = "0000:01:00.1", .vendor = 0x144d, .device = 0xa80a, .before.driver = "nvme" },
@@ -370,6 +371,17 @@ static void test_binds(void **state)
         assert_string_equal(find(&f, FINDING_BIND_QUARANTINED)->detail, "100% stuck");
         assert_non_null(find(&f, FINDING_FACTS_UNSEEN));
         assert_non_null(strstr(find(&f, FINDING_FACTS_UNSEEN)->detail, "(damaged)"));
+        findings_done(&f);
+
+        /* A damaged record names its file, and the way out. */
+        h.binds = (struct bind_records){ .unread = unread, .n_unread = ELEMENTSOF(unread) };
+        assert_ok(findings_collect(&f, &h));
+        assert_non_null(find(&f, FINDING_BIND_QUARANTINED));
+        assert_string_equal(find(&f, FINDING_BIND_QUARANTINED)->subject, "0000:05:00.0");
+        assert_non_null(strstr(find(&f, FINDING_BIND_QUARANTINED)->detail,
+                               "/run/vfioalign/bind/0000:05:00.0 is damaged"));
+        assert_non_null(strstr(find(&f, FINDING_BIND_QUARANTINED)->detail,
+                               "vfioalignctl unbind 0000:05:00.0 --driver NAME"));
         findings_done(&f);
 }
 

@@ -782,6 +782,136 @@ static void test_no_record(void **state)
         assert_string_equal(fake_record_state(k, A), "bound");
 }
 
+static bool is_damaged(struct fake_kernel *k, const char *bdf)
+{
+        struct bind_record record = {};
+        struct root root;
+        int r;
+
+        assert_ok(root_open(&root, k->dir));
+        r = bind_record_read(&record, &root, bdf);
+        root_close(&root);
+        bind_record_done(&record);
+        return r == -EBADMSG;
+}
+
+/* Where a record is damaged, its group stays where it is until somebody says where it has to go. */
+static void test_damaged(void **state)
+{
+        struct bind_order order = { .operation = BIND_UNBIND, .owner = "operator", .driver = FAKE_HOST };
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        add_group(k);
+        assert_outcome(k, fake_bind(k, OTHER), BIND_BOUND);
+        fake_write(k, BIND_RECORDS "/" OTHER, "{\"boot_id\": ");
+        fake_arm(k);
+        r = fake_bind(k, OTHER);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_QUARANTINED, OTHER,
+                                    "/" BIND_RECORDS "/" OTHER " is damaged"));
+        r = fake_unbind(k, OTHER);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_QUARANTINED, OTHER, "is damaged"));
+        (void) fake_settle(k);
+        assert_outcome(k, fake_run(k, OTHER, &(struct bind_order){ .operation = BIND_SETTLE }),
+                       BIND_REFUSED);
+        assert_int_equal(k->writes, 0);
+        assert_driver(k, OTHER, FAKE_VFIO, FAKE_VFIO);
+        assert_true(is_damaged(k, OTHER));
+
+        /* Other groups do not notice. */
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+
+        order.dry_run = true;
+        k->read_only = true;
+        assert_outcome(k, fake_run(k, OTHER, &order), BIND_PLANNED);
+        k->read_only = false;
+        order.dry_run = false;
+        fake_arm(k);
+        fake_fault(k, FAULT_ERRNO, 1, ENOSPC);
+        assert_outcome(k, fake_run(k, OTHER, &order), BIND_REFUSED);
+        assert_int_equal(k->writes, 0);
+        assert_true(is_damaged(k, OTHER));
+
+        fake_arm(k);
+        assert_outcome(k, fake_run(k, OTHER, &order), BIND_RETURNED);
+        assert_driver(k, OTHER, FAKE_HOST, "");
+        assert_false(is_damaged(k, OTHER));
+        assert_string_equal(fake_record_state(k, OTHER), "none");
+        assert_outcome(k, fake_bind(k, OTHER), BIND_BOUND);
+        assert_outcome(k, fake_unbind(k, OTHER), BIND_RETURNED);
+
+        /* It is where it has to be already. */
+        fake_write(k, BIND_RECORDS "/" OTHER, "");
+        fake_arm(k);
+        assert_outcome(k, fake_bind(k, OTHER), BIND_REFUSED);
+        assert_outcome(k, fake_run(k, OTHER, &order), BIND_UNCHANGED);
+        assert_int_equal(k->writes, 0);
+        assert_false(is_damaged(k, OTHER));
+        assert_outcome(k, fake_bind(k, OTHER), BIND_BOUND);
+}
+
+/* A record has the name of its first function, and functions come and go. */
+static void test_damaged_of_another(void **state)
+{
+        struct bind_order order = { .operation = BIND_UNBIND, .owner = "operator", .driver = FAKE_HOST };
+        struct fake_kernel *k = *state;
+
+        add_group(k);
+        fake_write(k, BIND_RECORDS "/" B, "x");
+        for (const char *const *bdf = (const char *const[]){ A, B, C, NULL }; *bdf; bdf++) {
+                struct fake_result r = fake_bind(k, *bdf);
+
+                assert_outcome(k, r, BIND_REFUSED);
+                assert_true(fake_result_has(&r, FINDING_BIND_QUARANTINED, B,
+                                            "/" BIND_RECORDS "/" B " is damaged"));
+                assert_outcome(k, fake_unbind(k, *bdf), BIND_REFUSED);
+                assert_outcome(k, fake_run(k, *bdf, &order), BIND_REFUSED);
+        }
+        assert_int_equal(k->writes, 0);
+        assert_true(is_damaged(k, B));
+        assert_outcome(k, fake_bind(k, OTHER), BIND_BOUND);
+}
+
+/* Killed at any point of the way out, it ends with VFIO or with the driver that was named, and never in
+ * between. */
+static void test_damaged_killed(void **state)
+{
+        static const enum fake_fault_kind kinds[] = { FAULT_KILL_BEFORE, FAULT_KILL_AFTER };
+        struct bind_order order = { .operation = BIND_UNBIND, .owner = "operator", .driver = FAKE_HOST };
+        unsigned killed = 0;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                for (unsigned at = 1, n = 1; at <= n; at++) {
+                        struct fake_kernel *k = fake_new();
+                        struct fake_result r;
+
+                        add_group(k);
+                        assert_outcome(k, fake_bind(k, OTHER), BIND_BOUND);
+                        fake_write(k, BIND_RECORDS "/" OTHER, "x");
+                        fake_arm(k);
+                        fake_fault(k, kinds[i], at, 0);
+                        r = fake_run(k, OTHER, &order);
+                        if (r.signal == SIGKILL) {
+                                killed++;
+                                n = at + 1;
+                        }
+                        fake_arm(k);
+                        (void) fake_settle(k);
+                        if (is_damaged(k, OTHER) || streq(fake_record_state(k, OTHER), "bound"))
+                                assert_driver(k, OTHER, FAKE_VFIO, FAKE_VFIO);
+                        else
+                                assert_driver(k, OTHER, FAKE_HOST, "");
+                        if (*k->violation)
+                                fail_msg("point %u: %s", at, k->violation);
+                        fake_delete(k);
+                }
+        assert_true(killed >= 8);
+}
+
 /* The second waits for the first; when that dies, it settles what that left, and goes on. */
 static void test_two_at_a_time(void **state)
 {
@@ -852,6 +982,9 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_unreachable, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_record, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_damaged_of_another, setup, teardown),
+                cmocka_unit_test(test_damaged_killed),
                 cmocka_unit_test_setup_teardown(test_two_at_a_time, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_unassignable, setup, teardown),
         };

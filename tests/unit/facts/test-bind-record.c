@@ -288,6 +288,9 @@ static void test_all(void **state)
         assert_ok(bind_records_read(&b, &f->root, &bad));
         assert_string_equal(bad, AUDIO);
         free(bad);
+        assert_int_equal(b.n_unread, 1);
+        assert_string_equal(b.unread[0].bdf, AUDIO);
+        assert_int_equal(b.unread[0].error, -EBADMSG);
         assert_int_equal(b.n_records, 1);
         assert_string_equal(b.records[0].members[0].bdf, NIC);
         bind_records_done(&b);
