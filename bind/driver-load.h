@@ -7,3 +7,7 @@
  * it. modprobe@.service does it, so this process needs no right to. Errors are not reported: whether the
  * driver is there shows in sys/bus/pci/drivers. */
 void driver_load(const struct root *root, const char *driver);
+
+/* Whether a module of the running kernel with the driver's name is made for that function (modules.alias),
+ * or takes any function that it is given and does nothing with it (pci-stub). */
+bool driver_is_for(const struct root *root, const char *bdf, const char *driver);

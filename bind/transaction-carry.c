@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "driver-load.h"
 #include "facts/device/vfio-driver.h"
 #include "journal.h"
 #include "transaction-internal.h"
@@ -279,6 +280,9 @@ static int settle_to_host(struct transaction *t)
         const struct bind_member *failed = NULL;
         int r;
 
+        for (size_t i = 0; i < t->result->record.n_members; i++)
+                if (*t->result->record.members[i].before.driver)
+                        driver_load(t->root, t->result->record.members[i].before.driver);
         r = bring_rest(t, &w, SIDE_HOST, &failed);
         t->result->writes += w.writes;
         if (r == 0)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "driver-load.h"
+#include "facts/device/vfio-driver.h"
 #include "transaction-internal.h"
 #include "util/array.h"
 #include "util/file.h"
@@ -87,7 +89,18 @@ bool transaction_changes_nothing(const struct transaction *t)
         return true;
 }
 
-/* The worker has tried to load the drivers. One that still does not exist takes no function. */
+/* Whoever may bind may not therefore load any module by its name: only VFIO's drivers, the one that the
+ * function had, and one of the host that is made for the function. */
+static bool may_load(const struct transaction *t, const struct bind_member *m, const char *driver)
+{
+        if (t->order->operation == BIND_BIND)
+                return vfio_drivers_has(t->host->devices.drivers, driver);
+        if (!t->order->driver)
+                return true; /* it is on record */
+        return driver_is_for(t->root, m->bdf, driver);
+}
+
+/* Loads the drivers that are needed and not there. One that still does not exist takes no function. */
 static int check_drivers(struct transaction *t)
 {
         const struct bind_record *record = &t->result->record;
@@ -103,6 +116,8 @@ static int check_drivers(struct transaction *t)
                 if (!*to->driver || streq(from->driver, to->driver))
                         continue;
                 snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", to->driver);
+                if (!exists_at(t->root->fd, path) && may_load(t, m, to->driver))
+                        driver_load(t->root, to->driver);
                 if (exists_at(t->root->fd, path))
                         continue;
                 snprintf(detail, sizeof(detail), "%s is not loaded, and could not be", to->driver);
@@ -160,5 +175,6 @@ int transaction_check(struct transaction *t)
                 if (r < 0)
                         return r;
         }
-        return t->order->dry_run ? 0 : check_drivers(t);
+        /* Nothing is loaded for what is refused. */
+        return t->order->dry_run || transaction_is_refused(t) ? 0 : check_drivers(t);
 }

@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 
 #include "bind-host.h"
-#include "driver-load.h"
 #include "journal.h"
 #include "util/array.h"
 #include "util/clock.h"
@@ -484,42 +483,6 @@ static int list_groups(struct worker *w)
         return 0;
 }
 
-static void load_drivers_of_record(struct worker *w, const struct bind_record *record)
-{
-        for (size_t i = 0; i < record->n_members; i++)
-                if (*record->members[i].before.driver)
-                        driver_load(w->root, record->members[i].before.driver);
-}
-
-static void load_vfio_drivers(struct worker *w, const struct iommu_group *g)
-{
-        for (size_t i = 0; i < g->n_members; i++)
-                if (g->members[i]->vfio_driver && !g->members[i]->driver_is_vfio)
-                        driver_load(w->root, g->members[i]->vfio_driver);
-}
-
-/* Loads the drivers that will be needed. Mostly all of them are there, so one after another is good enough.
- */
-static void load_drivers(struct worker *w)
-{
-        const struct bind_order *order = &w->order->order;
-
-        if (order->dry_run)
-                return;
-        if (order->driver)
-                driver_load(w->root, order->driver);
-        for (size_t i = 0; i < w->n_groups; i++) {
-                const struct bind_record *record = bind_records_find(&w->host.binds, w->groups[i]);
-                const struct device *d = device_facts_find(&w->host.devices, w->groups[i]);
-                const struct iommu_group *g = d ? iommu_facts_find_group(&w->host.iommu, d->group) : NULL;
-
-                if (order->operation == BIND_BIND && g && !order->driver)
-                        load_vfio_drivers(w, g);
-                if (order->operation != BIND_BIND && record)
-                        load_drivers_of_record(w, record);
-        }
-}
-
 static struct child *find_idle_child(struct worker *w)
 {
         for (size_t i = 0; i < w->n_children; i++)
@@ -617,7 +580,6 @@ static int list_and_run_groups(struct worker *w)
         r = list_groups(w);
         if (r < 0)
                 return r;
-        load_drivers(w);
         return run_groups(w);
 }
 

@@ -476,6 +476,22 @@ int __wrap_write_attribute_at(int dirfd, const char *path, const char *value)
         return strike_after(&fault, r);
 }
 
+void __wrap_driver_load(const struct root *root, const char *driver);
+
+void __wrap_driver_load(const struct root *root, const char *driver)
+{
+        struct fake_kernel *k = kernel;
+        size_t n = strlen(k->loaded);
+        char path[128];
+
+        snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
+        if (faccessat(root->fd, path, F_OK, 0) == 0)
+                return;
+        snprintf(k->loaded + n, sizeof(k->loaded) - n, "%s;", driver);
+        if (k->loadable)
+                fake_write(k, strcat(path, "/unbind"), "");
+}
+
 int __real_write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode);
 int __wrap_write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode);
 

@@ -84,7 +84,9 @@ struct fake_kernel {
         pid_t hung;                   /* who hangs in a write; a byte comes out of hung_pipe[0] then */
         int hung_pipe[2];
         char violation[256];
-        char log[4096]; /* what was written: "drivers_probe=0000:01:00.0;", cut at its size */
+        char log[4096];   /* what was written: "drivers_probe=0000:01:00.0;", cut at its size */
+        char loaded[256]; /* the drivers that were to be loaded and are not there: "vfio-pci;", the same */
+        bool loadable;    /* they are there then */
 };
 
 /* Ends the program on any failure. fake_delete() takes the directory along. */

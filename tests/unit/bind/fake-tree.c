@@ -288,7 +288,9 @@ void fake_tree_new(struct fake_kernel *k)
         fake_write(k, "proc/sys/kernel/tainted", "0\n");
         fake_write(k, "lib/modules/" RELEASE "/modules.alias",
                    "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n"
-                   "alias vfio_pci:v00001234d000000A1sv*sd*bc*sc*i* " FAKE_VARIANT "\n");
+                   "alias vfio_pci:v00001234d000000A1sv*sd*bc*sc*i* " FAKE_VARIANT "\n"
+                   "alias pci:v00001234d000000A[01]sv*sd*bc*sc*i* " FAKE_HOST "\n"
+                   "alias pci:v00009999d*sv*sd*bc*sc*i* evil\n");
         fake_write(k, "run/vfioalign/.keep", "");
         fake_write(k, "etc/machine-id", "");
         fake_write(k, "vfioalign/answers", "open-device-nodes\tall\n");

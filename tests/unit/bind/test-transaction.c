@@ -168,6 +168,54 @@ static void test_named_driver(void **state)
         assert_string_equal(fake_record_state(k, A), "none");
 }
 
+/* Modules are loaded once nothing is against the operation, and only those that it is about. */
+static void test_load(void **state)
+{
+        struct bind_order order = { .operation = BIND_BIND, .owner = "operator", .driver = "evil" };
+        struct fake_kernel *k = *state;
+        struct fake_function *f = fake_add(k, A, FAKE_VARIANT_ID, NIC, 1, NULL);
+
+        fake_place(k, f, FAKE_HOST, "");
+        fake_arm(k);
+        assert_outcome(k, fake_run(k, A, &order), BIND_REFUSED);
+        assert_string_equal(k->loaded, "");
+
+        /* A VFIO driver, for a function that may not be taken. */
+        fake_write(k, "sys/bus/pci/drivers/" FAKE_VARIANT, NULL);
+        f->silent = true;
+        fake_show(k, f);
+        assert_outcome(k, fake_bind(k, A), BIND_REFUSED);
+        assert_string_equal(k->loaded, "");
+        f->silent = false;
+        fake_show(k, f);
+        order = (struct bind_order){ .operation = BIND_BIND, .owner = "operator", .dry_run = true };
+        assert_outcome(k, fake_run(k, A, &order), BIND_PLANNED);
+        assert_string_equal(k->loaded, "");
+
+        assert_outcome(k, fake_bind(k, A), BIND_REFUSED); /* it cannot be loaded */
+        assert_string_equal(k->loaded, FAKE_VARIANT ";");
+        *k->loaded = '\0';
+        k->loadable = true;
+        assert_outcome(k, fake_bind(k, A), BIND_BOUND);
+        assert_string_equal(k->loaded, FAKE_VARIANT ";");
+
+        /* Back to what is not made for it; and to what it had. */
+        *k->loaded = '\0';
+        order = (struct bind_order){ .operation = BIND_UNBIND, .owner = "operator", .driver = "evil" };
+        assert_outcome(k, fake_run(k, A, &order), BIND_REFUSED);
+        assert_string_equal(k->loaded, "");
+        fake_write(k, "sys/bus/pci/drivers/" FAKE_HOST, NULL);
+        order.driver = FAKE_HOST;
+        k->loadable = false;
+        assert_outcome(k, fake_run(k, A, &order), BIND_REFUSED);
+        assert_string_equal(k->loaded, FAKE_HOST ";");
+        *k->loaded = '\0';
+        k->loadable = true;
+        assert_outcome(k, fake_unbind(k, A), BIND_RETURNED);
+        assert_string_equal(k->loaded, FAKE_HOST ";");
+        assert_driver(k, A, FAKE_HOST, "");
+}
+
 /* What somebody else has bound goes where it is told to, and nowhere by itself. */
 static void test_foreign(void **state)
 {
@@ -962,6 +1010,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
                 cmocka_unit_test(test_old_driver),
                 cmocka_unit_test_setup_teardown(test_named_driver, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_load, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_other_vfio_driver, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
