@@ -104,7 +104,8 @@ static int run_daemon(void)
         (void) sd_notify(false, "STOPPING=1");
         if (r < 0)
                 return log_error(r, "Failed to run the event loop: %m");
-        return 0;
+        /* Not 0 where sd-bus ended the loop, because the bus has disconnected us. */
+        return r > 0 ? log_error(-ECONNRESET, "The connection to the system bus was lost, ending") : 0;
 }
 
 int main(int argc, char *argv[])

@@ -213,5 +213,16 @@ class OnBus(unittest.TestCase):
         self.assertIn("another vfioalignd", run.stderr)
 
 
+class BusLost(unittest.TestCase):
+    def test_status(self):
+        """systemd starts it again: that is no success."""
+        bus = Bus()
+        self.addCleanup(bus.close)
+        daemon = Daemon(DAEMON, bus)
+        bus.process.kill()
+        self.assertEqual(daemon.process.wait(20), 1)
+        self.assertIn("The connection to the system bus was lost", daemon.log)
+
+
 if __name__ == "__main__":
     unittest.main()
