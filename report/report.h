@@ -41,6 +41,11 @@ json_object *devices_get(struct devices *d, size_t i);
 /* The whole document at once, which a daemon keeps; NULL when memory is out. */
 json_object *report_new(const struct host *h, const struct findings *f);
 
+/* Leaves out of a whole document what a user may not see of others: their processes (pids, commands, the
+ * paths of programs that nothing but a process shows) and virtual addresses. Counts, sizes, pages and guests
+ * stay. The member "left_out" says so. */
+void report_leave_out(json_object *report);
+
 /* Parts of it, the caller's to put: what somebody maps, and what an area of a BAR gets from everybody who
  * may place it. */
 json_object *report_verdict(const struct verdict *v);
