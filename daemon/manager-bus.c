@@ -7,6 +7,7 @@
 
 #include "config/bus-names.h"
 #include "manager-bind-bus.h"
+#include "manager-caller.h"
 #include "manager-fix-bus.h"
 #include "manager-guest.h"
 #include "manager.h"
@@ -50,9 +51,8 @@ static int method_get_report(sd_bus_message *message, void *userdata, sd_bus_err
         return r;
 }
 
-static int method_audit(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int audit_call(struct manager *m, sd_bus_message *message, sd_bus_error *error)
 {
-        struct manager *m = userdata;
         int r;
 
         (void) error;
@@ -60,6 +60,11 @@ static int method_audit(sd_bus_message *message, void *userdata, sd_bus_error *e
         if (r < 0)
                 return r;
         return sd_bus_reply_method_return(message, "t", m->generation);
+}
+
+static int method_audit(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return manager_call_as_root(userdata, message, audit_call, false, error);
 }
 
 /* Reads a domain XML from a memfd that is sealed: the read cannot block, and nobody can change the text
@@ -76,7 +81,7 @@ static int read_xml(int fd, char **ret, size_t *ret_size)
         return read_fd(fd, GUEST_XML_MAX, ret, ret_size);
 }
 
-static int method_prepare_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int prepare_guest(struct manager *m, sd_bus_message *message, sd_bus_error *error)
 {
         _cleanup_free_ char *xml = NULL;
         uint64_t deadline;
@@ -90,10 +95,15 @@ static int method_prepare_guest(sd_bus_message *message, void *userdata, sd_bus_
         if (r < 0)
                 return sd_bus_error_set_errnof(error, r,
                                                "The domain XML must be a sealed memfd of at most 4 MiB");
-        return manager_prepare_guest(userdata, message, xml, size, deadline);
+        return manager_prepare_guest(m, message, xml, size, deadline);
 }
 
-static int method_guest_started(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int method_prepare_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return manager_call_as_root(userdata, message, prepare_guest, false, error);
+}
+
+static int guest_started(struct manager *m, sd_bus_message *message, sd_bus_error *error)
 {
         _cleanup_free_ char *xml = NULL;
         struct guest guest;
@@ -113,12 +123,17 @@ static int method_guest_started(sd_bus_message *message, void *userdata, sd_bus_
                                          strerror(-r));
         if (r < 0)
                 return r;
-        manager_guest_started(userdata, &guest);
+        manager_guest_started(m, &guest);
         guest_done(&guest);
         return sd_bus_reply_method_return(message, NULL);
 }
 
-static int method_guest_released(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int method_guest_started(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return manager_call_as_root(userdata, message, guest_started, true, error);
+}
+
+static int guest_released(struct manager *m, sd_bus_message *message, sd_bus_error *error)
 {
         const char *name;
         int r;
@@ -127,8 +142,13 @@ static int method_guest_released(sd_bus_message *message, void *userdata, sd_bus
         r = sd_bus_message_read(message, "s", &name);
         if (r < 0)
                 return r;
-        manager_guest_released(userdata, name);
+        manager_guest_released(m, name);
         return sd_bus_reply_method_return(message, NULL);
+}
+
+static int method_guest_released(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return manager_call_as_root(userdata, message, guest_released, true, error);
 }
 
 static const char *manager_health(const struct manager *m)
@@ -152,17 +172,20 @@ static int property_version(sd_bus *bus, const char *path, const char *interface
         return sd_bus_message_append(reply, "s", PROJECT_VERSION);
 }
 
-/* Methods that write do not have SD_BUS_VTABLE_UNPRIVILEGED, so sd-bus turns away everybody but root. For
- * that it asks the bus who the sender is, which fails for a hook that has left, as it may after GuestStarted
- * and GuestReleased: these two rely on the bus's own policy (systemd/org.vfioalign1.conf), which lets nobody
- * but root through. systemd/org.vfioalign1.xml describes all members for callers. */
+/* All methods have SD_BUS_VTABLE_UNPRIVILEGED, because sd-bus would ask the bus who the sender is, and wait
+ * for the answer inside the event loop; those for root only do that themselves (manager-caller.h). A hook
+ * may leave right after GuestStarted and GuestReleased, before the bus could say whose it was: for these two
+ * the bus's own policy counts then (systemd/org.vfioalign1.conf), which lets nobody but root through, and
+ * nobody but root send descriptors. systemd/org.vfioalign1.xml describes all members for callers. */
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("GetReport", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", report), method_get_report,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Audit", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", generation), method_audit, 0),
+        SD_BUS_METHOD_WITH_ARGS("Audit", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", generation), method_audit,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("PrepareGuest", SD_BUS_ARGS("s", guest, "h", xml, "t", deadline),
-                                SD_BUS_RESULT("b", allowed, "s", message), method_prepare_guest, 0),
+                                SD_BUS_RESULT("b", allowed, "s", message), method_prepare_guest,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GuestStarted", SD_BUS_ARGS("s", guest, "h", xml), SD_BUS_NO_RESULT,
                                 method_guest_started, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GuestReleased", SD_BUS_ARGS("s", guest), SD_BUS_NO_RESULT,

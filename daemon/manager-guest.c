@@ -22,7 +22,7 @@ struct request {
         struct request *next;
         struct guest guest;
         sd_bus_message *message;
-        sd_bus_track *sender; /* a hook that was killed needs no answer */
+        sd_bus_slot *leaving, *here; /* a hook that was killed needs no answer */
         sd_event_source *deadline;
         bool binding;      /* its devices are being handed to VFIO */
         char problem[512]; /* why they did not get there; empty: none */
@@ -39,7 +39,8 @@ static void request_free(struct request *q)
                 }
         if (q->binding)
                 manager_guest_bind_abandon(m, q->guest.name);
-        sd_bus_track_unref(q->sender);
+        sd_bus_slot_unref(q->leaving);
+        sd_bus_slot_unref(q->here);
         sd_event_source_disable_unref(q->deadline);
         sd_bus_message_unref(q->message);
         guest_done(&q->guest);
@@ -115,16 +116,6 @@ void manager_requests_cancel(struct manager *m)
                 request_free(m->requests);
 }
 
-static int on_sender_gone(sd_bus_track *track, void *userdata)
-{
-        struct request *q = userdata;
-
-        (void) track;
-        log_notice("The hook of guest '%s' left before it had an answer", q->guest.name);
-        request_free(q);
-        return 0;
-}
-
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct request *q = userdata;
@@ -132,6 +123,58 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
         (void) source, (void) usec;
         return request_answer(q, q->binding ? "its devices were not handed to VFIO in time"
                                             : "the module was not loaded in time");
+}
+
+/* A hook that leaves at its deadline can come before our own timer for that. */
+static void sender_gone(struct request *q)
+{
+        uint64_t deadline;
+
+        if (sd_event_source_get_time(q->deadline, &deadline) >= 0 &&
+            deadline <= clock_usec(CLOCK_BOOTTIME)) {
+                (void) on_deadline(q->deadline, deadline, q);
+                return;
+        }
+        log_notice("The hook of guest '%s' left before it had an answer", q->guest.name);
+        request_free(q);
+}
+
+static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *error)
+{
+        const char *owner;
+
+        (void) error;
+        if (sd_bus_message_read(signal, "sss", NULL, NULL, &owner) >= 0 && !*owner)
+                sender_gone(userdata);
+        return 0;
+}
+
+static int on_has_owner(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        int has_owner;
+
+        (void) error;
+        if (!sd_bus_message_is_method_error(reply, NULL) &&
+            sd_bus_message_read(reply, "b", &has_owner) >= 0 && !has_owner)
+                sender_gone(userdata);
+        return 0;
+}
+
+/* It may have left before the bus began to watch it. */
+static int on_watched(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        struct request *q = userdata;
+        int r = -sd_bus_message_get_errno(reply);
+
+        (void) error;
+        if (r == 0)
+                r = sd_bus_call_method_async(q->manager->bus, &q->here, "org.freedesktop.DBus",
+                                             "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner",
+                                             on_has_owner, q, "s", sd_bus_message_get_sender(q->message));
+        if (r < 0)
+                log_debug("Failed to watch the hook of guest '%s', ignoring: %s", q->guest.name,
+                          strerror(-r));
+        return 0;
 }
 
 /* libvirt starts a guest once at a time: an older request of that name is one that it gave up. */
@@ -163,16 +206,20 @@ static bool snapshot_is_behind(const struct manager *m, const struct guest *g)
         return false;
 }
 
-/* Watches for what ends the wait: the hook's own end, and its deadline. */
+/* Watches for what ends the wait: the hook's own end, and its deadline. sd_bus_track does not do, because it
+ * asks the bus whether the sender is there, and waits for the answer. */
 static int request_watch(struct request *q, uint64_t deadline_usec)
 {
         struct manager *m = q->manager;
+        _cleanup_free_ char *match = NULL;
         int r;
 
-        r = sd_bus_track_new(m->bus, &q->sender, on_sender_gone, q);
-        if (r < 0)
-                return r;
-        r = sd_bus_track_add_sender(q->sender, q->message);
+        if (asprintf(&match,
+                     "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+                     "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='%s'",
+                     sd_bus_message_get_sender(q->message)) < 0)
+                return -ENOMEM;
+        r = sd_bus_add_match_async(m->bus, &q->leaving, match, on_owner_changed, on_watched, q);
         if (r < 0)
                 return r;
         return sd_event_add_time(m->event, &q->deadline, CLOCK_BOOTTIME, deadline_usec, 0, on_deadline, q);

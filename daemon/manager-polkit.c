@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "manager-caller.h"
 #include "manager.h"
 
 #define POLKIT_NAME "org.freedesktop.PolicyKit1"
@@ -10,7 +11,9 @@
 #define POLKIT_INTERFACE "org.freedesktop.PolicyKit1.Authority"
 #define POLKIT_INTERACTION 1U /* AllowUserInteraction */
 
+/* A user who lets questions wait (a password is asked for, and nobody types it) leaves places for others. */
 #define PENDING_MAX 64
+#define PENDING_OF_USER_MAX 8
 
 /* A person types a password; where none may be asked for, rules alone decide. */
 #define INTERACTIVE_USEC (120 * USEC_PER_SEC)
@@ -19,7 +22,10 @@
 struct authorization {
         struct manager *manager;
         struct authorization *next;
-        sd_bus_slot *call;
+        sd_bus_message *message; /* of the one who asks */
+        const char *action;
+        uid_t uid;         /* of its sender, once polkit is asked */
+        sd_bus_slot *call; /* NULL before */
         authorized_t done;
         void *userdata;
 };
@@ -32,6 +38,7 @@ static void authorization_free(struct authorization *a)
                         break;
                 }
         sd_bus_slot_unref(a->call);
+        sd_bus_message_unref(a->message);
         free(a);
 }
 
@@ -59,17 +66,22 @@ static int read_answer(sd_bus_message *reply, sd_bus_error *denied)
         return sd_bus_error_set(denied, SD_BUS_ERROR_ACCESS_DENIED, "polkit does not allow it");
 }
 
+static void authorization_end(struct authorization *a, const sd_bus_error *denied)
+{
+        authorized_t done = a->done;
+        void *userdata = a->userdata;
+
+        authorization_free(a);
+        done(denied, userdata);
+}
+
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        struct authorization *a = userdata;
         _cleanup_(sd_bus_error_free) sd_bus_error denied = SD_BUS_ERROR_NULL;
-        authorized_t done = a->done;
-        void *more = a->userdata;
 
         (void) error;
         (void) read_answer(reply, &denied);
-        authorization_free(a);
-        done(sd_bus_error_is_set(&denied) ? &denied : NULL, more);
+        authorization_end(userdata, sd_bus_error_is_set(&denied) ? &denied : NULL);
         return 1;
 }
 
@@ -91,50 +103,84 @@ static int new_question(sd_bus *bus, const char *sender, const char *action, boo
         return 0;
 }
 
-static bool is_root(sd_bus_message *message)
+static int check_places(const struct manager *m, uid_t uid, sd_bus_error *denied)
 {
-        _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-        uid_t uid;
+        size_t pending = 0, of_user = 0;
 
-        return sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds) >= 0 &&
-               sd_bus_creds_get_euid(creds, &uid) >= 0 && uid == 0;
+        for (const struct authorization *a = m->authorizations; a; a = a->next) {
+                pending++;
+                of_user += a->uid == uid;
+        }
+        if (of_user >= PENDING_OF_USER_MAX)
+                return sd_bus_error_set(denied, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many calls of this user wait for polkit");
+        if (pending >= PENDING_MAX)
+                return sd_bus_error_set(denied, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many callers wait for polkit");
+        return 0;
 }
 
-int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done,
-                      void *userdata, sd_bus_error *error)
+static int ask_polkit(struct authorization *a, uid_t uid, sd_bus_error *denied)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *question = NULL;
-        _cleanup_(authorization_freep) struct authorization *a = NULL;
-        bool interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
-        size_t pending = 0;
+        bool interactive = sd_bus_message_get_allow_interactive_authorization(a->message) > 0;
+        struct manager *m = a->manager;
         int r;
 
-        assert(message && action && done);
-
-        if (is_root(message)) {
-                done(NULL, userdata);
-                return 0;
-        }
-        for (const struct authorization *other = m->authorizations; other; other = other->next)
-                pending++;
-        if (pending >= PENDING_MAX)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "Too many callers wait for polkit");
-        a = calloc(1, sizeof(*a));
-        if (!a)
-                return -ENOMEM;
-        a->manager = m;
-        a->done = done;
-        a->userdata = userdata;
-        r = new_question(m->bus, sd_bus_message_get_sender(message), action, interactive, &question);
+        r = check_places(m, uid, denied);
+        if (r < 0)
+                return r;
+        r = new_question(m->bus, sd_bus_message_get_sender(a->message), a->action, interactive, &question);
         if (r < 0)
                 return r;
         r = sd_bus_call_async(m->bus, &a->call, question, on_answer, a,
                               interactive ? INTERACTIVE_USEC : RULES_USEC);
         if (r < 0)
                 return r;
+        a->uid = uid;
         a->next = m->authorizations;
-        m->authorizations = TAKE_PTR(a);
+        m->authorizations = a;
+        return 0;
+}
+
+static void on_caller_known(int error, uid_t uid, void *userdata)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error denied = SD_BUS_ERROR_NULL;
+        struct authorization *a = userdata;
+
+        if (error == 0 && caller_is_privileged(uid)) {
+                authorization_end(a, NULL);
+                return;
+        }
+        if (error == 0)
+                error = ask_polkit(a, uid, &denied);
+        if (error < 0 && !sd_bus_error_is_set(&denied))
+                (void) sd_bus_error_set_errnof(&denied, error, "Failed to find out who asks: %s",
+                                               strerror(-error));
+        if (error < 0)
+                authorization_end(a, &denied);
+}
+
+int manager_authorize(struct manager *m, sd_bus_message *message, const char *action, authorized_t done,
+                      void *userdata, sd_bus_error *error)
+{
+        _cleanup_(authorization_freep) struct authorization *a = NULL;
+        int r;
+
+        assert(message && action && done);
+
+        a = calloc(1, sizeof(*a));
+        if (!a)
+                return -ENOMEM;
+        a->manager = m;
+        a->message = sd_bus_message_ref(message);
+        a->action = action;
+        a->done = done;
+        a->userdata = userdata;
+        r = manager_ask_caller(m, message, on_caller_known, a, error);
+        if (r < 0)
+                return r;
+        TAKE_PTR(a); /* on_caller_known() ends it, or has */
         return 0;
 }
 
@@ -143,10 +189,6 @@ void manager_authorizations_close(struct manager *m)
         static const sd_bus_error denied = SD_BUS_ERROR_MAKE_CONST(SD_BUS_ERROR_ACCESS_DENIED,
                                                                    "vfioalignd ends");
 
-        while (m->authorizations) {
-                struct authorization *a = m->authorizations;
-
-                a->done(&denied, a->userdata);
-                authorization_free(a);
-        }
+        while (m->authorizations)
+                authorization_end(m->authorizations, &denied);
 }

@@ -13,6 +13,7 @@
 #include "fix/systemd-job.h"
 #include "manager-bind.h"
 #include "manager-bus.h"
+#include "manager-caller.h"
 #include "manager-evidence.h"
 #include "manager-fix-bus.h"
 #include "manager-guest-bind.h"
@@ -172,6 +173,7 @@ struct manager *manager_free(struct manager *m)
 {
         if (!m)
                 return NULL;
+        manager_callers_close(m);
         manager_requests_cancel(m);
         manager_bind_close(m);
         manager_guest_bindings_close(m);

@@ -12,6 +12,7 @@
 struct authorization;  /* manager-polkit.c: a question that polkit has not answered yet */
 struct bind_job;       /* bind-job.c: a run of the worker */
 struct boot_attempt;   /* manager-bind.c: a function with Bind=boot that is not tried again */
+struct caller;         /* manager-caller.c: a sender of calls, and who that is */
 struct evidence_store; /* manager-evidence.c: what guests got, on its way to the disk */
 struct fix_call;       /* manager-fix-bus.c: an ApplyFix or RevertFix that is under way */
 struct guest_binding;  /* manager-guest-bind.c: a guest whose devices we hand over */
@@ -39,6 +40,8 @@ struct manager {
         struct systemd_job *module_load; /* at most one under way */
         bool module_load_failed;         /* not tried again before the facts change */
         bool thp_failed;                 /* the same */
+
+        struct caller *callers; /* list, the newest first */
 
         sd_event_source *audit_timer;
         uint64_t audit_asked_usec; /* when audit_timer was first asked for, CLOCK_MONOTONIC */

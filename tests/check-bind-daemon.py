@@ -7,6 +7,7 @@ long a guest's process may take to come, and a worker to end)."""
 import importlib.util
 import json
 import os
+import pwd
 import re
 import shlex
 import signal
@@ -798,14 +799,17 @@ class Polkit(Case):
         return self.run_as_nobody("busctl", "--address=" + self.bus.address, "--timeout=60", *options, "call",
                                   "org.vfioalign1", "/org/vfioalign1", INTERFACE, "Bind", "asst", "1", NIC, "", "0")
 
-    def plain_call(self):
+    def plain_call(self, user=65534):
         """One that allows no interaction, and whose error is told in full."""
-        return self.run_as_nobody("dbus-send", "--bus=" + self.bus.address, "--print-reply", "--reply-timeout=60000",
+        return self.run_as(user, "dbus-send", "--bus=" + self.bus.address, "--print-reply", "--reply-timeout=60000",
                                   "--dest=org.vfioalign1", "/org/vfioalign1", INTERFACE + ".Bind",
                                   "array:string:" + NIC, "string:", "uint64:0")
 
     def run_as_nobody(self, *args):
-        process = subprocess.Popen(args, user=65534, group=65534, extra_groups=[], stdout=subprocess.PIPE,
+        return self.run_as(65534, *args)
+
+    def run_as(self, user, *args):
+        process = subprocess.Popen(args, user=user, group=user, extra_groups=[], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.drop, process)
         return process
@@ -842,12 +846,21 @@ class Polkit(Case):
         self.assertEqual(len(self.calls()), 0)
 
     def test_hangs(self):
-        """Nobody waits for polkit but who asks; so many may, and no more."""
+        """Nobody waits for polkit but who asks; so many calls of one user may, so many in all, and no more."""
         polkit = self.mock("True, False")
         polkit.send_signal(signal.SIGSTOP)
-        calls = [self.plain_call() for _ in range(65)]
+        calls = [self.plain_call() for _ in range(9)]
         wait_for(lambda: any(c.poll() is not None for c in calls), "the one that is too many")
-        self.assertIn("Too many", self.answer(next(c for c in calls if c.poll() is not None)))
+        self.assertIn("Too many calls of this user", self.answer(next(c for c in calls if c.poll() is not None)))
+        self.assertEqual(sum(c.poll() is None for c in calls), 8)
+
+        others = [u.pw_uid for u in pwd.getpwall() if u.pw_uid not in (0, 65534)][:8]
+        self.assertEqual(len(others), 8)
+        more = [self.plain_call(user) for user in others for _ in range(8)]
+        wait_for(lambda: sum(c.poll() is not None for c in more) == 8, "those that are too many")
+        for call in [c for c in more if c.poll() is not None]:
+            self.assertIn("Too many callers", self.answer(call))
+        calls += more
         self.manager.GetReport()
         self.bind(NIC2)
         self.assertEqual(sum(c.poll() is None for c in calls), 64)

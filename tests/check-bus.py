@@ -3,17 +3,22 @@
 """vfioalignd on a bus of its own: what it exports is what systemd/org.vfioalign1.xml documents, and what callers
 get wrong is answered, not suffered."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import dbus
+import dbus.lowlevel
 
+from made_up_host import make_host
 from private_bus import Bus, Daemon, domain, memfd, wait_for
 from schema import Report
 
@@ -211,6 +216,115 @@ class OnBus(unittest.TestCase):
         run = subprocess.run([DAEMON], env=self.bus.env, stderr=subprocess.PIPE, text=True, timeout=20)
         self.assertEqual(run.returncode, 1)
         self.assertIn("another vfioalignd", run.stderr)
+
+
+# Calls of a stranger, who has no privilege and waits for nothing: by so many connections as many of each method, with
+# descriptors. It says how many were sent.
+FLOOD = """
+import os, sys, dbus, dbus.bus, dbus.lowlevel
+address, connections, calls, descriptors, methods = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5:]
+file = open("/dev/null")
+sent = 0
+for _ in range(connections):
+    try:
+        connection = dbus.bus.BusConnection(address)
+        for i in range(calls):
+            for method in methods:
+                message = dbus.lowlevel.MethodCallMessage("org.vfioalign1", "/org/vfioalign1", "org.vfioalign1.Manager", method)
+                if method in ("Bind", "Unbind"):
+                    message.append(["0000:01:00.0"], "", 0, signature="asst")
+                elif descriptors:
+                    message.append(*[dbus.types.UnixFd(file)] * descriptors, signature="h" * descriptors)
+                connection.send_message(message)
+                sent += 1
+        connection.flush()
+        connection.close()
+    except dbus.DBusException:
+        pass
+print(sent)
+"""
+
+
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class Strangers(unittest.TestCase):
+    """What users without any privilege send."""
+
+    def start(self, policy=None, prefix=()):
+        self.dir = tempfile.TemporaryDirectory(prefix="vfioalign-strangers-")
+        self.addCleanup(self.dir.cleanup)
+        self.root = Path(self.dir.name) / "root"
+        self.root.mkdir()
+        self.devices = make_host(self.root)
+        self.bus = Bus(policy=policy, more='<limit name="max_connections_per_user">1024</limit>')
+        self.addCleanup(self.bus.close)
+        os.chmod(self.bus.dir.name, 0o755)
+        self.daemon = Daemon(DAEMON, self.bus, {"VFIOALIGN_ROOT": str(self.root)}, prefix)
+        self.addCleanup(self.daemon.close)
+        self.manager = self.connect()
+
+    def connect(self):
+        connection = dbus.bus.BusConnection(self.bus.address)
+        self.addCleanup(connection.close)
+        return dbus.Interface(connection.get_object("org.vfioalign1", "/org/vfioalign1", introspect=False), INTERFACE)
+
+    def run_as(self, user, *args):
+        run = subprocess.Popen(args, user=user, group=user, extra_groups=[], env=self.bus.env, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        self.addCleanup(run.communicate)
+        self.addCleanup(run.kill)
+        return run
+
+    def flood(self, *args, user=65534):
+        return self.run_as(user, sys.executable, "-c", FLOOD, self.bus.address, *map(str, args))
+
+    def get_report(self, user=65534):
+        run = self.run_as(user, "dbus-send", "--bus=" + self.bus.address, "--print-reply=literal", "--dest=org.vfioalign1",
+                          "/org/vfioalign1", INTERFACE + ".GetReport")
+        out, err = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 0, err)
+        return out.strip()
+
+    def assert_serves(self):
+        self.assertIsNone(self.daemon.process.poll(), self.daemon.log)
+        self.assertGreater(self.manager.Audit(timeout=60), 0)
+        self.assertIn("generation", json.loads(self.get_report()))
+
+    def test_descriptors_refused(self):
+        """The bus lets nobody but root send any."""
+        self.start()
+        before = len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
+        self.daemon.signal(signal.SIGSTOP)
+        self.assertGreater(int(self.flood(2, 20, 4, "GetReport", "Bind").communicate(timeout=60)[0]), 0)
+        self.daemon.signal(signal.SIGCONT)
+        self.assert_serves()
+        self.assertNotIn("Method call", self.daemon.log)
+        self.assertLessEqual(len(os.listdir(f"/proc/{self.daemon.process.pid}/fd")), before + 1)
+        run = self.run_as(65534, sys.executable, "-c", "import sys, dbus, dbus.bus\n"
+                          "o = dbus.bus.BusConnection(sys.argv[1]).get_object('org.vfioalign1', '/org/vfioalign1', introspect=False)\n"
+                          "o.GetReport(dbus.types.UnixFd(0), signature='h', dbus_interface='org.vfioalign1.Manager')",
+                          self.bus.address)
+        self.assertIn("AccessDenied", run.communicate(timeout=60)[1])
+
+    def test_descriptors(self):
+        """Where a bus lets them through all the same: they do not pile up while the daemon asks who sends a call."""
+        self.start(policy=lambda text: text.replace('<deny send_destination="org.vfioalign1" min_fds="1"/>', ""),
+                   prefix=["prlimit", "--nofile=128:128"])
+        floods = [self.flood(40, 30, 4, "Bind", "GetReport") for _ in range(4)]
+        for flood in floods:
+            self.assertGreater(int(flood.communicate(timeout=120)[0]), 1000)
+        self.assert_serves()
+
+    def test_root_only(self):
+        """Also where a bus has no policy for it, and by the unique name."""
+        self.start(policy=lambda text: text.replace('<deny send_destination="org.vfioalign1"/>',
+                                                    '<allow send_destination="org.vfioalign1"/>'))
+        owner = dbus.bus.BusConnection(self.bus.address).get_name_owner("org.vfioalign1")
+        for destination in "org.vfioalign1", owner:
+            for args in ["Audit"], ["GuestReleased", "string:guest"]:
+                run = self.run_as(65534, "dbus-send", "--bus=" + self.bus.address, "--print-reply", "--dest=" + destination,
+                                  "/org/vfioalign1", f"{INTERFACE}.{args[0]}", *args[1:])
+                self.assertIn("Only root may do this", run.communicate(timeout=60)[1])
+        self.manager.GuestReleased("guest")
 
 
 class BusLost(unittest.TestCase):

@@ -53,8 +53,9 @@ def wait_for(condition, what, seconds=20):
 
 
 class Bus:
-    def __init__(self, activates=None, more=""):
-        """activates: a name that the bus can start; activated() tells whether it did. more: of its configuration."""
+    def __init__(self, activates=None, more="", policy=None):
+        """activates: a name that the bus can start; activated() tells whether it did. more: of its configuration.
+        policy: what changes the text of the shipped one."""
         self.dir = tempfile.TemporaryDirectory(prefix="vfioalign-bus-")
         self.path = self.dir.name + "/bus"
         config = self.dir.name + "/bus.conf"
@@ -62,7 +63,8 @@ class Bus:
             file.write(CONFIG.format(dir=self.dir.name, more=more))
         with open(POLICY) as shipped, open(self.dir.name + "/policy.conf", "w") as file:
             # whoever runs the tests stands for root
-            file.write(shipped.read().replace('user="root"', f'user="{os.getuid()}"'))
+            text = shipped.read().replace('user="root"', f'user="{os.getuid()}"')
+            file.write(policy(text) if policy else text)
         os.mkdir(self.dir.name + "/services")
         if activates:
             with open(f"{self.dir.name}/services/{activates}.service", "w") as file:
