@@ -72,7 +72,13 @@ static int print_status(json_object *report)
         if (r < 0)
                 return r;
         putchar('\n');
-        return report_print_findings(report, stdout);
+        r = report_print_findings(report, stdout);
+        if (r < 0)
+                return r;
+        if (json_get(report, "left_out"))
+                printf("\nThe processes and addresses of other users are left out: run it as root to see "
+                       "them.\n");
+        return 0;
 }
 
 int verb_status(int argc, char *argv[])

@@ -5,6 +5,7 @@
 #include "bind/worker.h"
 #include "config/bus-names.h"
 #include "manager-polkit.h"
+#include "manager-report.h"
 #include "manager.h"
 #include "util/array.h"
 #include "util/switch.h"
@@ -53,10 +54,9 @@ static void reply_report(struct bind_call *c, json_object *groups)
                                json_object_new_string(bind_operation_to_string(c->operation)));
         json_object_object_add(report, "dry_run", json_object_new_boolean(c->flags & BUS_FLAG_DRY_RUN));
         json_object_object_add(report, "groups", json_object_get(groups));
-        r = sd_bus_reply_method_return(
-                c->message, "s",
-                json_object_to_json_string_ext(report,
-                                               JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        r = reply_document(c->message,
+                           json_object_to_json_string_ext(report, JSON_C_TO_STRING_PLAIN |
+                                                                          JSON_C_TO_STRING_NOSLASHESCAPE));
         json_object_put(report);
         if (r < 0)
                 /* The bus takes UTF-8 only, and a file or process in a finding can have any name. */

@@ -10,46 +10,10 @@
 #include "manager-caller.h"
 #include "manager-fix-bus.h"
 #include "manager-guest.h"
+#include "manager-report.h"
 #include "manager.h"
-#include "report/report.h"
-#include "running-guest.h"
 #include "util/file.h"
 #include "util/log.h"
-#include "util/switch.h"
-
-/* The snapshot as a document; the caller puts it. */
-static json_object *snapshot_report(struct manager *m)
-{
-        json_object *report = report_new(&m->host, &m->findings), *guests;
-        const char *off = switched_off(&m->root);
-
-        if (!report)
-                return NULL;
-        guests = json_object_new_array();
-        for (size_t i = 0; i < m->n_guests; i++)
-                json_object_array_add(guests, running_guest_report(m->guests[i]));
-        json_object_object_add(report, "guests", guests);
-        json_object_object_add(report, "generation", json_object_new_uint64(m->generation));
-        json_object_object_add(report, "status", m->status ? json_object_new_string(m->status) : NULL);
-        json_object_object_add(report, "switched_off_by", off ? json_object_new_string(off) : NULL);
-        return report;
-}
-
-static int method_get_report(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        json_object *report = snapshot_report(userdata);
-        int r;
-
-        (void) error;
-        if (!report)
-                return -ENOMEM;
-        r = sd_bus_reply_method_return(
-                message, "s",
-                json_object_to_json_string_ext(report,
-                                               JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-        json_object_put(report);
-        return r;
-}
 
 static int audit_call(struct manager *m, sd_bus_message *message, sd_bus_error *error)
 {
@@ -179,8 +143,8 @@ static int property_version(sd_bus *bus, const char *path, const char *interface
  * nobody but root send descriptors. systemd/org.vfioalign1.xml describes all members for callers. */
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("GetReport", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", report), method_get_report,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetReport", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", report),
+                                manager_method_get_report, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Audit", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", generation), method_audit,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("PrepareGuest", SD_BUS_ARGS("s", guest, "h", xml, "t", deadline),

@@ -5,6 +5,7 @@
 
 #include "fix/decision.h"
 #include "manager-guest-bind.h"
+#include "manager-report.h"
 #include "manager.h"
 #include "messages.h"
 #include "running-guest.h"
@@ -83,6 +84,7 @@ static int request_step(struct request *q)
         host_refresh(&m->host);
         if (q->guest.emulator)
                 (void) emulator_facts_get(&m->host.emulators, &m->root, q->guest.emulator);
+        manager_report_changed(m);
         if (manager_apply_fix(m, &q->guest) || q->binding)
                 return 1;
         return request_answer(q, NULL);
@@ -288,6 +290,7 @@ static void remove_guest(struct manager *m, struct running_guest **slot)
 {
         running_guest_free(*slot);
         *slot = m->guests[--m->n_guests];
+        manager_report_changed(m);
 }
 
 static void guest_ended(struct manager *m, const char *name)
@@ -345,6 +348,7 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
                 slot = array_append(m->guests, m->n_guests);
         if (slot)
                 *slot = TAKE_PTR(g);
+        manager_report_changed(m);
         manager_audit_soon(m);
 }
 

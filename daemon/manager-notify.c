@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <systemd/sd-daemon.h>
 
+#include "manager-report.h"
 #include "manager.h"
 #include "running-guest.h"
 #include "util/clock.h"
@@ -85,5 +86,6 @@ void manager_notify_status(struct manager *m)
                 return;
         free(m->status);
         m->status = TAKE_PTR(text);
+        manager_report_changed(m);
         (void) sd_notifyf(false, "STATUS=%s", m->status);
 }

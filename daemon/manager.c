@@ -21,6 +21,7 @@
 #include "manager-libvirt.h"
 #include "manager-notify.h"
 #include "manager-polkit.h"
+#include "manager-report.h"
 #include "manager-udev.h"
 #include "running-guest.h"
 #include "util/clock.h"
@@ -174,6 +175,7 @@ struct manager *manager_free(struct manager *m)
         if (!m)
                 return NULL;
         manager_callers_close(m);
+        manager_report_close(m);
         manager_requests_cancel(m);
         manager_bind_close(m);
         manager_guest_bindings_close(m);
@@ -290,6 +292,7 @@ int manager_audit(struct manager *m)
         m->host = host;
         m->findings = findings;
         m->generation++;
+        manager_report_changed(m);
 
         m->findings_due = m->findings_due || changed;
         /* While the module loads, the findings wait: another audit follows, and what the load fixes need not
@@ -337,6 +340,7 @@ static void on_module_load_done(int error, void *userdata)
 
         m->module_load = NULL;
         host_refresh(&m->host);
+        manager_report_changed(m);
         works = m->host.module.enabled.value == FACT_YES && m->host.module.alive.value != FACT_NO;
         m->module_load_failed = !works;
         if (works)
@@ -404,6 +408,7 @@ static void set_thp(struct manager *m)
                          "next boot: vfioalignctl fix revert thp");
         m->thp_failed = r < 0;
         host_refresh(&m->host);
+        manager_report_changed(m);
 }
 
 bool manager_apply_fix(struct manager *m, const struct guest *g)

@@ -17,6 +17,7 @@ struct evidence_store; /* manager-evidence.c: what guests got, on its way to the
 struct fix_call;       /* manager-fix-bus.c: an ApplyFix or RevertFix that is under way */
 struct guest_binding;  /* manager-guest-bind.c: a guest whose devices we hand over */
 struct libvirt_watch;  /* manager-libvirt.c: the connection to libvirt, and when to have one */
+struct report_service; /* manager-report.c: the report as a text, and who waits for it */
 struct request;        /* manager-guest.c: a PrepareGuest that has no answer yet */
 struct running_guest;  /* running-guest.h */
 struct systemd_job;    /* fix/systemd-job.h */
@@ -41,7 +42,8 @@ struct manager {
         bool module_load_failed;         /* not tried again before the facts change */
         bool thp_failed;                 /* the same */
 
-        struct caller *callers; /* list, the newest first */
+        struct caller *callers;        /* list, the newest first */
+        struct report_service *report; /* NULL before somebody asks for it */
 
         sd_event_source *audit_timer;
         uint64_t audit_asked_usec; /* when audit_timer was first asked for, CLOCK_MONOTONIC */

@@ -9,6 +9,7 @@
 #include "audit/guest-cost.h"
 #include "facts/guest/libvirt-paths.h"
 #include "manager-evidence.h"
+#include "manager-report.h"
 #include "manager.h"
 #include "messages.h"
 #include "report/report.h"
@@ -150,6 +151,7 @@ int running_guest_new(struct manager *m, const struct guest *guest, const struct
         if (r < 0)
                 return r;
         host_refresh(&m->host);
+        manager_report_changed(m);
         r = read_mappings(g, guest, before && before->pid == g->pid ? before : NULL);
         if (r < 0)
                 return r;
@@ -187,6 +189,7 @@ json_object *running_guest_report(const struct running_guest *g)
 
         json_object_object_add(o, "name", json_object_new_string(g->name));
         json_object_object_add(o, "pid", json_object_new_int(g->pid));
+        json_object_object_add(o, "running", json_object_new_boolean(true));
         json_object_object_add(o, "page_size", json_object_get(json_object_object_get(v, "page_size")));
         json_object_object_add(o, "best_page_size", json_object_new_uint64(g->best_page_size));
         json_object_object_add(o, "limit", json_object_get(json_object_object_get(v, "limit")));

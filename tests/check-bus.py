@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import xml.etree.ElementTree as ET
@@ -287,7 +288,7 @@ class Strangers(unittest.TestCase):
     def assert_serves(self):
         self.assertIsNone(self.daemon.process.poll(), self.daemon.log)
         self.assertGreater(self.manager.Audit(timeout=60), 0)
-        self.assertIn("generation", json.loads(self.get_report()))
+        self.assertEqual(json.loads(self.get_report())["left_out"], ["processes", "addresses", "emulators"])
 
     def test_descriptors_refused(self):
         """The bus lets nobody but root send any."""
@@ -313,6 +314,105 @@ class Strangers(unittest.TestCase):
         for flood in floods:
             self.assertGreater(int(flood.communicate(timeout=120)[0]), 1000)
         self.assert_serves()
+
+    def test_hooks_first(self):
+        """Who asks for reports, and how often, does not make a guest wait."""
+        self.start()
+        self.daemon.signal(signal.SIGSTOP)
+        connection, ends, prepared = dbus.bus.BusConnection(self.bus.address), [], []
+        self.addCleanup(connection.close)
+        floods = [self.run_as(user, "sh", "-c", f"for i in $(seq 60); do dbus-send --bus={self.bus.address} --print-reply "
+                              f"--dest=org.vfioalign1 /org/vfioalign1 {INTERFACE}.GetReport >/dev/null 2>&1 && date +%s.%N & "
+                              "done; wait") for user in (1, 65534)]
+        time.sleep(3)
+
+        def prepare():
+            fd = memfd(domain(devices=self.devices[:1]))
+            deadline = int((time.clock_gettime(time.CLOCK_BOOTTIME) + 60) * 1e6)
+            self.manager.PrepareGuest("guest", dbus.types.UnixFd(fd), dbus.UInt64(deadline), signature="sht", timeout=60)
+            prepared.append(time.time())
+
+        thread = threading.Thread(target=prepare)
+        thread.start()
+        time.sleep(0.5)
+        self.daemon.signal(signal.SIGCONT)
+        thread.join()
+        for flood in floods:
+            ends += map(float, flood.communicate(timeout=60)[0].split())
+        self.assertEqual(len(ends), 120)
+        self.assertGreater(sum(end > prepared[0] for end in ends), 60)
+
+    def test_reports_of_user(self):
+        """So many calls of one user wait, and others have theirs."""
+        self.start()
+        self.daemon.signal(signal.SIGSTOP)
+        code = ("import sys, dbus, dbus.bus, dbus.mainloop.glib\n"
+                "from gi.repository import GLib\n"
+                "c = dbus.bus.BusConnection(sys.argv[1], mainloop=dbus.mainloop.glib.DBusGMainLoop())\n"
+                "o = c.get_object('org.vfioalign1', '/org/vfioalign1', introspect=False)\n"
+                "loop, ends = GLib.MainLoop(), []\n"
+                "def end(what):\n"
+                "    ends.append(what)\n"
+                "    if len(ends) == 100: loop.quit()\n"
+                "for _ in range(100):\n"
+                "    o.GetReport(dbus_interface='org.vfioalign1.Manager', reply_handler=lambda r: end('report'),\n"
+                "                error_handler=lambda e: end(e.get_dbus_name()), timeout=60)\n"
+                "print(flush=True)\n"
+                "loop.run()\n"
+                "print(*ends)")
+        if subprocess.run([sys.executable, "-c", "import gi"], stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("no python3-gi")
+        runs = [self.run_as(user, sys.executable, "-c", code, self.bus.address) for user in (1, 65534)]
+        for run in runs:
+            run.stdout.readline()
+        time.sleep(0.5)
+        self.daemon.signal(signal.SIGCONT)
+        for run in runs:
+            out, err = run.communicate(timeout=60)
+            ends = out.split()
+            self.assertTrue(ends, err)
+            self.assertGreaterEqual(ends.count("report"), 64)
+            self.assertGreater(ends.count(ERROR + "LimitsExceeded"), 0)
+        self.assert_serves()
+
+    def test_left_out(self):
+        """Others learn sizes, pages and counts; not whose process has a device, nor where it maps that."""
+        self.start()
+        everything = json.loads(self.manager.GetReport())
+        text = self.get_report()
+        public = Report(SCHEMA).check(text)
+        self.assertNotIn("left_out", everything)
+        secrets = {str(p["pid"]) for p in everything["processes"]} | {m["address"] for m in everything["mappings"]}
+        self.assertGreaterEqual(len(secrets), 3)
+        for secret in secrets:
+            self.assertFalse(re.search(rf"\b{secret}\b", text), secret)
+        self.assertEqual((public["processes"], public["vfio_holders"]), ([], []))
+        self.assertEqual(len(public["mappings"]), len(everything["mappings"]))
+        for shown, whole in zip(public["mappings"], everything["mappings"]):
+            self.assertEqual({**whole, "pid": None, "command": None, "address": None}, shown)
+        self.assertEqual(len(public["devices"]), len(everything["devices"]))
+        self.assertEqual([f["id"] for f in public["findings"]], [f["id"] for f in everything["findings"]])
+
+        for user in 0, 65534:
+            run = subprocess.run([CTL, "status"], env=self.bus.env, stdout=subprocess.PIPE, text=True, user=user, group=user,
+                                 extra_groups=[])
+            self.assertEqual(run.returncode, 0)
+            self.assertIn(everything["status"], run.stdout)
+            self.assertEqual("run it as root" in run.stdout, user != 0)
+
+    def test_report_follows(self):
+        """The text is kept, and does not outlive what it says."""
+        self.start()
+        first = self.manager.GetReport()
+        self.assertEqual(self.manager.GetReport(), first)
+        self.manager.Audit(timeout=60)
+        self.assertGreater(json.loads(self.manager.GetReport())["generation"], json.loads(first)["generation"])
+        (self.root / "run/vfioalign").mkdir(exist_ok=True)
+        (self.root / "run/vfioalign/off").touch()
+        for report in self.manager.GetReport(), self.get_report():
+            self.assertEqual(json.loads(report)["switched_off_by"], "/run/vfioalign/off")
+        (self.root / "run/vfioalign/off").unlink()
+        self.assertIsNone(json.loads(self.manager.GetReport())["switched_off_by"])
 
     def test_root_only(self):
         """Also where a bus has no policy for it, and by the unique name."""

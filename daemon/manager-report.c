@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-report.h"
+
+#include <json-c/json.h>
+
+#include "manager-caller.h"
+#include "manager.h"
+#include "report/report.h"
+#include "running-guest.h"
+#include "util/clock.h"
+#include "util/switch.h"
+
+/* How many calls may wait: of one user other than root, and in all. */
+#define WAITING_OF_USER_MAX 64
+#define WAITING_MAX 1024
+
+/* Where the daemon is busy all the time, or the bus does not take the last answer yet, one call is answered
+ * in each such interval. Then no more than a tenth of the time goes into new texts: that of a host with
+ * 16384 functions takes half a second. */
+#define BUSY_USEC (10 * USEC_PER_MSEC)
+#define BUSY_SHARE 10
+
+/* dbus-daemon(1) takes no message over 32 MiB by default, and disconnects who sends one. */
+#define DOCUMENT_MAX_SIZE (MIB(32) - KIB(64))
+
+struct report_call {
+        struct report_call *next;
+        struct manager *manager;
+        sd_bus_message *message;
+        uid_t uid;
+};
+
+/* Made with the first call. */
+struct report_service {
+        char *texts[2];  /* by whether it is for root; NULL: not made, or made of what has changed since */
+        const char *off; /* what the texts say of the switch */
+        uint64_t made_usec, cost_usec;     /* when the last text was made, and how long that took */
+        struct report_call *calls, **last; /* in the order of their arrival */
+        sd_event_source *idle, *busy;
+};
+
+static void report_call_free(struct report_call *c)
+{
+        sd_bus_message_unref(c->message);
+        free(c);
+}
+
+DEFINE_TRIVIAL_CLEANUP(struct report_call *, report_call_free)
+DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
+
+int reply_document(sd_bus_message *call, const char *text)
+{
+        if (strlen(text) > DOCUMENT_MAX_SIZE)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "The report is too large for the bus (%zu bytes)",
+                                                  strlen(text));
+        return sd_bus_reply_method_return(call, "s", text);
+}
+
+/* The snapshot as a document; the caller puts it. */
+static json_object *snapshot_report(const struct manager *m, const char *off)
+{
+        json_object *report = report_new(&m->host, &m->findings), *guests;
+
+        if (!report)
+                return NULL;
+        guests = json_object_new_array();
+        for (size_t i = 0; i < m->n_guests; i++)
+                json_object_array_add(guests, running_guest_report(m->guests[i]));
+        json_object_object_add(report, "guests", guests);
+        json_object_object_add(report, "generation", json_object_new_uint64(m->generation));
+        json_object_object_add(report, "status", m->status ? json_object_new_string(m->status) : NULL);
+        json_object_object_add(report, "switched_off_by", off ? json_object_new_string(off) : NULL);
+        return report;
+}
+
+/* Returns the text, which is the manager's, or NULL when memory is out. */
+static const char *get_text(struct manager *m, bool for_root)
+{
+        struct report_service *s = m->report;
+        const char *off = switched_off(&m->root);
+        _cleanup_(json_object_putp) json_object *report = NULL;
+        uint64_t begin = clock_usec(CLOCK_MONOTONIC);
+
+        if (!streq(off ?: "", s->off ?: ""))
+                manager_report_changed(m);
+        if (s->texts[for_root])
+                return s->texts[for_root];
+        report = snapshot_report(m, off);
+        if (!report)
+                return NULL;
+        if (!for_root)
+                report_leave_out(report);
+        s->off = off;
+        s->texts[for_root] = strdup(json_object_to_json_string_ext(
+                report, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        s->made_usec = clock_usec(CLOCK_MONOTONIC);
+        s->cost_usec = s->made_usec - begin;
+        return s->texts[for_root];
+}
+
+/* Answers the call that has waited longest, unless the bus has still to take an answer. */
+static void answer_one(struct manager *m)
+{
+        struct report_service *s = m->report;
+        _cleanup_(report_call_freep) struct report_call *c = NULL;
+        uint64_t queued = 0;
+        const char *text;
+        int r;
+
+        if (!s->calls || (sd_bus_get_n_queued_write(m->bus, &queued) >= 0 && queued > 0))
+                return;
+        c = s->calls;
+        s->calls = c->next;
+        if (!s->calls)
+                s->last = &s->calls;
+        text = get_text(m, caller_is_privileged(c->uid));
+        r = text ? reply_document(c->message, text) : -ENOMEM;
+        if (r < 0)
+                (void) sd_bus_reply_method_errno(c->message, r, NULL);
+}
+
+/* Goes on as soon as there is nothing else to do, and in a while in any case. */
+static void go_on(struct report_service *s)
+{
+        uint64_t queued = 0;
+        bool waits = s->calls;
+
+        if (waits)
+                (void) sd_bus_get_n_queued_write(s->calls->manager->bus, &queued);
+        (void) sd_event_source_set_enabled(s->idle, waits && queued == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        if (!waits) {
+                (void) sd_event_source_set_enabled(s->busy, SD_EVENT_OFF);
+                return;
+        }
+        (void) sd_event_source_set_time_relative(s->busy, BUSY_USEC);
+        (void) sd_event_source_set_enabled(s->busy, SD_EVENT_ONESHOT);
+}
+
+static int on_idle(sd_event_source *source, void *userdata)
+{
+        struct manager *m = userdata;
+
+        (void) source;
+        answer_one(m);
+        go_on(m->report);
+        return 0;
+}
+
+static int on_busy(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct manager *m = userdata;
+        const struct report_service *s = m->report;
+
+        (void) source;
+        if ((s->calls && s->texts[caller_is_privileged(s->calls->uid)]) ||
+            usec >= s->made_usec + BUSY_SHARE * s->cost_usec)
+                answer_one(m);
+        go_on(m->report);
+        return 0;
+}
+
+static void report_service_free(struct report_service *s)
+{
+        struct report_call *next;
+
+        for (struct report_call *c = s->calls; c; c = next) {
+                next = c->next;
+                report_call_free(c);
+        }
+        sd_event_source_disable_unref(s->idle);
+        sd_event_source_disable_unref(s->busy);
+        free(s->texts[false]);
+        free(s->texts[true]);
+        free(s);
+}
+
+DEFINE_TRIVIAL_CLEANUP(struct report_service *, report_service_free)
+
+static int start_service(struct manager *m)
+{
+        _cleanup_(report_service_freep) struct report_service *s = NULL;
+        int r;
+
+        if (m->report)
+                return 0;
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->last = &s->calls;
+        r = sd_event_add_defer(m->event, &s->idle, on_idle, m);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_priority(s->idle, SD_EVENT_PRIORITY_IDLE);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(s->idle, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(m->event, &s->busy, CLOCK_MONOTONIC, BUSY_USEC, USEC_PER_MSEC,
+                                       on_busy, m);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(s->busy, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        m->report = TAKE_PTR(s);
+        return 0;
+}
+
+/* Whether there is a place for one more call. */
+static bool has_place(const struct report_service *s, uid_t uid)
+{
+        size_t n = 0, of_user = 0;
+
+        for (const struct report_call *c = s->calls; c; c = c->next) {
+                n++;
+                of_user += c->uid == uid;
+        }
+        return n < WAITING_MAX && (caller_is_privileged(uid) || of_user < WAITING_OF_USER_MAX);
+}
+
+static int queue_call(struct report_call *c, uid_t uid, sd_bus_error *error)
+{
+        struct manager *m = c->manager;
+        int r;
+
+        r = start_service(m);
+        if (r < 0)
+                return r;
+        if (!has_place(m->report, uid))
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many calls are waiting");
+        c->uid = uid;
+        *m->report->last = c;
+        m->report->last = &c->next;
+        if (m->report->calls == c)
+                go_on(m->report);
+        return 0;
+}
+
+static void on_known(int error, uid_t uid, void *userdata)
+{
+        _cleanup_(report_call_freep) struct report_call *c = userdata;
+        _cleanup_(sd_bus_error_free) sd_bus_error answer = SD_BUS_ERROR_NULL;
+
+        if (error == 0)
+                error = queue_call(c, uid, &answer);
+        if (error < 0) {
+                (void) sd_bus_reply_method_errno(c->message, error, &answer);
+                return;
+        }
+        TAKE_PTR(c); /* in the queue */
+}
+
+int manager_method_get_report(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(report_call_freep) struct report_call *c = NULL;
+        int r;
+
+        if (sd_bus_message_get_expect_reply(message) == 0)
+                return 1;
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        c->manager = userdata;
+        c->message = sd_bus_message_ref(message);
+        r = manager_ask_caller(userdata, message, on_known, c, error);
+        if (r < 0)
+                return r;
+        TAKE_PTR(c); /* on_known()'s, or freed already */
+        return 1;
+}
+
+void manager_report_changed(struct manager *m)
+{
+        if (!m->report)
+                return;
+        free(TAKE_PTR(m->report->texts[false]));
+        free(TAKE_PTR(m->report->texts[true]));
+}
+
+void manager_report_close(struct manager *m)
+{
+        if (m->report)
+                report_service_free(TAKE_PTR(m->report));
+}
