@@ -8,6 +8,7 @@
 #include "manager.h"
 #include "running-guest.h"
 #include "util/clock.h"
+#include "util/escape.h"
 #include "util/format.h"
 #include "util/switch.h"
 
@@ -66,7 +67,7 @@ static const char *module_state(const struct module_facts *m)
 void manager_notify_status(struct manager *m)
 {
         const char *off = switched_off(&m->root);
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = NULL, *status = NULL;
         time_t audited = (time_t) (m->host.time_usec / USEC_PER_SEC);
         struct tm tm;
         size_t size;
@@ -82,10 +83,12 @@ void manager_notify_status(struct manager *m)
         if (fclose(out) != 0)
                 return;
 
-        if (m->status && streq(m->status, text))
+        /* A guest's name can have a line of its own, which would be a message of ours to systemd. */
+        status = escape(text);
+        if (!status || (m->status && streq(m->status, status)))
                 return;
         free(m->status);
-        m->status = TAKE_PTR(text);
+        m->status = TAKE_PTR(status);
         manager_report_changed(m);
         (void) sd_notifyf(false, "STATUS=%s", m->status);
 }

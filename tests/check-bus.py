@@ -6,7 +6,9 @@ get wrong is answered, not suffered."""
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +21,7 @@ from pathlib import Path
 import dbus
 import dbus.lowlevel
 
-from made_up_host import make_host
+from made_up_host import make_host, run_guest
 from private_bus import Bus, Daemon, domain, memfd, wait_for
 from schema import Report
 
@@ -413,6 +415,34 @@ class Strangers(unittest.TestCase):
             self.assertEqual(json.loads(report)["switched_off_by"], "/run/vfioalign/off")
         (self.root / "run/vfioalign/off").unlink()
         self.assertIsNone(json.loads(self.manager.GetReport())["switched_off_by"])
+
+    def test_status_line(self):
+        """A guest's name is no message to systemd."""
+        path = tempfile.mkdtemp(prefix="vfioalign-notify-") + "/socket"
+        self.addCleanup(shutil.rmtree, os.path.dirname(path))
+        name = "web\nMAINPID=1\nSTATUS=x"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, subprocess.Popen(["sleep", "infinity"]) as guest:
+            self.addCleanup(guest.kill)
+            notify.bind(path)
+            self.start(prefix=["env", "NOTIFY_SOCKET=" + path])
+            run_guest(self.root, name, guest)
+            maps = self.root / f"proc/{guest.pid}/maps"  # 4 KiB too far for large pages
+            maps.write_text(re.sub("^7f62c0000000-7f6340000000", "7f62c0001000-7f6340001000", maps.read_text(), flags=re.M))
+            fd = memfd(domain(name))
+            self.manager.GuestStarted(name, dbus.types.UnixFd(fd), signature="sh")
+            os.close(fd)
+            self.manager.Audit(timeout=60)
+            notify.setblocking(False)
+            lines = []
+            try:
+                while True:
+                    lines += notify.recv(4096).decode().splitlines()
+            except BlockingIOError:
+                pass
+            guest.kill()
+        self.assertTrue([line for line in lines if r"web\x0aMAINPID=1\x0aSTATUS=x on " in line], lines)
+        self.assertEqual([line for line in lines if line.startswith("MAINPID") or line == "STATUS=x"], [])
+        self.assertIn(r"web\x0aMAINPID=1", json.loads(self.manager.GetReport())["status"])
 
     def test_root_only(self):
         """Also where a bus has no policy for it, and by the unique name."""
