@@ -20,6 +20,9 @@
 #define BUSY_USEC (10 * USEC_PER_MSEC)
 #define BUSY_SHARE 10
 
+/* What goes to callers other than root, in bytes for each second: hooks share the bus with it. */
+#define OTHERS_RATE MIB(20)
+
 /* dbus-daemon(1) takes no message over 32 MiB by default, and disconnects who sends one. */
 #define DOCUMENT_MAX_SIZE (MIB(32) - KIB(64))
 
@@ -35,6 +38,7 @@ struct report_service {
         char *texts[2];  /* by whether it is for root; NULL: not made, or made of what has changed since */
         const char *off; /* what the texts say of the switch */
         uint64_t made_usec, cost_usec;     /* when the last text was made, and how long that took */
+        uint64_t others_usec;              /* nobody but root is answered before; CLOCK_MONOTONIC */
         struct report_call *calls, **last; /* in the order of their arrival */
         sd_event_source *idle, *busy;
 };
@@ -99,37 +103,57 @@ static const char *get_text(struct manager *m, bool for_root)
         return s->texts[for_root];
 }
 
-/* Answers the call that has waited longest, unless the bus has still to take an answer. */
-static void answer_one(struct manager *m)
+/* Where the call is that is to be answered now: of root, or the one that has waited longest. NULL: none. */
+static struct report_call **next_call(struct report_service *s)
+{
+        bool others = clock_usec(CLOCK_MONOTONIC) >= s->others_usec;
+
+        for (struct report_call **p = &s->calls; *p; p = &(*p)->next)
+                if (caller_is_privileged((*p)->uid))
+                        return p;
+        return others && s->calls ? &s->calls : NULL;
+}
+
+static struct report_call *take_call(struct report_service *s, struct report_call **place)
+{
+        struct report_call *c = *place;
+
+        *place = c->next;
+        if (s->last == &c->next)
+                s->last = place;
+        return c;
+}
+
+static bool bus_is_slow(struct manager *m)
+{
+        uint64_t queued;
+
+        return sd_bus_get_n_queued_write(m->bus, &queued) >= 0 && queued > 0;
+}
+
+static void answer_call(struct manager *m, struct report_call **place)
 {
         struct report_service *s = m->report;
-        _cleanup_(report_call_freep) struct report_call *c = NULL;
-        uint64_t queued = 0;
-        const char *text;
+        _cleanup_(report_call_freep) struct report_call *c = take_call(s, place);
+        bool for_root = caller_is_privileged(c->uid);
+        const char *text = get_text(m, for_root);
         int r;
 
-        if (!s->calls || (sd_bus_get_n_queued_write(m->bus, &queued) >= 0 && queued > 0))
-                return;
-        c = s->calls;
-        s->calls = c->next;
-        if (!s->calls)
-                s->last = &s->calls;
-        text = get_text(m, caller_is_privileged(c->uid));
         r = text ? reply_document(c->message, text) : -ENOMEM;
         if (r < 0)
                 (void) sd_bus_reply_method_errno(c->message, r, NULL);
+        if (text && !for_root)
+                s->others_usec = clock_usec(CLOCK_MONOTONIC) + strlen(text) * USEC_PER_SEC / OTHERS_RATE;
 }
 
 /* Goes on as soon as there is nothing else to do, and in a while in any case. */
-static void go_on(struct report_service *s)
+static void go_on(struct manager *m)
 {
-        uint64_t queued = 0;
-        bool waits = s->calls;
+        struct report_service *s = m->report;
+        bool now = next_call(s) && !bus_is_slow(m);
 
-        if (waits)
-                (void) sd_bus_get_n_queued_write(s->calls->manager->bus, &queued);
-        (void) sd_event_source_set_enabled(s->idle, waits && queued == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-        if (!waits) {
+        (void) sd_event_source_set_enabled(s->idle, now ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        if (!s->calls) {
                 (void) sd_event_source_set_enabled(s->busy, SD_EVENT_OFF);
                 return;
         }
@@ -140,23 +164,27 @@ static void go_on(struct report_service *s)
 static int on_idle(sd_event_source *source, void *userdata)
 {
         struct manager *m = userdata;
+        struct report_call **place = next_call(m->report);
 
         (void) source;
-        answer_one(m);
-        go_on(m->report);
+        if (place && !bus_is_slow(m))
+                answer_call(m, place);
+        go_on(m);
         return 0;
 }
 
 static int on_busy(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct manager *m = userdata;
-        const struct report_service *s = m->report;
+        struct report_service *s = m->report;
+        struct report_call **place = next_call(s);
 
         (void) source;
-        if ((s->calls && s->texts[caller_is_privileged(s->calls->uid)]) ||
-            usec >= s->made_usec + BUSY_SHARE * s->cost_usec)
-                answer_one(m);
-        go_on(m->report);
+        if (place && !bus_is_slow(m) &&
+            (s->texts[caller_is_privileged((*place)->uid)] ||
+             usec >= s->made_usec + BUSY_SHARE * s->cost_usec))
+                answer_call(m, place);
+        go_on(m);
         return 0;
 }
 
@@ -233,8 +261,8 @@ static int queue_call(struct report_call *c, uid_t uid, sd_bus_error *error)
         c->uid = uid;
         *m->report->last = c;
         m->report->last = &c->next;
-        if (m->report->calls == c)
-                go_on(m->report);
+        if (m->report->calls == c || caller_is_privileged(uid))
+                go_on(m);
         return 0;
 }
 
