@@ -3,15 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <libxml/parserInternals.h>
-#include <libxml/SAX2.h>
 #include <stdint.h>
 
 #include "facts/guest/facts-guest.h"
 #include "facts/guest/xml.h"
 #include "util/array.h"
-
-DEFINE_TRIVIAL_CLEANUP(xmlParserCtxtPtr, xmlFreeParserCtxt)
 
 #define WHITE " \t\r\n"
 
@@ -42,74 +38,72 @@ static bool find_tag_start(const struct domain_text *t, size_t at, size_t *ret)
         return false;
 }
 
-/* The parser calls this behind the attributes, before ">" or "/>". */
-static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
-                     int n_namespaces, const xmlChar **namespaces, int n_attributes, int n_defaulted,
-                     const xmlChar **attributes)
+/* The parser converts other encodings: its offsets are then not those of our bytes, and each of them takes
+ * it as long as what it has read ahead. */
+static bool declares_other_encoding(const char *xml)
 {
-        xmlParserCtxtPtr p = context;
-        struct domain_text *t = p->_private;
+        const char *end, *p;
+
+        xml = startswith(xml, "\xef\xbb\xbf") ?: xml;
+        end = startswith(xml, "<?xml") ? strstr(xml, "?>") : NULL;
+        p = end ? memmem(xml, (size_t) (end - xml), "encoding", strlen("encoding")) : NULL;
+        if (!p)
+                return false;
+        p += strlen("encoding");
+        p += strspn(p, WHITE "=");
+        return strncasecmp(p, "'UTF-8'", strlen("'UTF-8'")) != 0 &&
+               strncasecmp(p, "\"UTF-8\"", strlen("\"UTF-8\"")) != 0;
+}
+
+static bool on_start(xmlParserCtxtPtr p, void *userdata)
+{
+        struct domain_text *t = userdata;
         struct text_span span = {}, *slot;
         size_t at;
 
-        xmlSAX2StartElementNs(context, name, prefix, uri, n_namespaces, namespaces, n_attributes,
-                              n_defaulted, attributes);
         if (!p->node || p->node->_private || !parser_position(p, t, &at) ||
-            !find_tag_start(t, at, &span.start)) {
-                xmlStopParser(p);
-                return;
-        }
+            !find_tag_start(t, at, &span.start))
+                return false;
         at += strspn(t->xml + at, WHITE);
         slot = array_append(t->spans, t->n_spans);
-        if (!slot || (t->xml[at] != '>' && t->xml[at] != '/')) {
-                xmlStopParser(p);
-                return;
-        }
+        if (!slot || (t->xml[at] != '>' && t->xml[at] != '/'))
+                return false;
         span.inner = at + (t->xml[at] == '/' ? strlen("/>") : strlen(">"));
         *slot = span;
         p->node->_private = (void *) (uintptr_t) t->n_spans;
+        return true;
 }
 
-/* The parser calls this behind "</a>", or "/>". */
-static void on_end(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+static bool on_end(xmlParserCtxtPtr p, void *userdata)
 {
-        xmlParserCtxtPtr p = context;
-        struct domain_text *t = p->_private;
-        struct text_span *span = p->node && p->node->_private ? t->spans + (uintptr_t) p->node->_private - 1
-                                                              : NULL;
+        struct domain_text *t = userdata;
+        struct text_span *span;
 
-        if (!span || !parser_position(p, t, &span->end) || span->end < span->inner ||
-            t->xml[span->end - 1] != '>') {
-                xmlStopParser(p);
-                return;
-        }
+        if (!p->node || !p->node->_private)
+                return false;
+        span = t->spans + (uintptr_t) p->node->_private - 1;
+        if (!parser_position(p, t, &span->end) || span->end < span->inner || t->xml[span->end - 1] != '>')
+                return false;
         span->inner_end = span->end;
-        if (span->end > span->inner &&
-            (!find_tag_start(t, span->end, &span->inner_end) || span->inner_end < span->inner))
-                xmlStopParser(p);
-        xmlSAX2EndElementNs(context, name, prefix, uri);
+        if (span->end == span->inner)
+                return true;
+        return find_tag_start(t, span->end, &span->inner_end) && span->inner_end >= span->inner;
 }
 
 /* Fills in all but t->xml and t->size, which are there. */
 static int read_text(struct domain_text *t)
 {
-        _cleanup_(xmlFreeParserCtxtp) xmlParserCtxtPtr p = xmlNewParserCtxt();
+        const struct xml_follower follower = { on_start, on_end, t };
         xmlNode *root;
+        int r;
 
-        if (!p)
-                return -ENOMEM;
-        p->_private = t;
-        p->sax->startElementNs = on_start;
-        p->sax->endElementNs = on_end;
-        t->doc = xmlCtxtReadMemory(p, t->xml, (int) t->size, "libvirt.xml", NULL,
-                                   XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-        root = t->doc ? xmlDocGetRootElement(t->doc) : NULL;
-        /* A parser that was stopped hands out what it had. */
-        if (!root || p->errNo == XML_ERR_USER_STOP || t->doc->intSubset || !root->_private || root->ns ||
-            !xml_is(root, "domain"))
+        if (declares_other_encoding(t->xml))
                 return -EBADMSG;
-        /* The parser converts other encodings, and its offsets are then not those of our bytes. */
-        if (t->doc->encoding && strcasecmp((const char *) t->doc->encoding, "UTF-8") != 0)
+        r = xml_parse_following(t->xml, t->size, NULL, &follower, &t->doc);
+        if (r < 0)
+                return r;
+        root = xmlDocGetRootElement(t->doc);
+        if (!root->_private || root->ns || !xml_is(root, "domain"))
                 return -EBADMSG;
         return 0;
 }

@@ -24,9 +24,22 @@ static inline void xml_freep(xmlChar **s)
 }
 #define _cleanup_xml_ _cleanup_(xml_freep)
 
-/* Parses `size` bytes: no entities, no network. Returns 0, -EFBIG over `max` bytes, -EBADMSG where it is not
- * XML or has a DOCTYPE, or -ENOMEM. *ret is the caller's to free. */
+/* Parses `size` bytes: no entities, no network, and nothing that would take libxml2 more than a second.
+ * Returns 0, -EFBIG over `max` bytes, -EBADMSG where it is not XML, has a DOCTYPE, or has more attributes,
+ * levels, namespaces or names than a domain can need, or -ENOMEM. *ret is the caller's to free. */
 int xml_parse(const char *text, size_t size, size_t max, xmlDocPtr *ret);
+
+/* Looks at each element while it is parsed: `start` is called behind its attributes, before ">" or "/>", and
+ * `end` behind "</a>" or "/>". The element is parser->node. false: the document is refused. */
+struct xml_follower {
+        bool (*start)(xmlParserCtxtPtr parser, void *userdata);
+        bool (*end)(xmlParserCtxtPtr parser, void *userdata);
+        void *userdata;
+};
+
+/* The same, whatever the size (below 2 GiB). encoding: NULL: as the text says. follower may be NULL. */
+int xml_parse_following(const char *text, size_t size, const char *encoding,
+                        const struct xml_follower *follower, xmlDocPtr *ret);
 
 /* Is the node an element of that name? */
 bool xml_is(const xmlNode *node, const char *name);
