@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "escape.h"
+
 #define TEXT_MAX_SIZE 1016
 
 int log_max_priority = LOG_INFO;
@@ -20,14 +22,14 @@ static void write_line(int priority, const char *message_id, const char *const *
 static void write_format(int priority, const char *message_id, const char *const *fields, int error,
                          const char *format, va_list args)
 {
-        char text[TEXT_MAX_SIZE];
+        char text[TEXT_MAX_SIZE], line[TEXT_MAX_SIZE];
         int saved = errno;
 
         if (priority > log_max_priority)
                 return;
         errno = error < 0 ? -error : error;
         vsnprintf(text, sizeof(text), format, args);
-        write_line(priority, message_id, fields, text);
+        write_line(priority, message_id, fields, escape_to(line, sizeof(line), text, ""));
         errno = saved;
 }
 

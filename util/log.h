@@ -6,7 +6,8 @@
 #include "macro.h"
 
 /* Only the edges (daemon and ctl) log; a library returns its error. Lines go to standard error, or to the
- * journal after log_open_journal(). */
+ * journal after log_open_journal(). Each is one line: what a terminal would act upon, or take for another
+ * line, is escaped (escape.h) once the text is formatted. */
 
 /* The least important priority that is written; LOG_INFO by default. */
 extern int log_max_priority;
