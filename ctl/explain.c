@@ -101,12 +101,17 @@ static int explain_device(const struct snapshot *s, json_object *head, const str
         return CTL_OK;
 }
 
-static int explain_finding(json_object *head, enum finding_id id, const struct options *o)
+/* guest: one that has the same name, or NULL. */
+static int explain_finding(json_object *head, enum finding_id id, const struct options *o,
+                           json_object *guest)
 {
         json_object *findings = json_get(head, "findings"), *found;
 
         if (!o->json) {
                 report_explain_finding(head, id, stdout);
+                if (guest)
+                        printf("There is a guest of this name as well: vfioalignctl explain --guest %s\n",
+                               finding_to_string(id));
                 return CTL_OK;
         }
         found = json_object_new_array();
@@ -188,13 +193,13 @@ static int explain_subject(const struct snapshot *s, json_object *head, const ch
         json_object *guest;
         bdf_t bdf;
 
-        if (bdf_parse(subject, bdf) >= 0)
+        if (!o->guest && bdf_parse(subject, bdf) >= 0)
                 d = device_facts_find(&s->host.devices, bdf);
         if (d)
                 return explain_device(s, head, d, o);
-        if (id >= 0)
-                return explain_finding(head, id, o);
         guest = find_guest(head, subject);
+        if (id >= 0 && !o->guest)
+                return explain_finding(head, id, o, guest);
         if (guest)
                 return explain_guest(s, head, guest, o);
         fprintf(stderr,
@@ -226,7 +231,7 @@ int verb_explain(int argc, char *argv[])
         struct snapshot s;
         int word, r;
 
-        word = options_parse(argc, argv, OPTION_JSON | OPTION_ROOT | OPTION_AREA, 1, 1, &o);
+        word = options_parse(argc, argv, OPTION_JSON | OPTION_ROOT | OPTION_AREA | OPTION_GUEST, 1, 1, &o);
         if (word < 0)
                 return -word;
         r = snapshot_read(&s, &o) < 0 ? CTL_FAILED : explain_on_host(&s, argv[word], &o);

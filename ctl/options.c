@@ -57,6 +57,7 @@ static const struct option_row {
         { OPTION_DRIVER, "driver", 0, parse_text, offsetof(struct options, driver) },
         { OPTION_CONNECT, "connect", 0, parse_text, offsetof(struct options, connect) },
         { OPTION_EMULATOR, "emulator", 0, parse_text, offsetof(struct options, emulator) },
+        { OPTION_GUEST, "guest", 0, parse_flag, offsetof(struct options, guest) },
 };
 
 /* What getopt_long() takes, of the rows that the verb accepts. It returns the number of the row, also for a

@@ -19,10 +19,11 @@ enum option_flags {
         OPTION_DRIVER = 1 << 9,
         OPTION_CONNECT = 1 << 10,
         OPTION_EMULATOR = 1 << 11,
+        OPTION_GUEST = 1 << 12,
 };
 
 struct options {
-        bool json, deep, force, yes, dry_run;
+        bool json, deep, force, yes, dry_run, guest;
         const char *root;      /* NULL: this host */
         const char *output;    /* columns; NULL: the usual ones */
         const char *area;      /* as it was given; NULL: none */

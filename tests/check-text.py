@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Names that strangers choose neither command the terminal nor forge a line, nor become part of a command that people paste: on
+a recorded host where each of them tries to.
+
+check-text.py CTL COMPLETION"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+from pathlib import Path
+
+CTL, COMPLETION = map(os.path.abspath, sys.argv[1:3])
+del sys.argv[1:3]
+
+RECORDED = Path(__file__).parent / "hosts/lab-7.3.tar.gz"
+FINDINGS = RECORDED.parent / "eight-gpu"
+EVIL = "\x1b]0;x\x07\n-> forged\u202e\x9b2J\x7f"
+EVIL_XML = "\x9b2J&#10;-&gt; forged\u202e\x7f"  # XML has no other control characters
+HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]|\n *-> *forged")
+COLUMNS = {"devices": "ADDRESS,NAME,DRIVER,OVERRIDE,VIABLE,USED-BY,CLAIMED-BY,OWNER",
+           "guests": "GUEST,STATE,PID,LIMITED-BY,DEVICES,EMULATOR,UUID",
+           "emulators": "EMULATOR,ALIGNS-BARS,LEARNT-FROM,STATE",
+           "mappings": "PID,COMMAND,DEVICE,BAR"}
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory(prefix="vfioalign-text-")
+        self.addCleanup(self.dir.cleanup)
+        self.root = Path(self.dir.name) / "host"
+        self.make_host()
+
+    def make_host(self):
+        with tarfile.open(RECORDED) as recorded:
+            recorded.extractall(self.root)
+
+    def ctl(self, *args, code=0):
+        run = subprocess.run([CTL, *args, "--root", str(self.root)] if "--" not in args else
+                             [CTL, args[0], "--root", str(self.root), *args[1:]], capture_output=True)
+        text = (run.stdout + run.stderr).decode()
+        self.assertEqual(run.returncode, code, text)
+        return text
+
+    def edit_guest(self, element, text):
+        """In the domain as it is defined, and as it runs."""
+        for domain in [*self.root.glob("etc/libvirt/qemu/*.xml"), *self.root.glob("run/libvirt/qemu/*.xml")]:
+            domain.write_text(re.sub(f"<{element}>[^<]*</", f"<{element}>{text}</", domain.read_text(), count=1))
+
+
+class Commands(Case):
+    def make_host(self):
+        """A guest that a fix would help."""
+        shutil.copytree(FINDINGS, self.root, symlinks=True)
+        (self.root / "etc/libvirt/qemu/train-b.xml").unlink()
+
+    def commands(self, text):
+        text = " ".join(text.split())
+        return re.findall(r"(?:vfioalignctl|virsh) (?:guest (?:apply|plan|revert)|explain(?: --guest)?|shutdown|edit) "
+                          r"((?:-- )?(?:'[^']*'|[^ ;)])+)", text)
+
+    def test_guest(self):
+        for name in ["a; rm -rf /", "-x", "$(reboot)", "--", "a b"]:
+            self.edit_guest("name", name)
+            text = self.ctl("audit") + self.ctl("explain", "--", name)
+            commands = self.commands(text)
+            self.assertGreater(len(commands), 0, text)
+            for command in commands:
+                words = shlex.split(command)
+                self.assertEqual(words, ["--", name] if name.startswith("-") else [name])
+
+    def test_named_like_others(self):
+        """A guest can have the name of a finding, or of a device."""
+        for name in ["no-iommu", "0000:1b:00.0"]:
+            self.edit_guest("name", name)
+            self.assertNotIn("A start now would be", self.ctl("explain", name))
+            self.assertIn("A start now would be", self.ctl("explain", "--guest", name))
+            self.assertEqual(json.loads(self.ctl("explain", "--guest", "--json", name))["name"], name)
+        self.edit_guest("name", "no-iommu")
+        self.assertIn("vfioalignctl explain --guest no-iommu\n", self.ctl("explain", "no-iommu"))
+        self.assertIn("neither", self.ctl("explain", "--guest", "thp-limits", code=1))
+
+    def test_completion(self):
+        """The shell of whoever presses Tab runs nothing that is in a guest's name."""
+        names = ["plain", "a b", "a$(touch ran)", "a`touch ran`", "a;touch ran", "a'q"]
+        home = Path(self.dir.name)
+        (home / "names").write_text("".join(name + "\n" for name in names))
+        script = f"""
+            _init_completion() {{ words=(vfioalignctl guest plan a); cword=3; prev=plan; cur=a; }}
+            virsh() {{ cat names; }}
+            source {shlex.quote(COMPLETION)}
+            _vfioalignctl
+            for word in "${{COMPREPLY[@]}}"; do eval "printf '%s\\n' $word"; done
+        """
+        run = subprocess.run(["bash", "-c", script], cwd=home, capture_output=True, text=True)
+        self.assertEqual((run.stdout.splitlines(), run.stderr), (names[1:], ""))
+        self.assertFalse((home / "ran").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
