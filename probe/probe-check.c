@@ -2,12 +2,13 @@
 #include "probe-check.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdarg.h>
 
+#include "util/escape.h"
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/parse.h"
+#include "util/shell.h"
 
 struct check {
         const struct host *host;
@@ -19,20 +20,20 @@ struct check {
 /* Returns the obstacle with its sentence, or -ENOMEM. */
 static _printf_(3, 4) int set_obstacle(struct check *c, enum probe_obstacle what, const char *format, ...)
 {
+        _cleanup_free_ char *line = NULL;
         va_list args;
         int r;
 
         va_start(args, format);
-        r = vasprintf(&c->line, format, args);
+        r = vasprintf(&line, format, args);
         va_end(args);
         if (r < 0) {
-                c->line = NULL;
+                line = NULL;
                 return -ENOMEM;
         }
-        /* Processes and guests choose their own names. */
-        for (char *s = c->line; *s; s++)
-                if (iscntrl((unsigned char) *s))
-                        *s = '?';
+        c->line = escape(line);
+        if (!c->line)
+                return -ENOMEM;
         return (int) what;
 }
 
@@ -94,13 +95,17 @@ static const struct libvirt_guest *find_guest(const struct host *h, const char *
 static int check_guests(struct check *c)
 {
         const struct libvirt_guest *guest = find_guest(c->host, c->bdf, true);
+        _cleanup_free_ char *argument = NULL;
 
         if (!guest)
                 return PROBE_FREE;
+        argument = shell_argument(guest->xml.name ?: "?");
+        if (!argument)
+                return -ENOMEM;
         return set_obstacle(
                 c, PROBE_GUEST_RUNS,
                 "%s is in the guest %s, which is running; shut it down first (virsh shutdown %s)", c->bdf,
-                guest->xml.name ?: "?", guest->xml.name ?: "?");
+                guest->xml.name ?: "?", argument);
 }
 
 static int check_uses(struct check *c)

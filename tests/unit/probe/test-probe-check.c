@@ -130,7 +130,7 @@ static void test_holders(void **state)
         h.uses = (struct device_uses){ .uses = &use, .n_uses = 1 };
         h.mappings.holders = &holder;
         h.mappings.n_holders = 1;
-        EXPECT(&h, gpu, PROBE_HELD, "group 12", "qe?[1m?mu (process 4242)");
+        EXPECT(&h, gpu, PROBE_HELD, "group 12", "qe\\x1b[1m\\x0amu (process 4242)");
         h.uses.n_uses = 0;
         holder.group = 11;
         EXPECT(&h, gpu, PROBE_FREE);
@@ -188,6 +188,10 @@ static void test_guests(void **state)
         EXPECT(&h, "0000:06:00.0", PROBE_NOT_BOUND, "nvme");
         guests[1].running = true;
         EXPECT(&h, gpu, PROBE_GUEST_RUNS, "web1", "virsh shutdown web1");
+        guests[1].xml.name = (char *) "a; rm -rf /";
+        EXPECT(&h, gpu, PROBE_GUEST_RUNS, "(virsh shutdown 'a; rm -rf /')");
+        guests[1].xml.name = (char *) "-x";
+        EXPECT(&h, gpu, PROBE_GUEST_RUNS, "(virsh shutdown -- -x)");
 
         /* Consent is asked for only if nothing else is in the way. */
         guests[1].running = false;
