@@ -3,14 +3,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <wchar.h>
-#include <wctype.h>
 
 #include "bind/worker-reply.h"
 #include "bind/worker.h"
 #include "report/table.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 json_object *bind_report_new(const char *operation, bool dry_run)
 {
@@ -45,43 +43,6 @@ bool bind_group_has(json_object *group, const char *bdf)
 {
         return has_text(json_get(group, "devices"), "address", bdf) ||
                has_text(json_get(group, "findings"), "subject", bdf);
-}
-
-/* Processes and files can have any name, and a terminal must not act on it. */
-static void replace_controls(char *s)
-{
-        mbstate_t state = {};
-
-        while (*s) {
-                wchar_t c;
-                size_t n = mbrtowc(&c, s, MB_CUR_MAX, &state);
-
-                if (n == (size_t) -1 || n == (size_t) -2) {
-                        state = (mbstate_t){};
-                        c = L'\0';
-                        n = 1;
-                }
-                if (iswcntrl((wint_t) c))
-                        memset(s, '?', n);
-                s += n;
-        }
-}
-
-static _printf_(2, 3) void print_line(FILE *out, const char *format, ...)
-{
-        _cleanup_free_ char *line = NULL;
-        va_list args;
-        int n;
-
-        va_start(args, format);
-        n = vasprintf(&line, format, args);
-        va_end(args);
-        if (n < 0) {
-                line = NULL;
-                return;
-        }
-        replace_controls(line);
-        fprintf(out, "%s\n", line);
 }
 
 static void print_planned_writes(json_object *writes)

@@ -12,6 +12,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 /* A worker reports a group WORKER_GRACE_USEC after its time at most. This is for one that does not. */
 #define SLACK_USEC (5 * USEC_PER_SEC)
@@ -57,8 +58,11 @@ static void catch_signals(sigset_t *ret_while_waiting)
 /* One line that is overwritten each time; NULL removes it. Only a terminal gets it. */
 static void show_progress(const char *text)
 {
-        if (isatty(STDERR_FILENO))
-                fprintf(stderr, "\r%s\033[K", text ?: "");
+        if (!isatty(STDERR_FILENO))
+                return;
+        fputc('\r', stderr);
+        print(stderr, "%s", text ?: "");
+        fputs("\033[K", stderr);
 }
 
 static void show_waiting(const struct follower *f, uint64_t now_usec)

@@ -13,6 +13,7 @@
 #include "report/table.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/print.h"
 #include "util/switch.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
@@ -40,8 +41,8 @@ static int parse_addresses(struct bind_request *q, char *words[])
                 size_t k = 0;
 
                 if (bdf_parse(words[i], q->addresses[q->n_devices]) < 0) {
-                        fprintf(stderr, "vfioalignctl: '%s' is not a PCI address like 0000:41:00.0\n",
-                                words[i]);
+                        print_line(stderr, "vfioalignctl: '%s' is not a PCI address like 0000:41:00.0",
+                                   words[i]);
                         return -CTL_USAGE;
                 }
                 while (!streq(q->addresses[k], q->addresses[q->n_devices]))
@@ -61,8 +62,8 @@ static int parse_driver(struct bind_request *q)
         if (!driver || streq(driver, "auto"))
                 return 0;
         if (!driver_name_is_valid(driver)) {
-                fprintf(stderr, "vfioalignctl: --driver %s: expected auto or the name of a driver\n",
-                        driver);
+                print_line(stderr, "vfioalignctl: --driver %s: expected auto or the name of a driver",
+                           driver);
                 return -CTL_USAGE;
         }
         q->driver = driver;

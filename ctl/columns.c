@@ -3,6 +3,7 @@
 
 #include "ctl.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 bool columns_print_help(const char *output, const struct column *columns, size_t n)
 {
@@ -14,15 +15,15 @@ bool columns_print_help(const char *output, const struct column *columns, size_t
                 if ((int) strlen(columns[i].name) > width)
                         width = (int) strlen(columns[i].name);
         for (size_t i = 0; i < n; i++)
-                printf("%-*s  %s\n", width, columns[i].name, columns[i].help);
+                print_line(stdout, "%-*s  %s", width, columns[i].name, columns[i].help);
         return true;
 }
 
 int columns_refuse(const char *output, const struct column *columns, size_t n)
 {
-        fprintf(stderr, "vfioalignctl: --output %s: the columns are ", output);
+        print(stderr, "vfioalignctl: --output %s: the columns are ", output);
         for (size_t i = 0; i < n; i++)
-                fprintf(stderr, "%s%s", i > 0 ? "," : "", columns[i].name);
+                print(stderr, "%s%s", i > 0 ? "," : "", columns[i].name);
         fputc('\n', stderr);
         return CTL_USAGE;
 }

@@ -8,6 +8,7 @@
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/print.h"
 #include "verbs.h"
 
 static int write_all(int fd, const char *name, const struct record_entry *entries, size_t n)
@@ -65,14 +66,14 @@ static int write_file(const char *name, bool force, const struct record_entry *e
 static void print_summary(const char *name, size_t n, const struct findings *f)
 {
         if (!streq(name, "-"))
-                fprintf(stderr,
-                        "%s: %zu files of this host. It contains kernel addresses and the names "
-                        "of guests; see dump in vfioalignctl(1) for what is left out.\n",
-                        name, n);
+                print_line(stderr,
+                           "%s: %zu files of this host. It contains kernel addresses and the names "
+                           "of guests; see dump in vfioalignctl(1) for what is left out.",
+                           name, n);
         for (size_t i = 0; i < f->n_findings; i++)
                 if (f->findings[i].id == FINDING_FACTS_UNSEEN)
-                        fprintf(stderr, "Not in it, because it could not be seen: %s.\n",
-                                f->findings[i].detail);
+                        print_line(stderr, "Not in it, because it could not be seen: %s.",
+                                   f->findings[i].detail);
 }
 
 static int write_record(struct record *record, const struct snapshot *s, const char *name, bool force)

@@ -7,6 +7,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/parse.h"
+#include "util/print.h"
 #include "verbs.h"
 
 /* A number with an optional suffix K, M or G. */
@@ -43,7 +44,7 @@ static int parse_area(const char *s, const struct snapshot *snapshot, const stru
         if (!s[colon] || !s[plus] || colon > plus || parse_bytes(s, colon, &index) < 0 ||
             parse_bytes(s + colon + 1, plus - colon - 1, &a.offset) < 0 ||
             parse_bytes(s + plus + 1, strlen(s + plus + 1), &a.size) < 0) {
-                fprintf(stderr, "vfioalignctl: --area %s: expected BAR:OFFSET+LENGTH, like 2:512M+1G\n", s);
+                print_line(stderr, "vfioalignctl: --area %s: expected BAR:OFFSET+LENGTH, like 2:512M+1G", s);
                 return -EINVAL;
         }
         for (size_t i = 0; i < d->n_bars; i++)
@@ -51,7 +52,7 @@ static int parse_area(const char *s, const struct snapshot *snapshot, const stru
                         a.region_size = d->bars[i].size;
         if (a.region_size == 0 || a.offset % page || a.size % page || a.size == 0 ||
             a.offset >= a.region_size || a.size > a.region_size - a.offset) {
-                fprintf(stderr, "vfioalignctl: --area %s: not whole pages of a BAR of %s\n", s, d->bdf);
+                print_line(stderr, "vfioalignctl: --area %s: not whole pages of a BAR of %s", s, d->bdf);
                 return -EINVAL;
         }
         *ret = a;
@@ -110,8 +111,10 @@ static int explain_finding(json_object *head, enum finding_id id, const struct o
         if (!o->json) {
                 report_explain_finding(head, id, stdout);
                 if (guest)
-                        printf("There is a guest of this name as well: vfioalignctl explain --guest %s\n",
-                               finding_to_string(id));
+                        print_line(stdout,
+                                   "There is a guest of this name as well: vfioalignctl explain "
+                                   "--guest %s",
+                                   finding_to_string(id));
                 return CTL_OK;
         }
         found = json_object_new_array();
@@ -143,16 +146,19 @@ static void say_decision(const struct snapshot *s, const struct guest *g)
 
         (void) config_read(&c, &s->root, NULL, NULL);
         d = decision_make(&s->host, &c, g);
-        printf("\nA start now would be %s: %s.\n", decision_word(&d), d.text);
+        fputc('\n', stdout);
+        print_line(stdout, "A start now would be %s: %s.", decision_word(&d), d.text);
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 _cleanup_free_ char *command = NULL;
 
                 if (!(help_all(&help) & FIX_BIT(id)))
                         continue;
                 command = fix_command(FIX_BIT(id), g->name);
-                if (command)
-                        printf("  %s: %s. Its price: %s.\n    -> %s\n", fix_id_to_string(id),
-                               fix_type(id)->does, fix_type(id)->price, command);
+                if (!command)
+                        continue;
+                print_line(stdout, "  %s: %s. Its price: %s.", fix_id_to_string(id), fix_type(id)->does,
+                           fix_type(id)->price);
+                print_line(stdout, "    -> %s", command);
         }
         config_done(&c);
 }
@@ -202,13 +208,13 @@ static int explain_subject(const struct snapshot *s, json_object *head, const ch
                 return explain_finding(head, id, o, guest);
         if (guest)
                 return explain_guest(s, head, guest, o);
-        fprintf(stderr,
-                "vfioalignctl: '%s' is neither a finding, nor a PCI address, nor a guest with VFIO "
-                "devices of this host%s\n",
-                subject,
-                s->host.libvirt.readable.value == FACT_UNKNOWN
-                        ? " (guests could not be read: run this as root)"
-                        : "");
+        print_line(stderr,
+                   "vfioalignctl: '%s' is neither a finding, nor a PCI address, nor a guest with VFIO "
+                   "devices of this host%s",
+                   subject,
+                   s->host.libvirt.readable.value == FACT_UNKNOWN
+                           ? " (guests could not be read: run this as root)"
+                           : "");
         return CTL_FAILED;
 }
 

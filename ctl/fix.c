@@ -11,6 +11,7 @@
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/print.h"
 #include "verbs.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
@@ -110,12 +111,12 @@ static void print_outcome(json_object *outcome, bool dry_run)
         json_object *steps = json_get(outcome, "steps");
 
         for (size_t i = 0; i < json_length(steps); i++)
-                printf("%s: %s%s\n", id, dry_run ? "would: " : "",
-                       json_object_get_string(json_object_array_get_idx(steps, i)));
+                print_line(stdout, "%s: %s%s", id, dry_run ? "would: " : "",
+                           json_object_get_string(json_object_array_get_idx(steps, i)));
         if (json_length(steps) == 0 && !refusal && !error)
-                printf("%s: nothing to do%s%s\n", id, note ? ": " : "", note ?: "");
+                print_line(stdout, "%s: nothing to do%s%s", id, note ? ": " : "", note ?: "");
         else if (note)
-                printf("%s: %s\n", id, note);
+                print_line(stdout, "%s: %s", id, note);
         if (refusal)
                 log_error(0, "%s: %s", id, refusal);
         else if (error)
@@ -155,7 +156,7 @@ static int revert_all(struct fix_request *q, bool dry_run)
                         r = k;
         }
         if (!q->options.json && json_length(json_get(q->report, "fixes")) == 0)
-                puts(NONE_IN_FORCE);
+                print_line(stdout, NONE_IN_FORCE);
         return r;
 }
 
@@ -216,7 +217,7 @@ static int run_operation(struct fix_request *q)
                 fixes = q->fix ? FIX_BIT(q->fix->id) : choose_fixes(q);
                 r = run_fixes(q, fixes, is_revert(q) ? FIX_REVERT : FIX_APPLY, dry_run);
                 if (fixes == 0 && !q->options.json)
-                        puts(NONE_HELPS);
+                        print_line(stdout, NONE_HELPS);
         }
         if (q->options.json)
                 report_print_json(q->report, stdout);
@@ -256,7 +257,7 @@ static int ask_daemon(struct fix_request *q)
         if (q->options.json)
                 report_print_json(q->report, stdout);
         else if (json_length(fixes) == 0)
-                puts(is_revert(q) ? NONE_IN_FORCE : NONE_HELPS);
+                print_line(stdout, "%s", is_revert(q) ? NONE_IN_FORCE : NONE_HELPS);
         return r;
 }
 
@@ -264,8 +265,8 @@ static int ask_daemon(struct fix_request *q)
 static bool request_is_possible(const struct fix_request *q)
 {
         if (q->fix && !q->fix->run) {
-                fprintf(stderr, "vfioalignctl: %s is a fix of one guest: vfioalignctl guest plan NAME %s\n",
-                        fix_id_to_string(q->fix->id), fix_id_to_string(q->fix->id));
+                print_line(stderr, "vfioalignctl: %s is a fix of one guest: vfioalignctl guest plan NAME %s",
+                           fix_id_to_string(q->fix->id), fix_id_to_string(q->fix->id));
                 return false;
         }
         if (q->options.root && is_change(q)) {
@@ -297,19 +298,20 @@ static int parse_words(struct fix_request *q, char *words[])
         while (i < ELEMENTSOF(operations) && !streq(operations[i], q->operation))
                 i++;
         if (i == ELEMENTSOF(operations)) {
-                fprintf(stderr, "vfioalignctl: fix %s: expected list, plan, apply or revert\n",
-                        q->operation);
+                print_line(stderr, "vfioalignctl: fix %s: expected list, plan, apply or revert",
+                           q->operation);
                 return -CTL_USAGE;
         }
         if (!words[0] || !words[1])
                 return 0;
         id = fix_id_from_string(words[1]);
         if (id < 0) {
-                fprintf(stderr, "vfioalignctl: there is no fix '%s'; see vfioalignctl fix list\n", words[1]);
+                print_line(stderr, "vfioalignctl: there is no fix '%s'; see vfioalignctl fix list",
+                           words[1]);
                 return -CTL_USAGE;
         }
         if (is_list(q)) {
-                fprintf(stderr, "vfioalignctl: fix list takes no argument '%s'\n", words[1]);
+                print_line(stderr, "vfioalignctl: fix list takes no argument '%s'", words[1]);
                 return -CTL_USAGE;
         }
         q->fix = fix_get(id);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "util/macro.h"
+#include "util/print.h"
 
 json_object *guest_report_new(const char *action, const char *guest)
 {
@@ -52,12 +53,12 @@ static void print_fix(json_object *fix, FILE *out)
 {
         const char *refusal = json_get_text(fix, "refusal");
 
-        fprintf(out, "  %s%s: %s\n", json_get_text(fix, "id"), state_text(json_get_text(fix, "state")),
-                json_get_text(fix, "does"));
+        print_line(out, "  %s%s: %s", json_get_text(fix, "id"), state_text(json_get_text(fix, "state")),
+                   json_get_text(fix, "does"));
         if (refusal)
-                fprintf(out, "      not here: %s\n", refusal);
+                print_line(out, "      not here: %s", refusal);
         else
-                fprintf(out, "      its price: %s\n", json_get_text(fix, "price"));
+                print_line(out, "      its price: %s", json_get_text(fix, "price"));
 }
 
 /* NULL where id is NULL, or no fix has it. */
@@ -77,16 +78,16 @@ int guest_report_print(json_object *report, bool all)
         bool bad = streq(outcome, "refused") || streq(outcome, "failed");
         FILE *out = bad ? stderr : stdout;
 
-        fprintf(out, "%s%s%s: %s%s%s\n", json_get_text(report, "guest"), fix ? ", " : "", fix ?: "",
-                outcome_text(outcome), reason ? ": " : "", reason ?: "");
+        print_line(out, "%s%s%s: %s%s%s", json_get_text(report, "guest"), fix ? ", " : "", fix ?: "",
+                   outcome_text(outcome), reason ? ": " : "", reason ?: "");
         if (diff && (bad || streq(outcome, "planned")))
-                fputs(diff, out);
+                print_lines(out, diff);
         for (size_t i = 0; i < json_length(notes); i++)
-                fprintf(out, "Note: %s.\n", json_object_get_string(json_object_array_get_idx(notes, i)));
+                print_line(out, "Note: %s.", json_object_get_string(json_object_array_get_idx(notes, i)));
         if (streq(outcome, "planned") && find_fix(fixes, fix))
-                fprintf(out, "Its price: %s.\n", json_get_text(find_fix(fixes, fix), "price"));
+                print_line(out, "Its price: %s.", json_get_text(find_fix(fixes, fix), "price"));
         if (all && json_length(fixes) > 0) {
-                fprintf(out, "All fixes of a guest, in the order of preference:\n");
+                print_line(out, "All fixes of a guest, in the order of preference:");
                 for (size_t i = 0; i < json_length(fixes); i++)
                         print_fix(json_object_array_get_idx(fixes, i), out);
         }

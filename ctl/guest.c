@@ -10,6 +10,7 @@
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/print.h"
 #include "util/switch.h"
 #include "verbs.h"
 #include "xml-diff.h"
@@ -166,13 +167,13 @@ static bool is_confirmed(const struct guest_request *q)
 
         if (!q->fix->consent || q->dry_run || q->options.yes)
                 return true;
-        fprintf(stderr, "%s %s.\nIts price: %s.\n", fix_name(q->fix), fix_type(q->fix->id)->does,
-                fix_type(q->fix->id)->price);
+        print_line(stderr, "%s %s.", fix_name(q->fix), fix_type(q->fix->id)->does);
+        print_line(stderr, "Its price: %s.", fix_type(q->fix->id)->price);
         if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-                fprintf(stderr, "There is no terminal to ask on; give --yes.\n");
+                print_line(stderr, "There is no terminal to ask on; give --yes.");
                 return false;
         }
-        fprintf(stderr, "Type %s to go on: ", fix_name(q->fix));
+        print(stderr, "Type %s to go on: ", fix_name(q->fix));
         if (!fgets(answer, sizeof(answer), stdin))
                 return false;
         answer[strcspn(answer, "\n")] = '\0';
@@ -377,7 +378,7 @@ static int parse_action(struct guest_request *q, const char *action)
                 q->options.root = secure_getenv("VFIOALIGN_ROOT");
         if (streq(action, "plan") || streq(action, "apply") || streq(action, "revert"))
                 return 0;
-        fprintf(stderr, "vfioalignctl: guest %s: expected plan, apply or revert\n", action);
+        print_line(stderr, "vfioalignctl: guest %s: expected plan, apply or revert", action);
         return -CTL_USAGE;
 }
 
@@ -389,9 +390,9 @@ static int parse_fix(struct guest_request *q, const char *name)
         q->fix = domain_fix_find(name);
         if (q->fix)
                 return 0;
-        fprintf(stderr, "vfioalignctl: '%s' is not a fix of a guest; they are", name);
+        print(stderr, "vfioalignctl: '%s' is not a fix of a guest; they are", name);
         for (size_t i = 0; i < DOMAIN_FIXES_MAX; i++)
-                fprintf(stderr, " %s", fix_name(&domain_fixes[i]));
+                print(stderr, " %s", fix_name(&domain_fixes[i]));
         fputc('\n', stderr);
         return -CTL_USAGE;
 }
@@ -410,8 +411,8 @@ static int parse_request(struct guest_request *q, int argc, char *argv[])
         if (r < 0)
                 return r;
         if (q->options.emulator && *q->options.emulator != '/') {
-                fprintf(stderr, "vfioalignctl: --emulator %s: expected an absolute path\n",
-                        q->options.emulator);
+                print_line(stderr, "vfioalignctl: --emulator %s: expected an absolute path",
+                           q->options.emulator);
                 return -CTL_USAGE;
         }
         q->name = argv[word + 1];

@@ -16,6 +16,7 @@
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/print.h"
 #include "util/process-start.h"
 #include "util/switch.h"
 #include "verbs.h"
@@ -82,7 +83,7 @@ static void set_alarm(uint64_t usec)
 static int end_unreachable(const char *why)
 {
         if (must_refuse()) {
-                fprintf(stderr, "vfioalign: %s, and OnUnreachable=refuse is set in vfioalignd.conf\n", why);
+                print_line(stderr, "vfioalign: %s, and OnUnreachable=refuse is set in vfioalignd.conf", why);
                 return CTL_REFUSED;
         }
         log_notice("Guest '%s', unchecked: %s", hook.guest, why);
@@ -206,7 +207,7 @@ static int prepare_guest(sd_bus *bus, uint64_t deadline_usec)
                 return end_unreachable(strerror(-r));
         if (allowed)
                 return CTL_OK;
-        fprintf(stderr, "vfioalign: guest '%s' refused: %s\n", hook.guest, message);
+        print_line(stderr, "vfioalign: guest '%s' refused: %s", hook.guest, message);
         return CTL_REFUSED;
 }
 
@@ -288,9 +289,9 @@ static int run_hook(const char *guest, const char *operation, const char *sub)
 int verb_hook(int argc, char *argv[])
 {
         if (argc != 5) {
-                fprintf(stderr,
-                        "vfioalignctl: hook is called by libvirt as: hook GUEST OPERATION SUB-OPERATION "
-                        "EXTRA\n");
+                print_line(stderr,
+                           "vfioalignctl: hook is called by libvirt as: hook GUEST OPERATION SUB-OPERATION "
+                           "EXTRA");
                 return CTL_USAGE;
         }
         return run_hook(argv[1], argv[2], argv[3]);

@@ -8,6 +8,7 @@
 #include "ctl.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 /* How an option's argument becomes the member: 0, or -CTL_USAGE with the reason printed. */
 typedef int (*parse_option_t)(const char *argument, void *member);
@@ -30,8 +31,8 @@ static int parse_severity(const char *argument, void *member)
         enum severity severity = severity_from_string(argument);
 
         if (severity < 0) {
-                fprintf(stderr, "vfioalignctl: --fail-on %s: expected info, notice, warning or error\n",
-                        argument);
+                print_line(stderr, "vfioalignctl: --fail-on %s: expected info, notice, warning or error",
+                           argument);
                 return -CTL_USAGE;
         }
         *(enum severity *) member = severity;
@@ -119,12 +120,12 @@ int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int 
                         return r;
         }
         if (argc - optind > max_words) {
-                fprintf(stderr, "vfioalignctl: %s takes no argument '%s'\n", argv[0],
-                        argv[optind + max_words]);
+                print_line(stderr, "vfioalignctl: %s takes no argument '%s'", argv[0],
+                           argv[optind + max_words]);
                 return -CTL_USAGE;
         }
         if (argc - optind < min_words) {
-                fprintf(stderr, "vfioalignctl: %s needs an argument; see vfioalignctl --help\n", argv[0]);
+                print_line(stderr, "vfioalignctl: %s needs an argument; see vfioalignctl --help", argv[0]);
                 return -CTL_USAGE;
         }
         *ret = o;

@@ -8,6 +8,7 @@
 #include "report/table.h"
 #include "report/text.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 static void add_seconds(json_object *o, double seconds)
 {
@@ -116,19 +117,19 @@ static void print_prediction(json_object *area, FILE *out)
         cell_t page, count, text;
 
         if (json_get_number(v, "page_size") == COUNT_UNKNOWN)
-                fprintf(out, "Predicted: unknown, see vfioalignctl audit\n");
+                print_line(out, "Predicted: unknown, see vfioalignctl audit");
         else
-                fprintf(out, "Predicted: %s pages%s, %s fault%s\n",
-                        cell_size(json_get_number(v, "page_size"), page),
-                        json_get_flag(v, "luck") ? " (or larger by luck)" : "",
-                        cell_count(json_get_number(v, "faults"), count),
-                        json_get_number(v, "faults") == 1 ? "" : "s");
+                print_line(out, "Predicted: %s pages%s, %s fault%s",
+                           cell_size(json_get_number(v, "page_size"), page),
+                           json_get_flag(v, "luck") ? " (or larger by luck)" : "",
+                           cell_count(json_get_number(v, "faults"), count),
+                           json_get_number(v, "faults") == 1 ? "" : "s");
         if (because)
-                fprintf(out, "Faults were not measured: %s\n", because);
+                print_line(out, "Faults were not measured: %s", because);
         else if (fault_size < size)
-                fprintf(out, "Faults were measured in the first %s only; predicted there: %s\n",
-                        cell_size(fault_size, text),
-                        cell_count(json_get_number(area, "expected_faults"), count));
+                print_line(out, "Faults were measured in the first %s only; predicted there: %s",
+                           cell_size(fault_size, text),
+                           cell_count(json_get_number(area, "expected_faults"), count));
 }
 
 static int print_area(json_object *bar, json_object *area, FILE *out)
@@ -138,11 +139,11 @@ static int print_area(json_object *bar, json_object *area, FILE *out)
         cell_t size, start;
         int r;
 
-        fprintf(out, "\nBAR %s, %s", json_get_text(bar, "index"),
-                cell_size(json_get_number(bar, "size"), size));
+        fputc('\n', out);
+        print(out, "BAR %s, %s", json_get_text(bar, "index"), cell_size(json_get_number(bar, "size"), size));
         if (json_get_number(area, "size") != json_get_number(bar, "size"))
-                fprintf(out, ", the %s at %s", cell_size(json_get_number(area, "size"), size),
-                        cell_size(json_get_number(area, "offset"), start));
+                print(out, ", the %s at %s", cell_size(json_get_number(area, "size"), size),
+                      cell_size(json_get_number(area, "offset"), start));
         fputc('\n', out);
         print_prediction(area, out);
 
@@ -152,10 +153,10 @@ static int print_area(json_object *bar, json_object *area, FILE *out)
         r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
         json_object_put(rows);
         if (streq(agrees, "no"))
-                fprintf(out, "The prediction is wrong here: please report it, with the output of "
-                             "vfioalignctl dump.\n");
+                print_line(out, "The prediction is wrong here: please report it, with the output of "
+                                "vfioalignctl dump.");
         else if (streq(agrees, "yes"))
-                fprintf(out, "As predicted.\n");
+                print_line(out, "As predicted.");
         return r;
 }
 
@@ -164,9 +165,11 @@ static int print_bar(json_object *bar, FILE *out)
         json_object *areas = json_get(bar, "areas");
         cell_t size;
 
-        if (json_length(areas) == 0)
-                fprintf(out, "\nBAR %s, %s, cannot be mapped\n", json_get_text(bar, "index"),
-                        cell_size(json_get_number(bar, "size"), size));
+        if (json_length(areas) == 0) {
+                fputc('\n', out);
+                print_line(out, "BAR %s, %s, cannot be mapped", json_get_text(bar, "index"),
+                           cell_size(json_get_number(bar, "size"), size));
+        }
         for (size_t i = 0; i < json_length(areas); i++) {
                 int r = print_area(bar, json_object_array_get_idx(areas, i), out);
 
@@ -181,9 +184,9 @@ int probe_report_print(json_object *report, FILE *out)
         json_object *bars = json_get(report, "bars");
         const char *name = json_get_text(report, "name");
 
-        fprintf(out, "%s%s%s, bound to %s, on Linux %s; each address is the kernel's choice\n",
-                json_get_text(report, "device"), name ? " " : "", name ?: "",
-                json_get_text(report, "driver"), json_get_text(report, "kernel") ?: "unknown");
+        print_line(out, "%s%s%s, bound to %s, on Linux %s; each address is the kernel's choice",
+                   json_get_text(report, "device"), name ? " " : "", name ?: "",
+                   json_get_text(report, "driver"), json_get_text(report, "kernel") ?: "unknown");
         for (size_t i = 0; i < json_length(bars); i++) {
                 int r = print_bar(json_object_array_get_idx(bars, i), out);
 
@@ -191,6 +194,6 @@ int probe_report_print(json_object *report, FILE *out)
                         return r;
         }
         if (json_length(bars) == 0)
-                fprintf(out, "\nIt has no memory BAR.\n");
+                fputs("\nIt has no memory BAR.\n", out);
         return 0;
 }

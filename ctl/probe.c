@@ -9,6 +9,7 @@
 #include "util/format.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/print.h"
 #include "verbs.h"
 
 static volatile sig_atomic_t stopped_by;
@@ -34,8 +35,11 @@ static void catch_signals(void)
 /* Replaces the line of progress, on a terminal only. NULL removes it. */
 static void show_progress(const char *text)
 {
-        if (isatty(STDERR_FILENO))
-                fprintf(stderr, "\r%s\033[K", text ?: "");
+        if (!isatty(STDERR_FILENO))
+                return;
+        fputc('\r', stderr);
+        print(stderr, "%s", text ?: "");
+        fputs("\033[K", stderr);
 }
 
 static bool on_step(const struct device *d, const struct probe_bar *bar, const struct probe_area *area,
@@ -55,7 +59,7 @@ static bool ask_user(const char *bdf)
 {
         char answer[16] = "";
 
-        fprintf(stderr, "%s will be reset. Probe it? [y/N] ", bdf);
+        print(stderr, "%s will be reset. Probe it? [y/N] ", bdf);
         fflush(stderr);
         return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
@@ -71,16 +75,16 @@ static bool is_agreed(const struct host *h, const char *bdf, bool yes)
                 return false;
         }
         if (r != PROBE_FREE)
-                fprintf(stderr, "vfioalignctl: %s%s\n", line,
-                        r == PROBE_DEFINED && !yes ? "; to probe it all the same give --yes" : "");
+                print_line(stderr, "vfioalignctl: %s%s", line,
+                           r == PROBE_DEFINED && !yes ? "; to probe it all the same give --yes" : "");
         if (yes)
                 return r == PROBE_FREE || r == PROBE_DEFINED;
         if (r != PROBE_FREE)
                 return false;
         if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-                fprintf(stderr,
-                        "vfioalignctl: %s would be reset, and there is no terminal to ask on; give --yes\n",
-                        bdf);
+                print_line(stderr,
+                           "vfioalignctl: %s would be reset, and there is no terminal to ask on; give --yes",
+                           bdf);
                 return false;
         }
         return ask_user(bdf);

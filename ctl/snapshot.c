@@ -8,6 +8,7 @@
 #include "host-archive.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 /* Tries every emulator that can be started here, and says so because each takes a second. */
 static int probe_emulators(struct host *h)
@@ -19,7 +20,7 @@ static int probe_emulators(struct host *h)
                 const char *why = NULL;
                 int r;
 
-                fprintf(stderr, "Trying %s ...\n", e->path);
+                print_line(stderr, "Trying %s ...", e->path);
                 r = emulator_probe(e, h->root, library, NULL, 0, NULL, &why);
                 if (r == -ENOMEM)
                         return r;

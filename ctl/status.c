@@ -6,6 +6,7 @@
 #include "options.h"
 #include "report/report.h"
 #include "util/log.h"
+#include "util/print.h"
 #include "verbs.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
@@ -64,20 +65,23 @@ static int print_status(json_object *report)
         const char *off = json_get_text(report, "switched_off_by");
         int r;
 
-        printf("%s\n", json_get_text(report, "status") ?: "No audit has been made yet");
+        print_line(stdout, "%s", json_get_text(report, "status") ?: "No audit has been made yet");
         if (off)
-                printf("Switched off by %s\n", off);
-        putchar('\n');
+                print_line(stdout, "Switched off by %s", off);
+        fputc('\n', stdout);
         r = report_print_table(TABLE_GUESTS, report, NULL, NULL, stdout);
         if (r < 0)
                 return r;
-        putchar('\n');
+        fputc('\n', stdout);
         r = report_print_findings(report, stdout);
         if (r < 0)
                 return r;
-        if (json_get(report, "left_out"))
-                printf("\nThe processes and addresses of other users are left out: run it as root to see "
-                       "them.\n");
+        if (json_get(report, "left_out")) {
+                fputc('\n', stdout);
+                print_line(stdout,
+                           "The processes and addresses of other users are left out: run it as root to "
+                           "see them.");
+        }
         return 0;
 }
 

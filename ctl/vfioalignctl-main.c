@@ -4,6 +4,7 @@
 
 #include "ctl.h"
 #include "util/macro.h"
+#include "util/print.h"
 #include "verbs.h"
 
 #define VERB_ROW(name, arguments, help, program, function) VERB_ROW_##program(name, function)
@@ -24,6 +25,6 @@ int main(int argc, char *argv[])
         for (size_t i = 0; argc >= 2 && i < ELEMENTSOF(verbs); i++)
                 if (streq(verbs[i].name, argv[1]))
                         return verbs[i].run(argc - 1, argv + 1);
-        fprintf(stderr, "This is a part of vfioalignctl; see vfioalignctl --help\n");
+        print_line(stderr, "This is a part of vfioalignctl; see vfioalignctl --help");
         return CTL_USAGE;
 }

@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/print.h"
 #include "verbs.h"
 
 enum program {
@@ -37,9 +38,10 @@ static void print_help(FILE *out)
               "Give VFIO devices the largest pages they can have, and see what they got.\n\n",
               out);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (verbs[i].help)
-                        fprintf(out, "  %s %s\n        %s\n", verbs[i].name, verbs[i].arguments,
-                                verbs[i].help);
+                if (verbs[i].help) {
+                        print_line(out, "  %s %s", verbs[i].name, verbs[i].arguments);
+                        print_line(out, "        %s", verbs[i].help);
+                }
         fputs("\n  -h --help     show this\n     --version  show the version\n\nSee vfioalignctl(1).\n",
               out);
 }
@@ -97,12 +99,12 @@ int main(int argc, char *argv[])
                 return CTL_OK;
         }
         if (streq(argv[1], "--version")) {
-                puts("vfioalignctl " PROJECT_VERSION);
+                print_line(stdout, "vfioalignctl " PROJECT_VERSION);
                 return CTL_OK;
         }
         verb = find_verb(argv[1]);
         if (!verb) {
-                fprintf(stderr, "vfioalignctl: unknown verb '%s'; see vfioalignctl --help\n", argv[1]);
+                print_line(stderr, "vfioalignctl: unknown verb '%s'; see vfioalignctl --help", argv[1]);
                 return CTL_USAGE;
         }
         return run_verb(verb, argc, argv);

@@ -7,6 +7,7 @@
 #include "table.h"
 #include "text.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 static _printf_(3, 4) void say(FILE *out, int indent, const char *format, ...)
 {
@@ -108,7 +109,7 @@ static void say_findings_on(json_object *head, const char *subject, FILE *out)
                 say(out, 0, "%s: %s [%s]%s%s", json_get_text(f, "severity"), json_get_text(f, "text"),
                     json_get_text(f, "id"), detail ? ": " : "", detail ?: "");
                 say(out, 2, "%s", json_get_text(f, "explanation"));
-                fprintf(out, "  -> %s\n", json_get_text(f, "remedy"));
+                print_line(out, "  -> %s", json_get_text(f, "remedy"));
         }
 }
 
@@ -124,7 +125,7 @@ static void print_remedy(json_object *findings, size_t i, FILE *out)
                     streq(json_get_text(before, "remedy"), json_get_text(f, "remedy")))
                         return;
         }
-        fprintf(out, "  %s\n", json_get_text(f, "remedy"));
+        print_line(out, "  %s", json_get_text(f, "remedy"));
 }
 
 static void print_remedies(json_object *findings, enum finding_id id, FILE *out)
@@ -152,7 +153,8 @@ void report_explain_finding(json_object *head, enum finding_id id, FILE *out)
         const struct finding_type *type = finding_type(id);
         size_t n = 0;
 
-        fprintf(out, "%s (%s)\n\n", finding_to_string(id), severity_to_string(type->severity));
+        print_line(out, "%s (%s)", finding_to_string(id), severity_to_string(type->severity));
+        fputc('\n', out);
         say(out, 0, "%s. %s", type->text, type->explanation);
         fputc('\n', out);
         for (size_t i = 0; i < json_length(findings); i++) {
@@ -255,15 +257,17 @@ void report_explain_device(json_object *head, json_object *device, FILE *out)
                         small++;
                         continue;
                 }
-                fprintf(out, "\nBAR %s, %s%s:\n", json_get_text(bar, "index"),
-                        cell_size(json_get_number(bar, "size"), size),
-                        json_get_flag(bar, "64bit") ? ", 64-bit" : "");
+                fputc('\n', out);
+                print_line(out, "BAR %s, %s%s:", json_get_text(bar, "index"),
+                           cell_size(json_get_number(bar, "size"), size),
+                           json_get_flag(bar, "64bit") ? ", 64-bit" : "");
                 say_placements(head, json_get(bar, "placements"), out);
         }
+        if (small > 0 && small < json_length(bars))
+                fputc('\n', out);
         if (small > 0)
-                say(out, 0, "%s%zu BAR%s below %s, and %s the smallest pages everywhere.",
-                    small < json_length(bars) ? "\n" : "", small, small == 1 ? " is" : "s are",
-                    cell_size(huge, text), small == 1 ? "gets" : "get");
+                say(out, 0, "%zu BAR%s below %s, and %s the smallest pages everywhere.", small,
+                    small == 1 ? " is" : "s are", cell_size(huge, text), small == 1 ? "gets" : "get");
         say_findings_on(head, json_get_text(device, "address"), out);
 }
 

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "util/escape.h"
 #include "util/macro.h"
 
 json_object *json_get(json_object *o, const char *key)
@@ -38,35 +39,6 @@ size_t json_length(json_object *array)
         return array ? json_object_array_length(array) : 0;
 }
 
-/* The bytes of a character: the Unicode Standard, table 3-7. */
-static const struct utf8_row {
-        unsigned char first_min, first_max;
-        unsigned char second_min, second_max; /* every later byte is 0x80 to 0xbf */
-        size_t length;
-} utf8_rows[] = {
-        { 0x00, 0x7f, 0x00, 0x00, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-        { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-};
-
-/* The length of the character at p, or 0 where no character of UTF-8 is there. */
-static size_t utf8_length(const unsigned char *p)
-{
-        const struct utf8_row *row = utf8_rows;
-
-        while (p[0] > row->first_max)
-                if (++row == utf8_rows + ELEMENTSOF(utf8_rows))
-                        return 0;
-        if (p[0] < row->first_min)
-                return 0;
-        if (row->length > 1 && (p[1] < row->second_min || p[1] > row->second_max))
-                return 0;
-        for (size_t i = 2; i < row->length; i++)
-                if (p[i] < 0x80 || p[i] > 0xbf)
-                        return 0;
-        return row->length;
-}
-
 void json_add_string(json_object *o, const char *key, const char *value)
 {
         _cleanup_free_ char *clean = value ? strdup(value) : NULL;
@@ -76,7 +48,8 @@ void json_add_string(json_object *o, const char *key, const char *value)
 
         /* Names on a host can be anything, and JSON is UTF-8. */
         for (char *p = clean; p && *p;) {
-                size_t n = utf8_length((const unsigned char *) p);
+                uint32_t code;
+                size_t n = utf8_decode(p, &code);
 
                 if (n == 0)
                         *p = '?';
@@ -106,8 +79,35 @@ void json_add_fact(json_object *o, const char *key, struct fact f)
         json_object_object_add(o, key, fact);
 }
 
+void json_print_text(const char *text, size_t n, FILE *out)
+{
+        const char *end = text + n;
+
+        assert(text);
+        assert(out);
+
+        while (text < end) {
+                const char *run = text;
+                uint32_t code = '?';
+
+                while (text < end && (unsigned char) *text < 0x7f)
+                        text++;
+                fwrite(run, 1, (size_t) (text - run), out);
+                if (text == end)
+                        return;
+                n = utf8_decode(text, &code);
+                if (n > 0 && !code_is_harmful(code))
+                        fwrite(text, 1, n, out);
+                else
+                        fprintf(out, "\\u%04x", code);
+                text += n ?: 1;
+        }
+}
+
 void report_print_json(json_object *report, FILE *out)
 {
-        fputs(json_object_to_json_string_ext(report, JSON_FLAGS), out);
+        const char *text = json_object_to_json_string_ext(report, JSON_FLAGS);
+
+        json_print_text(text, strlen(text), out);
         fputc('\n', out);
 }

@@ -26,5 +26,9 @@ void json_add_count(json_object *o, const char *key, uint64_t n);
 void json_add_bool(json_object *o, const char *key, bool b);
 void json_add_fact(json_object *o, const char *key, struct fact f);
 
+/* Prints n bytes of JSON. What a terminal would act upon (util/escape.h) can only be inside of its strings,
+ * and is \uNNNN there: json-c escapes what is below a space, and not the rest. */
+void json_print_text(const char *text, size_t n, FILE *out);
+
 /* The document as --json prints it. */
 void report_print_json(json_object *report, FILE *out);

@@ -5,6 +5,7 @@
 #include "config/fix-id.h"
 #include "report-parts.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 /* The member is only there where a fix helps. */
 static void add_fixes(json_object *o, unsigned fixes)
@@ -92,9 +93,10 @@ static void print_indented(json_object *value, int depth, FILE *out)
 
         for (size_t n; *text; text += n) {
                 n = strcspn(text, "\n");
-                fwrite(text, 1, n, out);
+                json_print_text(text, n, out);
                 if (text[n]) {
-                        fprintf(out, "\n%*s", 2 * depth, "");
+                        fputc('\n', out);
+                        print(out, "%*s", 2 * depth, "");
                         n++;
                 }
         }
@@ -108,7 +110,7 @@ static void print_devices(const struct host *h, FILE *out)
         for (size_t i = 0; i < h->devices.n_devices; i++) {
                 json_object *o = devices_get(&devices, i);
 
-                fprintf(out, "%s\n    ", i > 0 ? "," : "[");
+                fputs(i > 0 ? ",\n    " : "[\n    ", out);
                 print_indented(o, 2, out);
                 json_object_put(o);
         }
@@ -124,7 +126,8 @@ int report_print_host_json(const struct host *h, const struct findings *f, FILE 
         if (!head)
                 return -ENOMEM;
         json_object_object_foreach (head, key, value) {
-                fprintf(out, "%s\n  \"%s\":", separator, key);
+                print_line(out, "%s", separator);
+                print(out, "  \"%s\":", key);
                 if (streq(key, "devices"))
                         print_devices(h, out);
                 else

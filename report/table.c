@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "util/escape.h"
 #include "util/format.h"
 #include "util/macro.h"
 
@@ -124,10 +125,15 @@ static int add_row(struct libscols_table *table, json_object *row, const struct 
         if (!line)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
+                _cleanup_free_ char *escaped = NULL;
                 cell_t buffer;
                 const char *text = cell_of_column(columns[i], row, buffer);
-                int r = text ? scols_line_set_data(line, i, text) : 0;
+                int r;
 
+                if (!text)
+                        continue;
+                escaped = escape(text);
+                r = escaped ? scols_line_set_data(line, i, escaped) : -ENOMEM;
                 if (r < 0)
                         return r;
         }
@@ -174,6 +180,8 @@ int table_print(struct rows rows, const struct column *columns, size_t n, const 
         if (r < 0)
                 return r;
         scols_table_set_stream(table, out);
+        /* It would escape what is escaped already. */
+        scols_table_enable_noencoding(table, true);
         for (size_t i = 0; i < n_selected; i++)
                 if (!scols_table_new_column(table, selected[i]->name, 0, selected[i]->flags))
                         return -ENOMEM;

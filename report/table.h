@@ -8,7 +8,7 @@
 
 #include "json.h"
 
-/* Tables whose rows are JSON objects. */
+/* Tables whose rows are JSON objects. All cells are escaped (util/escape.h) when they are laid out. */
 
 typedef char cell_t[512];
 

@@ -9,21 +9,39 @@
 #include "text.h"
 #include "util/format.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 #define TEXT_WIDTH 79
 
+/* With the arrows that follow it. */
+static size_t word_length(const char *text)
+{
+        size_t n = strcspn(text, " "), spaces = strspn(text + n, " ");
+
+        while (startswith(text + n + spaces, "->")) {
+                n += spaces + strcspn(text + n + spaces, " ");
+                spaces = strspn(text + n, " ");
+        }
+        return n;
+}
+
 void print_wrapped(FILE *out, int indent, const char *text)
 {
+        /* No line begins with an arrow: it would look like a remedy. */
+        const char *first = startswith(text, "->") ? "\\x2d" : "";
         int column = 0;
 
+        if (*first)
+                text++;
         while (*text) {
-                int n = (int) strcspn(text, " ");
+                int n = (int) word_length(text);
 
                 if (column > 0 && column + 1 + n > TEXT_WIDTH) {
                         fputc('\n', out);
                         column = 0;
                 }
-                column += fprintf(out, "%*s%.*s", column > 0 ? 1 : indent, "", n, text);
+                column += print(out, "%*s%s%.*s", column > 0 ? 1 : indent, "", first, n, text);
+                first = "";
                 text += n;
                 text += strspn(text, " ");
         }
@@ -320,11 +338,11 @@ int report_print_findings(json_object *report, FILE *out)
                 json_object *f = json_object_array_get_idx(findings, i);
                 const char *subject = json_get_text(f, "subject"), *detail = json_get_text(f, "detail");
 
-                fprintf(out, "%s: %s%s%s [%s]\n", json_get_text(f, "severity"), subject ?: "",
-                        subject ? ": " : "", json_get_text(f, "text"), json_get_text(f, "id"));
+                print_line(out, "%s: %s%s%s [%s]", json_get_text(f, "severity"), subject ?: "",
+                           subject ? ": " : "", json_get_text(f, "text"), json_get_text(f, "id"));
                 if (detail)
                         print_wrapped(out, 4, detail);
-                fprintf(out, "    -> %s\n", json_get_text(f, "remedy"));
+                print_line(out, "    -> %s", json_get_text(f, "remedy"));
         }
         return 0;
 }
@@ -337,8 +355,9 @@ int report_print_audit(json_object *head, struct devices *devices, FILE *out)
         assert(devices);
         assert(out);
 
-        fprintf(out, "Kernel %s\n\n",
-                json_get_text(json_get(head, "kernel"), "release") ?: "of unknown release");
+        print_line(out, "Kernel %s",
+                   json_get_text(json_get(head, "kernel"), "release") ?: "of unknown release");
+        fputc('\n', out);
         r = print_conditions(head, out);
         if (r < 0)
                 return r;

@@ -7,6 +7,7 @@
 #include "table.h"
 #include "text.h"
 #include "util/macro.h"
+#include "util/print.h"
 
 static const char *cell_uses(json_object *row, cell_t buffer)
 {
@@ -226,7 +227,7 @@ int report_print_table(enum report_table table, json_object *head, struct device
 
         /* Without rows there is nothing to lay out, but a wrong column is still wrong. */
         if (rows.n == 0 && !columns)
-                fprintf(out, "%s\n", tables[table].empty);
+                print_line(out, "%s", tables[table].empty);
         else {
                 int r = table_print(rows, tables[table].columns, tables[table].n, columns, out);
 
@@ -234,8 +235,8 @@ int report_print_table(enum report_table table, json_object *head, struct device
                         return r;
         }
         if (table == TABLE_MAPPINGS && is_unknown(json_get(head, "mappings_complete")))
-                fprintf(out, "Not all processes could be looked at: %s.\n",
-                        json_get_text(json_get(head, "mappings_complete"), "why"));
+                print_line(out, "Not all processes could be looked at: %s.",
+                           json_get_text(json_get(head, "mappings_complete"), "why"));
         return 0;
 }
 

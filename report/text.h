@@ -4,5 +4,6 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
-/* Prints a paragraph, broken at spaces into lines of at most 79 columns, each indented by so many spaces. */
+/* Prints a paragraph, broken at spaces into lines of at most 79 columns, each indented by so many spaces.
+ * It is escaped as print() does. */
 void print_wrapped(FILE *out, int indent, const char *text);

@@ -6,6 +6,7 @@
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,23 @@ class Plan(Case):
         self.assertTrue(run.stdout.startswith("g, emulator: would be changed like this; nothing has been changed\n--- as it is\n"
                                               "+++ emulator\n@@ "), run.stdout)
         self.assertIn("\nIts price: another QEMU runs the guest", run.stdout)
+
+    def test_hostile(self):
+        """What the domain, its emulator's path and the guest's name hold does not reach the terminal as it is."""
+        evil = "\x9b2J\u202e\x7f"
+        self.domain(mark=f"<y:a xmlns:y='urn:y'>\n-&gt; {evil}</y:a>", emulator=f"/usr/{evil}/old")
+        raw = re.compile("[\x1b\x7f\x9b\u202e]|\n-> ")
+        program = Path(self.dir.name) / f"{evil}\n-> forged" / "qemu"
+        program.parent.mkdir()
+        for sample in ALIGNS, PLAIN:
+            shutil.copy(sample, program)
+            run = self.run_ctl("plan", "g", "emulator", "--emulator", str(program))
+            self.assertIn("x9b", run.stdout + run.stderr)
+            self.assertIsNone(raw.search(run.stdout + run.stderr), run)
+        for args in [("plan", f"g{evil}\x1b\n-> "), ("plan", "g", f"{evil}\x1b\n-> "), (f"{evil}\x1b\n-> ", "g")]:
+            run = self.run_ctl(*args)
+            self.assertIn("x9b", run.stderr)
+            self.assertIsNone(raw.search(run.stderr), run)
 
     def test_refused(self):
         self.expect(1, "refused", "leaves the address to the kernel", "plan", "g", "emulator", "--emulator", PLAIN)

@@ -56,6 +56,14 @@ class Style(unittest.TestCase):
                    for number, line in enumerate(path.read_text().splitlines(), 1) if re.search(r"\bif \(r >= 0\b", line)]
         self.assertFalse(ladders, "\n" + "\n".join(ladders))
 
+    def test_output(self):
+        """What people read is printed by util/print.h, which escapes it: names come from strangers."""
+        raw = [f"{path.relative_to(ROOT)}:{number}" for path in sources("ctl", "report")
+               for number, line in enumerate(path.read_text().splitlines(), 1)
+               if re.search(r"\b(v?f?printf|v?dprintf|puts|perror|fputs_unlocked|putchar)\(|\bfputs\((?![^,]*\")|\bfwrite\(", line)
+               and path.name != "json.c"]
+        self.assertFalse(raw, "\n" + "\n".join(raw))
+
 
 class Arrows(unittest.TestCase):
     """The table under "Arrows" is what may be included, and what is."""

@@ -55,6 +55,75 @@ class Case(unittest.TestCase):
             domain.write_text(re.sub(f"<{element}>[^<]*</", f"<{element}>{text}</", domain.read_text(), count=1))
 
 
+class Output(Case):
+    def spoil(self):
+        """The process that has a device open, its program, its guest, a driver, a rule, and the model of a device."""
+        process = next(p.parent for p in self.root.glob("proc/*/maps"))
+        (process / "comm").write_text("\x1b[2J\x07-> forged\n")
+        (process / "exe").unlink()
+        (process / "exe").symlink_to(f"/tmp/{EVIL}/qemu-system-x86_64")
+        self.edit_guest("name", "recorded" + EVIL_XML)
+        self.edit_guest("emulator", f"/tmp/{EVIL_XML}/kvm")
+        (self.root / f"etc/modprobe.d/{EVIL}.conf").write_text("options vfio-pci ids=1af4:1110\n")
+        line = EVIL.replace("\n", " ")  # in a file of lines
+        for device in (self.root / "sys/devices").glob("pci*/*"):
+            if (device / "uevent").exists() and "vfio" not in (device / "uevent").read_text():
+                (device / "uevent").write_text(re.sub("(?m)^DRIVER=.*", f"DRIVER={line}", (device / "uevent").read_text()))
+                (device / "driver_override").write_text(line + "\n")
+        answers = self.root / "vfioalign/answers"
+        program = f"/tmp/{line.replace(' ', '_')}/qemu-system-x86_64"
+        text = re.sub(r"(?m)^(hwdb \S+\t).*", lambda m: m[1] + line, answers.read_text())
+        text = re.sub(r"(?m)^(emulator-process \d+\there ).*", lambda m: m[1] + program, text)
+        answers.write_text(f"{text}emulator {program}\tnone elf 2467b49871a6cab68564332db6cf7b0db26e5f96 \n")
+
+    def check(self, *args, forged=True):
+        text = self.ctl(*args)
+        bad = HARMFUL.search(text)
+        self.assertIsNone(bad, f"{args}: {bad and text[max(0, bad.start() - 100):bad.end() + 100]!r}")
+        if forged:
+            self.assertIn("forged", text, args)
+        return text
+
+    def test_all(self):
+        self.spoil()
+        report = json.loads(self.check("audit", "--json"))
+        self.check("audit")
+        for table, columns in COLUMNS.items():
+            self.check(table, "--output", columns)
+        self.check("fix", "list", forged=False)
+        self.check("fix", "plan", forged=False)
+        guest, = (g["name"] for g in report["guests"])
+        self.assertIn("\n-> forged\u202e", guest)
+        self.check("explain", guest)
+        self.check("explain", guest, "--json")
+        for subject in {f["id"] for f in report["findings"]}:
+            self.check("explain", subject, forged=False)
+        for device in report["devices"]:
+            self.check("explain", device["address"])
+            self.check("explain", device["address"], "--json")
+
+    def test_errors(self):
+        for args in [("explain", EVIL), (EVIL,), ("fix", EVIL), ("fix", "plan", EVIL), ("devices", "--output", EVIL),
+                     ("audit", "--fail-on", EVIL), ("probe", EVIL), ("bind", EVIL), ("audit", EVIL)]:
+            run = subprocess.run([CTL, *args], capture_output=True, text=True)
+            self.assertIn(run.returncode, (1, 2), run)
+            self.assertIn("forged", run.stderr)
+            self.assertIsNone(HARMFUL.search(run.stderr), run.stderr)
+
+    def test_wrapped(self):
+        """A paragraph that is broken into lines cannot be made to begin one like a remedy."""
+        for name in ["-> forged", *("a" * n + " -> forged" for n in range(74, 80))]:
+            self.edit_guest("name", name.replace(">", "&gt;"))
+            text = self.ctl("explain", "--guest", "--", name)
+            self.assertRegex(" ".join(text.split()), "(->|2d>) forged is running")
+            self.assertIsNone(HARMFUL.search(text), text)
+
+    def test_letters(self):
+        self.edit_guest("name", "Grüße \N{PENGUIN}")
+        self.assertIn("Grüße \N{PENGUIN}", self.ctl("audit"))
+        self.assertIn("Grüße \N{PENGUIN}", self.ctl("explain", "Grüße \N{PENGUIN}"))
+
+
 class Commands(Case):
     def make_host(self):
         """A guest that a fix would help."""

@@ -79,10 +79,33 @@ static void test_members(void **state)
         json_object_put(o);
 }
 
+/* A terminal may get the document, and the same strings are in it. */
+static void test_print_json(void **state)
+{
+        static const char name[] = "\x1b]0;x\x07\n \x7f \xc2\x9b \xe2\x80\xae \xc3\xbc \xf0\x9f\x90\xa7";
+        json_object *o = json_object_new_object(), *again;
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+
+        (void) state;
+        json_add_string(o, "name", name);
+        report_print_json(o, f);
+        assert_int_equal(fclose(f), 0);
+        assert_non_null(strstr(text, " \\u007f \\u009b \\u202e \xc3\xbc \xf0\x9f\x90\xa7\""));
+        assert_null(strpbrk(text, "\x1b\x07\x7f"));
+        again = json_tokener_parse(text);
+        assert_string_equal(json_get_text(again, "name"), name);
+        json_object_put(again);
+        json_object_put(o);
+        free(text);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_string),
+                cmocka_unit_test(test_print_json),
                 cmocka_unit_test(test_members),
         };
 
