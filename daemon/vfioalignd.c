@@ -5,13 +5,12 @@
 #include <systemd/sd-daemon.h>
 
 #include "config/config.h"
-#include "facts/kernel/kernel-live.h"
+#include "facts/kernel/facts-kernel.h"
 #include "manager.h"
 #include "util/file-write.h"
 #include "util/file.h"
 #include "util/log.h"
 
-DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
 DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
 
 static void print_help(void)
@@ -59,32 +58,50 @@ static int parse_argv(int argc, char *argv[], bool *record)
         return 1;
 }
 
-/* Records what the sandbox of the service hides of the kernel. It cannot change before the next boot. */
+static int record_line(const struct root *root, const char *path, const char *text)
+{
+        int r = write_file_at(root->fd, path, text, strlen(text), 0644);
+
+        return r < 0 ? log_error(r, "Failed to write '/%s': %m", path) : 0;
+}
+
+static int record_exempt(const struct root *root, const struct kernel_facts *k)
+{
+        if (k->thp_exempt.value == FACT_UNKNOWN)
+                return 0;
+        return record_line(root, KERNEL_LIVE_EXEMPT_RECORD, fact_value_to_string(k->thp_exempt.value));
+}
+
+static int record_probe(const struct root *root, const struct kernel_facts *k)
+{
+        char text[16];
+
+        if (k->probed_pmd.value == FACT_UNKNOWN || k->probed_pud.value == FACT_UNKNOWN)
+                return 0;
+        snprintf(text, sizeof(text), "%s %s", fact_value_to_string(k->probed_pmd.value),
+                 fact_value_to_string(k->probed_pud.value));
+        return record_line(root, KERNEL_PROBE_RECORD, text);
+}
+
+/* Records what the service's sandbox hides of the kernel. It cannot change before the next boot. */
 static int record_kernel(void)
 {
-        static const char *const names[] = { KERNEL_LIVE_SYMBOLS, NULL };
-        _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
         _cleanup_(root_close) struct root root = { .fd = -EBADF };
-        struct fact exempt;
-        const char *text;
-        int r;
+        _cleanup_(kernel_facts_done) struct kernel_facts kernel = {};
+        int r, other;
 
         r = root_open(&root, secure_getenv("VFIOALIGN_ROOT"));
         if (r < 0)
                 return log_error(r, "Failed to open '/': %m");
-        if (exists_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD))
+        if (exists_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD) && exists_at(root.fd, KERNEL_PROBE_RECORD))
                 return 0;
-        r = kernel_symbols_open(&root, "vfio_pci_core", names, &symbols);
+        r = kernel_facts_read(&kernel, &root);
         if (r < 0)
-                return log_error(r, "Failed to read the kernel's symbols: %m");
-        exempt = kernel_live_exempt(&root, symbols);
-        if (exempt.value == FACT_UNKNOWN)
-                return 0;
-        text = fact_value_to_string(exempt.value);
-        r = write_file_at(root.fd, KERNEL_LIVE_EXEMPT_RECORD, text, strlen(text), 0644);
-        if (r < 0)
-                return log_error(r, "Failed to write '/" KERNEL_LIVE_EXEMPT_RECORD "': %m");
-        return 0;
+                return log_error(r, "Failed to read the kernel: %m");
+        /* Without the one the other is still of use. */
+        r = record_exempt(&root, &kernel);
+        other = record_probe(&root, &kernel);
+        return r < 0 ? r : other;
 }
 
 static int run_daemon(void)

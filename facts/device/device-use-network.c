@@ -115,21 +115,21 @@ static int read_addresses6(const struct root *root, struct interface_set *with_a
 }
 
 /* This does not use getifaddrs(), which makes each driver read its counters, many of them from the device.
- */
+ * Any socket answers, whatever its family (netdevice(7)), and the service may not open one of TCP/IP. */
 static int ask_addresses(struct interface_set *with_address)
 {
-        _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         _cleanup_free_ struct ifreq *requests = NULL;
         struct ifconf c = {};
 
         if (fd < 0 || ioctl(fd, SIOCGIFCONF, &c) < 0)
-                return 0;
+                return -errno;
         c.ifc_len += ADDRESSES_MORE * (int) sizeof(*requests);
         c.ifc_req = requests = calloc(1, (size_t) c.ifc_len);
         if (!requests)
                 return -ENOMEM;
         if (ioctl(fd, SIOCGIFCONF, &c) < 0)
-                return 0;
+                return -errno;
         for (size_t i = 0; i < (size_t) c.ifc_len / sizeof(*requests); i++) {
                 char *name = requests[i].ifr_name;
 
@@ -146,10 +146,12 @@ static int read_addresses(const struct root *root, struct interface_set *with_ad
 {
         _cleanup_free_ char *answer = NULL;
         char *save = NULL;
+        int r;
 
         if (root->live) {
-                if (ask_addresses(with_address) < 0)
-                        return -ENOMEM;
+                r = ask_addresses(with_address);
+                if (r < 0)
+                        return r;
                 root_note(root, ADDRESSES, with_address->text ?: " ");
                 return 0;
         }
@@ -238,6 +240,7 @@ int uses_read_network(struct use_reader *reader)
         _cleanup_(names_done) struct names names = {};
         _cleanup_free_ bool *seen = calloc(reader->devices->n_devices ?: 1, sizeof(*seen));
         _cleanup_close_ int dir = open_at(reader->root->fd, NET, O_PATH | O_DIRECTORY);
+        int r;
 
         if (!seen)
                 return -ENOMEM;
@@ -246,8 +249,13 @@ int uses_read_network(struct use_reader *reader)
                 return 0;
         }
         reader->uses->network = fact_is(true, SOURCE_SYSFS);
-        if (read_addresses(reader->root, &with_address) < 0 ||
-            read_addresses6(reader->root, &with_address) < 0 ||
+        r = read_addresses(reader->root, &with_address);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                reader->uses->network = fact_unknown(
+                        "the kernel does not say which interfaces have addresses");
+        if (read_addresses6(reader->root, &with_address) < 0 ||
             read_routes(reader->root, &with_default, &with_address) < 0 ||
             read_routes6(reader->root, &with_default) < 0)
                 return -ENOMEM;

@@ -169,6 +169,27 @@ static void note_probe(const struct root *root, const char *question, const stru
                 root_note(root, question, fact_value_to_string(probed->value));
 }
 
+/* What this boot's --record-kernel has found, where the process itself could not probe. */
+static void read_boot_probe(struct kernel_facts *k, const struct root *root)
+{
+        _cleanup_free_ char *line = NULL;
+        enum fact_value pmd, pud;
+        char *space;
+
+        if (read_line_at(root->fd, KERNEL_PROBE_RECORD, &line) < 0)
+                return;
+        space = strchr(line, ' ');
+        if (!space)
+                return;
+        *space = '\0';
+        pmd = fact_value_from_string(line);
+        pud = fact_value_from_string(space + 1);
+        if ((pmd != FACT_YES && pmd != FACT_NO) || (pud != FACT_YES && pud != FACT_NO))
+                return;
+        k->probed_pmd = fact_is(pmd == FACT_YES, SOURCE_SOCKET_PROBE);
+        k->probed_pud = fact_is(pud == FACT_YES, SOURCE_SOCKET_PROBE);
+}
+
 /* Probes the socket, or reads what is recorded of such a probe. */
 static void read_probe(struct kernel_facts *k, const struct root *root)
 {
@@ -178,6 +199,8 @@ static void read_probe(struct kernel_facts *k, const struct root *root)
                 return;
         }
         probe_socket(k->pmd_size, k->pud_size, &k->probed_pmd, &k->probed_pud);
+        if (k->probed_pmd.value == FACT_UNKNOWN)
+                read_boot_probe(k, root);
         note_probe(root, PROBE_PMD, &k->probed_pmd);
         note_probe(root, PROBE_PUD, &k->probed_pud);
 }

@@ -62,6 +62,10 @@ struct kernel_facts {
                                   * 6.15): struct follow_pfnmap_args has addr_mask */
 };
 
+/* What the socket probe found in this boot, "yes no" for PMD and PUD, for those who may not open a socket.
+ */
+#define KERNEL_PROBE_RECORD "run/vfioalign/socket-probe"
+
 /* Reads what can be read; the rest stays unknown. Returns 0 or -ENOMEM; *k is then empty. */
 int kernel_facts_read(struct kernel_facts *k, const struct root *root);
 
