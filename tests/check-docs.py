@@ -273,7 +273,7 @@ class Configuration(unittest.TestCase):
 class Documents(unittest.TestCase):
     def test_paths(self):
         """What the documents name is there. NAME and … stand for any one."""
-        for page in "README.md", "HACKING.md", "SECURITY.md", "docs/architecture.md":
+        for page in "README.md", "HACKING.md", "SECURITY.md", "docs/architecture.md", "docs/module.md":
             for path in re.findall(r"`(?!build/)([\w.-]+(?:/[\w.…-]*)+)(?=[` ])", read(page)):
                 pattern = re.sub("NAME|…", "*", path.rstrip("/"))
                 self.assertTrue(list(Path(ROOT).glob(pattern.replace("*/", "**/"))), f"{page} names {path}")
