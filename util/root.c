@@ -9,6 +9,7 @@
 #include "file-observer.h"
 #include "file.h"
 #include "macro.h"
+#include "process-file.h"
 
 /* They are read at the first question, and sorted by question. */
 struct answers {
@@ -26,6 +27,7 @@ int root_open(struct root *root, const char *dir)
         _cleanup_free_ struct answers *answers = calloc(1, sizeof(*answers));
         _cleanup_free_ char *copy = strdup(path);
         _cleanup_close_ int fd = -EBADF;
+        struct process_reads *reads;
 
         assert(root);
 
@@ -34,12 +36,16 @@ int root_open(struct root *root, const char *dir)
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
+        reads = process_reads_new();
+        if (!reads)
+                return -ENOMEM;
 
         *root = (struct root){
                 .fd = TAKE_FD(fd),
                 .path = TAKE_PTR(copy),
                 .live = !dir,
                 .answers = TAKE_PTR(answers),
+                .reads = reads,
         };
         return 0;
 }
@@ -56,6 +62,7 @@ void root_close(struct root *root)
                 free(root->answers->answers);
         }
         free(root->answers);
+        process_reads_free(root->reads);
         *root = (struct root){ .fd = -EBADF };
 }
 

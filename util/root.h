@@ -8,7 +8,8 @@ struct root {
         int fd;     /* O_PATH directory; every path is relative to it, without a leading slash */
         char *path; /* as the user named it, for libraries that take no descriptor */
         bool live;  /* the running host: probes and /proc/self make sense */
-        struct answers *answers; /* internal */
+        struct answers *answers;     /* internal */
+        struct process_reads *reads; /* of process-file.h */
 };
 
 /* Opens dir (NULL: the running host). Returns 0 or a negative errno; release with root_close(). */
