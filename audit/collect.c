@@ -575,6 +575,60 @@ static int collect_mapping(struct findings *f, const struct host *h, const struc
         return set_fixes(f, &help, g ? g->xml.name : NULL);
 }
 
+static int collect_omissions(struct findings *f, const struct mapping_facts *m)
+{
+        int r;
+
+        for (size_t i = 0; i < m->n_omissions; i++) {
+                const struct mapping_omission *o = &m->omissions[i];
+
+                if (o->mappings > 0 && o->descriptors > 0)
+                        r = findings_add(
+                                f, FINDING_MAPPINGS_OMITTED, NULL,
+                                "%zu further mappings and %zu further descriptors of process %d (%s) "
+                                "are not shown",
+                                o->mappings, o->descriptors, o->pid, o->command ?: "?");
+                else
+                        r = findings_add(f, FINDING_MAPPINGS_OMITTED, NULL,
+                                         "%zu further %s of process %d (%s) are not shown",
+                                         o->mappings ?: o->descriptors,
+                                         o->mappings > 0 ? "mappings" : "descriptors", o->pid,
+                                         o->command ?: "?");
+                if (r < 0)
+                        return r;
+        }
+        if (m->n_more_omissions == 0)
+                return 0;
+        return findings_add(f, FINDING_MAPPINGS_OMITTED, NULL, "and the same of %zu further processes",
+                            m->n_more_omissions);
+}
+
+/* As many processes as a person would read about. */
+#define UNREAD_SHOWN 16
+
+static int collect_unread(struct findings *f, const struct host *h)
+{
+        const struct unread_processes *u = &h->unread;
+        int r;
+
+        for (size_t i = 0; i < u->n && i < UNREAD_SHOWN; i++) {
+                r = findings_add(f, FINDING_PROCESS_UNREAD, NULL, "process %d (%s)", u->processes[i].pid,
+                                 u->processes[i].command ?: "?");
+                if (r < 0)
+                        return r;
+        }
+        if (u->n > UNREAD_SHOWN) {
+                r = findings_add(f, FINDING_PROCESS_UNREAD, NULL, "and %zu further processes",
+                                 u->n - UNREAD_SHOWN);
+                if (r < 0)
+                        return r;
+        }
+        if (u->n_unasked == 0)
+                return 0;
+        return findings_add(f, FINDING_PROCESS_UNREAD, NULL,
+                            "there was no time left to ask %zu further processes", u->n_unasked);
+}
+
 static int collect_mappings(struct findings *f, const struct host *h)
 {
         int r;
@@ -594,9 +648,15 @@ static int collect_mappings(struct findings *f, const struct host *h)
                 if (r < 0)
                         return r;
         }
-        if (h->mappings.complete.value == FACT_UNKNOWN)
-                return findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s", h->mappings.complete.why);
-        return 0;
+        if (h->mappings.complete.value == FACT_UNKNOWN) {
+                r = findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s", h->mappings.complete.why);
+                if (r < 0)
+                        return r;
+        }
+        r = collect_omissions(f, &h->mappings);
+        if (r < 0)
+                return r;
+        return collect_unread(f, h);
 }
 
 /* The facts that matter but are unknown: one finding, however many they are. */

@@ -72,6 +72,8 @@ static const char *const finding_table[_FINDING_MAX] = {
         [FINDING_GUEST_RAW_DEVICE] = "guest-raw-device",
         [FINDING_GUEST_TRAPS] = "guest-traps",
         [FINDING_MAPPINGS_UNSEEN] = "mappings-unseen",
+        [FINDING_MAPPINGS_OMITTED] = "mappings-omitted",
+        [FINDING_PROCESS_UNREAD] = "process-unread",
         [FINDING_FACTS_UNSEEN] = "facts-unseen",
 };
 DEFINE_STRING_TABLE(finding, enum finding_id);
@@ -562,6 +564,27 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "processes.",
                 .remedy = "Run the audit as root",
                 .message_id = "c687c5fbe2bc479bb33d0045375632ee",
+        },
+        [FINDING_MAPPINGS_OMITTED] = {
+                .severity = SEVERITY_NOTICE,
+                .text = "A process has more mappings or descriptors than are shown",
+                .explanation = "Of one process 1,024 mappings and 4,096 descriptors are looked at, and of "
+                               "one user other than root 4,096 mappings. A guest has a few for each device, "
+                               "so a process with more is not one, or means to fill the memory of its "
+                               "readers.",
+                .remedy = "Find out what the process does, and end it if it has no business with VFIO",
+                .message_id = "2172186c5e6b427f8913d6a2644b0c2d",
+        },
+        [FINDING_PROCESS_UNREAD] = {
+                .severity = SEVERITY_NOTICE,
+                .text = "A process did not answer in time",
+                .explanation = "What a process has mapped could not be read, because the kernel waits for "
+                               "something in that process: a BAR that takes long to pin, a file server that "
+                               "does not answer, or memory that was made to stall whoever looks at it. The "
+                               "process was left out. All others are shown, unless the time for the "
+                               "processes of users other than root was over before they were asked.",
+                .remedy = "Look at the process's /proc/PID/stack; end it if it should not be there",
+                .message_id = "b710accc697d42639ce617671220291b",
         },
         [FINDING_FACTS_UNSEEN] = {
                 .severity = SEVERITY_INFO,

@@ -16,6 +16,7 @@
 #include "util/file.h"
 #include "util/format.h"
 #include "util/log.h"
+#include "util/process-file.h"
 
 DEFINE_TRIVIAL_CLEANUP(struct running_guest *, running_guest_free)
 
@@ -120,10 +121,13 @@ static int read_mappings(struct running_guest *g, const struct guest *guest,
                 return -ENOMEM;
         for (size_t i = 0; i < guest->n_hostdevs; i++)
                 memcpy(hints[i], guest->hostdevs[i].bdf, sizeof(bdf_t));
+        process_round_begin(&m->root);
+        process_trust(&m->root, g->pid);
         r = mapping_facts_read_process(&facts, &m->root, g->pid, &m->host.devices, hints, guest->n_hostdevs);
         if (mapping_facts_find_process(&facts, g->pid) &&
             emulator_facts_add_process(&m->host.emulators, &m->root, g->pid) < 0)
                 r = -ENOMEM;
+        (void) process_round_end(&m->root, NULL);
         /* Also what was read before an error: it is evidence all the same. */
         add_mappings(g, guest, before, &facts);
         return r;

@@ -148,7 +148,10 @@ int host_read_devices(struct host *h, const struct root *root, const bdf_t wante
         assert(wanted || n == 0);
 
         *h = (struct host){ .root = root };
+        process_round_begin(root);
         r = read_facts(h, wanted, n);
+        if (process_round_end(root, &h->unread) < 0)
+                r = -ENOMEM;
         if (r < 0)
                 host_devices_done(h);
         return r;
@@ -161,4 +164,5 @@ void host_devices_done(struct host *h)
         bind_records_done(&h->binds);
         device_uses_done(&h->uses);
         claims_done(&h->claims);
+        unread_processes_done(&h->unread);
 }

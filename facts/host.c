@@ -90,13 +90,15 @@ static int read_facts(struct host *h, const struct root *root, const struct host
 
 static int read_host(struct host *h, const struct root *root, const struct host *before)
 {
-        int r;
+        int r, q;
 
         *h = (struct host){ .root = root, .time_usec = read_time(root) };
+        process_round_begin(root);
         r = read_facts(h, root, before);
-        if (r < 0)
+        q = process_round_end(root, &h->unread); /* whatever became of the facts */
+        if (r < 0 || q < 0)
                 host_done(h);
-        return r;
+        return r < 0 ? r : q;
 }
 
 int host_read(struct host *h, const struct root *root)
@@ -135,4 +137,5 @@ void host_done(struct host *h)
         claims_done(&h->claims);
         bind_records_done(&h->binds);
         evidence_done(&h->evidence);
+        unread_processes_done(&h->unread);
 }

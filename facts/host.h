@@ -12,6 +12,7 @@
 #include "facts/guest/facts-mapping.h"
 #include "facts/kernel/facts-kernel.h"
 #include "facts/kernel/facts-module.h"
+#include "util/process-file.h"
 
 /* All facts of one host, read at one time. They hold no opinion: nothing in facts/ includes audit/, which
  * judges them (docs/architecture.md). */
@@ -30,6 +31,7 @@ struct host {
         struct bind_records binds; /* what is handed over, as vfioalign has it */
         struct fact binds_readable;
         struct evidence evidence; /* empty where it cannot be read */
+        struct unread_processes unread;
 };
 
 /* Reads everything. What cannot be seen is unknown, so that the only error is -ENOMEM. */

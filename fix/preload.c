@@ -12,6 +12,7 @@
 #include "util/file-write.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/process-file.h"
 #include "util/switch.h"
 
 #define VARIABLE "LD_PRELOAD"
@@ -237,13 +238,19 @@ enum fix_state fix_preload_state(const struct host *h)
 static int read_running(const struct host *h, char **ret)
 {
         _cleanup_free_ char *text = NULL;
-        char path[sizeof("proc//environ") + 10];
+        _cleanup_close_ int fd = -EBADF;
+        char path[sizeof("proc/") + 10];
+        struct process process;
         size_t size;
         int r;
 
         *ret = NULL;
-        snprintf(path, sizeof(path), "proc/%d/environ", h->libvirt.pid);
-        r = read_file_at(h->root->fd, path, ENVIRON_MAX_SIZE, &text, &size);
+        snprintf(path, sizeof(path), "proc/%d", h->libvirt.pid);
+        fd = open_at(h->root->fd, path, O_PATH | O_DIRECTORY);
+        if (fd < 0)
+                return fd;
+        process = process_of(h->root, h->libvirt.pid, fd);
+        r = process_read_file(h->root, &process, fd, "environ", ENVIRON_MAX_SIZE, &text, &size);
         if (r < 0)
                 return r;
         for (const char *p = text; p < text + size; p += strlen(p) + 1)

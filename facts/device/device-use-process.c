@@ -10,6 +10,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/parse.h"
+#include "util/process-file.h"
 
 #define NVIDIA_GPUS "proc/driver/nvidia/gpus"
 #define NVIDIA_MAJOR 195 /* of /dev/nvidiaN, which sysfs does not know */
@@ -175,11 +176,17 @@ static int read_block_nodes(const struct use_reader *reader, struct nodes *nodes
 static char *guest_name(const struct root *root, pid_t pid)
 {
         _cleanup_free_ char *text = NULL;
-        char path[sizeof("proc//cmdline") + 10];
+        _cleanup_close_ int fd = -EBADF;
+        char path[sizeof("proc/") + 10];
+        struct process process;
         size_t size;
 
-        snprintf(path, sizeof(path), "proc/%d/cmdline", pid);
-        if (read_file_at(root->fd, path, CMDLINE_MAX_SIZE, &text, &size) < 0)
+        snprintf(path, sizeof(path), "proc/%d", pid);
+        fd = open_at(root->fd, path, O_PATH | O_DIRECTORY);
+        if (fd < 0)
+                return NULL;
+        process = process_of(root, pid, fd);
+        if (process_read_file(root, &process, fd, "cmdline", CMDLINE_MAX_SIZE, &text, &size) < 0)
                 return NULL;
         for (const char *arg = text; arg < text + size; arg += strlen(arg) + 1) {
                 const char *value = arg + strlen(arg) + 1;
@@ -221,20 +228,22 @@ static int add_process(struct use_reader *reader, pid_t pid, const struct node *
         return use_add(reader, &node->functions, node->vfio ? USE_GUEST : USE_PROCESS, pid, what);
 }
 
-static struct fact fact_all_seen(bool all)
+static struct fact fact_all_seen(bool all, bool unread)
 {
         if (!all)
                 return fact_unknown("the open files of some processes cannot be seen");
+        if (unread)
+                return fact_unknown("some processes did not answer in time");
         return fact_is(true, SOURCE_PROC);
 }
 
-/* The answer is "all" or "some" (whether the files of all processes could be seen), and then for each open
+/* The answer is "all" or "some" (whether all processes could be seen), and then for each open
  * node "PID:TYPE:MAJOR:MINOR". */
 static int add_recorded(struct use_reader *reader, const struct nodes *nodes, char *answer)
 {
         char *save = NULL, *word = strtok_r(answer, " ", &save);
 
-        reader->uses->processes = fact_all_seen(word && streq(word, "all"));
+        reader->uses->processes = fact_all_seen(word && streq(word, "all"), false);
         while ((word = strtok_r(NULL, " ", &save))) {
                 const struct node *node;
                 unsigned major, minor;
@@ -255,6 +264,7 @@ struct open_files {
         const char *kernel_threads; /* the children of kthreadd, " 3 4 5 "; "  " if the kernel does not list
                                        them */
         bool hidden;                /* some could not be seen */
+        bool unread;                /* some did not answer in time */
 };
 
 /* A process is noted once, however often it has the node open. node: may be NULL. */
@@ -281,24 +291,18 @@ static DIR *open_directory(int dirfd, const char *path)
         return dir;
 }
 
-/* Finds the node that an open file or a mapping is of: *ret is NULL if it is not a device node, or leads to
- * no function. This asks only for what is at hand, so a network file system that hangs does not hold the
- * audit up. Returns 0 or a negative errno. */
-static int find_node_of(const struct nodes *nodes, int dirfd, const char *path, struct node **ret)
+/* The node that an open file or a mapping is of; NULL if it is not a device node, or leads to no function.
+ */
+static struct node *find_node_of(const struct nodes *nodes, const struct statx *st)
 {
-        struct statx st;
-
-        if (statx(dirfd, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
-                return -errno;
-        if (S_ISCHR(st.stx_mode))
-                *ret = find_node(nodes, 'c', st.stx_rdev_major, st.stx_rdev_minor);
-        else if (S_ISBLK(st.stx_mode))
-                *ret = find_node(nodes, 'b', st.stx_rdev_major, st.stx_rdev_minor);
-        else
-                *ret = NULL;
-        return 0;
+        if (S_ISCHR(st->stx_mode))
+                return find_node(nodes, 'c', st->stx_rdev_major, st->stx_rdev_minor);
+        if (S_ISBLK(st->stx_mode))
+                return find_node(nodes, 'b', st->stx_rdev_major, st->stx_rdev_minor);
+        return NULL;
 }
 
+/* This asks only for what is at hand, so a file server that hangs does not hold the audit up. */
 static int read_open(struct use_reader *reader, const struct nodes *nodes, pid_t pid, int process_fd,
                      struct open_files *o)
 {
@@ -311,11 +315,13 @@ static int read_open(struct use_reader *reader, const struct nodes *nodes, pid_t
                 return 0;
         }
         while ((errno = 0, entry = readdir(dir))) {
-                struct node *node;
+                struct statx st;
 
-                if (entry->d_name[0] == '.' || find_node_of(nodes, dirfd(dir), entry->d_name, &node) < 0)
+                if (entry->d_name[0] == '.' ||
+                    statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) <
+                            0)
                         continue;
-                r = add_user(reader, pid, node, o);
+                r = add_user(reader, pid, find_node_of(nodes, &st), o);
                 if (r < 0)
                         return r;
         }
@@ -333,19 +339,12 @@ static bool is_device_path(const char *path)
         return startswith(path, "/dev/");
 }
 
-/* Following a link of map_files takes CAP_CHECKPOINT_RESTORE. Without that, the node is found by its name.
- */
-static struct node *find_mapped(const struct nodes *nodes, int process_fd, uint64_t start, uint64_t end,
-                                const char *path)
+/* A node with the name of what is mapped. */
+static struct node *find_named(const struct nodes *nodes, const char *path)
 {
-        char link[sizeof("map_files/-") + 32];
         const char *name = strrchr(path, '/') + 1;
-        size_t n = strcspn(name, " \n"); /* "card0 (deleted)" */
-        struct node *found;
+        size_t n = strcspn(name, " "); /* "card0 (deleted)" */
 
-        snprintf(link, sizeof(link), "map_files/%" PRIx64 "-%" PRIx64, start, end);
-        if (find_node_of(nodes, process_fd, link, &found) >= 0)
-                return found;
         for (size_t i = 0; i < nodes->n; i++) {
                 struct node *node = &nodes->nodes[i];
 
@@ -356,43 +355,83 @@ static struct node *find_mapped(const struct nodes *nodes, int process_fd, uint6
         return NULL;
 }
 
-/* A node that is closed again is held by what is mapped of it. This does not use grep_file_at(), because the
- * recording of a host does not need everything that every process maps. */
-static int read_mapped(struct use_reader *reader, const struct nodes *nodes, pid_t pid, int process_fd,
-                       struct open_files *o)
+/* Following a link of map_files takes CAP_CHECKPOINT_RESTORE. Without that, the node is found by its name,
+ * which a stranger can choose. *ret is NULL where there is none. Returns 0, or a negative errno of
+ * process_is_unread(). */
+static int find_mapped(const struct use_reader *reader, const struct nodes *nodes, const struct process *p,
+                       int process_fd, uint64_t start, uint64_t end, const char *path, struct node **ret)
 {
-        _cleanup_close_ int fd = openat(process_fd, "maps", O_RDONLY | O_CLOEXEC);
-        char buffer[4096]; /* what the kernel gives at once; stdio would ask for 1024 */
-        _cleanup_fclose_ FILE *maps = NULL;
-        _cleanup_free_ char *line = NULL;
-        unsigned long long last = 0;
-        size_t capacity = 0;
-        ssize_t n;
+        char link[sizeof("map_files/-") + 32];
+        struct statx st;
         int r;
 
-        maps = fd >= 0 ? fdopen(fd, "re") : NULL;
-        if (!maps) {
-                o->hidden |= errno == EACCES || errno == EPERM;
-                return 0;
-        }
-        TAKE_FD(fd); /* it is the stream's now */
-        (void) setvbuf(maps, buffer, _IOFBF, sizeof(buffer));
-        while ((n = getline(&line, &capacity, maps)) > 0) {
-                const char *path = memchr(line, '/', (size_t) n);
+        snprintf(link, sizeof(link), "map_files/%" PRIx64 "-%" PRIx64, start, end);
+        r = process_stat(reader->root, p, process_fd, link, &st);
+        if (process_is_unread(r))
+                return r;
+        if (r < 0)
+                *ret = process_is_believed(p) ? find_named(nodes, path) : NULL;
+        else
+                *ret = find_node_of(nodes, &st);
+        return 0;
+}
+
+/* A driver's node can be mapped thousands of times, and only the first time matters. */
+#define MAPPED_LINES_MAX 65536
+
+/* Cuts `maps` to lines: sscanf() takes as long as its whole text is. */
+static int add_mapped(struct use_reader *reader, const struct nodes *nodes, const struct process *p,
+                      int process_fd, char *maps, struct open_files *o)
+{
+        unsigned long long last = 0;
+        char *save = NULL;
+
+        for (char *line = strtok_r(maps, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 unsigned long long inode;
                 uint64_t start, end;
+                struct node *node = NULL;
+                int n = -1, r;
 
-                /* A driver's node can be mapped thousands of times. */
-                if (!path || !is_device_path(path) ||
-                    sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %llu", &start, &end, &inode) != 3 ||
-                    inode == last)
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %llu %n", &start, &end, &inode, &n) !=
+                            3 ||
+                    n < 0 || inode == last || !is_device_path(line + n))
                         continue;
                 last = inode;
-                r = add_user(reader, pid, find_mapped(nodes, process_fd, start, end, path), o);
+                r = find_mapped(reader, nodes, p, process_fd, start, end, line + n, &node);
+                if (r < 0)
+                        return r;
+                r = add_user(reader, p->pid, node, o);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+static int read_maps(struct use_reader *reader, const struct nodes *nodes, const struct process *p,
+                     int process_fd, struct open_files *o)
+{
+        static const char *const words[] = { " /dev/", NULL };
+        _cleanup_free_ char *maps = NULL;
+        size_t more;
+        int r;
+
+        r = process_grep_private(reader->root, p, process_fd, "maps", words, MAPPED_LINES_MAX, &maps, &more);
+        if (r < 0)
+                return r;
+        o->unread |= more > 0;
+        return add_mapped(reader, nodes, p, process_fd, maps, o);
+}
+
+/* A node that is closed again is held by what is mapped of it. The recording of a host does not need
+ * everything that every process maps. */
+static int read_mapped(struct use_reader *reader, const struct nodes *nodes, const struct process *p,
+                       int process_fd, struct open_files *o)
+{
+        int r = read_maps(reader, nodes, p, process_fd, o);
+
+        o->hidden |= r == -EACCES || r == -EPERM;
+        o->unread |= process_is_unread(r);
+        return r == -ENOMEM ? r : 0;
 }
 
 /* Kernel threads have neither files nor memory, and are most of what is in /proc. A program that the kernel
@@ -419,39 +458,39 @@ static char *list_kernel_threads(const struct root *root)
 }
 
 /* One process of the live host. */
-static int read_process(struct use_reader *reader, const struct nodes *nodes, pid_t pid,
+static int read_process(struct use_reader *reader, const struct nodes *nodes, const struct process *p,
                         struct open_files *o)
 {
         char path[sizeof("proc/") + 10];
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        if (is_kernel_thread(reader, o, pid))
+        if (is_kernel_thread(reader, o, p->pid))
                 return 0;
-        snprintf(path, sizeof(path), "proc/%d", pid);
+        snprintf(path, sizeof(path), "proc/%d", p->pid);
         fd = openat(reader->root->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return 0;
-        r = read_open(reader, nodes, pid, fd, o);
+        r = read_open(reader, nodes, p->pid, fd, o);
         if (r < 0 || !nodes->mappable)
                 return r;
-        return read_mapped(reader, nodes, pid, fd, o);
+        return read_mapped(reader, nodes, p, fd, o);
 }
 
 static int read_live(struct use_reader *reader, const struct nodes *nodes)
 {
         _cleanup_free_ char *text = NULL, *answer = NULL, *kernel_threads = NULL;
-        _cleanup_closedir_ DIR *dir = open_directory(reader->root->fd, "proc");
+        _cleanup_free_ struct process *list = NULL;
         _cleanup_fclose_ FILE *out = NULL;
         const pid_t self = getpid();
-        struct dirent *entry;
         struct open_files o;
-        size_t size;
+        size_t size, n;
         int r;
 
-        if (!dir) {
+        r = process_list(reader->root, &list, &n);
+        if (r < 0) {
                 reader->uses->processes = fact_unknown("/proc cannot be read");
-                return 0;
+                return r == -ENOMEM ? r : 0;
         }
         kernel_threads = list_kernel_threads(reader->root);
         out = open_memstream(&text, &size);
@@ -463,19 +502,18 @@ static int read_live(struct use_reader *reader, const struct nodes *nodes)
                 /* Where processes are hidden altogether (hidepid=), process 1 is hidden as well. */
                 .hidden = faccessat(reader->root->fd, "proc/1/fd", R_OK | X_OK, AT_EACCESS) < 0,
         };
-        while ((entry = readdir(dir))) {
-                uint64_t pid;
-
-                if (parse_u64(entry->d_name, 10, &pid) < 0 || pid > INT32_MAX || (pid_t) pid == self)
+        for (size_t i = 0; i < n; i++) {
+                if (list[i].pid == self)
                         continue;
-                r = read_process(reader, nodes, (pid_t) pid, &o);
+                r = read_process(reader, nodes, &list[i], &o);
                 if (r < 0)
                         return r;
         }
-        if (fclose(TAKE_PTR(out)) != 0 || asprintf(&answer, "%s%s", o.hidden ? "some" : "all", text) < 0)
+        if (fclose(TAKE_PTR(out)) != 0 ||
+            asprintf(&answer, "%s%s", o.hidden || o.unread ? "some" : "all", text) < 0)
                 return -ENOMEM;
         root_note(reader->root, OPEN_NODES, answer);
-        reader->uses->processes = fact_all_seen(!o.hidden);
+        reader->uses->processes = fact_all_seen(!o.hidden, o.unread);
         return 0;
 }
 

@@ -2,16 +2,19 @@
 #include "facts-mapping.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/sysmacros.h>
 
+#include "libvirt-paths.h"
 #include "mapping-process.h"
 #include "qemu-argument.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/parse.h"
+#include "util/process-file.h"
+#include "vfio-node.h"
 
 /* include/linux/vfio_pci_core.h: a region's index stands above its offset in the file */
 #define REGION_SHIFT 40
@@ -19,6 +22,8 @@
 #define REGIONS_MAX 64 /* the BARs, ROM, config, VGA, and what a vendor driver adds */
 
 #define CANDIDATES_MAX 64
+
+#define VFIO_NODES "/dev/vfio/devices/vfio"
 
 struct candidates {
         bdf_t bdf[CANDIDATES_MAX];
@@ -37,7 +42,7 @@ int mapping_parse(const char *line, struct mapping *ret)
                 return 0;
         name = line + n;
         /* A group's device file is anonymous; a character device of its own since 6.6. */
-        if (!startswith(name, "anon_inode:[vfio-device]") && !startswith(name, "/dev/vfio/devices/vfio"))
+        if (!startswith(name, "anon_inode:[vfio-device]") && !startswith(name, VFIO_NODES))
                 return 0;
 
         *ret = (struct mapping){ .start = start, .size = end - start, .offset = offset, .region = -1 };
@@ -60,23 +65,67 @@ static void add_candidate(struct candidates *c, const char *address)
         memcpy(c->bdf[c->n++], bdf, sizeof(bdf));
 }
 
+/* The descriptors that can be of a VFIO device. On a recorded host, where the links are missing, all of
+ * them.
+ */
+static int list_candidates(const struct root *root, int process_fd, struct names *ret)
+{
+        _cleanup_closedir_ DIR *dir = NULL;
+        struct dirent *entry;
+        int fd;
+
+        if (!root->live)
+                return list_dir_at(process_fd, "fdinfo", ret);
+        fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        dir = fd >= 0 ? fdopendir(fd) : NULL;
+        if (!dir) {
+                if (fd >= 0)
+                        close(fd);
+                return -EACCES;
+        }
+        for (size_t n = 0; n < PROCESS_DESCRIPTORS_MAX && ret->n < CANDIDATES_MAX && (entry = readdir(dir));
+             n++) {
+                char target[64], **slot;
+                ssize_t size = readlinkat(fd, entry->d_name, target, sizeof(target) - 1);
+
+                if (size < 0)
+                        continue;
+                target[size] = '\0';
+                if (!startswith(target, "anon_inode:[vfio-device]") && !startswith(target, VFIO_NODES))
+                        continue;
+                slot = array_append(ret->names, ret->n);
+                if (!slot)
+                        return -ENOMEM;
+                *slot = strdup(entry->d_name);
+                if (!*slot)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 /* From about 6.16 on, fdinfo names the device of a descriptor: "vfio-device-syspath:
  * /sys/devices/.../0000:00:05.0". */
-static void candidates_from_fdinfo(struct candidates *c, int process_fd)
+static void candidates_from_fdinfo(struct candidates *c, const struct root *root, const struct process *p,
+                                   int process_fd)
 {
         static const char *const words[] = { "vfio-device-syspath:", NULL };
         _cleanup_(names_done) struct names names = {};
 
-        if (list_dir_at(process_fd, "fdinfo", &names) < 0)
+        if (list_candidates(root, process_fd, &names) < 0)
                 return;
-        for (size_t i = 0; i < names.n; i++) {
+        for (size_t i = 0; i < names.n && i < PROCESS_DESCRIPTORS_MAX; i++) {
                 _cleanup_free_ char *text = NULL;
                 char path[sizeof("fdinfo/") + 10], *slash;
+                size_t more;
+                int r;
 
                 if (strlen(names.names[i]) > 10)
                         continue;
                 snprintf(path, sizeof(path), "fdinfo/%s", names.names[i]);
-                if (grep_file_at(process_fd, path, words, &text) < 0)
+                r = process_grep(root, p, process_fd, path, words, 1, &text, &more);
+                if (process_is_unread(r))
+                        return;
+                if (r < 0)
                         continue;
                 text[strcspn(text, "\n")] = '\0';
                 slash = strrchr(text, '/');
@@ -87,12 +136,13 @@ static void candidates_from_fdinfo(struct candidates *c, int process_fd)
 
 /* QEMU has its devices on the command line: -device vfio-pci,host=0000:00:05.0 or
  * {"driver":"vfio-pci","host":"..."}. */
-static void candidates_from_cmdline(struct candidates *c, int process_fd)
+static void candidates_from_cmdline(struct candidates *c, const struct root *root, const struct process *p,
+                                    int process_fd)
 {
         _cleanup_free_ char *text = NULL;
         size_t size;
 
-        if (read_file_at(process_fd, "cmdline", MIB(4), &text, &size) < 0)
+        if (process_read_file(root, p, process_fd, "cmdline", MIB(4), &text, &size) < 0)
                 return;
         for (const char *arg = text; arg < text + size; arg += strlen(arg) + 1) {
                 char device[64];
@@ -166,33 +216,202 @@ static void resolve_function(struct mapping *m, const struct device_facts *devic
 
 static const char *const vfio_words[] = { "vfio-device", "/dev/vfio/", NULL };
 
-static int add_mappings(struct mapping_facts *f, pid_t pid, const char *maps)
+/* Some of them may be no mappings of VFIO devices after all. */
+#define PROCESS_LINES_MAX ((size_t) 2 * PROCESS_MAPPINGS_MAX)
+
+/* One process that is being read. */
+struct reading {
+        struct mapping_facts *facts;
+        const struct root *root;
+        struct process process;
+        int fd;        /* its directory in /proc */
+        size_t first;  /* of its mappings */
+        size_t n_more; /* how many mappings were left out */
+        /* What the file that was checked last was found to be: one is mapped many times. */
+        unsigned major, minor;
+        unsigned long long inode;
+        bool checked, genuine;
+};
+
+/* Whether it is the same file as the host's own node, and so the device, whatever else may be seen of it. */
+static bool is_hosts_node(const struct reading *r, const char *path)
 {
-        for (const char *line = maps; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-                struct mapping m, *slot;
+        struct stat st;
+
+        return fstatat(r->root->fd, path + 1, &st, AT_SYMLINK_NOFOLLOW) >= 0 && S_ISCHR(st.st_mode) &&
+               major(st.st_dev) == r->major && minor(st.st_dev) == r->minor && st.st_ino == r->inode;
+}
+
+/* Asks for the number of the device that is mapped, by a link that takes CAP_CHECKPOINT_RESTORE to follow.
+ * Returns 1, 0, or a negative errno of process_is_unread(). */
+static int check_node(const struct reading *r, const struct mapping *m, const char *name)
+{
+        char link[sizeof("map_files/-") + 32], path[sizeof(VFIO_NODES) + 12];
+        struct statx st;
+        int q;
+
+        snprintf(link, sizeof(link), "map_files/%" PRIx64 "-%" PRIx64, m->start, m->start + m->size);
+        snprintf(path, sizeof(path), "%.*s", (int) strcspn(name, " "), name);
+        q = process_stat(r->root, &r->process, r->fd, link, &st);
+        if (q >= 0)
+                q = vfio_node_is(r->root, &st, path);
+        if (q >= 0 || process_is_unread(q))
+                return q;
+        return is_hosts_node(r, path) || process_is_believed(&r->process);
+}
+
+/* Whether the mapping is of a VFIO device, and not only of a file with such a name. Returns 1, 0, or a
+ * negative errno of process_is_unread(). A record has what was found, as "vfio-mapping PID START" ->
+ * "yes|no"; where an older one has nothing, the name is believed. */
+static int is_genuine(struct reading *r, const struct mapping *m, const char *line)
+{
+        char question[64];
+        unsigned major, minor;
+        unsigned long long inode;
+        int n = -1, q;
+
+        if (sscanf(line, "%*s %*s %*s %x:%x %llu %n", &major, &minor, &inode, &n) != 3 || n < 0)
+                return 0;
+        if (line[n] != '/') /* anonymous files have names that only the kernel gives */
+                return 1;
+        snprintf(question, sizeof(question), "vfio-mapping %d %" PRIx64, r->process.pid, m->start);
+        if (!r->root->live) {
+                _cleanup_free_ char *answer = root_answer(r->root, question);
+
+                return !answer || !streq(answer, "no");
+        }
+        if (!r->checked || r->major != major || r->minor != minor || r->inode != inode) {
+                r->major = major;
+                r->minor = minor;
+                r->inode = inode;
+                q = check_node(r, m, line + n);
+                if (q < 0)
+                        return q;
+                r->genuine = q > 0;
+                r->checked = true;
+        }
+        root_note(r->root, question, r->genuine ? "yes" : "no");
+        return r->genuine;
+}
+
+/* How many mappings a user has who is neither root nor runs libvirt's guests. */
+struct mapping_count {
+        uid_t uid;
+        size_t n;
+};
+
+/* NULL: no memory */
+static struct mapping_count *find_count(struct mapping_facts *f, uid_t uid)
+{
+        struct mapping_count *slot;
+
+        for (size_t i = 0; i < f->n_counts; i++)
+                if (f->counts[i].uid == uid)
+                        return &f->counts[i];
+        slot = array_append(f->counts, f->n_counts);
+        if (slot)
+                slot->uid = uid;
+        return slot;
+}
+
+/* Counts one more mapping of the process. Returns 1, 0 where that would be too many, or -ENOMEM. */
+static int count_mapping(struct reading *r)
+{
+        struct mapping_facts *f = r->facts;
+        struct mapping_count *count;
+
+        if (f->n_mappings - r->first >= PROCESS_MAPPINGS_MAX)
+                return 0;
+        if (r->process.trusted)
+                return 1;
+        if (f->n_counted >= USERS_MAPPINGS_MAX)
+                return 0;
+        count = find_count(f, r->process.uid);
+        if (!count)
+                return -ENOMEM;
+        if (count->n >= USER_MAPPINGS_MAX)
+                return 0;
+        count->n++;
+        f->n_counted++;
+        return 1;
+}
+
+static int add_mapping(struct reading *r, const struct mapping *m)
+{
+        struct mapping *slot;
+        int q = count_mapping(r);
+
+        if (q < 0)
+                return q;
+        if (q == 0) {
+                r->n_more++;
+                return 0;
+        }
+        slot = array_append(r->facts->mappings, r->facts->n_mappings);
+        if (!slot)
+                return -ENOMEM;
+        *slot = *m;
+        slot->pid = r->process.pid;
+        return 0;
+}
+
+/* Cuts `maps` to lines: sscanf() takes as long as its whole text is. */
+static int add_mappings(struct reading *r, char *maps)
+{
+        char *save = NULL;
+
+        for (char *line = strtok_r(maps, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                struct mapping m;
+                int q;
 
                 if (mapping_parse(line, &m) == 0)
                         continue;
-                slot = array_append(f->mappings, f->n_mappings);
-                if (!slot)
-                        return -ENOMEM;
-                *slot = m;
-                slot->pid = pid;
+                q = is_genuine(r, &m, line);
+                if (q > 0)
+                        q = add_mapping(r, &m);
+                if (q < 0)
+                        return q;
         }
         return 0;
 }
 
-static int add_process(struct mapping_facts *f, size_t first, const struct root *root, int fd, pid_t pid)
+static int add_process(const struct reading *r)
 {
+        struct mapping_facts *f = r->facts;
         struct mapping_process *p = array_append(f->processes, f->n_processes);
 
         if (!p)
                 return -ENOMEM;
-        mapping_process_read(p, root, fd, pid, f->mappings + first, f->n_mappings - first);
-        for (size_t i = first; i < f->n_mappings; i++) {
+        for (size_t i = r->first; i < f->n_mappings; i++)
+                p->mapped += f->mappings[i].size;
+        mapping_process_read(p, r->root, &r->process, r->fd);
+        for (size_t i = r->first; i < f->n_mappings; i++) {
                 f->mappings[i].huge = p->huge;
                 f->mappings[i].command = p->command ? strdup(p->command) : NULL;
         }
+        return 0;
+}
+
+/* Notes how much of the process was left out. */
+static int add_omission(struct mapping_facts *f, pid_t pid, int fd, size_t mappings, size_t descriptors)
+{
+        struct mapping_omission *o = f->n_omissions > 0 ? &f->omissions[f->n_omissions - 1] : NULL;
+
+        if (mappings == 0 && descriptors == 0)
+                return 0;
+        if (!o || o->pid != pid) {
+                if (f->n_omissions == OMISSIONS_MAX) {
+                        f->n_more_omissions++;
+                        return 0;
+                }
+                o = array_append(f->omissions, f->n_omissions);
+                if (!o)
+                        return -ENOMEM;
+                o->pid = pid;
+                (void) read_line_at(fd, "comm", &o->command);
+        }
+        o->mappings += mappings;
+        o->descriptors += descriptors;
         return 0;
 }
 
@@ -206,97 +425,158 @@ static int open_process(const struct root *root, pid_t pid)
         return fd == -ENOENT ? -ESRCH : fd;
 }
 
+static int read_mappings(struct reading *r, const struct device_facts *devices, const bdf_t *hint,
+                         size_t n_hint)
+{
+        struct mapping_facts *f = r->facts;
+        struct candidates candidates = {};
+        _cleanup_free_ char *maps = NULL;
+        int q;
+
+        q = process_grep(r->root, &r->process, r->fd, "maps", vfio_words, PROCESS_LINES_MAX, &maps,
+                         &r->n_more);
+        if (q < 0)
+                return q;
+        q = add_mappings(r, maps);
+        if (q < 0)
+                return q;
+        q = add_omission(f, r->process.pid, r->fd, r->n_more, 0);
+        if (q < 0 || f->n_mappings == r->first)
+                return q;
+
+        candidates_from_fdinfo(&candidates, r->root, &r->process, r->fd);
+        candidates_from_cmdline(&candidates, r->root, &r->process, r->fd);
+        for (size_t i = 0; i < n_hint; i++)
+                add_candidate(&candidates, hint[i]);
+        for (size_t i = r->first; i < f->n_mappings; i++)
+                resolve_function(&f->mappings[i], devices, &candidates);
+        return add_process(r);
+}
+
 int mapping_facts_read_process(struct mapping_facts *f, const struct root *root, pid_t pid,
                                const struct device_facts *devices, const bdf_t *hint, size_t n_hint)
 {
-        _cleanup_free_ char *maps = NULL;
         _cleanup_close_ int fd = open_process(root, pid);
-        struct candidates candidates = {};
-        size_t first = f->n_mappings;
-        int r;
+        struct reading reading;
 
         assert(f);
         assert(devices);
 
         if (fd < 0)
                 return fd;
-        r = grep_file_at(fd, "maps", vfio_words, &maps);
-        if (r < 0)
-                return r;
-        r = add_mappings(f, pid, maps);
-        if (r < 0)
-                return r;
-        if (f->n_mappings == first)
-                return 0;
-
-        candidates_from_fdinfo(&candidates, fd);
-        candidates_from_cmdline(&candidates, fd);
-        for (size_t i = 0; i < n_hint; i++)
-                add_candidate(&candidates, hint[i]);
-        for (size_t i = first; i < f->n_mappings; i++)
-                resolve_function(&f->mappings[i], devices, &candidates);
-        return add_process(f, first, root, fd, pid);
+        reading = (struct reading){
+                .facts = f,
+                .root = root,
+                .process = process_of(root, pid, fd),
+                .fd = fd,
+                .first = f->n_mappings,
+        };
+        return read_mappings(&reading, devices, hint, n_hint);
 }
 
 /* A record does not show what its reader was not allowed to see, so that is an answer in it. */
 #define QUESTION_COMPLETE "all-processes-seen"
 
-static void settle_complete(struct mapping_facts *f, const struct root *root, bool denied)
+static void settle_complete(struct mapping_facts *f, const struct root *root, bool denied, bool unread)
 {
         _cleanup_free_ char *answer = root_answer(root, QUESTION_COMPLETE);
 
         if (root->live)
-                root_note(root, QUESTION_COMPLETE, denied ? "no" : "yes");
-        f->complete = denied || (answer && streq(answer, "no"))
-                              ? fact_unknown("some processes may not be looked into")
-                              : fact_is(true, SOURCE_PROC);
+                root_note(root, QUESTION_COMPLETE, denied || unread ? "no" : "yes");
+        if (denied || (answer && streq(answer, "no")))
+                f->complete = fact_unknown("some processes may not be looked into");
+        else if (unread)
+                f->complete = fact_unknown("some processes did not answer in time");
+        else if (f->n_omissions > 0)
+                f->complete = fact_unknown(
+                        "some processes have more mappings or descriptors than are shown");
+        else
+                f->complete = fact_is(true, SOURCE_PROC);
 }
 
-static int compare_pids(const void *a, const void *b)
+/* libvirt has a file with the pid of each guest in a directory of root's. It is not read by list_dir_at(),
+ * because a record needs none of it: on a recorded host nobody has to be trusted. */
+static void trust_guests(const struct root *root)
 {
-        pid_t x = *(const pid_t *) a, y = *(const pid_t *) b;
+        _cleanup_closedir_ DIR *dir = NULL;
+        struct dirent *entry;
+        int fd;
 
-        return x < y ? -1 : x > y;
-}
-
-/* Ordered by number. */
-static int list_processes(const struct root *root, pid_t **ret, size_t *ret_n)
-{
-        _cleanup_(names_done) struct names names = {};
-        _cleanup_free_ pid_t *pids = NULL;
-        size_t n = 0;
-        int r = list_dir_at(root->fd, "proc", &names);
-
-        if (r < 0)
-                return r;
-        pids = calloc(names.n + 1, sizeof(*pids));
-        if (!pids)
-                return -ENOMEM;
-        for (size_t i = 0; i < names.n; i++) {
+        if (!root->live)
+                return;
+        fd = openat(root->fd, LIBVIRT_RUNNING_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        dir = fd >= 0 ? fdopendir(fd) : NULL;
+        if (!dir) {
+                if (fd >= 0)
+                        close(fd);
+                return;
+        }
+        while ((entry = readdir(dir))) {
+                size_t n = strlen(entry->d_name);
+                char text[32];
                 uint64_t pid;
 
-                if (isdigit((unsigned char) *names.names[i]) && parse_u64(names.names[i], 10, &pid) >= 0 &&
-                    pid <= INT32_MAX)
-                        pids[n++] = (pid_t) pid;
+                if (n > strlen(".pid") && streq(entry->d_name + n - strlen(".pid"), ".pid") &&
+                    read_attribute_at(fd, entry->d_name, text, sizeof(text)) >= 0 &&
+                    parse_u64(text, 10, &pid) >= 0 && pid <= INT32_MAX)
+                        process_trust(root, (pid_t) pid);
         }
-        qsort(pids, n, sizeof(*pids), compare_pids);
-        *ret = TAKE_PTR(pids);
-        *ret_n = n;
-        return 0;
 }
 
 static int read_holder(struct mapping_facts *f, const struct root *root, pid_t pid)
 {
         _cleanup_close_ int fd = open_process(root, pid);
+        struct process process;
+        size_t more;
+        int r;
 
-        return fd < 0 ? fd : vfio_holders_read(root, fd, pid, &f->holders, &f->n_holders);
+        if (fd < 0)
+                return fd;
+        process = process_of(root, pid, fd);
+        r = vfio_holders_read(root, &process, fd, &f->holders, &f->n_holders, &more);
+        if (r < 0)
+                return r;
+        return add_omission(f, pid, fd, 0, more);
+}
+
+static int compare_mappings(const void *a, const void *b)
+{
+        const struct mapping *x = a, *y = b;
+
+        return (x->pid > y->pid) - (x->pid < y->pid) ?: (x->start > y->start) - (x->start < y->start);
+}
+
+static int compare_processes(const void *a, const void *b)
+{
+        const struct mapping_process *x = a, *y = b;
+
+        return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static int compare_holders(const void *a, const void *b)
+{
+        const struct vfio_holder *x = a, *y = b;
+
+        return (x->pid > y->pid) - (x->pid < y->pid) ?: (x->group > y->group) - (x->group < y->group) ?:
+               (x->cdev > y->cdev) - (x->cdev < y->cdev);
+}
+
+/* The trusted processes were read first. */
+static void sort_facts(struct mapping_facts *f)
+{
+        if (f->n_mappings > 0)
+                qsort(f->mappings, f->n_mappings, sizeof(*f->mappings), compare_mappings);
+        if (f->n_processes > 0)
+                qsort(f->processes, f->n_processes, sizeof(*f->processes), compare_processes);
+        if (f->n_holders > 0)
+                qsort(f->holders, f->n_holders, sizeof(*f->holders), compare_holders);
 }
 
 int mapping_facts_read(struct mapping_facts *f, const struct root *root, const struct device_facts *devices)
 {
-        _cleanup_free_ pid_t *pids = NULL;
+        _cleanup_free_ struct process *list = NULL;
+        bool denied = false, unread = false;
         size_t n;
-        bool denied = false;
         int r;
 
         assert(f);
@@ -304,23 +584,27 @@ int mapping_facts_read(struct mapping_facts *f, const struct root *root, const s
         assert(devices);
 
         *f = (struct mapping_facts){};
-        r = list_processes(root, &pids, &n);
+        trust_guests(root);
+        r = process_list(root, &list, &n);
         if (r < 0) {
                 f->complete = fact_unknown("/proc cannot be read");
                 return r == -ENOMEM ? r : 0;
         }
         for (size_t i = 0; i < n; i++) {
-                r = mapping_facts_read_process(f, root, pids[i], devices, NULL, 0);
+                r = mapping_facts_read_process(f, root, list[i].pid, devices, NULL, 0);
                 if (r == -ENOMEM)
                         return r;
                 denied |= r == -EACCES || r == -EPERM;
+                unread |= process_is_unread(r);
                 if (r == -EACCES || r == -EPERM || r == -ESRCH)
                         continue;
-                r = read_holder(f, root, pids[i]);
+                r = read_holder(f, root, list[i].pid);
                 if (r == -ENOMEM)
                         return r;
         }
-        settle_complete(f, root, denied);
+        if (root->live)
+                sort_facts(f);
+        settle_complete(f, root, denied, unread);
         return 0;
 }
 
@@ -342,6 +626,10 @@ void mapping_facts_done(struct mapping_facts *f)
         }
         for (size_t i = 0; i < f->n_holders; i++)
                 free(f->holders[i].command);
+        for (size_t i = 0; i < f->n_omissions; i++)
+                free(f->omissions[i].command);
+        free(f->omissions);
+        free(f->counts);
         free(f->mappings);
         free(f->processes);
         free(f->holders);

@@ -7,8 +7,9 @@
 #include "facts/device/facts-device.h"
 
 /* Reading /proc/PID/maps takes the process's mmap_lock: where a process hangs with it held (a BAR that takes
- * minutes to pin), the reader hangs with it. Processes in other pid and mount namespaces are seen like any
- * other, by the pid that they have in ours; the path of their executable is one of their own namespace. */
+ * minutes to pin, or a stranger that does it on purpose), it is left out (util/process-file.h). Processes in
+ * other pid and mount namespaces are seen like any other, by the pid that they have in ours; the path of
+ * their executable is one of their own namespace. */
 
 /* One mapping of a VFIO device in one process, as /proc/PID/maps has it. */
 struct mapping {
@@ -52,6 +53,21 @@ struct vfio_holder {
         bool iommufd;     /* of the process: /dev/iommu */
 };
 
+/* How many mappings are kept: of one process, and of all processes of one user and of all users, where that
+ * is neither root nor who runs libvirt's guests. */
+#define PROCESS_MAPPINGS_MAX 1024
+#define USER_MAPPINGS_MAX 4096
+#define USERS_MAPPINGS_MAX 16384
+
+/* A process of which not everything is kept. */
+struct mapping_omission {
+        pid_t pid;
+        char *command;
+        size_t mappings;    /* how many more it has than are kept */
+        size_t descriptors; /* how many of its descriptors were not looked at */
+};
+#define OMISSIONS_MAX 64
+
 struct mapping_facts {
         struct fact complete;     /* every process could be looked into */
         struct mapping *mappings; /* by process, then by address */
@@ -60,12 +76,16 @@ struct mapping_facts {
         size_t n_processes;
         struct vfio_holder *holders; /* by process */
         size_t n_holders;
+        struct mapping_omission *omissions;
+        size_t n_omissions, n_more_omissions; /* of the latter, only the number is kept */
+        struct mapping_count *counts;         /* internal: by user */
+        size_t n_counts, n_counted;
 };
 
 /* Reads one process and adds it to f. devices: whose BARs are compared, to find the function of a mapping.
  * hint: n_hint functions that the process is known to have, in case it does not show them itself; may be
  * NULL. Returns 0 or a negative errno: -ESRCH where the process is gone, -EACCES or -EPERM without the
- * privilege. */
+ * privilege, -ETIMEDOUT or another of process_is_unread() where it did not answer in time. */
 int mapping_facts_read_process(struct mapping_facts *f, const struct root *root, pid_t pid,
                                const struct device_facts *devices, const bdf_t *hint, size_t n_hint);
 
@@ -76,6 +96,6 @@ void mapping_facts_done(struct mapping_facts *f);
 /* The process with that id, or NULL. */
 const struct mapping_process *mapping_facts_find_process(const struct mapping_facts *f, pid_t pid);
 
-/* Parses one line of /proc/PID/maps: 1 and *ret (without pid, command, bdf) for a VFIO device's mapping,
- * else 0. */
+/* Parses one line of /proc/PID/maps: 1 and *ret (without pid, command, bdf) for what has the name of a VFIO
+ * device's mapping, else 0. A process can choose that name, unless it is anonymous. */
 int mapping_parse(const char *line, struct mapping *ret);

@@ -9,6 +9,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/parse.h"
+#include "util/process-file.h"
 #include "util/process-start.h"
 
 /* Which of the daemons that process is, or NULL. */
@@ -43,6 +44,16 @@ const struct libvirt_daemon *libvirt_daemon_by_pid_file(const struct root *root,
         return NULL;
 }
 
+/* Anybody can give a process of theirs the name of a daemon. On a recorded host its files have no owner. */
+static bool is_roots(const struct root *root, const char *pid)
+{
+        char path[sizeof("proc/") + 20];
+        struct stat st;
+
+        snprintf(path, sizeof(path), "proc/%.20s", pid);
+        return !root->live || (fstatat(root->fd, path, &st, AT_SYMLINK_NOFOLLOW) >= 0 && st.st_uid == 0);
+}
+
 /* Also a daemon whose pid file is missing, or holds the pid that it has in a container. */
 static const struct libvirt_daemon *find_daemon(const struct root *root, pid_t *ret_pid)
 {
@@ -59,7 +70,7 @@ static const struct libvirt_daemon *find_daemon(const struct root *root, pid_t *
                 if (!isdigit((unsigned char) *names.names[i]) || parse_u64(names.names[i], 10, &pid) < 0)
                         continue;
                 daemon = daemon_by_pid(root, pid);
-                if (!daemon)
+                if (!daemon || !is_roots(root, names.names[i]))
                         continue;
                 *ret_pid = (pid_t) pid;
                 return daemon;
@@ -85,16 +96,20 @@ static struct fact read_preload(const struct root *root, pid_t pid)
 {
         static const char question[] = "libvirt-daemon-preload";
         _cleanup_free_ char *recorded = root_answer(root, question), *text = NULL;
-        char path[sizeof("proc//environ") + 10];
+        char path[sizeof("proc/") + 10];
         _cleanup_close_ int fd = -EBADF;
+        struct process process;
         bool has = false;
         size_t size;
 
         if (recorded)
                 return fact_is(streq(recorded, "yes"), SOURCE_PROC);
-        snprintf(path, sizeof(path), "proc/%d/environ", pid);
-        fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC); /* not open_at(): it would be recorded */
-        if (fd < 0 || read_fd(fd, MIB(4), &text, &size) < 0)
+        snprintf(path, sizeof(path), "proc/%d", pid);
+        fd = open_at(root->fd, path, O_PATH | O_DIRECTORY);
+        if (fd < 0)
+                return fact_unknown("the environment of libvirt's daemon cannot be read");
+        process = process_of(root, pid, fd);
+        if (process_read_private(root, &process, fd, "environ", MIB(4), &text, &size) < 0)
                 return fact_unknown("the environment of libvirt's daemon cannot be read");
         for (const char *p = text; p < text + size; p += strlen(p) + 1)
                 has = has || (startswith(p, "LD_PRELOAD=") && strstr(p, PRELOAD_NAME));

@@ -60,8 +60,8 @@ static void read_memory(int fd, struct memory *m)
 
 /* Counts how many tables the process can have at most, besides those of VFIO mappings' 4 KiB pages: one for
  * each 2 MiB in which anything else has addresses, and for all mappings the levels above, one for each GiB
- * and each 512 GiB. The lines are counted as they are read and only the sum is kept as an answer, so a
- * recorded host does not have the names of all that a process maps. */
+ * and each 512 GiB. Only the sum is kept as an answer, so a recorded host does not have the names of all
+ * that a process maps. */
 struct table_counter {
         uint64_t tables;
         uint64_t next[3]; /* of each level, the first range not counted yet */
@@ -94,37 +94,35 @@ static void count_line(struct table_counter *c)
                 count_level(c, level, start, end);
 }
 
-static int count_other_tables(int fd, uint64_t *ret)
+static int count_other_tables(const struct root *root, const struct process *p, int fd, uint64_t *ret)
 {
-        _cleanup_close_ int maps = openat(fd, "maps", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        _cleanup_free_ char *maps = NULL;
         struct table_counter c = {};
-        char buffer[16384];
-        ssize_t n;
+        size_t size;
+        int r;
 
-        if (maps < 0)
-                return -errno;
-        while ((n = read(maps, buffer, sizeof(buffer))) > 0)
-                for (ssize_t i = 0; i < n; i++)
-                        if (buffer[i] == '\n')
-                                count_line(&c);
-                        else if (c.n < sizeof(c.line) - 1)
-                                c.line[c.n++] = buffer[i];
-        if (n < 0)
-                return -errno;
+        r = process_read_private(root, p, fd, "maps", FILE_MAX_SIZE, &maps, &size);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < size; i++)
+                if (maps[i] == '\n')
+                        count_line(&c);
+                else if (c.n < sizeof(c.line) - 1)
+                        c.line[c.n++] = maps[i];
         *ret = c.tables;
         return 0;
 }
 
-static bool get_other_tables(const struct root *root, int fd, pid_t pid, uint64_t *ret)
+static bool get_other_tables(const struct root *root, const struct process *p, int fd, uint64_t *ret)
 {
         char question[64], answer[32];
         _cleanup_free_ char *recorded = NULL;
 
-        snprintf(question, sizeof(question), "page-tables-elsewhere %d", pid);
+        snprintf(question, sizeof(question), "page-tables-elsewhere %d", p->pid);
         recorded = root_answer(root, question);
         if (recorded)
                 return parse_u64(recorded, 10, ret) >= 0;
-        if (count_other_tables(fd, ret) < 0)
+        if (count_other_tables(root, p, fd, ret) < 0)
                 return false;
         snprintf(answer, sizeof(answer), "%" PRIu64, *ret);
         root_note(root, question, answer);
@@ -196,18 +194,15 @@ static void read_exe(struct mapping_process *p, int fd)
                 p->exe[n - strlen(deleted)] = '\0';
 }
 
-void mapping_process_read(struct mapping_process *p, const struct root *root, int fd, pid_t pid,
-                          const struct mapping *mappings, size_t n)
+void mapping_process_read(struct mapping_process *p, const struct root *root, const struct process *process,
+                          int fd)
 {
         struct memory m;
         uint64_t others;
 
-        p->pid = pid;
+        p->pid = process->pid;
         (void) read_line_at(fd, "comm", &p->command);
         read_exe(p, fd);
-        for (size_t i = 0; i < n; i++)
-                p->mapped += mappings[i].size;
-
         read_memory(fd, &m);
         p->page_tables = m.page_tables;
         p->small_max = p->mapped;
@@ -216,7 +211,7 @@ void mapping_process_read(struct mapping_process *p, const struct root *root, in
                 p->huge = fact_unknown("the size of its page tables cannot be read");
         else if (!has_small_pages(root))
                 p->huge = fact_unknown("page tables show it only where pages have 4 KiB");
-        else if (!get_other_tables(root, fd, pid, &others))
+        else if (!get_other_tables(root, process, fd, &others))
                 p->huge = fact_unknown("the process's mappings cannot be read");
         else {
                 bound_small_pages(p, &m, others);

@@ -2,13 +2,19 @@
 #pragma once
 
 #include "facts-mapping.h"
+#include "util/process-file.h"
+
+/* How many of its descriptors are looked at: of a stranger's all that it has open, of others those of VFIO.
+ */
+#define PROCESS_DESCRIPTORS_MAX 4096
 
 /* What /proc shows of one process that uses VFIO. fd: its directory in /proc, opened for reading. */
 
-/* mappings: its n mappings of VFIO devices. What cannot be read is unknown. */
-void mapping_process_read(struct mapping_process *p, const struct root *root, int fd, pid_t pid,
-                          const struct mapping *mappings, size_t n);
+/* p->mapped is known before. What cannot be read is unknown. */
+void mapping_process_read(struct mapping_process *p, const struct root *root, const struct process *process,
+                          int fd);
 
-/* Adds the VFIO files that it holds open. Returns 0, also without the privilege to see them, or -ENOMEM. */
-int vfio_holders_read(const struct root *root, int fd, pid_t pid, struct vfio_holder **holders,
-                      size_t *n_holders);
+/* Adds the VFIO files that it holds open. *ret_more: how many of its descriptors were left out. Returns 0,
+ * also without the privilege to see them, or -ENOMEM. */
+int vfio_holders_read(const struct root *root, const struct process *p, int fd, struct vfio_holder **holders,
+                      size_t *n_holders, size_t *ret_more);

@@ -7,6 +7,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/parse.h"
+#include "vfio-node.h"
 
 /* "group 12", "cdev 3", "device", "container", "iommufd"; NULL for anything else. */
 static const char *name_descriptor(const char *target, char buffer[static 32])
@@ -33,39 +34,79 @@ static const char *name_descriptor(const char *target, char buffer[static 32])
         return NULL;
 }
 
-/* Comma-separated names; "" where there is none, or no privilege to see them. NULL: no memory. Without
- * list_dir_at(), because a recorded host need not have every file that every process has open. */
-static char *list_descriptors(int process_fd)
+/* Whether the descriptor is what its name says. A group's device is an anonymous file, whose name nobody can
+ * choose. */
+static bool is_genuine(const struct root *root, const struct process *p, int dirfd, const char *number,
+                       const char *target)
+{
+        struct statx st;
+        int r;
+
+        if (target[0] != '/' || !root->live)
+                return true;
+        if (statx(dirfd, number, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &st) < 0)
+                return false;
+        r = vfio_node_is(root, &st, target);
+        return r < 0 ? process_is_believed(p) : r > 0;
+}
+
+/* The name of one descriptor, or NULL. */
+static const char *read_descriptor(const struct root *root, const struct process *p, int dirfd,
+                                   const char *number, char buffer[static 32])
+{
+        char target[64];
+        ssize_t n = readlinkat(dirfd, number, target, sizeof(target) - 1);
+        const char *name;
+
+        if (n < 0)
+                return NULL;
+        target[n] = '\0';
+        name = name_descriptor(target, buffer);
+        return name && is_genuine(root, p, dirfd, number, target) ? name : NULL;
+}
+
+/* Comma-separated names; "" where there is none, or no privilege to see them. NULL: no memory. *ret_more:
+ * how many descriptors were left out. Without list_dir_at(), because a recorded host need not have every
+ * file that every process has open. */
+static char *list_descriptors(const struct root *root, const struct process *p, int process_fd,
+                              size_t *ret_more)
 {
         int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         _cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-        _cleanup_free_ char *text = strdup("");
-        size_t size = 0;
+        size_t size = 0, n_seen = 0, n_names = 0;
+        char *text = NULL;
         struct dirent *entry;
+        FILE *out;
 
+        *ret_more = 0;
         if (!dir) {
                 if (fd >= 0)
                         close(fd);
-                return TAKE_PTR(text);
+                return strdup("");
         }
-        while (text && (entry = readdir(dir))) {
-                char target[64], buffer[32], *grown;
+        out = open_memstream(&text, &size);
+        if (!out)
+                return NULL;
+        while ((entry = readdir(dir))) {
+                char buffer[32];
                 const char *name;
-                ssize_t n = readlinkat(fd, entry->d_name, target, sizeof(target) - 1);
 
-                if (n < 0)
+                if (entry->d_name[0] == '.')
                         continue;
-                target[n] = '\0';
-                name = name_descriptor(target, buffer);
-                if (!name)
+                if ((!p->trusted && n_seen++ >= PROCESS_DESCRIPTORS_MAX) ||
+                    n_names >= PROCESS_DESCRIPTORS_MAX) {
+                        ++*ret_more;
                         continue;
-                grown = realloc(text, size + strlen(name) + 2);
-                if (!grown)
-                        return NULL;
-                text = grown;
-                size += (size_t) sprintf(text + size, "%s%s", size ? "," : "", name);
+                }
+                name = read_descriptor(root, p, fd, entry->d_name, buffer);
+                if (name)
+                        fprintf(out, "%s%s", n_names++ ? "," : "", name);
         }
-        return TAKE_PTR(text);
+        if (fclose(out) != 0) {
+                free(text);
+                return NULL;
+        }
+        return text;
 }
 
 static int add_holder(struct vfio_holder **holders, size_t *n, size_t first, int group, int cdev)
@@ -84,15 +125,19 @@ static int add_holder(struct vfio_holder **holders, size_t *n, size_t first, int
 }
 
 /* Adds an entry for each group and character device among the names. */
-static int parse_descriptors(char *text, struct vfio_holder **holders, size_t *n)
+static int parse_descriptors(char *text, struct vfio_holder **holders, size_t *n, size_t *more)
 {
         struct vfio_holder process = {};
-        size_t first = *n;
+        size_t first = *n, n_words = 0;
         char *save = NULL;
 
         for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
                 int number, r = 0;
 
+                if (n_words++ >= PROCESS_DESCRIPTORS_MAX) {
+                        ++*more;
+                        continue;
+                }
                 if (sscanf(word, "group %d", &number) == 1)
                         r = add_holder(holders, n, first, number, -1);
                 else if (sscanf(word, "cdev %d", &number) == 1)
@@ -111,29 +156,42 @@ static int parse_descriptors(char *text, struct vfio_holder **holders, size_t *n
         return 0;
 }
 
-int vfio_holders_read(const struct root *root, int fd, pid_t pid, struct vfio_holder **holders,
-                      size_t *n_holders)
+static int read_holders(const struct root *root, const struct process *p, int fd, char **ret,
+                        size_t *ret_more)
 {
-        _cleanup_free_ char *text = NULL;
         char question[64];
+
+        snprintf(question, sizeof(question), "vfio-descriptors %d", p->pid);
+        *ret = root_answer(root, question);
+        if (*ret)
+                return 0;
+        *ret = list_descriptors(root, p, fd, ret_more);
+        if (!*ret)
+                return -ENOMEM;
+        if (**ret)
+                root_note(root, question, *ret);
+        return 0;
+}
+
+int vfio_holders_read(const struct root *root, const struct process *p, int fd, struct vfio_holder **holders,
+                      size_t *n_holders, size_t *ret_more)
+{
+        _cleanup_free_ char *text = NULL, *command = NULL;
         size_t first = *n_holders;
         int r;
 
-        snprintf(question, sizeof(question), "vfio-descriptors %d", pid);
-        text = root_answer(root, question);
-        if (!text) {
-                text = list_descriptors(fd);
-                if (text && *text)
-                        root_note(root, question, text);
-        }
-        if (!text)
-                return -ENOMEM;
-        r = parse_descriptors(text, holders, n_holders);
+        *ret_more = 0;
+        r = read_holders(root, p, fd, &text, ret_more);
         if (r < 0)
                 return r;
+        r = parse_descriptors(text, holders, n_holders, ret_more);
+        if (r < 0)
+                return r;
+        if (*n_holders > first)
+                (void) read_line_at(fd, "comm", &command);
         for (size_t i = first; i < *n_holders; i++) {
-                (*holders)[i].pid = pid;
-                (void) read_line_at(fd, "comm", &(*holders)[i].command);
+                (*holders)[i].pid = p->pid;
+                (*holders)[i].command = command ? strdup(command) : NULL;
         }
         return 0;
 }

@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "fixture.h"
 #include "test.h"
+#include "util/clock.h"
 #include "util/macro.h"
+#include "util/process-file.h"
 
 #define LINE_BAR2 \
         "7f10c0000000-7f1140000000 rw-s 20000000000 00:13 1065                     " \
@@ -417,6 +421,179 @@ static void test_sysfsdev(void **state)
         assert_device(f, "0000:00:05.0");
 }
 
+#define STRANGER 12345
+
+#define LINE_NODE "7f1000000000-7f1080000000 rw-s 00000000000 00:05 733 /dev/vfio/devices/vfio0\n"
+
+/* A process that never answers is left out, and all others are read. */
+static void test_stall(void **state)
+{
+        struct fixture *f = *state;
+        uint64_t start = clock_usec(CLOCK_MONOTONIC);
+        struct unread_processes unread;
+        struct mapping_facts m;
+
+        write_devices(f);
+        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,host=0000:00:05.0");
+        fixture_write(f, "proc/7/comm", "staller\n");
+        assert_int_equal(mkfifo(fixture_path(f, "proc/7/maps"), 0600), 0);
+        f->root.live = true;
+        process_round_begin(&f->root);
+        read_all(f, &m);
+        assert_ok(process_round_end(&f->root, &unread));
+        assert_true(clock_usec(CLOCK_MONOTONIC) - start < 3 * USEC_PER_SEC);
+        assert_int_equal(m.n_mappings, 1);
+        assert_string_equal(m.mappings[0].bdf, "0000:00:05.0");
+        assert_int_equal(m.complete.value, FACT_UNKNOWN);
+        assert_int_equal(unread.n, 1);
+        assert_int_equal(unread.processes[0].pid, 7);
+        unread_processes_done(&unread);
+        mapping_facts_done(&m);
+}
+
+static size_t count_live(struct fixture *f)
+{
+        struct mapping_facts m;
+        size_t n;
+
+        f->root.live = true;
+        read_all(f, &m);
+        f->root.live = false;
+        n = m.n_mappings;
+        assert_int_equal(m.n_processes, n > 0);
+        mapping_facts_done(&m);
+        return n;
+}
+
+/* In a mount namespace of its own, a process can give any file the name of a device. The number of the
+ * host's /dev/null stands for that of a VFIO device. */
+static void test_forged(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+
+        write_devices(f);
+        WRITE_PROCESS(f, LINE_NODE, "qemu");
+        fixture_link(f, "sys/dev/char/1:3", "../../devices/pci0000:00/0000:00:05.0/vfio-dev/vfio0");
+        fixture_link(f, "sys/dev/char/1:5", "../../devices/pci0000:00/0000:00:05.0/vfio-dev/vfio1");
+        fixture_link(f, "proc/4242/map_files/7f1000000000-7f1080000000", "/dev/null");
+        assert_int_equal(count_live(f), 1);
+
+        fixture_remove(f, "proc/4242/map_files/7f1000000000-7f1080000000");
+        fixture_link(f, "proc/4242/map_files/7f1000000000-7f1080000000", "/dev/zero");
+        assert_int_equal(count_live(f), 0);
+        fixture_remove(f, "proc/4242/map_files/7f1000000000-7f1080000000");
+        fixture_link(f, "proc/4242/map_files/7f1000000000-7f1080000000", "/etc/passwd");
+        assert_int_equal(count_live(f), 0);
+
+        /* Where that cannot be seen, only root's processes and our own are believed ... */
+        fixture_remove(f, "proc/4242/map_files");
+        assert_int_equal(count_live(f), 1);
+        if (geteuid() == 0) {
+                assert_int_equal(chown(fixture_path(f, "proc/4242"), STRANGER, STRANGER), 0);
+                assert_int_equal(count_live(f), 0);
+                /* ... and libvirt's guests, whose /dev is a private one. */
+                fixture_write(f, "run/libvirt/qemu/web.pid", "4242");
+                assert_int_equal(count_live(f), 1);
+        }
+
+        /* A recorded host has what was found, and an older one nothing. */
+        read_all(f, &m);
+        assert_int_equal(m.n_mappings, 1);
+        mapping_facts_done(&m);
+        fixture_write(f, ANSWERS_FILE, "vfio-mapping 4242 7f1000000000\tno\n");
+        root_close(&f->root);
+        assert_ok(root_open(&f->root, f->dir));
+        read_all(f, &m);
+        assert_int_equal(m.n_mappings, 0);
+        mapping_facts_done(&m);
+}
+
+static void test_forged_holder(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+
+        if (geteuid() != 0)
+                skip();
+        fixture_write(f, "proc/7/maps", "");
+        fixture_link(f, "proc/7/fd/3", "/dev/vfio/devices/vfio0"); /* which is not there */
+        fixture_link(f, "proc/7/fd/4", "anon_inode:[vfio-device]");
+        assert_int_equal(chown(fixture_path(f, "proc/7"), STRANGER, STRANGER), 0);
+        f->root.live = true;
+        read_all(f, &m);
+        assert_int_equal(m.n_holders, 0);
+        mapping_facts_done(&m);
+}
+
+/* 65,000 lines in each of several processes. */
+static void write_many(struct fixture *f, pid_t pid)
+{
+        char *text = malloc(MIB(8)), path[32];
+        size_t size = 0;
+
+        assert_non_null(text);
+        for (unsigned i = 0; i < 65000; i++)
+                size += (size_t) sprintf(
+                        text + size, "%x000-%x000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]\n",
+                        0x700000 + i, 0x700001 + i);
+        snprintf(path, sizeof(path), "proc/%d/maps", pid);
+        fixture_write(f, path, text);
+        snprintf(path, sizeof(path), "proc/%d", pid);
+        if (geteuid() == 0)
+                assert_int_equal(chown(fixture_path(f, path), STRANGER, STRANGER), 0);
+        free(text);
+}
+
+static void test_bounds(void **state)
+{
+        struct fixture *f = *state;
+        uint64_t start = clock_usec(CLOCK_MONOTONIC);
+        struct mapping_facts m;
+
+        write_devices(f);
+        for (pid_t pid = 10; pid < 15; pid++)
+                write_many(f, pid);
+        WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,host=0000:00:05.0");
+        read_all(f, &m);
+        assert_int_equal(m.n_mappings, 5 * PROCESS_MAPPINGS_MAX + 1);
+        assert_int_equal(m.complete.value, FACT_UNKNOWN);
+        assert_int_equal(m.n_omissions, 5);
+        assert_int_equal(m.omissions[0].pid, 10);
+        assert_int_equal(m.omissions[0].mappings, 65000 - PROCESS_MAPPINGS_MAX);
+        mapping_facts_done(&m);
+
+        f->root.live = true;
+        read_all(f, &m);
+        /* The bound by user does not touch root. */
+        assert_int_equal(m.n_mappings, (geteuid() == 0 ? USER_MAPPINGS_MAX : 5 * PROCESS_MAPPINGS_MAX) + 1);
+        assert_int_equal(m.omissions[m.n_omissions - 1].mappings,
+                         65000 - (geteuid() == 0 ? 0 : PROCESS_MAPPINGS_MAX));
+        mapping_facts_done(&m);
+        assert_true(clock_usec(CLOCK_MONOTONIC) - start < 10 * USEC_PER_SEC);
+}
+
+static void test_descriptor_bounds(void **state)
+{
+        struct fixture *f = *state;
+        char *text = malloc(MIB(1));
+        struct mapping_facts m;
+        size_t size;
+
+        assert_non_null(text);
+        fixture_write(f, "proc/7/maps", "");
+        size = (size_t) sprintf(text, "vfio-descriptors 7\tgroup 0");
+        for (unsigned i = 1; i < 12000; i++)
+                size += (size_t) sprintf(text + size, ",group %u", i);
+        fixture_write(f, ANSWERS_FILE, text);
+        free(text);
+        read_all(f, &m);
+        assert_int_equal(m.n_holders, 4096);
+        assert_int_equal(m.n_omissions, 1);
+        assert_int_equal(m.omissions[0].descriptors, 12000 - 4096);
+        mapping_facts_done(&m);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -428,6 +605,11 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_process, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_holders, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_sysfsdev, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_stall, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_forged, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_forged_holder, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_bounds, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_descriptor_bounds, fixture_setup, fixture_teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
