@@ -220,7 +220,7 @@ static const struct emulator *find_better_emulator(const struct what_if *now, co
                 const struct emulator *e = &f->emulators[i];
                 struct what_if then = *now;
 
-                if (e == own || !generation_aligns(e->generation))
+                if (e == own || !emulator_is_hosts(e) || !generation_aligns(e->generation))
                         continue;
                 then.emulator = e;
                 if (what_if_assume(&then, FIX_BIT(FIX_EMULATOR)) && guest_gains(now, &then, s) &&

@@ -33,7 +33,8 @@ unsigned help_choose(const struct help *help, unsigned allowed);
 struct help help_area(const struct host *h, struct placer placer, const struct area *area);
 
 /* What helps a guest at its next start. emulator: the one that the operator names for FIX_EMULATOR; NULL:
- * the first on the host that aligns, can run the guest and gives it larger pages. */
+ * the first of the host's own (emulator_is_hosts()) that aligns, can run the guest and gives it larger
+ * pages. */
 struct help help_guest(const struct host *h, const struct guest *g, const struct emulator *emulator);
 
 /* What would help if the same program made this mapping again. */

@@ -10,7 +10,8 @@
 #include "util/macro.h"
 #include "util/print.h"
 
-/* Tries every emulator that can be started here, and says so because each takes a second. */
+/* Tries every emulator of the host that can be started here, and says so because each takes a second. As
+ * root it does not run what only some process runs. */
 static int probe_emulators(struct host *h)
 {
         const char *library = getenv("VFIOALIGN_FAKE_LIBRARY") ?: FAKE_LIBRARY;
@@ -20,6 +21,14 @@ static int probe_emulators(struct host *h)
                 const char *why = NULL;
                 int r;
 
+                if (h->root->live && geteuid() == 0 && !e->container && !e->replaced &&
+                    !emulator_is_hosts(e)) {
+                        log_warning(0,
+                                    "Failed to try '%s', ignoring: it is not an emulator of this host, or "
+                                    "users other than root can change it",
+                                    e->path);
+                        continue;
+                }
                 print_line(stderr, "Trying %s ...", e->path);
                 r = emulator_probe(e, h->root, library, NULL, 0, NULL, &why);
                 if (r == -ENOMEM)

@@ -30,10 +30,20 @@ const struct emulator *domain_fix_emulator(const struct domain_subject *s)
         for (size_t i = 0; i < f->n_emulators; i++) {
                 const struct emulator *e = &f->emulators[i];
 
-                if (emulator_aligns(e) && emulator_fits_guest(s->host->root, e, s->guest))
+                if (emulator_is_hosts(e) && emulator_aligns(e) &&
+                    emulator_fits_guest(s->host->root, e, s->guest))
                         return e;
         }
         return NULL;
+}
+
+/* The path is shown as it is, before anything is written. */
+static int plan_start_with(const struct emulator *e, struct domain_changes *changes, struct fix_plan *plan)
+{
+        int r = fix_plan_note(plan, "the guest starts with %s%s", e->path,
+                              e->changeable ? ", which users other than root can change" : "");
+
+        return r < 0 ? r : domain_changes_add(changes, PLACE_EMULATOR, "", e->path);
 }
 
 static int plan_emulator(const struct domain_subject *s, struct domain_changes *changes,
@@ -64,7 +74,7 @@ static int plan_emulator(const struct domain_subject *s, struct domain_changes *
                         "%s does not know the machine type %s of the guest: choose a QEMU that does, or "
                         "change the machine type first",
                         e->path, s->guest->machine);
-        return domain_changes_add(changes, PLACE_EMULATOR, "", e->path);
+        return plan_start_with(e, changes, plan);
 }
 
 static int plan_preload(const struct domain_subject *s, struct domain_changes *changes,

@@ -372,7 +372,7 @@ static int try_daemon(const struct host *h, const struct target *t, struct fix_p
 }
 
 /* Tries all that will run under the library: the daemon of the unit, and every emulator that it may start.
- */
+ * What some process happens to run is not one. */
 static int try_programs(const struct host *h, const struct target *t, struct fix_plan *plan)
 {
         int r;
@@ -385,7 +385,7 @@ static int try_programs(const struct host *h, const struct target *t, struct fix
         for (size_t i = 0; i < h->emulators.n_emulators && !plan->refusal; i++) {
                 const struct emulator *e = &h->emulators.emulators[i];
 
-                if (e->container || e->replaced || !exists_at(h->root->fd, e->path + 1))
+                if (!emulator_is_hosts(e) || !exists_at(h->root->fd, e->path + 1))
                         continue;
                 r = preload_trial(h->root, e->path, t->others.value, PRELOAD_LIBRARY, plan);
                 if (r < 0)

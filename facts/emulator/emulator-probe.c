@@ -320,6 +320,8 @@ int emulator_probe(struct emulator *e, const struct root *root, const char *libr
                 return -EINVAL;
         if (e->container || e->replaced)
                 return -EOPNOTSUPP;
+        if (root->live && geteuid() == 0 && e->changeable)
+                return -EPERM;
         r = root->live ? probe_live(e, root, library, bars, n_bars, results, &why)
                        : probe_recorded(e, root, &why);
         if (r < 0)

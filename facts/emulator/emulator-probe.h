@@ -47,9 +47,10 @@ struct probe_result {
  * NULL where there are none. ret_results: as many, or NULL.
  *
  * Returns 1 where the generation was observed, 0 where not (*ret_why: static text), -EOPNOTSUPP for a binary
- * that cannot be started here (in a container, replaced, of a recorded host without an answer), -EINVAL for
- * bars out of bounds, or another negative errno where the probe could not be set up. On a recorded host the
- * noted answer counts: question "emulator-probe PATH", answer "GENERATION". */
+ * that cannot be started here (in a container, replaced, of a recorded host without an answer), -EPERM where
+ * we are root and others can change the binary, -EINVAL for bars out of bounds, or another negative errno
+ * where the probe could not be set up. On a recorded host the noted answer counts: question "emulator-probe
+ * PATH", answer "GENERATION". */
 int emulator_probe(struct emulator *e, const struct root *root, const char *library,
                    const struct probe_bar *bars, size_t n_bars, struct probe_result *ret_results,
                    const char **ret_why);

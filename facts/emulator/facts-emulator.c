@@ -10,6 +10,7 @@
 #include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/path-roots.h"
 
 /* clang-format off */
 static const char *const emulator_generation_table[_GENERATION_MAX] = {
@@ -154,6 +155,26 @@ static int look_at_file(struct emulator *e, const struct root *root, const char 
         return 0;
 }
 
+/* A recorded host has the answer, because its files have lost their owners. */
+static bool is_changeable(const struct root *root, const char *path)
+{
+        _cleanup_free_ char *answer = emulator_ask(root, "emulator-is-roots", path);
+        bool roots;
+
+        if (!root->live)
+                return answer && streq(answer, "no");
+        roots = path_is_roots(root->fd, path);
+        emulator_note(root, "emulator-is-roots", path, roots ? "yes" : "no");
+        return !roots;
+}
+
+bool emulator_is_hosts(const struct emulator *e)
+{
+        assert(e);
+
+        return (e->distribution || e->libvirt) && !e->replaced && !e->container && !e->changeable;
+}
+
 int emulator_read(struct emulator *e, const struct root *root, const char *path)
 {
         _cleanup_(emulator_done) struct emulator new = {};
@@ -180,6 +201,7 @@ int emulator_read(struct emulator *e, const struct root *root, const char *path)
                 else if (target)
                         new.why = emulator_why(WHY_TWO_SCRIPTS);
         }
+        new.changeable = is_changeable(root, new.path) || (new.target &&is_changeable(root, new.target));
         *e = TAKE(new, (struct emulator){});
         return 0;
 }

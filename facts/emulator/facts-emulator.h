@@ -45,6 +45,7 @@ struct emulator {
         bool replaced;
         bool container;    /* the path is that of another mount namespace */
         bool contradicted; /* the probe saw another generation than the code promised */
+        bool changeable;   /* users other than root can change what the path leads to */
 
         struct stat stat; /* of the file that was read, to notice when the path gets another one */
         struct stat target_stat;
@@ -65,6 +66,11 @@ struct emulator_facts {
         struct emulator_process *processes;
         size_t n_processes;
 };
+
+/* Whether a guest may be given that emulator, and root may try it, without being told to: it is installed at
+ * a usual place or named by a domain, and nobody but root can change it. What any process runs is no reason.
+ * An old record, which does not say whose the file is, is believed. */
+bool emulator_is_hosts(const struct emulator *e);
 
 /* Looks at the code of one binary, or of the one that a plain wrapper script ('exec /usr/bin/qemu "$@"')
  * starts. Any other script, another architecture, or a binary that hides its symbols is "unknown". On a

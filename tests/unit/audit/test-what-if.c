@@ -145,7 +145,7 @@ static void test_emulator(void **state)
         struct host h = new_host(&f->root);
         struct emulator e[] = {
                 { .path = (char *) "/usr/bin/qemu", .generation = GENERATION_NONE, .distribution = true },
-                { .path = (char *) "/opt/qemu", .generation = GENERATION_PER_REGION },
+                { .path = (char *) "/opt/qemu", .generation = GENERATION_PER_REGION, .libvirt = true },
         };
         struct hostdev hostdev = {};
         struct guest g = new_guest(&hostdev, "0000:00:05.0");
@@ -155,6 +155,13 @@ static void test_emulator(void **state)
         g.arch = (char *) "x86_64";
         assert_string_equal(found(&h, &g), "emulator");
         assert_ptr_equal(better_emulator(&h, &g), &e[1]);
+
+        /* What only a process runs, or what others can change, is not offered. */
+        e[1].libvirt = false;
+        assert_null(better_emulator(&h, &g));
+        e[1].libvirt = e[1].changeable = true;
+        assert_null(better_emulator(&h, &g));
+        e[1].changeable = false;
 
         /* One that cannot run the guest is none: of another architecture, or without its machine type. */
         g.arch = (char *) "aarch64";

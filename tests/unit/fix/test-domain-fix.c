@@ -26,8 +26,12 @@ static struct emulator emulators[] = {
           .generation = GENERATION_NONE,
           .distribution = true },
         { .path = (char *) "/usr/bin/qemu-system-aarch64", .generation = GENERATION_PER_REGION },
-        { .path = (char *) "/opt/old/qemu-system-x86_64", .generation = GENERATION_PER_AREA },
-        { .path = (char *) "/opt/new/qemu-system-x86_64", .generation = GENERATION_PER_AREA },
+        { .path = (char *) "/opt/old/qemu-system-x86_64",
+          .generation = GENERATION_PER_AREA,
+          .libvirt = true },
+        { .path = (char *) "/opt/new/qemu-system-x86_64",
+          .generation = GENERATION_PER_AREA,
+          .libvirt = true },
 };
 
 /* What it takes to ask a fix: a host on which everything can be had. */
@@ -123,6 +127,21 @@ static void test_emulator(void **state)
         expect(&a, "emulator", 0, PLACE_EMULATOR, "", "/opt/old/qemu-system-x86_64");
         a.guest.machine = (char *) "pc-q35-8.1";
         expect_refusal(&a, "emulator", "pc-q35-8.1");
+
+        /* One that only a process runs, or that others can change, is not chosen; who names it gets it. */
+        asked(&a, *state);
+        emulators[3].libvirt = false;
+        expect_refusal(&a, "emulator", "--emulator PATH");
+        emulators[3].libvirt = emulators[3].changeable = true;
+        expect_refusal(&a, "emulator", "--emulator PATH");
+        a.subject.emulator = &emulators[3];
+        expect(&a, "emulator", 0, PLACE_EMULATOR, "", "/opt/new/qemu-system-x86_64");
+        assert_non_null(strstr(a.plan.note, "/opt/new/qemu-system-x86_64, which users other than root"));
+        emulators[3].changeable = false;
+        asked(&a, *state);
+        expect(&a, "emulator", 0, PLACE_EMULATOR, "", "/opt/new/qemu-system-x86_64");
+        assert_string_equal(a.plan.note, "the guest starts with /opt/new/qemu-system-x86_64");
+        a.guest.machine = (char *) "pc-q35-8.1";
 
         /* named */
         a.subject.emulator = &emulators[3];

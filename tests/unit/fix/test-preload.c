@@ -22,6 +22,7 @@
 #define DROP_IN(unit) ETC unit ".service.d/" LIBVIRT_PRELOAD_DROP_IN
 #define LIBRARY PRELOAD_LIBRARY
 #define EMULATOR "usr/bin/qemu-system-x86_64"
+#define THEIRS "home/user/qemu" /* which only some process runs, or which others can change */
 
 static uint64_t run_timeout;
 static unsigned writes_until_failure;
@@ -115,7 +116,9 @@ static void run_daemon(struct fixture *f, const char *environ, size_t size)
 static struct host read_host(struct fixture *f)
 {
         static struct emulator emulators[] = {
-                { .path = (char *) "/" EMULATOR },
+                { .path = (char *) "/" EMULATOR, .distribution = true },
+                { .path = (char *) "/" THEIRS },
+                { .path = (char *) "/" THEIRS, .distribution = true, .changeable = true },
                 { .path = (char *) "/in/a/container", .container = true },
                 { .path = (char *) "/usr/bin/gone" },
         };
@@ -439,6 +442,11 @@ static void test_trial(void **state)
                 run_timeout = 0;
                 fixture_copy(f, programs[i], "/bin/true");
         }
+
+        /* Not run at all */
+        fixture_write(f, THEIRS, "#!/bin/sh\nexit ${LD_PRELOAD:+3}\n");
+        assert_ok(do_fix(f, FIX_APPLY, true, &plan));
+        assert_null(plan.refusal);
 
         /* Broken without us */
         fixture_write(f, EMULATOR, "#!/bin/sh\nexit 4\n");
