@@ -246,19 +246,28 @@ static void child_serve(struct child *c)
         }
 }
 
-/* Keeps nothing of ours open: a child that cannot be killed would hold it. */
-_Noreturn static void child_run(int socket, pid_t parent)
+/* Moves these descriptors to the numbers 0 and 1, and keeps nothing else of ours open: a child that cannot
+ * be killed would hold it. */
+static bool child_detach(int first, int second, pid_t parent)
 {
-        struct child c = { .socket = STDIN_FILENO };
+        _cleanup_close_ int a = fcntl(first, F_DUPFD_CLOEXEC, 2), b = fcntl(second, F_DUPFD_CLOEXEC, 2);
         sigset_t none;
 
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
         for (int i = 1; i < NSIG; i++)
                 (void) signal(i, SIG_DFL);
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent || dup2(socket, c.socket) < 0 ||
-            syscall(SYS_close_range, STDIN_FILENO + 1, ~0U, 0) < 0)
+        return prctl(PR_SET_PDEATHSIG, SIGKILL) >= 0 && getppid() == parent && dup2(a, 0) >= 0 &&
+               dup2(b, 1) >= 0 && syscall(SYS_close_range, 2, ~0U, 0) >= 0;
+}
+
+_Noreturn static void child_run(int socket, pid_t parent)
+{
+        struct child c = { .socket = 0 };
+
+        if (!child_detach(socket, socket, parent))
                 _exit(EXIT_FAILURE);
+        close(1);
         c.input = child_map(INPUT_SIZE);
         c.output = child_map(OUTPUT_SIZE);
         if (c.input && c.output)
@@ -285,21 +294,25 @@ static void reap_dying(struct guarded_reader *g)
         g->n_dying = n;
 }
 
-/* Kills the child without waiting for its end, which may never come. */
-static void abandon_child(struct guarded_reader *g)
+/* Kills a child without waiting for its end, which may never come. */
+static void kill_child(struct guarded_reader *g, pid_t pid)
 {
         pid_t *slot;
 
+        (void) kill(pid, SIGKILL);
+        if (waitpid(pid, NULL, WNOHANG) != 0)
+                return;
+        slot = array_append(g->dying, g->n_dying);
+        if (slot)
+                *slot = pid;
+}
+
+static void abandon_child(struct guarded_reader *g)
+{
         if (g->pid == 0)
                 return;
         close(TAKE_FD(g->socket));
-        (void) kill(g->pid, SIGKILL);
-        if (waitpid(g->pid, NULL, WNOHANG) == 0) {
-                slot = array_append(g->dying, g->n_dying);
-                if (slot)
-                        *slot = g->pid;
-        }
-        g->pid = 0;
+        kill_child(g, TAKE(g->pid, 0));
 }
 
 void guarded_reader_stop(struct guarded_reader *g)
@@ -518,5 +531,78 @@ int guarded_stat(struct guarded_reader *g, uint64_t usec, int dirfd, const char 
         if (r < 0)
                 return r;
         *ret = reply.stat;
+        return 0;
+}
+
+_Noreturn static void child_call(int out, int dirfd, pid_t parent, guarded_function_t f, void *userdata)
+{
+        if (!child_detach(out, dirfd, parent))
+                _exit(EXIT_FAILURE);
+        f(1, userdata, 0);
+        _exit(EXIT_SUCCESS);
+}
+
+/* Reads until the other end is closed. */
+static int receive_all(int fd, char *buffer, size_t size, uint64_t deadline, size_t *ret)
+{
+        size_t have = 0;
+
+        for (;;) {
+                struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+                uint64_t now = clock_usec(CLOCK_MONOTONIC);
+                ssize_t n = recv(fd, buffer + have, size - have, MSG_DONTWAIT);
+
+                if (n == 0 || have == size) {
+                        *ret = have;
+                        return have > 0 ? 0 : -ECONNRESET;
+                }
+                if (n > 0) {
+                        have += (size_t) n;
+                        continue;
+                }
+                if (errno != EAGAIN && errno != EINTR)
+                        return -ECONNRESET;
+                if (now >= deadline)
+                        return -ETIMEDOUT;
+                (void) poll(&pollfd, 1, (int) ((deadline - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC));
+        }
+}
+
+int guarded_run(struct guarded_reader *g, uint64_t usec, int dirfd, guarded_function_t f, void *userdata,
+                char **ret, size_t *ret_size)
+{
+        uint64_t deadline = clock_usec(CLOCK_MONOTONIC) + usec;
+        _cleanup_free_ char *buffer = NULL;
+        const pid_t parent = getpid();
+        int pair[2], r;
+        size_t size = 0;
+        pid_t pid;
+
+        assert(g);
+        assert(f);
+        assert(ret);
+        assert(ret_size);
+
+        reap_dying(g);
+        buffer = malloc(GUARDED_ANSWER_MAX + 1);
+        if (!buffer)
+                return -ENOMEM;
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+                return -errno;
+        pid = fork();
+        if (pid == 0)
+                child_call(pair[1], dirfd, parent, f, userdata);
+        r = pid < 0 ? -errno : 0;
+        close(pair[1]);
+        if (r == 0) {
+                r = receive_all(pair[0], buffer, GUARDED_ANSWER_MAX, deadline, &size);
+                kill_child(g, pid);
+        }
+        close(pair[0]);
+        if (r < 0)
+                return r;
+        buffer[size] = '\0';
+        *ret = TAKE_PTR(buffer);
+        *ret_size = size;
         return 0;
 }

@@ -470,3 +470,22 @@ int process_stat(const struct root *root, const struct process *p, int fd, const
         r = guarded_stat(root->reads->reader, usec, fd, name, ret);
         return settle_read(root, p, fd, name, start, r);
 }
+
+int process_run(const struct root *root, const struct process *p, int dirfd, guarded_function_t f,
+                void *userdata, char **ret, size_t *ret_size)
+{
+        uint64_t start = clock_usec(CLOCK_MONOTONIC), usec;
+        int r;
+
+        assert(root && root->live);
+        assert(p);
+        assert(f);
+        assert(ret);
+        assert(ret_size);
+
+        r = grant_time(root->reads, p, &usec);
+        if (r < 0)
+                return r;
+        r = guarded_run(root->reads->reader, usec, dirfd, f, userdata, ret, ret_size);
+        return settle_read(root, p, -EBADF, "", start, r);
+}

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "guarded-read.h"
 #include "root.h"
 
 /* Reading /proc/PID/maps, cmdline, environ, fdinfo and map_files: the files for which the kernel takes the
@@ -74,6 +75,10 @@ int process_grep_private(const struct root *root, const struct process *p, int f
 /* As statx(2), of what a link leads to, without asking a file server. */
 int process_stat(const struct root *root, const struct process *p, int fd, const char *name,
                  struct statx *ret);
+
+/* Runs f in a child (guarded-read.h), to which dirfd goes. Only on the live host. */
+int process_run(const struct root *root, const struct process *p, int dirfd, guarded_function_t f,
+                void *userdata, char **ret, size_t *ret_size);
 
 /* Whether an error of the above means that the process was left out for lack of time. */
 bool process_is_unread(int r);

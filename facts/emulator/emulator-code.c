@@ -35,6 +35,7 @@ static const char *const emulator_whys[_WHY_MAX] = {
         [WHY_PROBE_LATE] = "the emulator did not map the probe's BARs in time",
         [WHY_PROBE_OTHER] = "the emulator places mappings in a way that is not known",
         [WHY_NOT_RECORDED] = "the recorded host does not tell",
+        [WHY_PROCESS_LATE] = "the process's program could not be read in time",
 };
 
 const char *emulator_why(enum emulator_why why)

@@ -25,6 +25,7 @@ enum emulator_why {
         WHY_PROBE_LATE,
         WHY_PROBE_OTHER,
         WHY_NOT_RECORDED,
+        WHY_PROCESS_LATE,
         _WHY_MAX,
 };
 
@@ -49,6 +50,10 @@ int emulator_code_from_answer(struct emulator *e, const char *answer);
  * noted, because each answer is a line. */
 char *emulator_ask(const struct root *root, const char *what, const char *key);
 void emulator_note(const struct root *root, const char *what, const char *key, const char *answer);
+
+/* Whether users other than root can change what the path leads to on the host. A recorded one has the
+ * answer, because its files have lost their owners. */
+bool emulator_is_changeable(const struct root *root, const char *path);
 
 /* Are these states of one file that was not written to in between? */
 bool emulator_is_same_file(const struct stat *a, const struct stat *b);

@@ -7,8 +7,10 @@
 
 #include "emulator-internal.h"
 #include "util/array.h"
+#include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/process-file.h"
 
 #define DELETED " (deleted)" /* behind the target of /proc/PID/exe, see proc(5) */
 
@@ -19,12 +21,14 @@ struct running {
         char *path; /* as its own namespace names it, without DELETED */
         bool replaced, container;
         const char *why; /* static: why it cannot be seen, or NULL */
+        char *code;      /* of a stranger's: what a child found, as emulator_code_to_answer() writes it */
 };
 
 static void running_done(struct running *p)
 {
         closep(&p->fd);
         free(p->path);
+        free(p->code);
 }
 
 /* The file that the process itself would find at that path, in its own root and with its symlinks. */
@@ -110,6 +114,103 @@ static int look_live(struct running *p, const struct root *root, pid_t pid)
         return 0;
 }
 
+/* What a child says of a stranger's program. After it follow the path and the code, each up to its NUL. */
+struct foreign {
+        struct stat stat;
+        bool replaced, container;
+        size_t why; /* index of the reason + 1, or 0 */
+};
+
+struct foreign_request {
+        const struct root *root;
+        pid_t pid;
+};
+
+/* In the child. The file may be one of a file server that does not answer. */
+static void look_foreign(int dirfd, void *userdata, int out)
+{
+        const struct foreign_request *request = userdata;
+        struct running p = { .fd = -EBADF };
+        struct root root = *request->root;
+        struct foreign answer = {};
+        struct emulator e = {};
+        char *code;
+        FILE *f;
+
+        file_observe(NULL, NULL);
+        root.fd = dirfd;
+        if (look_live(&p, &root, request->pid) < 0)
+                return;
+        if (!p.why && emulator_code_read(&e, p.fd) == -ENOMEM)
+                return;
+        while (p.why && !streq(emulator_why((enum emulator_why) answer.why++), p.why))
+                ;
+        answer.stat = p.stat;
+        answer.replaced = p.replaced;
+        answer.container = p.container;
+        code = emulator_code_to_answer(&e);
+        f = code ? fdopen(out, "w") : NULL;
+        if (!f)
+                return;
+        fwrite(&answer, sizeof(answer), 1, f);
+        fwrite(p.path ?: "", strlen(p.path ?: "") + 1, 1, f);
+        fwrite(code, strlen(code) + 1, 1, f);
+        (void) fflush(f);
+}
+
+static int take_foreign(struct running *p, const char *bytes, size_t size)
+{
+        struct foreign answer;
+        const char *path = bytes + sizeof(answer), *code;
+
+        if (size < sizeof(answer) + 2 || bytes[size - 1] != '\0') {
+                p->why = emulator_why(WHY_PROCESS_LATE);
+                return 0;
+        }
+        memcpy(&answer, bytes, sizeof(answer));
+        code = path + strlen(path) + 1;
+        p->stat = answer.stat;
+        p->replaced = answer.replaced;
+        p->container = answer.container;
+        if (answer.why > 0 && answer.why <= _WHY_MAX)
+                p->why = emulator_why((enum emulator_why)(answer.why - 1));
+        p->path = strdup(path);
+        p->code = strdup(code < bytes + size ? code : "");
+        return p->path && p->code ? 0 : -ENOMEM;
+}
+
+/* A stranger's program is looked at by a child, which can be killed. */
+static int look_stranger(struct running *p, const struct root *root, const struct process *process)
+{
+        struct foreign_request request = { root, process->pid };
+        _cleanup_free_ char *bytes = NULL;
+        size_t size;
+        int r;
+
+        r = process_run(root, process, root->fd, look_foreign, &request, &bytes, &size);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                p->why = emulator_why(WHY_PROCESS_LATE);
+                return 0;
+        }
+        return take_foreign(p, bytes, size);
+}
+
+static int look_running(struct running *p, const struct root *root, pid_t pid)
+{
+        char path[sizeof("proc/") + 11];
+        _cleanup_close_ int fd = -EBADF;
+        struct process process;
+
+        snprintf(path, sizeof(path), "proc/%d", pid);
+        fd = openat(root->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return look_live(p, root, pid); /* which says why */
+        process = process_of(root, pid, fd);
+        return process_is_believed(&process) ? look_live(p, root, pid) : look_stranger(p, root, &process);
+}
+
 static void note_running(const struct running *p, const struct root *root, const char *pid)
 {
         _cleanup_free_ char *answer = NULL;
@@ -170,6 +271,8 @@ static int read_code(struct emulator *e, const struct running *p, const struct r
         _cleanup_free_ char *answer = NULL;
         int r;
 
+        if (p->code)
+                return emulator_code_from_answer(e, p->code);
         if (p->fd >= 0) {
                 r = emulator_code_read(e, p->fd);
                 return r == -ENOEXEC ? 0 : r;
@@ -182,7 +285,7 @@ static bool is_same_running(const struct emulator *e, const struct running *p, c
 {
         if (e->replaced != p->replaced || e->container != p->container)
                 return false;
-        if (p->fd >= 0 && emulator_is_same_file(&e->stat, &p->stat))
+        if ((p->fd >= 0 || p->code) && emulator_is_same_file(&e->stat, &p->stat))
                 return true;
         /* Each container of an image has the file on a file system of its own. */
         return build_id && e->build_id && streq(e->build_id, build_id) && streq(e->path, p->path) &&
@@ -211,12 +314,12 @@ static int place_running(struct emulator_facts *f, const struct running *p, cons
         size_t i = f->n_emulators;
         int r;
 
-        if (!p->replaced && !p->container) {
+        if (!p->replaced && !p->container && !p->code) {
                 r = emulator_facts_find(f, root, p->path, ret);
                 if (r != -ENOENT)
                         return r;
         }
-        if (p->fd >= 0)
+        if (p->fd >= 0 || p->code)
                 i = find_running(f, p, NULL);
         if (i == f->n_emulators) {
                 r = read_code(&new, p, root, pid);
@@ -226,6 +329,7 @@ static int place_running(struct emulator_facts *f, const struct running *p, cons
         }
         if (i == f->n_emulators) {
                 new.path = strdup(p->path);
+                new.changeable = !p->replaced && !p->container &&emulator_is_changeable(root, p->path);
                 slot = new.path ? array_append(f->emulators, f->n_emulators) : NULL;
                 if (!slot)
                         return -ENOMEM;
@@ -244,7 +348,7 @@ static int look_and_place(struct emulator_facts *f, const struct root *root, pid
         int r;
 
         snprintf(name, sizeof(name), "%d", pid);
-        r = root->live ? look_live(&p, root, pid) : look_recorded(&p, root, name);
+        r = root->live ? look_running(&p, root, pid) : look_recorded(&p, root, name);
         if (r < 0)
                 return r;
         note_running(&p, root, name);
@@ -256,7 +360,7 @@ static int look_and_place(struct emulator_facts *f, const struct root *root, pid
         if (r < 0)
                 return r;
         f->emulators[entry->emulator].n_processes++;
-        if (p.replaced || p.container) {
+        if (p.replaced || p.container || p.code) {
                 code = emulator_code_to_answer(&f->emulators[entry->emulator]);
                 if (!code)
                         return -ENOMEM;

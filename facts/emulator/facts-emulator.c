@@ -155,8 +155,7 @@ static int look_at_file(struct emulator *e, const struct root *root, const char 
         return 0;
 }
 
-/* A recorded host has the answer, because its files have lost their owners. */
-static bool is_changeable(const struct root *root, const char *path)
+bool emulator_is_changeable(const struct root *root, const char *path)
 {
         _cleanup_free_ char *answer = emulator_ask(root, "emulator-is-roots", path);
         bool roots;
@@ -201,7 +200,8 @@ int emulator_read(struct emulator *e, const struct root *root, const char *path)
                 else if (target)
                         new.why = emulator_why(WHY_TWO_SCRIPTS);
         }
-        new.changeable = is_changeable(root, new.path) || (new.target &&is_changeable(root, new.target));
+        new.changeable = emulator_is_changeable(root, new.path) ||
+                         (new.target &&emulator_is_changeable(root, new.target));
         *e = TAKE(new, (struct emulator){});
         return 0;
 }

@@ -30,6 +30,8 @@ static const char *sample(const char *name)
 
 static struct root live;
 
+static uid_t start_uid; /* of those that are started */
+
 /* Starts a program that waits, perhaps in a mount namespace of its own, with another root. */
 static pid_t start(const char *root, const char *path)
 {
@@ -46,6 +48,8 @@ static pid_t start(const char *root, const char *path)
                     (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
                      mount(root, root, NULL, MS_BIND, NULL) < 0 || chdir(root) < 0 ||
                      syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0))
+                        _exit(1);
+                if (start_uid != 0 && setuid(start_uid) < 0)
                         _exit(1);
                 execl(path, path, "wait", NULL);
                 _exit(1);
@@ -103,6 +107,47 @@ static void test_process(void **state)
         assert_int_equal(e->generation, GENERATION_PER_AREA);
         assert_true(e->replaced && !e->libvirt);
         assert_int_equal(facts.n_emulators, 2);
+        emulator_facts_done(&facts);
+
+        stop(one);
+        stop(two);
+}
+
+/* The program of a stranger is looked at by a child, with the same result, and is not one of the host's. */
+static void test_stranger(void **state)
+{
+        struct fixture *f = *state;
+        struct emulator_facts facts = {};
+        const struct emulator *e;
+        char path[4096];
+        pid_t one, two;
+
+        if (geteuid() != 0)
+                skip();
+        assert_int_equal(chmod(f->dir, 0755), 0);
+        fixture_write(f, "home/x", "");
+        fixture_copy(f, "home/qemu", sample("area"));
+        assert_int_equal(chown(fixture_path(f, "home"), 12345, 12345), 0);
+        snprintf(path, sizeof(path), "%s", fixture_path(f, "home/qemu"));
+        start_uid = 12345;
+        one = start(NULL, path);
+        two = start(NULL, path);
+        start_uid = 0;
+
+        assert_ok(emulator_facts_add_process(&facts, &live, one));
+        assert_int_equal(facts.n_emulators, 1);
+        e = emulator_facts_of_process(&facts, one);
+        assert_non_null(e);
+        assert_string_equal(e->path, path);
+        assert_int_equal(e->generation, GENERATION_PER_AREA);
+        assert_string_equal(e->build_id, "0123456789abcdef");
+        assert_true(e->changeable && !e->replaced && !e->container);
+        fixture_remove(f, "home/qemu");
+        assert_ok(emulator_facts_add_process(&facts, &live, two));
+        e = emulator_facts_of_process(&facts, two);
+        assert_non_null(e);
+        assert_true(e->replaced && !e->container);
+        assert_int_equal(e->generation, GENERATION_PER_AREA);
         emulator_facts_done(&facts);
 
         stop(one);
@@ -273,8 +318,9 @@ int main(int argc, char *argv[])
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_process), FIXTURE_TEST(test_replaced), FIXTURE_TEST(test_container),
-                FIXTURE_TEST(test_gone),    FIXTURE_TEST(test_recorded), FIXTURE_TEST(test_links),
+                FIXTURE_TEST(test_process),   FIXTURE_TEST(test_stranger), FIXTURE_TEST(test_replaced),
+                FIXTURE_TEST(test_container), FIXTURE_TEST(test_gone),     FIXTURE_TEST(test_recorded),
+                FIXTURE_TEST(test_links),
         };
         int r;
 
