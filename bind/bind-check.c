@@ -32,6 +32,9 @@ static int check_uses(const struct host *h, const struct device *d, bool only_vf
         for (size_t i = 0; i < n; i++) {
                 int r;
 
+                /* An exclusive open settles that: bind_claims_take(). */
+                if (uses[i].kind == USE_UNKNOWN)
+                        continue;
                 if (only_vfio && uses[i].kind != USE_GUEST && uses[i].kind != USE_PROCESS &&
                     uses[i].kind != USE_VFS)
                         continue;

@@ -22,7 +22,7 @@ static int compare_names(const void *a, const void *b)
         return strcmp(((const struct block *) a)->name, ((const struct block *) b)->name);
 }
 
-static struct block *find_block(struct use_reader *reader, const char *name)
+struct block *block_find(struct use_reader *reader, const char *name)
 {
         struct block key = { .name = (char *) name };
 
@@ -31,15 +31,14 @@ static struct block *find_block(struct use_reader *reader, const char *name)
                        : bsearch(&key, reader->blocks, reader->n_blocks, sizeof(key), compare_names);
 }
 
-/* "/dev/nvme0n1p2", "/dev/mapper/vg-root", "/dev/dm-0" */
-static struct block *find_by_node(struct use_reader *reader, const char *node)
+struct block *block_find_node(struct use_reader *reader, const char *node)
 {
         const char *mapper = startswith(node, "/dev/mapper/"), *name = startswith(node, "/dev/");
 
         for (size_t i = 0; mapper && i < reader->n_blocks; i++)
                 if (reader->blocks[i].dm_name && streq(reader->blocks[i].dm_name, mapper))
                         return &reader->blocks[i];
-        return name ? find_block(reader, name) : NULL;
+        return name ? block_find(reader, name) : NULL;
 }
 
 /* Under native NVMe multipath, the disk that is mounted is the subsystem's, and belongs to each of its
@@ -118,6 +117,42 @@ static int read_block(struct use_reader *reader, struct block *b)
         return read_block_number(reader, b);
 }
 
+static int resolve_block(struct use_reader *reader, struct block *b, unsigned layer);
+
+static int resolve_below(struct use_reader *reader, struct block *b, struct block *below, unsigned layer)
+{
+        if (!below || below == b)
+                return 0;
+        if (resolve_block(reader, below, layer + 1) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < below->functions.n; i++)
+                if (functions_add(&b->functions, below->functions.indices[i]) < 0)
+                        return -ENOMEM;
+        b->stacked = below->used = true;
+        return 0;
+}
+
+/* A loop device and zram name by its path what they write to, which can be a block device. */
+static int resolve_backing(struct use_reader *reader, struct block *b, unsigned layer)
+{
+        static const char *const attributes[] = { "loop/backing_file", "backing_dev" };
+
+        if (!startswith(b->whole, "loop") && !startswith(b->whole, "zram"))
+                return 0;
+        for (size_t i = 0; i < ELEMENTSOF(attributes); i++) {
+                _cleanup_free_ char *node = NULL;
+                int r = read_block_line(reader, b->whole, attributes[i], &node);
+
+                if (r == -ENOMEM)
+                        return r;
+                if (r < 0)
+                        continue;
+                if (resolve_below(reader, b, block_find_node(reader, node), layer) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 /* Adds the functions that the layers below stand on. On a made-up host they may form a circle. */
 static int resolve_block(struct use_reader *reader, struct block *b, unsigned layer)
 {
@@ -130,19 +165,10 @@ static int resolve_block(struct use_reader *reader, struct block *b, unsigned la
         if (asprintf(&path, BLOCK "%s/slaves", b->whole) < 0)
                 return -ENOMEM;
         (void) list_dir_at(reader->root->fd, path, &below);
-        for (size_t i = 0; i < below.n; i++) {
-                struct block *other = find_block(reader, below.names[i]);
-
-                if (!other)
-                        continue;
-                if (resolve_block(reader, other, layer + 1) < 0)
+        for (size_t i = 0; i < below.n; i++)
+                if (resolve_below(reader, b, block_find(reader, below.names[i]), layer) < 0)
                         return -ENOMEM;
-                for (size_t k = 0; k < other->functions.n; k++)
-                        if (functions_add(&b->functions, other->functions.indices[k]) < 0)
-                                return -ENOMEM;
-                b->stacked = true;
-        }
-        return 0;
+        return resolve_backing(reader, b, layer);
 }
 
 int blocks_read(struct use_reader *reader)
@@ -197,6 +223,12 @@ static void unescape_field(char *s)
         *to = '\0';
 }
 
+int block_add_use(struct use_reader *reader, struct block *b, enum use_kind kind, const char *what)
+{
+        b->used = true;
+        return use_add(reader, &b->functions, kind, 0, what);
+}
+
 /* Btrfs shows only one of its devices as the source, but uses the others as well. */
 static int add_btrfs(struct use_reader *reader, const struct block *b, const char *where)
 {
@@ -214,9 +246,9 @@ static int add_btrfs(struct use_reader *reader, const struct block *b, const cha
                 for (size_t k = 0; k < members.n; k++)
                         ours |= streq(members.names[k], b->name);
                 for (size_t k = 0; ours && k < members.n; k++) {
-                        const struct block *member = find_block(reader, members.names[k]);
+                        struct block *member = block_find(reader, members.names[k]);
 
-                        if (member && use_add(reader, &member->functions, USE_MOUNT, 0, where) < 0)
+                        if (member && block_add_use(reader, member, USE_MOUNT, where) < 0)
                                 return -ENOMEM;
                 }
         }
@@ -226,6 +258,7 @@ static int add_btrfs(struct use_reader *reader, const struct block *b, const cha
 struct mount {
         unsigned major, minor;
         char *root, *where, *type, *source;
+        char *options; /* of the file system, or NULL */
 };
 
 /* proc_pid_mountinfo(5): "36 35 98:0 / /mnt rw,noatime master:1 - ext4 /dev/root rw" */
@@ -244,6 +277,7 @@ static bool parse_mount(char *line, struct mount *ret)
         m.where = strtok_r(NULL, " ", &save);
         m.type = strtok_r(rest + strlen(" - "), " ", &save);
         m.source = strtok_r(NULL, " ", &save);
+        m.options = strtok_r(NULL, " ", &save);
         if (!device || !m.where || !m.source || sscanf(device, "%u:%u", &m.major, &m.minor) != 2)
                 return false;
         unescape_field(m.where);
@@ -262,7 +296,7 @@ static struct block *find_by_number(struct use_reader *reader, unsigned major, u
 
 static struct block *find_mounted(struct use_reader *reader, const struct mount *m)
 {
-        return find_by_number(reader, m->major, m->minor) ?: find_by_node(reader, m->source);
+        return find_by_number(reader, m->major, m->minor) ?: block_find_node(reader, m->source);
 }
 
 /* bound: whether to add the mounts that show only a part of a file system, or those that show all of it. A
@@ -278,9 +312,56 @@ static int add_mount(struct use_reader *reader, const struct mount *m, bool boun
         if (!b || bound != !(streq(m->root, "/") || btrfs) || (bound && b->mounted))
                 return 0;
         b->mounted |= !bound;
-        if (use_add(reader, &b->functions, USE_MOUNT, 0, m->where) < 0)
+        if (block_add_use(reader, b, USE_MOUNT, m->where) < 0)
                 return -ENOMEM;
         return btrfs ? add_btrfs(reader, b, m->where) : 0;
+}
+
+/* Adds the block devices that a text names. separator: what stands between them. Returns whether it named
+ * any, or -ENOMEM. */
+static int add_nodes(struct use_reader *reader, const struct mount *m, const char *text, char separator)
+{
+        const char separators[] = { separator, '\0' };
+        bool any = false;
+
+        for (const char *s = text; *s;) {
+                size_t n = strcspn(s, separators);
+                const char *value = memchr(s, '=', n);
+                _cleanup_free_ char *node = NULL;
+                struct block *b;
+
+                value = value ? value + 1 : s;
+                node = strndup(value, n - (size_t) (value - s));
+                if (!node)
+                        return -ENOMEM;
+                b = block_find_node(reader, node);
+                if (b) {
+                        any = true;
+                        if (block_add_use(reader, b, USE_MOUNT, m->where) < 0)
+                                return -ENOMEM;
+                }
+                s += n + (s[n] != '\0');
+        }
+        return any;
+}
+
+/* What a mount uses besides the device that it is of: "/dev/sda:/dev/sdb" (bcachefs), or an option such as
+ * "logdev=/dev/sdc" (XFS). One without a device that is known is kept as a pool. */
+static int add_mount_devices(struct use_reader *reader, const struct mount *m)
+{
+        int r;
+
+        if (m->options) {
+                r = add_nodes(reader, m, m->options, ',');
+                if (r < 0)
+                        return r;
+        }
+        if (m->major > 0 || find_mounted(reader, m))
+                return 0;
+        r = add_nodes(reader, m, m->source, ':');
+        if (r != 0)
+                return r < 0 ? r : 0;
+        return pools_add(reader, m->type, m->source);
 }
 
 static int read_mounts(struct use_reader *reader)
@@ -310,7 +391,7 @@ static int read_mounts(struct use_reader *reader)
                 if (add_mount(reader, &mounts[i], false) < 0)
                         return -ENOMEM;
         for (size_t i = 0; i < n; i++)
-                if (add_mount(reader, &mounts[i], true) < 0)
+                if (add_mount(reader, &mounts[i], true) < 0 || add_mount_devices(reader, &mounts[i]) < 0)
                         return -ENOMEM;
         return 0;
 }
@@ -413,13 +494,13 @@ static int read_mounts_elsewhere(struct use_reader *reader)
                 return 0;
 
         for (char *word = strtok_r(answer, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-                const struct block *b;
+                struct block *b;
                 unsigned major, minor;
 
                 if (sscanf(word, "%u:%u", &major, &minor) != 2)
                         continue;
                 b = find_by_number(reader, major, minor);
-                if (b && use_add(reader, &b->functions, USE_MOUNT, 0, "in another mount namespace") < 0)
+                if (b && block_add_use(reader, b, USE_MOUNT, "in another mount namespace") < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -429,16 +510,21 @@ static int read_swaps(struct use_reader *reader)
 {
         _cleanup_free_ char *text = NULL;
         char *save = NULL;
+        int r;
 
-        if (read_file_at(reader->root->fd, "proc/swaps", FILE_MAX_SIZE, &text, NULL) < 0)
-                return 0;
+        r = read_file_at(reader->root->fd, "proc/swaps", FILE_MAX_SIZE, &text, NULL);
+        if (r < 0) {
+                if (r != -ENOENT) /* a kernel without swap has no such file */
+                        reader->uses->block = fact_unknown("the swap devices cannot be read");
+                return r == -ENOMEM ? r : 0;
+        }
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-                const struct block *b;
+                struct block *b;
 
                 line[strcspn(line, " \t")] = '\0';
                 unescape_field(line);
-                b = find_by_node(reader, line);
-                if (b && use_add(reader, &b->functions, USE_SWAP, 0, b->dm_name ?: b->name) < 0)
+                b = block_find_node(reader, line);
+                if (b && block_add_use(reader, b, USE_SWAP, b->dm_name ?: b->name) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -510,7 +596,7 @@ int uses_read_blocks(struct use_reader *reader)
         }
         if (!any)
                 return 0;
-        if (read_mounts(reader) < 0 || read_mounts_elsewhere(reader) < 0)
+        if (read_mounts(reader) < 0 || read_mounts_elsewhere(reader) < 0 || read_swaps(reader) < 0)
                 return -ENOMEM;
-        return read_swaps(reader);
+        return pools_trace(reader);
 }

@@ -21,7 +21,14 @@ struct block {
         bool visited;               /* its layers are in `functions` */
         bool mounted;               /* a mount shows all of it */
         bool seen;                  /* a mount of it, or of a part of it, shows on the host */
+        bool used;                  /* somebody is known to use it */
         struct functions functions; /* those that it stands on, through all layers */
+};
+
+/* A file system or a pool in use whose block devices neither its mount nor sysfs names. */
+struct pool {
+        char *type; /* "zfs", as mounts name it; its members carry a signature that begins with it */
+        char *name; /* "tank"; "" if it is not known */
 };
 
 /* One pass over a host. */
@@ -31,6 +38,9 @@ struct use_reader {
         const struct device_facts *devices;
         struct block *blocks; /* by name */
         size_t n_blocks;
+        struct pool *pools; /* none twice */
+        size_t n_pools;
+        bool first_display_is_console; /* the use of fb0 is noted */
 };
 
 int functions_add(struct functions *f, size_t index);
@@ -49,7 +59,33 @@ int use_add(struct use_reader *reader, const struct functions *f, enum use_kind 
 int blocks_read(struct use_reader *reader);
 void blocks_done(struct use_reader *reader);
 
+/* The block device of that name, or of a node: "/dev/nvme0n1p2", "/dev/mapper/vg-root". NULL if there is
+ * none. */
+struct block *block_find(struct use_reader *reader, const char *name);
+struct block *block_find_node(struct use_reader *reader, const char *node);
+
+/* Notes the use for the functions below the block device, which then counts as used. */
+int block_add_use(struct use_reader *reader, struct block *b, enum use_kind kind, const char *what);
+
+/* Keeps a file system in use for pools_trace(). source: as a mount names it. */
+int pools_add(struct use_reader *reader, const char *type, const char *source);
+
+/* Finds the pools that no mount shows and the block devices of all pools: a use where it is certain, or
+ * USE_UNKNOWN. All other uses of block devices have to be known before. */
+int pools_trace(struct use_reader *reader);
+void pools_done(struct use_reader *reader);
+
+/* Interfaces that rtnetlink knows to carry something, as text for a recording: names between spaces. */
+struct link_answers {
+        char *with_xdp; /* " eth0 " */
+        char *below;    /* " eth0:vxlan0 ": a device of this network namespace stands on it */
+};
+/* Asks the running kernel. Returns 0, -ENOMEM, or another negative errno where it does not answer. */
+int links_ask(struct link_answers *ret);
+void link_answers_done(struct link_answers *a);
+
 int uses_read_blocks(struct use_reader *reader); /* mounts, swap, holders; and device_uses.blocks */
+int uses_read_memory(struct use_reader *reader); /* memory of a device that the host uses as its own */
 int uses_read_network(struct use_reader *reader);
 int uses_read_input(struct use_reader *reader); /* keyboards, if nothing else has one */
 int uses_read_processes(struct use_reader *reader);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/if_ether.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <net/route.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -12,10 +14,14 @@
 #include "util/macro.h"
 
 #define NET "sys/class/net"
+#define TYPE_IP6GRE 823 /* ARPHRD_IP6GRE, which net/if_arp.h does not have */
 #define PCI_CLASS_NETWORK 0x02
 #define SCOPE_LINK 0x20 /* in if_inet6: IPV6_ADDR_LINKLOCAL */
 #define ADDRESSES "interfaces-with-address"
 #define ADDRESSES_MORE 64 /* room for those that come up between two calls */
+
+#define WITH_XDP "interfaces-with-xdp"
+#define BELOW "interfaces-below"
 
 /* Names of interfaces, each between spaces, so one is found by " eth0 ". */
 struct interface_set {
@@ -30,6 +36,13 @@ static bool has_interface(const struct interface_set *s, const char *name)
         return s->text && strstr(s->text, key);
 }
 
+/* What is known about the interfaces of the host, by their names. */
+struct network {
+        struct interface_set with_default, with_address, with_pppoe;
+        struct interface_set with_packets; /* indices in decimal: a packet socket is bound to it */
+        struct link_answers links;
+};
+
 static int add_interface(struct interface_set *s, const char *name)
 {
         char *text;
@@ -43,9 +56,13 @@ static int add_interface(struct interface_set *s, const char *name)
         return 0;
 }
 
-static void interface_set_done(struct interface_set *s)
+static void network_done(struct network *n)
 {
-        free(s->text);
+        free(n->with_default.text);
+        free(n->with_address.text);
+        free(n->with_pppoe.text);
+        free(n->with_packets.text);
+        link_answers_done(&n->links);
 }
 
 /* "Iface Destination Gateway Flags ... Mask"; the interface of any route has an address. */
@@ -74,7 +91,8 @@ static int read_routes(const struct root *root, struct interface_set *with_defau
 }
 
 /* "DESTINATION LENGTH SOURCE LENGTH NEXT METRIC REFERENCES USE FLAGS NAME" */
-static int read_routes6(const struct root *root, struct interface_set *with_default)
+static int read_routes6(const struct root *root, struct interface_set *with_default,
+                        struct interface_set *with_address)
 {
         _cleanup_free_ char *text = NULL;
         char *save = NULL;
@@ -87,10 +105,13 @@ static int read_routes6(const struct root *root, struct interface_set *with_defa
 
                 if (sscanf(line, "%32s %2x %*32s %*2x %*32s %*8x %*8x %*8x %8x %15s", destination, &length,
                            &flags, name) != 4 ||
-                    length != 0 || destination[strspn(destination, "0")] || !(flags & RTF_UP) ||
-                    flags & RTF_REJECT || streq(name, "lo"))
+                    !(flags & RTF_UP) || flags & RTF_REJECT || streq(name, "lo"))
                         continue;
-                if (add_interface(with_default, name) < 0)
+                /* Where a gateway is behind an interface, a link-local address is all that it needs. */
+                if (flags & RTF_GATEWAY && add_interface(with_address, name) < 0)
+                        return -ENOMEM;
+                if (length == 0 && !destination[strspn(destination, "0")] &&
+                    add_interface(with_default, name) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -164,6 +185,171 @@ static int read_addresses(const struct root *root, struct interface_set *with_ad
         return 0;
 }
 
+/* A list that may be missing, because its protocol is, but may not be unreadable. Returns 1, 0 or -ENOMEM.
+ */
+static int read_list(struct use_reader *reader, const char *path, char **ret)
+{
+        int r = read_file_at(reader->root->fd, path, FILE_MAX_SIZE, ret, NULL);
+
+        if (r < 0 && r != -ENOENT && r != -ENOMEM)
+                reader->uses->network = fact_unknown("what interfaces carry cannot be read");
+        if (r < 0)
+                return r == -ENOMEM ? r : 0;
+        return 1;
+}
+
+/* "ID ADDRESS DEVICE": a session of PPPoE has no link to the interface that carries it. */
+static int read_pppoe(struct use_reader *reader, struct interface_set *with_pppoe)
+{
+        _cleanup_free_ char *text = NULL;
+        char *save = NULL;
+        int r;
+
+        r = read_list(reader, "proc/net/pppoe", &text);
+        if (r <= 0)
+                return r;
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                char name[IFNAMSIZ];
+                unsigned id;
+
+                if (sscanf(line, "%8x %*17s %15s", &id, name) == 2 && add_interface(with_pppoe, name) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* Some listen on each interface that is up, to learn its address or its neighbours. */
+static bool only_configures(unsigned protocol)
+{
+        return protocol == 0 || protocol == ETH_P_IP || protocol == ETH_P_ARP || protocol == ETH_P_IPV6 ||
+               protocol == ETH_P_LLDP;
+}
+
+/* "SOCKET REFERENCES TYPE PROTOCOL INDEX RUNNING ..." (net/packet/af_packet.c, packet_seq_show) */
+static int read_packet_sockets(struct use_reader *reader, struct interface_set *with_packets)
+{
+        _cleanup_free_ char *text = NULL;
+        char *save = NULL;
+        int r;
+
+        r = read_list(reader, "proc/net/packet", &text);
+        if (r <= 0)
+                return r;
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                unsigned protocol, index;
+                char name[IFNAMSIZ];
+
+                if (sscanf(line, "%*s %*d %*d %4x %u", &protocol, &index) != 2 || index == 0 ||
+                    only_configures(protocol))
+                        continue;
+                snprintf(name, sizeof(name), "%u", index);
+                if (add_interface(with_packets, name) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* The types of tunnels (linux/if_arp.h), whose `iflink` is the interface that they go through. That of
+ * others can be the end of a veth in a container, which has numbers of its own. */
+static bool type_is_tunnel(uint64_t type)
+{
+        return type == ARPHRD_TUNNEL || type == ARPHRD_TUNNEL6 || type == ARPHRD_SIT ||
+               type == ARPHRD_IPGRE || type == TYPE_IP6GRE;
+}
+
+static int read_interface_number(const struct root *root, const char *name, const char *attribute,
+                                 uint64_t *ret)
+{
+        char path[sizeof(NET "//") + 64];
+
+        snprintf(path, sizeof(path), NET "/%.15s/%s", name, attribute);
+        return read_u64_at(root->fd, path, 10, ret);
+}
+
+static bool is_tunnel(const struct root *root, const char *name)
+{
+        static const char *const words[] = { "DEVTYPE=vxlan", "DEVTYPE=geneve", "DEVTYPE=vlan", NULL };
+        char path[sizeof(NET "//uevent") + IFNAMSIZ];
+        _cleanup_free_ char *lines = NULL;
+        uint64_t type;
+
+        if (read_interface_number(root, name, "type", &type) >= 0 && type_is_tunnel(type))
+                return true;
+        snprintf(path, sizeof(path), NET "/%.15s/uevent", name);
+        return grep_file_at(root->fd, path, words, &lines) >= 0 && *lines;
+}
+
+static const char *find_by_index(const struct root *root, const struct names *names, uint64_t index)
+{
+        uint64_t own;
+
+        for (size_t i = 0; i < names->n; i++)
+                if (read_interface_number(root, names->names[i], "ifindex", &own) >= 0 && own == index)
+                        return names->names[i];
+        return NULL;
+}
+
+/* What sysfs shows of tunnels, for a recording without the answer of rtnetlink: " eth0:gre1 " */
+static int list_tunnels(const struct root *root, const struct names *names, char **ret)
+{
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+                return -ENOMEM;
+        for (size_t i = 0; i < names->n; i++) {
+                const char *name = names->names[i], *lower;
+                uint64_t index, link;
+
+                if (!is_tunnel(root, name) || read_interface_number(root, name, "iflink", &link) < 0 ||
+                    read_interface_number(root, name, "ifindex", &index) < 0 || link == index)
+                        continue;
+                lower = find_by_index(root, names, link);
+                if (lower)
+                        fprintf(out, "%s:%s ", lower, name);
+        }
+        if (fclose(out) != 0) {
+                free(text);
+                return -ENOMEM;
+        }
+        *ret = text;
+        return 0;
+}
+
+/* Where the kernel does not answer, an XDP program could take all that an interface receives. A recording
+ * that is older than the question has no answer. */
+static int read_links(struct use_reader *reader, const struct names *names, struct link_answers *links)
+{
+        int r;
+
+        if (!reader->root->live) {
+                links->with_xdp = root_answer(reader->root, WITH_XDP);
+                links->below = root_answer(reader->root, BELOW);
+                return links->below ? 0 : list_tunnels(reader->root, names, &links->below);
+        }
+        r = links_ask(links);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                reader->uses->network = fact_unknown("the kernel does not list its interfaces (rtnetlink)");
+                return 0;
+        }
+        root_note(reader->root, WITH_XDP, links->with_xdp);
+        root_note(reader->root, BELOW, links->below);
+        return 0;
+}
+
+static int add_upper(struct use_reader *reader, const char *name, const char *upper,
+                     const struct functions *f)
+{
+        _cleanup_free_ char *what = NULL;
+
+        if (asprintf(&what, "%s (below %s)", name, upper) < 0)
+                return -ENOMEM;
+        return use_add(reader, f, USE_ENSLAVED, 0, what);
+}
+
 /* The interfaces on top of this one: "upper_br0", "upper_vlan7"; and its "master", which any kernel shows.
  */
 static int add_uppers(struct use_reader *reader, const char *name, const struct functions *f)
@@ -176,26 +362,62 @@ static int add_uppers(struct use_reader *reader, const char *name, const struct 
         (void) list_dir_at(reader->root->fd, dir, &names);
         for (size_t i = 0; i < names.n; i++) {
                 const char *upper = startswith(names.names[i], "upper_");
-                _cleanup_free_ char *what = NULL, *master = NULL;
+                _cleanup_free_ char *master = NULL;
 
                 if (streq(names.names[i], "master") &&
                     read_link_name_at(reader->root->fd, link, &master) >= 0)
                         upper = master;
-                if (!upper)
-                        continue;
-                if (asprintf(&what, "%s (below %s)", name, upper) < 0 ||
-                    use_add(reader, f, USE_ENSLAVED, 0, what) < 0)
+                if (upper && add_upper(reader, name, upper, f) < 0)
                         return -ENOMEM;
         }
         return 0;
 }
 
-static int read_interface(struct use_reader *reader, int dir, const char *name,
-                          const struct interface_set *with_default, const struct interface_set *with_address,
+/* Tunnels are not linked with the interface that they go through. below: " eth0:vxlan0 " */
+static int add_tunnels(struct use_reader *reader, const char *name, const char *below,
+                       const struct functions *f)
+{
+        for (const char *s = below; s && *s; s += strcspn(s, " "), s += *s == ' ') {
+                const char *upper = startswith(s, name);
+                _cleanup_free_ char *copy = NULL;
+
+                upper = upper ? startswith(upper, ":") : NULL;
+                if (!upper)
+                        continue;
+                copy = strndup(upper, strcspn(upper, " "));
+                if (!copy || add_upper(reader, name, copy, f) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* What an interface that is up carries, in parentheses; "": it has an address; NULL: nothing. */
+static const char *interface_load(const struct root *root, const struct network *n, const char *name)
+{
+        const struct interface_set with_xdp = { .text = n->links.with_xdp };
+        char index[IFNAMSIZ];
+        uint64_t number;
+
+        if (has_interface(&n->with_default, name))
+                return " (default route)";
+        if (has_interface(&n->with_pppoe, name))
+                return " (PPPoE)";
+        if (has_interface(&n->with_address, name))
+                return "";
+        if (has_interface(&with_xdp, name))
+                return " (XDP program)";
+        if (!n->with_packets.text || read_interface_number(root, name, "ifindex", &number) < 0)
+                return NULL;
+        snprintf(index, sizeof(index), "%" PRIu64, number);
+        return has_interface(&n->with_packets, index) ? " (packet socket)" : NULL;
+}
+
+static int read_interface(struct use_reader *reader, int dir, const char *name, const struct network *n,
                           bool *seen)
 {
         _cleanup_(functions_done) struct functions f = {};
         _cleanup_free_ char *target = NULL, *flags_path = NULL, *what = NULL;
+        const char *load;
         uint64_t flags;
 
         if (read_link_at(dir, name, &target) < 0)
@@ -206,15 +428,17 @@ static int read_interface(struct use_reader *reader, int dir, const char *name,
                 seen[f.indices[i]] = true;
         if (f.n == 0)
                 return 0;
-        if (add_uppers(reader, name, &f) < 0 || asprintf(&flags_path, NET "/%s/flags", name) < 0)
+        if (add_uppers(reader, name, &f) < 0 || add_tunnels(reader, name, n->links.below, &f) < 0 ||
+            asprintf(&flags_path, NET "/%s/flags", name) < 0)
                 return -ENOMEM;
         if (read_u64_at(reader->root->fd, flags_path, 16, &flags) < 0) {
                 reader->uses->network = fact_unknown("the state of an interface cannot be read");
                 return 0;
         }
-        if (!(flags & IFF_UP) || (!has_interface(with_default, name) && !has_interface(with_address, name)))
+        load = flags & IFF_UP ? interface_load(reader->root, n, name) : NULL;
+        if (!load)
                 return 0;
-        if (asprintf(&what, "%s%s", name, has_interface(with_default, name) ? " (default route)" : "") < 0)
+        if (asprintf(&what, "%s%s", name, load) < 0)
                 return -ENOMEM;
         return use_add(reader, &f, USE_INTERFACE, 0, what);
 }
@@ -234,13 +458,29 @@ static int add_hidden(struct use_reader *reader, size_t index)
         return use_add(reader, &f, USE_NAMESPACE, 0, "an interface in another network namespace");
 }
 
+static int network_read(struct use_reader *reader, const struct names *names, struct network *n)
+{
+        int r = read_addresses(reader->root, &n->with_address);
+
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                reader->uses->network = fact_unknown(
+                        "the kernel does not say which interfaces have addresses");
+        if (read_addresses6(reader->root, &n->with_address) < 0 ||
+            read_routes(reader->root, &n->with_default, &n->with_address) < 0 ||
+            read_routes6(reader->root, &n->with_default, &n->with_address) < 0 ||
+            read_pppoe(reader, &n->with_pppoe) < 0 || read_packet_sockets(reader, &n->with_packets) < 0)
+                return -ENOMEM;
+        return read_links(reader, names, &n->links);
+}
+
 int uses_read_network(struct use_reader *reader)
 {
-        _cleanup_(interface_set_done) struct interface_set with_default = {}, with_address = {};
+        _cleanup_(network_done) struct network n = {};
         _cleanup_(names_done) struct names names = {};
         _cleanup_free_ bool *seen = calloc(reader->devices->n_devices ?: 1, sizeof(*seen));
         _cleanup_close_ int dir = open_at(reader->root->fd, NET, O_PATH | O_DIRECTORY);
-        int r;
 
         if (!seen)
                 return -ENOMEM;
@@ -249,18 +489,10 @@ int uses_read_network(struct use_reader *reader)
                 return 0;
         }
         reader->uses->network = fact_is(true, SOURCE_SYSFS);
-        r = read_addresses(reader->root, &with_address);
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0)
-                reader->uses->network = fact_unknown(
-                        "the kernel does not say which interfaces have addresses");
-        if (read_addresses6(reader->root, &with_address) < 0 ||
-            read_routes(reader->root, &with_default, &with_address) < 0 ||
-            read_routes6(reader->root, &with_default) < 0)
+        if (network_read(reader, &names, &n) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < names.n; i++)
-                if (read_interface(reader, dir, names.names[i], &with_default, &with_address, seen) < 0)
+                if (read_interface(reader, dir, names.names[i], &n, seen) < 0)
                         return -ENOMEM;
         for (size_t i = 0; i < reader->devices->n_devices; i++)
                 if (!seen[i] && add_hidden(reader, i) < 0)

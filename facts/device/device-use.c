@@ -9,11 +9,15 @@
 #include "util/file.h"
 #include "util/macro.h"
 
+#define GRAPHICS "sys/class/graphics"
+#define DRM "sys/class/drm"
+
 /* clang-format off */
 static const char *const use_kind_table[_USE_KIND_MAX] = {
         [USE_MOUNT] = "mount",
         [USE_SWAP] = "swap",
         [USE_HOLDER] = "holder",
+        [USE_MEMORY] = "memory",
         [USE_INTERFACE] = "interface",
         [USE_ENSLAVED] = "enslaved",
         [USE_NAMESPACE] = "namespace",
@@ -22,6 +26,7 @@ static const char *const use_kind_table[_USE_KIND_MAX] = {
         [USE_PROCESS] = "process",
         [USE_GUEST] = "vfio",
         [USE_VFS] = "virtual-functions",
+        [USE_UNKNOWN] = "unknown",
 };
 /* clang-format on */
 DEFINE_STRING_TABLE(use_kind, enum use_kind);
@@ -114,10 +119,76 @@ static int read_consoles(struct use_reader *reader)
 
                 if (strchr(tty, '/'))
                         continue;
+                reader->first_display_is_console |= streq(tty, "tty0");
                 r = streq(tty, "tty0") ? asprintf(&link, "sys/class/graphics/fb0")
                                        : asprintf(&link, "sys/class/tty/%s", tty);
                 if (r < 0 || asprintf(&what, "%s (console)", tty) < 0 ||
                     add_by_link(reader, link, USE_CONSOLE, what) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* Functions that VFIO has are not the host's display, whatever is still drawn there. */
+static int add_display(struct use_reader *reader, const char *link, const char *what)
+{
+        _cleanup_(functions_done) struct functions f = {};
+        _cleanup_free_ char *target = NULL;
+
+        if (read_link_at(reader->root->fd, link, &target) < 0)
+                return 0;
+        if (functions_of_path(reader, target, &f) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < f.n; i++) {
+                const struct functions one = { .indices = &f.indices[i], .n = 1 };
+
+                if (!reader->devices->devices[f.indices[i]].driver_is_vfio &&
+                    use_add(reader, &one, USE_CONSOLE, 0, what) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* The kernel itself draws in a framebuffer, so its driver is in use although no process has it open. */
+static int read_framebuffers(struct use_reader *reader)
+{
+        _cleanup_(names_done) struct names names = {};
+
+        (void) list_dir_at(reader->root->fd, GRAPHICS, &names);
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_free_ char *link = NULL, *what = NULL;
+                const char *number = startswith(names.names[i], "fb");
+
+                if (!number || !*number || number[strspn(number, "0123456789")] ||
+                    (reader->first_display_is_console && streq(number, "0")))
+                        continue;
+                if (asprintf(&link, GRAPHICS "/%s", names.names[i]) < 0 ||
+                    asprintf(&what, "%s (framebuffer)", names.names[i]) < 0 ||
+                    add_display(reader, link, what) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* "card1-HDMI-A-1" that is enabled shows a picture of somebody's: a process's, or of a client in the kernel
+ * that has no framebuffer. */
+static int read_connectors(struct use_reader *reader)
+{
+        _cleanup_(names_done) struct names names = {};
+
+        (void) list_dir_at(reader->root->fd, DRM, &names);
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_free_ char *path = NULL, *enabled = NULL, *link = NULL, *what = NULL;
+
+                if (!startswith(names.names[i], "card") || !strchr(names.names[i], '-'))
+                        continue;
+                if (asprintf(&path, DRM "/%s/enabled", names.names[i]) < 0)
+                        return -ENOMEM;
+                if (read_line_at(reader->root->fd, path, &enabled) < 0 || !streq(enabled, "enabled"))
+                        continue;
+                if (asprintf(&link, DRM "/%s", names.names[i]) < 0 ||
+                    asprintf(&what, "%s (display)", names.names[i]) < 0 ||
+                    add_display(reader, link, what) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -167,15 +238,25 @@ static void sort_and_merge(struct device_uses *u)
         u->n_uses = n;
 }
 
+static void use_reader_done(struct use_reader *reader)
+{
+        blocks_done(reader);
+        pools_done(reader);
+}
+
 int device_uses_read(struct device_uses *u, const struct root *root, const struct device_facts *devices)
 {
         static int (*const readers[])(struct use_reader *) = {
-                blocks_read,    uses_read_blocks, uses_read_network,   read_consoles,
-                read_functions, uses_read_input,  uses_read_processes,
+                blocks_read,     uses_read_blocks,    uses_read_memory, uses_read_network,
+                read_consoles,   read_framebuffers,   read_connectors,  read_functions,
+                uses_read_input, uses_read_processes,
         };
         _cleanup_(device_uses_done) struct device_uses uses = {};
-        _cleanup_(
-                blocks_done) struct use_reader reader = { .uses = &uses, .root = root, .devices = devices };
+        _cleanup_(use_reader_done) struct use_reader reader = {
+                .uses = &uses,
+                .root = root,
+                .devices = devices,
+        };
         int r;
 
         assert(u);
@@ -228,4 +309,19 @@ const struct device_use *device_uses_find(const struct device_uses *u, const cha
                 end++;
         *ret_n = end - low;
         return end > low ? &u->uses[low] : NULL;
+}
+
+const struct device_use *device_uses_host(const struct device_uses *u, const char *bdf)
+{
+        const struct device_use *uses;
+        size_t n;
+
+        assert(u);
+        assert(bdf);
+
+        uses = device_uses_find(u, bdf, &n);
+        for (size_t i = 0; i < n; i++)
+                if (uses[i].kind != USE_GUEST)
+                        return &uses[i];
+        return NULL;
 }

@@ -8,17 +8,21 @@
 /* Who uses a function now, in words for a person. Whether it can be taken away is for the kernel to say. */
 enum use_kind {
         USE_MOUNT,     /* "/boot": a file system on it is mounted, also through device mapper, md, btrfs,
-                          multipath */
+                          multipath, or a pool */
         USE_SWAP,      /* "nvme0n1p3" */
         USE_HOLDER,    /* "dm-0 (vg-root)": another block device stands on it */
-        USE_INTERFACE, /* "eth0 (default route)": up, with an address or a default route */
+        USE_MEMORY,    /* "region0": its memory is, or may be, the host's */
+        USE_INTERFACE, /* "eth0 (default route)": up, with an address, a route, PPPoE, an XDP program or a
+                          packet socket */
         USE_ENSLAVED,  /* "eth0 (below br0)": part of a bridge, bond, VLAN, ... */
         USE_NAMESPACE, /* "an interface in another network namespace" */
-        USE_CONSOLE,   /* "boot display", "ttyS4 (console)" */
+        USE_CONSOLE,   /* "boot display", "ttyS4 (console)", "fb1 (framebuffer)" */
         USE_KEYBOARD,  /* "AT Translated Set 2 keyboard": no other keyboard has keys to type with */
         USE_PROCESS,   /* "Xorg (pid 812, card0)": it holds a device node open */
         USE_GUEST,     /* "web1 (pid 4242)": through VFIO; the guest's name where the command line has one */
         USE_VFS,       /* "8 virtual functions" */
+        USE_UNKNOWN,   /* "nvme0n1 may belong to tank (zfs)": a block device that only an exclusive open of
+                          it could prove to be free */
         _USE_KIND_MAX,
         _USE_KIND_INVALID = -EINVAL,
 };
@@ -55,3 +59,7 @@ void device_uses_done(struct device_uses *u);
 
 /* The uses of one function, *ret_n of them; NULL where there are none. */
 const struct device_use *device_uses_find(const struct device_uses *u, const char *bdf, size_t *ret_n);
+
+/* What the host itself does with a function, the gravest use first; NULL where nothing is known. A use by a
+ * guest is none of these. */
+const struct device_use *device_uses_host(const struct device_uses *u, const char *bdf);

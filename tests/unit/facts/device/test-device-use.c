@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "facts/device/device-use.h"
+#include "facts/device/device-use-internal.h"
 
 #include "fixture.h"
 #include "test.h"
@@ -11,6 +11,7 @@
 #define VF "0000:03:00.1"
 #define GPU "0000:04:00.0"
 #define AUDIO "0000:04:00.1"
+#define IN_NIC "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/"
 
 static void add_function(struct fixture *f, const char *bdf, const char *class, const char *driver,
                          int group)
@@ -211,6 +212,220 @@ static void test_mounts_elsewhere(void **state)
         device_uses_done(&u);
 }
 
+static void add_disks(struct fixture *f)
+{
+        add_class(f, "block", "nvme0n1", DISK "/nvme/nvme0", "259:0\n");
+        add_class(f, "block", "nvme0n1p1", DISK "/nvme/nvme0/nvme0n1", "259:1\n");
+        add_class(f, "block", "nvme0n1p3", DISK "/nvme/nvme0/nvme0n1", "259:3\n");
+        add_class(f, "block", "nvme0n10", OTHER_DISK "/nvme/nvme1", "259:10\n");
+        add_class(f, "block", "sda", NIC "/ata1/block", "8:0\n");
+        add_class(f, "block", "sr0", NIC "/ata2/block", "11:0\n");
+        fixture_write(f, "sys/class/block/sr0/size", "0\n");
+}
+
+#define ZFS_MOUNTS \
+        "22 1 0:30 / / rw - zfs rpool/ROOT/pve-1 rw,xattr\n" \
+        "23 1 0:31 / /tank rw - zfs tank@monday rw,xattr\n" \
+        "24 1 259:1 / /boot rw - ext4 /dev/nvme0n1p1 rw\n" \
+        "25 1 0:32 / /run rw - tmpfs tmpfs rw\n" \
+        "26 1 0:33 / /net rw - nfs4 host:/x rw\n" \
+        "27 1 0:34 / /image rw - erofs /images/a.erofs ro\n"
+
+/* The source of ZFS is a pool. Without anything that tells which block devices it has, it can have any that
+ * is not in use otherwise. */
+static void test_pool_unknown(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_disks(f);
+        fixture_write(f, "proc/self/mountinfo", ZFS_MOUNTS);
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "mount:/boot|unknown:nvme0n1p3 may belong to rpool (zfs), tank (zfs)");
+        assert_uses(&u, OTHER_DISK, "unknown:nvme0n10 may belong to rpool (zfs), tank (zfs)");
+        assert_uses(
+                &u, NIC,
+                "virtual-functions:1 virtual function|unknown:sda may belong to rpool (zfs), tank (zfs)");
+        assert_int_equal(u.block.value, FACT_YES);
+        device_uses_done(&u);
+
+        fixture_write(f, "proc/self/mountinfo",
+                      "25 1 0:32 / /run rw - tmpfs tmpfs rw\n"
+                      "26 1 0:33 / /net rw - nfs4 host:/x rw\n"
+                      "27 1 0:34 / /image rw - erofs /images/a.erofs ro\n"
+                      "28 1 0:35 / /user rw - fuse.sshfs x@y: rw\n");
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "");
+        assert_uses(&u, OTHER_DISK, "");
+        device_uses_done(&u);
+}
+
+/* udev knows what is on a block device. */
+static void test_pool_members(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_disks(f);
+        fixture_write(f, "proc/self/mountinfo", ZFS_MOUNTS);
+        fixture_write(f, "run/udev/data/b259:3", "S:x\nE:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=rpool\n");
+        fixture_write(f, "run/udev/data/b259:10", "E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=exported\n");
+        fixture_write(f, "run/udev/data/b8:0", "E:ID_FS_TYPE=ext4\nE:ID_FS_LABEL=tank\n");
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "mount:/boot|mount:rpool (zfs)");
+        assert_uses(&u, OTHER_DISK, "");
+        assert_uses(&u, NIC, "virtual-functions:1 virtual function");
+        device_uses_done(&u);
+
+        /* a pool without a mount, in which there are only volumes */
+        fixture_write(f, "proc/spl/kstat/zfs/arcstats", "");
+        fixture_write(f, "proc/spl/kstat/zfs/exported/state", "ONLINE\n");
+        fixture_write(f, "run/udev/data/b8:0",
+                      "E:ID_PART_ENTRY_TYPE=6a898cc3-1dd2-11b2-99a6-080020736631\n");
+        read_uses(f, &u);
+        assert_uses(&u, OTHER_DISK, "mount:exported (zfs)");
+        assert_uses(&u, NIC,
+                    "virtual-functions:1 virtual function|"
+                    "unknown:sda may belong to rpool (zfs), tank (zfs), exported (zfs)");
+        device_uses_done(&u);
+}
+
+/* ZFS without its statistics, and without a mount: its pools have no names. */
+static void test_pool_nameless(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_disks(f);
+        fixture_write(f, "proc/self/mountinfo", "25 1 0:32 / /run rw - tmpfs tmpfs rw\n");
+        fixture_write(f, "sys/module/zfs/refcnt", "3\n");
+        read_uses(f, &u);
+        assert_uses(&u, OTHER_DISK, "unknown:nvme0n10 may belong to (zfs)");
+        device_uses_done(&u);
+
+        fixture_write(f, "proc/spl/kstat/zfs/arcstats", "");
+        read_uses(f, &u);
+        assert_uses(&u, OTHER_DISK, "");
+        device_uses_done(&u);
+}
+
+/* Layers and pools that show in one place each. */
+static void test_other_pools(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_disks(f);
+        add_class(f, "block", "loop0", "virtual/block", "7:0\n");
+        fixture_write(f, "sys/devices/virtual/block/loop0/loop/backing_file", "/dev/sda\n");
+        add_class(f, "block", "sdb", AUDIO "/ata3/block", "8:16\n");
+        add_class(f, "block", "sdc", GPU "/ata4/block", "8:32\n");
+        add_class(f, "block", "sdd", VF "/ata5/block", "8:48\n");
+        fixture_write(f, "proc/self/mountinfo",
+                      "22 1 0:30 / / rw - bcachefs /dev/nvme0n1p3:/dev/nvme0n10 rw\n"
+                      "23 1 7:0 / /loop rw - xfs /dev/loop0 rw,logdev=/dev/sdb,noquota\n");
+        fixture_link(f, "sys/fs/bcachefs/8c5e/dev-0/block", "../../../../block/nvme0n1p3");
+        fixture_write(f, "sys/kernel/config/nvmet/subsystems/nqn/namespaces/1/device_path", "/dev/sdc\n");
+        fixture_write(f, "sys/fs/btrfs/8c5e/devices/sdd", "");
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "mount:/");
+        assert_uses(&u, OTHER_DISK, "mount:/");
+        assert_uses(&u, NIC, "mount:/loop|holder:loop0|virtual-functions:1 virtual function");
+        assert_uses(&u, AUDIO, "mount:/loop");
+        assert_uses(&u, GPU, "holder:an NVMe target");
+        assert_uses(&u, VF, "mount:a Btrfs file system");
+        device_uses_done(&u);
+
+        /* an unknown file system */
+        fixture_write(f, "proc/self/mountinfo", "22 1 0:30 / /x rw - newfs some-name rw\n");
+        fixture_write(f, "run/udev/data/b259:1", "E:ID_FS_TYPE=vfat\n");
+        fixture_write(f, "run/udev/data/b259:10", "E:ID_FS_TYPE=swap\n");
+        read_uses(f, &u);
+        assert_uses(&u, DISK, "mount:a bcachefs file system");
+        assert_uses(&u, OTHER_DISK, "");
+        assert_uses(&u, AUDIO, "unknown:sdb may belong to some-name (newfs)");
+        device_uses_done(&u);
+
+        fixture_write(f, "sys/class/block/nvme0n10/bcache/x", "");
+        read_uses(f, &u);
+        assert_uses(&u, OTHER_DISK, "holder:bcache");
+        device_uses_done(&u);
+}
+
+/* A file that tells of uses and cannot be read */
+static void test_unreadable_swaps(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_disks(f);
+        fixture_write(f, "proc/self/mountinfo", "25 1 0:32 / /run rw - tmpfs tmpfs rw\n");
+        fixture_link(f, "proc/swaps", "swaps");
+        read_uses(f, &u);
+        assert_int_equal(u.block.value, FACT_UNKNOWN);
+        device_uses_done(&u);
+}
+
+#define CXL "0000:05:00.0"
+#define OTHER_CXL "0000:06:00.0"
+
+static void test_memory(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_function(f, CXL, "50210", "cxl_pci", 7);
+        add_function(f, OTHER_CXL, "50210", "cxl_pci", 8);
+        fixture_link(f, "sys/bus/cxl/devices/mem0", "../../../devices/pci0000:00/" CXL "/mem0");
+        fixture_link(f, "sys/bus/cxl/devices/mem1", "../../../devices/pci0000:00/" OTHER_CXL "/mem1");
+        read_uses(f, &u);
+        assert_uses(&u, CXL, "");
+        device_uses_done(&u);
+
+        /* a region of one of the two: nothing tells which */
+        fixture_write(f, "sys/bus/cxl/devices/region0/size", "0x1000000000\n");
+        read_uses(f, &u);
+        assert_uses(&u, CXL, "memory:region0");
+        assert_uses(&u, OTHER_CXL, "memory:region0");
+        device_uses_done(&u);
+
+        /* the decoders of both are shown, and only one of them has a region */
+        fixture_write(f, "sys/devices/e/endpoint2/decoder2.0/region", "region0\n");
+        fixture_write(f, "sys/devices/e/endpoint3/decoder3.0/region", "\n");
+        fixture_write(f, "sys/devices/e/endpoint3/decoder3.0/size", "0x0\n");
+        for (int i = 2; i < 4; i++) {
+                char path[80], target[80];
+
+                snprintf(path, sizeof(path), "sys/bus/cxl/devices/endpoint%d", i);
+                snprintf(target, sizeof(target), "../../../devices/e/endpoint%d", i);
+                fixture_link(f, path, target);
+                snprintf(path, sizeof(path), "sys/devices/e/endpoint%d/uport", i);
+                snprintf(target, sizeof(target), "../../pci0000:00/x/mem%d", i - 2);
+                fixture_link(f, path, target);
+                snprintf(path, sizeof(path), "sys/bus/cxl/devices/decoder%d.0", i);
+                snprintf(target, sizeof(target), "../../../devices/e/endpoint%d/decoder%d.0", i, i);
+                fixture_link(f, path, target);
+        }
+        read_uses(f, &u);
+        assert_uses(&u, CXL, "memory:region0");
+        assert_uses(&u, OTHER_CXL, "");
+        device_uses_done(&u);
+
+        /* System RAM in a BAR, whatever the device is */
+        fixture_write(f, "proc/iomem",
+                      "80000000-8fffffff : PCI Bus 0000:00\n"
+                      "  80000000-807fffff : " OTHER_DISK "\n"
+                      "    80000000-807fffff : dax0.0\n"
+                      "      80000000-807fffff : System RAM (kmem)\n"
+                      "  80800000-808fffff : " DISK "\n"
+                      "    80800000-808fffff : nvme\n"
+                      "90000000-9fffffff : System RAM\n");
+        read_uses(f, &u);
+        assert_uses(&u, OTHER_DISK, "memory:System RAM in a BAR");
+        assert_uses(&u, DISK, "");
+        device_uses_done(&u);
+}
+
 static void test_network(void **state)
 {
         static const struct {
@@ -257,8 +472,6 @@ static void test_network(void **state)
         }
 }
 
-#define IN_NIC "sys/devices/pci0000:00/0000:00:01.0/" NIC "/net/"
-
 static void test_enslaved(void **state)
 {
         struct fixture *f = *state;
@@ -282,6 +495,105 @@ static void test_enslaved(void **state)
         device_uses_done(&u);
 }
 
+/* An interface without an address that carries something all the same. */
+static void test_network_load(void **state)
+{
+        static const struct {
+                const char *path, *text, *uses;
+        } cases[] = {
+                { "proc/net/pppoe", "Id Address Device\n00000011 02:00:00:00:00:01    eth0\n",
+                  "interface:eth0 (PPPoE)|" },
+                { "proc/net/pppoe", "Id Address Device\n00000011 02:00:00:00:00:01    eth1\n", "" },
+                { "proc/net/packet",
+                  "sk RefCnt Type Proto  Iface R Rmem User Inode\n"
+                  "0000000000000000 3      3    0003   7     1 0 0 1\n",
+                  "interface:eth0 (packet socket)|" },
+                /* LLDP; any interface; another one */
+                { "proc/net/packet",
+                  "0000000000000000 3      3    88cc   7     1 0 0 1\n"
+                  "0000000000000000 3      3    0003   0     1 0 0 1\n"
+                  "0000000000000000 3      3    0003   77    1 0 0 1\n",
+                  "" },
+                { "vfioalign/answers", "interfaces-with-xdp\t eth1 eth0 \n",
+                  "interface:eth0 (XDP program)|" },
+                { "vfioalign/answers", "interfaces-below\t eth01:a eth0:vxlan0 eth0:gre1 x:eth0 \n",
+                  "enslaved:eth0 (below gre1)|enslaved:eth0 (below vxlan0)|" },
+                { "proc/net/ipv6_route",
+                  "20010db8000000000000000000000000 20 00000000000000000000000000000000 00 "
+                  "fe800000000000000000000000000002 00000400 00000001 00000000 00000003     eth0\n",
+                  "interface:eth0|" },
+                { "proc/net/ipv6_route",
+                  "fe800000000000000000000000000000 40 00000000000000000000000000000000 00 "
+                  "00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0\n",
+                  "" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct device_uses u;
+                struct fixture *f;
+                char expected[128];
+
+                assert_int_equal(setup(state), 0);
+                f = *state;
+                add_class(f, "net", "eth0", NIC "/net", "");
+                fixture_write(f, IN_NIC "eth0/flags", "0x1003\n");
+                fixture_write(f, IN_NIC "eth0/ifindex", "7\n");
+                fixture_write(f, cases[i].path, cases[i].text);
+                read_uses(f, &u);
+                snprintf(expected, sizeof(expected), "%svirtual-functions:1 virtual function",
+                         cases[i].uses);
+                assert_uses(&u, NIC, expected);
+                assert_int_equal(u.network.value, FACT_YES);
+                device_uses_done(&u);
+                fixture_teardown(state);
+        }
+}
+
+/* A recording without the answer of rtnetlink shows tunnels by their type. The number that a veth gives is
+ * of another namespace. */
+static void test_tunnels_of_sysfs(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_class(f, "net", "eth0", NIC "/net", "");
+        fixture_write(f, IN_NIC "eth0/flags", "0x1003\n");
+        fixture_write(f, IN_NIC "eth0/ifindex", "7\n");
+        fixture_write(f, "sys/class/net/gre1/ifindex", "8\n");
+        fixture_write(f, "sys/class/net/gre1/iflink", "7\n");
+        fixture_write(f, "sys/class/net/gre1/type", "778\n");
+        fixture_write(f, "sys/class/net/veth1/ifindex", "9\n");
+        fixture_write(f, "sys/class/net/veth1/iflink", "7\n");
+        fixture_write(f, "sys/class/net/veth1/type", "1\n");
+        fixture_write(f, "sys/class/net/vx/ifindex", "10\n");
+        fixture_write(f, "sys/class/net/vx/iflink", "7\n");
+        fixture_write(f, "sys/class/net/vx/uevent", "DEVTYPE=vxlan\nINTERFACE=vx\n");
+        read_uses(f, &u);
+        assert_uses(&u, NIC,
+                    "enslaved:eth0 (below gre1)|enslaved:eth0 (below vx)|"
+                    "virtual-functions:1 virtual function");
+        device_uses_done(&u);
+
+        fixture_link(f, "proc/net/packet", "packet"); /* a recording where it could not be read */
+        read_uses(f, &u);
+        assert_int_equal(u.network.value, FACT_UNKNOWN);
+        device_uses_done(&u);
+}
+
+/* The kernel of the host that runs the test */
+static void test_links_of_kernel(void **state)
+{
+        struct link_answers a = {};
+        int r = links_ask(&a);
+
+        (void) state;
+        if (r < 0)
+                skip();
+        assert_int_equal(*a.with_xdp, ' ');
+        assert_int_equal(*a.below, ' ');
+        link_answers_done(&a);
+}
+
 static void test_console(void **state)
 {
         struct fixture *f = *state;
@@ -301,6 +613,27 @@ static void test_console(void **state)
                       "DRIVER=amdgpu\nPCI_CLASS=30000\nPCI_ID=1002:744C\n");
         read_uses(f, &u);
         assert_uses(&u, GPU, "console:boot display");
+        device_uses_done(&u);
+}
+
+/* The kernel draws on any framebuffer, and lights up any connector that is enabled. */
+static void test_displays(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        add_class(f, "graphics", "fb0", NIC "/graphics", "");
+        add_class(f, "graphics", "fb1", AUDIO "/graphics", ""); /* VFIO has it */
+        add_class(f, "graphics", "fb2", VF "/graphics", "");
+        add_class(f, "graphics", "fbcon", "virtual/graphics", "");
+        add_class(f, "drm", "card1-HDMI-A-1", VF "/drm/card1", "");
+        fixture_write(f, "sys/class/drm/card1-HDMI-A-1/enabled", "enabled\n");
+        add_class(f, "drm", "card1-DP-1", VF "/drm/card1", "");
+        fixture_write(f, "sys/class/drm/card1-DP-1/enabled", "disabled\n");
+        read_uses(f, &u);
+        assert_uses(&u, NIC, "console:fb0 (framebuffer)|virtual-functions:1 virtual function");
+        assert_uses(&u, VF, "console:card1-HDMI-A-1 (display)|console:fb2 (framebuffer)");
+        assert_uses(&u, AUDIO, "");
         device_uses_done(&u);
 }
 
@@ -489,9 +822,19 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_block, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_hidden_block, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_mounts_elsewhere, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_pool_unknown, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_pool_members, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_pool_nameless, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_other_pools, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_unreadable_swaps, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_memory, setup, fixture_teardown),
                 cmocka_unit_test(test_network),
+                cmocka_unit_test(test_network_load),
+                cmocka_unit_test_setup_teardown(test_tunnels_of_sysfs, setup, fixture_teardown),
+                cmocka_unit_test(test_links_of_kernel),
                 cmocka_unit_test_setup_teardown(test_enslaved, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_console, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_displays, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_console_no_function, setup, fixture_teardown),
                 cmocka_unit_test(test_keyboard),
                 cmocka_unit_test_setup_teardown(test_processes, setup, fixture_teardown),
