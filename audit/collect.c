@@ -214,26 +214,18 @@ static int collect_claims(struct findings *f, const struct host *h, const struct
         return 0;
 }
 
-static bool is_host_use(const struct device_use *u)
-{
-        return u->kind != USE_GUEST && u->kind != USE_PROCESS;
-}
-
 static int collect_use(struct findings *f, const struct host *h, const struct device *d)
 {
         const struct libvirt_guest *g = d->driver_is_vfio ? NULL : guest_with(h, d);
-        const struct device_use *uses;
-        size_t n;
+        const struct device_use *use;
 
         if (!g || g->running)
                 return 0;
-        uses = device_uses_find(&h->uses, d->bdf, &n);
-        for (size_t i = 0; i < n; i++)
-                if (is_host_use(&uses[i]))
-                        return findings_add(f, FINDING_DEVICE_IN_USE, d->bdf,
-                                            "it is meant for guest %s; %s: %s", g->xml.name,
-                                            use_kind_to_string(uses[i].kind), uses[i].what);
-        return 0;
+        use = device_uses_host(&h->uses, d->bdf);
+        if (!use)
+                return 0;
+        return findings_add(f, FINDING_DEVICE_IN_USE, d->bdf, "it is meant for guest %s; %s: %s",
+                            g->xml.name, use_kind_to_string(use->kind), use->what);
 }
 
 static int collect_driver(struct findings *f, const struct device *d)
@@ -677,6 +669,8 @@ static int collect_unseen(struct findings *f, const struct host *h)
                 { "whether the module is active", h->module.alive, module_works(&h->module) },
                 { "what is bound to VFIO", h->binds_readable, h->binds_readable.why != NULL },
                 { "libvirt's guests", h->libvirt.readable, h->libvirt.installed.value != FACT_NO },
+                { "which block devices are in use", h->uses.block, h->devices.n_devices > 0 },
+                { "which network interfaces are in use", h->uses.network, h->devices.n_devices > 0 },
                 { "which processes use devices", h->uses.processes, h->devices.n_devices > 0 },
         };
         _cleanup_free_ char *text = NULL;

@@ -300,10 +300,12 @@ static const struct finding_type types[_FINDING_MAX] = {
         },
         [FINDING_DEVICE_IN_USE] = {
                 .severity = SEVERITY_WARNING,
-                .text = "A guest's device is in use by the host",
+                .text = "A guest's device is in use by the host, or may be",
                 .explanation = "A guest is defined with a function that the host is using. With "
                                "managed='yes', libvirt takes it from its driver when the guest starts: a "
-                               "mounted disk or an active network interface then disappears.",
+                               "mounted disk or an active network interface then disappears, and where a "
+                               "process has the device open, the start can wait for it forever. A use "
+                               "that is called unknown is one that cannot be excluded.",
                 .remedy = "End the use that the detail names, or give the guest another device",
                 .message_id = "fa0b38c43e614fc593e0b935e1f8cbdb",
         },

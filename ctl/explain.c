@@ -129,17 +129,38 @@ static int explain_finding(json_object *head, enum finding_id id, const struct o
         return CTL_OK;
 }
 
-static const char *decision_word(const struct decision *d)
+/* What the host does with a function that libvirt takes from its driver when the guest starts, or NULL. */
+static const struct device_use *find_taken(const struct host *h, const struct libvirt_guest *g)
+{
+        for (size_t i = 0; i < g->xml.n_hostdevs && !g->running; i++) {
+                const struct device *d = device_facts_find(&h->devices, g->xml.hostdevs[i].bdf);
+                const struct device_use *use;
+
+                if (!d || d->driver_is_vfio || !g->xml.hostdevs[i].managed)
+                        continue;
+                use = device_uses_host(&h->uses, d->bdf);
+                if (use)
+                        return use;
+        }
+        return NULL;
+}
+
+static const char *decision_word(const struct decision *d, const struct device_use *taken)
 {
         if (!d->allowed)
                 return "refused";
+        if (taken)
+                return taken->kind == USE_UNKNOWN ? "possibly harmful, although the policy allows it"
+                                                  : "harmful, although the policy allows it";
         return d->warn ? "allowed, with a warning" : "allowed";
 }
 
 /* Whether the policy of this host would let the guest start, and each fix that would help, with its price.
  */
-static void say_decision(const struct snapshot *s, const struct guest *g)
+static void say_decision(const struct snapshot *s, const struct libvirt_guest *guest)
 {
+        const struct device_use *taken = find_taken(&s->host, guest);
+        const struct guest *g = &guest->xml;
         struct config c = config_default();
         struct help help = help_guest(&s->host, g, NULL);
         struct decision d;
@@ -147,7 +168,13 @@ static void say_decision(const struct snapshot *s, const struct guest *g)
         (void) config_read(&c, &s->root, NULL, NULL);
         d = decision_make(&s->host, &c, g);
         fputc('\n', stdout);
-        print_line(stdout, "A start now would be %s: %s.", decision_word(&d), d.text);
+        print_line(stdout, "A start now would be %s: %s.", decision_word(&d, taken), d.text);
+        if (taken && taken->kind == USE_UNKNOWN)
+                print_line(stdout, "  libvirt would take %s from its driver, and it may be in use: %s.",
+                           taken->bdf, taken->what);
+        else if (taken)
+                print_line(stdout, "  libvirt would take %s from its driver, but it is in use (%s): %s.",
+                           taken->bdf, use_kind_to_string(taken->kind), taken->what);
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 _cleanup_free_ char *command = NULL;
 
@@ -186,7 +213,7 @@ static int explain_guest(const struct snapshot *s, json_object *head, json_objec
                 return CTL_OK;
         for (size_t i = 0; i < s->host.libvirt.n_guests; i++)
                 if (streq(s->host.libvirt.guests[i].xml.name, name))
-                        say_decision(s, &s->host.libvirt.guests[i].xml);
+                        say_decision(s, &s->host.libvirt.guests[i]);
         return CTL_OK;
 }
 

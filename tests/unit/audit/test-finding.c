@@ -68,7 +68,7 @@ static struct host new_host(void)
                 .kernel = linux_7_3,
                 .module = { .installed = YES, .loadable = YES, .loaded = NO, .enabled = NO },
                 .devices = { .listed = YES, .devices = &gpu, .n_devices = 1 },
-                .uses = { .processes = YES },
+                .uses = { .block = YES, .network = YES, .processes = YES },
                 .iommu = { .at_work = YES, .remaps_interrupts = YES },
                 .libvirt = { .installed = NO },
                 .mappings = { .complete = YES },
@@ -286,6 +286,46 @@ static void test_help(void **state)
                        "vfioalignctl fix apply module && vfioalignctl fix apply thp");
 }
 
+/* A guest that is off, and what the host does with its device. */
+static void test_uses(void **state)
+{
+        struct hostdev hostdev = { .bdf = "0000:00:05.0", .managed = true };
+        struct libvirt_guest guest = {
+                .xml = { .name = (char *) "win11", .hostdevs = &hostdev, .n_hostdevs = 1 }, .defined = true
+        };
+        struct device_use use = { .bdf = "0000:00:05.0",
+                                  .kind = USE_PROCESS,
+                                  .what = (char *) "Xorg (pid 812, card0)" };
+        struct host h = new_host();
+        struct findings f;
+
+        (void) state;
+        h.kernel.huge_pmd = h.kernel.huge_pud = (struct fact) NO;
+        h.libvirt =
+                (struct libvirt_facts){ .installed = NO, .readable = YES, .guests = &guest, .n_guests = 1 };
+        assert_no_finding(&h, FINDING_DEVICE_IN_USE);
+        h.uses.uses = &use;
+        h.uses.n_uses = 1;
+        for (enum use_kind kind = 0; kind < _USE_KIND_MAX; kind++) {
+                use.kind = kind;
+                assert_ok(findings_collect(&f, &h));
+                if (kind == USE_GUEST)
+                        assert_null(find(&f, FINDING_DEVICE_IN_USE));
+                else
+                        assert_non_null(find(&f, FINDING_DEVICE_IN_USE));
+                findings_done(&f);
+        }
+        use.kind = USE_PROCESS;
+        guest.running = true;
+        assert_no_finding(&h, FINDING_DEVICE_IN_USE);
+
+        h.uses.block = fact_unknown("a reason");
+        assert_ok(findings_collect(&f, &h));
+        assert_non_null(
+                strstr(find(&f, FINDING_FACTS_UNSEEN)->detail, "which block devices are in use (a reason)"));
+        findings_done(&f);
+}
+
 /* What a record of a bind amounts to. */
 static void test_binds(void **state)
 {
@@ -391,6 +431,7 @@ int main(void)
                 cmocka_unit_test(test_table),   cmocka_unit_test(test_kernel),
                 cmocka_unit_test(test_unknown), cmocka_unit_test(test_subjects),
                 cmocka_unit_test(test_help),    cmocka_unit_test(test_binds),
+                cmocka_unit_test(test_uses),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
