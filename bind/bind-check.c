@@ -109,8 +109,8 @@ static int check_unseen(const struct host *h, const struct device *d, struct fin
         return 0;
 }
 
-static int check_bridge(const struct iommu_group *g, const struct device *d, bool returning,
-                        struct findings *ret)
+static int check_infrastructure(const struct iommu_group *g, const struct device *d, bool returning,
+                                struct findings *ret)
 {
         if (returning || iommu_group_tolerates(d))
                 return 0;
@@ -148,8 +148,8 @@ int bind_check(const struct host *h, const struct iommu_group *g, const struct b
         for (size_t i = 0; i < g->n_members; i++) {
                 const struct device *d = g->members[i];
 
-                if (device_is_bridge(d)) {
-                        r = check_bridge(g, d, order->operation == BIND_UNBIND, ret);
+                if (device_is_infrastructure(d)) {
+                        r = check_infrastructure(g, d, order->operation == BIND_UNBIND, ret);
                         if (r < 0)
                                 return r;
                         continue;

@@ -70,7 +70,7 @@ int transaction_plan(struct transaction *t)
                 return -ENOMEM;
         memcpy(record->boot_id, t->boot_id, sizeof(t->boot_id));
         for (size_t i = 0; i < t->group->n_members; i++) {
-                if (device_is_bridge(t->group->members[i]))
+                if (device_is_infrastructure(t->group->members[i]))
                         continue;
                 r = plan_member(t, t->group->members[i]);
                 if (r < 0 || t->result->outcome == BIND_REFUSED)

@@ -293,14 +293,15 @@ static int find_key(struct transaction *t, const char *bdf, bdf_t key)
                 return 0;
         }
         for (size_t i = 0; t->group && i < t->group->n_members; i++)
-                if (!device_is_bridge(t->group->members[i])) {
+                if (!device_is_infrastructure(t->group->members[i])) {
                         memcpy(key, t->group->members[i]->bdf, sizeof(bdf_t));
                         return 0;
                 }
         if (!d)
                 return transaction_refuse(t, FINDING_BIND_UNASSIGNABLE, bdf, "there is no such function");
         return transaction_refuse(t, FINDING_BIND_UNASSIGNABLE, bdf,
-                                  device_is_bridge(d) ? "it is a bridge" : "it is in no IOMMU group");
+                                  device_is_infrastructure(d) ? "it is a bridge"
+                                                              : "it is in no IOMMU group");
 }
 
 static int check_named_driver(struct transaction *t, const char *bdf)

@@ -21,7 +21,7 @@ const struct device *manager_group_forbids(const struct manager *m, const struct
                 const struct device_section *s = manager_find_section(m, g->members[i],
                                                                       g->members[i]->driver);
 
-                if (s && s->bind == BIND_NEVER && !device_is_bridge(g->members[i]))
+                if (s && s->bind == BIND_NEVER && !device_is_infrastructure(g->members[i]))
                         return g->members[i];
         }
         return NULL;

@@ -68,7 +68,7 @@ static int check_iommu(struct check *c)
                                     "enable it in the firmware (VT-d, AMD-Vi, SMMU) "
                                     "and, for Intel, with intel_iommu=on on the kernel command line",
                                     c->bdf);
-        if (device_is_bridge(d))
+        if (device_is_infrastructure(d))
                 return set_obstacle(c, PROBE_NO_IOMMU,
                                     "%s is a bridge, which never goes to a guest; name a device behind it",
                                     c->bdf);

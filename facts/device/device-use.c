@@ -63,7 +63,7 @@ int functions_of_path(const struct use_reader *reader, const char *path, struct 
                 memcpy(bdf, s, n);
                 /* Only the kernel's spelling counts: "00:03.0" is a serial port of the PNP device 00:03. */
                 d = device_facts_find(reader->devices, bdf);
-                if (d && !device_is_bridge(d) &&
+                if (d && !device_is_infrastructure(d) &&
                     functions_add(f, (size_t) (d - reader->devices->devices)) < 0)
                         return -ENOMEM;
         }

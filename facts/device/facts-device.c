@@ -15,7 +15,15 @@
 #define ATTRIBUTE_SIZE 2048 /* `resource`, the longest, has 17 lines of 57 bytes at most */
 
 #define PCI_CLASS_DISPLAY 0x03
-#define PCI_CLASS_BRIDGE 0x06
+
+/* Subclasses of bridges (pci_ids.h, by header type: PCI-to-PCI, CardBus, semi-transparent PCI-to-PCI) */
+#define PCI_CLASS_BRIDGE_HOST 0x0600
+#define PCI_CLASS_BRIDGE_ISA 0x0601
+#define PCI_CLASS_BRIDGE_EISA 0x0602
+#define PCI_CLASS_BRIDGE_MC 0x0603
+#define PCI_CLASS_BRIDGE_PCI 0x0604
+#define PCI_CLASS_BRIDGE_CARDBUS 0x0607
+#define PCI_CLASS_BRIDGE_SEMI_PCI 0x0609
 
 /* include/linux/ioport.h: the flags in the third column of `resource` */
 #define IORESOURCE_MEM 0x00000200
@@ -216,7 +224,7 @@ static void read_device(struct device *d, int fd, const struct device *previous,
         if (read_link_name_at(fd, "iommu_group", &group) >= 0 && parse_u64(group, 10, &v) >= 0 &&
             v < INT32_MAX)
                 d->group = (int) v;
-        if (device_is_bridge(d))
+        if (device_is_infrastructure(d))
                 return;
         if (read_link_name_at(fd, "physfn", &pf) >= 0)
                 (void) bdf_parse(pf, d->physical_function);
@@ -235,7 +243,7 @@ static void read_details(struct device *d, int fd, const struct device *previous
                 parse_resource(d, text);
         mark_replaced(d);
         read_numa_node(d, fd, previous);
-        if (device_is_bridge(d))
+        if (device_is_infrastructure(d))
                 return;
         if (read_attribute_at(fd, "reset_method", text, sizeof(text)) >= 0)
                 d->reset_method = strdup(text);
@@ -250,8 +258,9 @@ static void read_override(struct device *d, int fd)
 {
         char text[ATTRIBUTE_SIZE];
 
-        if (!device_is_bridge(d) && read_attribute_at(fd, "driver_override", text, sizeof(text)) >= 0 &&
-            *text && !streq(text, "(null)"))
+        if (!device_is_infrastructure(d) &&
+            read_attribute_at(fd, "driver_override", text, sizeof(text)) >= 0 && *text &&
+            !streq(text, "(null)"))
                 d->driver_override = strdup(text);
 }
 
@@ -397,14 +406,29 @@ bool device_is_assignable(const struct device *d)
 {
         assert(d);
 
-        return d->group >= 0 && !device_is_bridge(d);
+        return d->group >= 0 && !device_is_infrastructure(d);
 }
 
 bool device_is_bridge(const struct device *d)
 {
+        uint32_t class;
+
         assert(d);
 
-        return d->class >> 16 == PCI_CLASS_BRIDGE;
+        class = d->class >> 8;
+        return class == PCI_CLASS_BRIDGE_PCI || class == PCI_CLASS_BRIDGE_CARDBUS ||
+               class == PCI_CLASS_BRIDGE_SEMI_PCI;
+}
+
+bool device_is_infrastructure(const struct device *d)
+{
+        uint32_t class;
+
+        assert(d);
+
+        class = d->class >> 8;
+        return device_is_bridge(d) || class == PCI_CLASS_BRIDGE_HOST || class == PCI_CLASS_BRIDGE_ISA ||
+               class == PCI_CLASS_BRIDGE_EISA || class == PCI_CLASS_BRIDGE_MC;
 }
 
 uint64_t bar_largest_size(const struct bar *b)

@@ -78,9 +78,17 @@ void device_facts_done(struct device_facts *d);
 /* The function with that address, in the kernel's spelling, or NULL. */
 const struct device *device_facts_find(const struct device_facts *d, const char *bdf);
 
-/* Whether a guest could get this function: it has an IOMMU group and is not a bridge. */
+/* Whether a guest could get this function: it has an IOMMU group and does not belong to the infrastructure.
+ */
 bool device_is_assignable(const struct device *d);
+
+/* Whether its header is of type 1 or 2, as its class says: VFIO takes no such function, and does not mind
+ * its driver. Others of class 06 (an NVSwitch, a non-transparent bridge) are functions like all. */
 bool device_is_bridge(const struct device *d);
+
+/* Whether it stays with the host, whoever asks: it is a bridge, or the host or ISA bridge of the chipset,
+ * which VFIO would take. */
+bool device_is_infrastructure(const struct device *d);
 
 /* The largest size in bytes that its Resizable BAR capability allows; 0 if it has none. */
 uint64_t bar_largest_size(const struct bar *b);

@@ -11,9 +11,6 @@
  */
 static const char *const harmless[] = { "pci-stub", "pcieport", "pciback" };
 
-#define PCI_CLASS_BRIDGE_PCI 0x0604
-#define PCI_CLASS_BRIDGE_SEMI_PCI 0x0609
-
 /* What is known about each driver that a function is bound to. Even the largest host has only tens. */
 struct driver {
         const char *name;
@@ -62,16 +59,11 @@ static int driver_is_allowed(struct drivers *known, const struct root *root, con
         return d->allowed;
 }
 
-static bool is_bridge(const struct device *d)
-{
-        return d->class >> 8 == PCI_CLASS_BRIDGE_PCI || d->class >> 8 == PCI_CLASS_BRIDGE_SEMI_PCI;
-}
-
 bool iommu_group_tolerates(const struct device *d)
 {
         assert(d);
 
-        if (!d->driver || is_bridge(d))
+        if (!d->driver || device_is_bridge(d))
                 return true;
         for (size_t i = 0; i < ELEMENTSOF(harmless); i++)
                 if (streq(d->driver, harmless[i]))

@@ -227,9 +227,32 @@ static void test_missing(void **state)
         device_facts_done(&facts);
 }
 
+/* By header type, and not all of class 06 */
+static void test_bridges(void **state)
+{
+        static const struct {
+                uint32_t class;
+                bool bridge, infrastructure;
+        } cases[] = {
+                { 0x060000, false, true },  { 0x060100, false, true },  { 0x060400, true, true },
+                { 0x060401, true, true },   { 0x060700, true, true },   { 0x060940, true, true },
+                { 0x068000, false, false }, { 0x060a00, false, false }, { 0x030000, false, false },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const struct device d = { .class = cases[i].class, .group = 1 };
+
+                assert_int_equal(device_is_bridge(&d), cases[i].bridge);
+                assert_int_equal(device_is_infrastructure(&d), cases[i].infrastructure);
+                assert_int_equal(device_is_assignable(&d), !cases[i].infrastructure);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_bridges),
                 cmocka_unit_test_setup_teardown(test_tree, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_attributes, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_resource, fixture_setup, fixture_teardown),
