@@ -102,11 +102,15 @@ static int claim_block(const struct host *h, const struct device_block *b, struc
 static int claim_group(const struct host *h, const struct device *d, struct bind_claims *c,
                        struct findings *ret)
 {
-        char path[32];
+        char path[40];
         int fd;
 
         snprintf(path, sizeof(path), "dev/vfio/%d", d->group);
         fd = open_at(h->root->fd, path, O_RDWR);
+        if (fd == -ENOENT) { /* without an IOMMU */
+                snprintf(path, sizeof(path), "dev/vfio/noiommu-%d", d->group);
+                fd = open_at(h->root->fd, path, O_RDWR);
+        }
         if (fd >= 0)
                 return keep_claim(c, fd);
         if (fd == -EBUSY)

@@ -77,12 +77,13 @@ static int add_node(struct nodes *n, struct functions *f, char type, unsigned ma
         return 0;
 }
 
-/* /dev/vfio/12 is group 12, and leads to all functions of it that are bound to VFIO. */
-static int functions_of_group(const struct use_reader *reader, const char *number, struct functions *f)
+/* /dev/vfio/12 is group 12, and leads to all functions of it that are bound to VFIO. Without an IOMMU it is
+ * called noiommu-12. */
+static int functions_of_group(const struct use_reader *reader, const char *name, struct functions *f)
 {
         uint64_t group;
 
-        if (parse_u64(number, 10, &group) < 0)
+        if (parse_u64(startswith(name, "noiommu-") ?: name, 10, &group) < 0)
                 return 0;
         for (size_t i = 0; i < reader->devices->n_devices; i++) {
                 const struct device *d = &reader->devices->devices[i];

@@ -742,6 +742,14 @@ static void test_processes(void **state)
         assert_uses(&u, VF, "vfio:cloud-hyperviso (pid 300)");
         assert_uses(&u, OTHER_DISK, "process:? (pid 400, nvidia2)");
         device_uses_done(&u);
+
+        /* the same group without an IOMMU */
+        fixture_link(f, "sys/dev/char/244:6", "../../devices/virtual/vfio/noiommu-5");
+        fixture_write(f, "vfioalign/answers", "open-device-nodes\tall 200:c:244:6\n");
+        read_uses(f, &u);
+        assert_uses(&u, GPU, "vfio:web1 (pid 200)");
+        assert_uses(&u, AUDIO, "vfio:web1 (pid 200)");
+        device_uses_done(&u);
 }
 
 /* The nodes of the host that runs the test stand for those of a function. */
