@@ -371,8 +371,10 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .text = "An IOMMU group has a member that cannot leave the host",
                 .explanation = "VFIO takes a group only if none of its members is bound to a host driver. "
                                "A bridge or a part of the chipset in this group is, and these are never "
-                               "rebound.",
-                .remedy = "Move the device to a slot whose group it does not share",
+                               "rebound; or other functions are below one of its members (a VMD controller "
+                               "and its disks), and they would vanish without its driver.",
+                .remedy = "Move the device to a slot whose group it does not share; for disks behind VMD, "
+                          "switch VMD off in the firmware",
                 .message_id = "c772a069644a4822b6cb43ee512414f6",
         },
         [FINDING_BIND_UNSEEN] = {

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "util/file.h"
 #include "util/macro.h"
 
 bool bind_is_forceable(enum finding_id id)
@@ -118,8 +119,64 @@ static int check_infrastructure(const struct iommu_group *g, const struct device
                             d->driver);
 }
 
-static int check_function(const struct host *h, const struct device *d, const struct bind_order *order,
+/* Whether the path of a device in sysfs goes through that function. */
+static bool path_leads_through(const char *path, const char *bdf)
+{
+        size_t n = strlen(bdf);
+
+        for (const char *s = path; (s = strstr(s, bdf)); s += n)
+                if (s > path && s[-1] == '/' && s[n] == '/')
+                        return true;
+        return false;
+}
+
+/* A VMD controller has its disks in a PCI domain of its own, which only such controllers number beyond 16
+ * bits (drivers/pci/controller/vmd.c). A recording may lack the links that show what is below what. */
+static bool is_in_domain_of(const struct device *d, const struct device *parent)
+{
+        return parent->driver && streq(parent->driver, "vmd") && strtoul(d->bdf, NULL, 16) > UINT16_MAX &&
+               strtoul(parent->bdf, NULL, 16) <= UINT16_MAX;
+}
+
+/* Returns 1 if it is, 0 or -ENOMEM. */
+static int is_below(const struct host *h, const struct device *d, const struct device *parent)
+{
+        char link[sizeof("sys/bus/pci/devices/") + sizeof(bdf_t)];
+        _cleanup_free_ char *target = NULL;
+        int r;
+
+        snprintf(link, sizeof(link), "sys/bus/pci/devices/%s", d->bdf);
+        r = read_link_at(h->root->fd, link, &target);
+        if (r == -ENOMEM)
+                return r;
+        return (r >= 0 && path_leads_through(target, parent->bdf)) || is_in_domain_of(d, parent);
+}
+
+/* Functions below one that loses its driver vanish with it, so neither can they be bound, nor does anything
+ * that uses them survive. */
+static int check_children(const struct host *h, const struct iommu_group *g, const struct device *d,
                           struct findings *ret)
+{
+        for (size_t i = 0; d->driver && !d->driver_is_vfio && i < g->n_members; i++) {
+                const struct device *child = g->members[i];
+                int r;
+
+                if (child == d || device_is_infrastructure(child))
+                        continue;
+                r = is_below(h, child, d);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        return findings_add(
+                                ret, FINDING_BIND_GROUP, d->bdf,
+                                "group %d: %s is below it, and would vanish without its driver %s",
+                                g->number, child->bdf, d->driver);
+        }
+        return 0;
+}
+
+static int check_function(const struct host *h, const struct iommu_group *g, const struct device *d,
+                          const struct bind_order *order, struct findings *ret)
 {
         bool returning = order->operation == BIND_UNBIND;
         int r;
@@ -130,6 +187,11 @@ static int check_function(const struct host *h, const struct device *d, const st
         r = check_guests(h, d, returning, ret);
         if (r < 0)
                 return r;
+        if (!returning) {
+                r = check_children(h, g, d, ret);
+                if (r < 0)
+                        return r;
+        }
         /* To give back what we took is against nobody's claim. To give away what somebody else has bound is,
          * and then a driver is named. */
         if (returning && !order->driver)
@@ -154,7 +216,7 @@ int bind_check(const struct host *h, const struct iommu_group *g, const struct b
                                 return r;
                         continue;
                 }
-                r = check_function(h, d, order, ret);
+                r = check_function(h, g, d, order, ret);
                 if (r < 0)
                         return r;
                 if (checked_unseen)

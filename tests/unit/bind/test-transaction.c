@@ -1004,6 +1004,42 @@ static void test_unassignable(void **state)
         assert_int_equal(k->points, 0);
 }
 
+/* As with VMD: B is below A, and would vanish when A loses its driver. */
+static void test_child(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        add_group(k);
+        fake_write(k, "sys/bus/pci/devices/" B, NULL);
+        fake_link(k, "sys/bus/pci/devices/" B, "../../../devices/pci0000:00/" A "/../" B);
+        fake_arm(k);
+        for (const char *const *bdf = (const char *const[]){ A, B, NULL }; *bdf; bdf++) {
+                r = fake_bind(k, *bdf);
+                assert_outcome(k, r, BIND_REFUSED);
+                assert_true(fake_result_has(&r, FINDING_BIND_GROUP, A, B " is below it"));
+        }
+        assert_int_equal(k->points, 0);
+}
+
+/* What an exclusive open can settle is no reason to refuse a bind. */
+static void test_unknown_use(void **state)
+{
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        add_group(k);
+        fake_link(k, "sys/class/block/sda", "../../devices/pci0000:00/" A "/block/sda");
+        fake_write(k, "sys/devices/pci0000:00/" A "/block/sda/dev", "8:0\n");
+        fake_write(k, "proc/self/mountinfo", "22 1 0:30 / / rw - zfs tank rw\n");
+        fake_arm(k);
+        r = fake_bind(k, A);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_int_equal(r.n_findings, 1);
+        /* the open, which fails here because there is no node */
+        assert_true(fake_result_has(&r, FINDING_BIND_UNSEEN, A, "/dev/sda cannot be opened"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -1036,6 +1072,8 @@ int main(void)
                 cmocka_unit_test(test_damaged_killed),
                 cmocka_unit_test_setup_teardown(test_two_at_a_time, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_unassignable, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_child, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_unknown_use, setup, teardown),
         };
 
         alarm(100); /* where a test waits for somebody who has died */
