@@ -10,12 +10,11 @@ const struct emulator *guest_emulator(const struct host *h, const struct guest *
         assert(h);
         assert(g);
 
-        for (size_t i = 0; i < h->emulators.n_emulators; i++) {
-                const struct emulator *e = &h->emulators.emulators[i];
-
-                if (g->emulator ? streq(e->path, g->emulator) : e->distribution)
-                        return e;
-        }
+        if (g->emulator)
+                return emulator_facts_by_name(&h->emulators, g->emulator);
+        for (size_t i = 0; i < h->emulators.n_emulators; i++)
+                if (h->emulators.emulators[i].distribution)
+                        return &h->emulators.emulators[i];
         return NULL;
 }
 

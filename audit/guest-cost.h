@@ -17,8 +17,8 @@ struct guest_cost {
         bool incomplete; /* the function of a device is chosen at the start, or its driver replaces a BAR */
 };
 
-/* The emulator that starts the guest: its <emulator>, or else the first of the distribution; NULL if it is
- * not known. */
+/* The emulator that starts the guest: the file to which its <emulator> leads, or else the first of the
+ * distribution; NULL if it is not known. */
 const struct emulator *guest_emulator(const struct host *h, const struct guest *g);
 
 /* What places the BARs of the guest. */

@@ -497,6 +497,19 @@ class Agree(unittest.TestCase):
                 elif expected:
                     self.assertEqual("+".join(choice), expected)
 
+    def test_emulator_names(self):
+        """A guest whose emulator is a link to a known one is judged, and refused, as one that names the file itself."""
+        answers = {}
+        for path in "/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-kvm", "/usr/bin/../bin/qemu-kvm":
+            root = self.host("eight-gpu", [linked, started_by(path)])
+            (root / "etc/vfioalignd.conf").write_text("[Guest]\nOnUnaligned=refuse\n")
+            [(guest, decision)] = [(g, self.check_guest(root, {"findings": []}, g)) for g in
+                                   json.loads(ctl(root, "audit", "--json"))["guests"] if g["name"] == "train-a"]
+            self.assertIn("OnUnaligned=refuse", decision)
+            answers[path] = guest["generation"], guest["foretold"], guest["after"], decision
+        self.assertEqual(len({json.dumps(answer) for answer in answers.values()}), 1, answers)
+        self.assertNotEqual(guest["generation"], "unknown")
+
     @unittest.skipUnless(CASES, "--cases")
     def test_cases(self):
         env = {**os.environ, "CASES": str(CASES), "PROJECT": str(HOSTS.parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -206,8 +206,18 @@ int emulator_read(struct emulator *e, const struct root *root, const char *path)
         return 0;
 }
 
+static void free_names(struct emulator *e)
+{
+        for (size_t i = 0; i < e->n_names; i++)
+                free(e->names[i]);
+        free(e->names);
+        e->names = NULL;
+        e->n_names = 0;
+}
+
 void emulator_done(struct emulator *e)
 {
+        free_names(e);
         free(e->path);
         free(e->target);
         free(e->build_id);
@@ -260,6 +270,7 @@ static int read_into(struct emulator_facts *f, const struct root *root, const ch
                 if (i < f->n_emulators - 1) {
                         f->emulators[i].replaced = true;
                         f->emulators[i].distribution = f->emulators[i].libvirt = false;
+                        free_names(&f->emulators[i]);
                 }
         }
         *ret = (size_t) (slot - f->emulators);
@@ -306,6 +317,77 @@ int emulator_facts_find(struct emulator_facts *f, const struct root *root, const
         return read_into(f, root, i == f->n_emulators && first && !there ? first : path, i, ret);
 }
 
+static size_t find_name(const struct emulator *e, const char *path)
+{
+        size_t i = 0;
+
+        while (i < e->n_names && !streq(e->names[i], path))
+                i++;
+        return i;
+}
+
+static void forget_name(struct emulator *e, const char *path)
+{
+        size_t i = find_name(e, path);
+
+        if (i == e->n_names)
+                return;
+        free(e->names[i]);
+        e->names[i] = e->names[--e->n_names];
+}
+
+/* From now on the path leads to entry i, and to no other. */
+static int learn_name(struct emulator_facts *f, size_t i, const char *path)
+{
+        struct emulator *e = &f->emulators[i];
+        char *name, **slot;
+
+        for (size_t k = 0; k < f->n_emulators; k++)
+                if (k != i)
+                        forget_name(&f->emulators[k], path);
+        if (streq(e->path, path) || find_name(e, path) < e->n_names)
+                return 0;
+        name = strdup(path);
+        slot = name ? array_append(e->names, e->n_names) : NULL;
+        if (!slot) {
+                free(name);
+                return -ENOMEM;
+        }
+        *slot = name;
+        return 0;
+}
+
+const struct emulator *emulator_facts_by_name(const struct emulator_facts *f, const char *path)
+{
+        assert(f);
+        assert(path);
+
+        /* An entry that was read by this path is older than a name: the path was a file, and is a link now.
+         */
+        for (size_t i = 0; i < f->n_emulators; i++)
+                if (find_name(&f->emulators[i], path) < f->emulators[i].n_names)
+                        return &f->emulators[i];
+        for (size_t i = 0; i < f->n_emulators; i++) {
+                const struct emulator *e = &f->emulators[i];
+
+                if (!e->replaced && !e->container && streq(e->path, path))
+                        return e;
+        }
+        return NULL;
+}
+
+static int read_distribution_path(struct emulator_facts *f, const struct root *root, const char *path)
+{
+        size_t i;
+        int r;
+
+        r = emulator_facts_find(f, root, path, &i);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        f->emulators[i].distribution = true;
+        return learn_name(f, i, path);
+}
+
 int emulator_facts_read(struct emulator_facts *f, const struct root *root)
 {
         static const char *const paths[] = {
@@ -324,17 +406,12 @@ int emulator_facts_read(struct emulator_facts *f, const struct root *root)
 
         *f = (struct emulator_facts){};
         for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
-                size_t at;
-                int r;
+                int r = read_distribution_path(f, root, paths[i]);
 
-                r = emulator_facts_find(f, root, paths[i], &at);
-                if (r == -ENOENT)
-                        continue;
                 if (r < 0) {
                         emulator_facts_done(f);
                         return r;
                 }
-                f->emulators[at].distribution = true;
         }
         return 0;
 }
@@ -357,7 +434,12 @@ const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct
         assert(root);
         assert(path);
 
-        if (emulator_facts_find(f, root, path, &i) < 0)
+        if (emulator_facts_find(f, root, path, &i) < 0) {
+                for (i = 0; i < f->n_emulators; i++)
+                        forget_name(&f->emulators[i], path);
+                return NULL;
+        }
+        if (learn_name(f, i, path) < 0)
                 return NULL;
         f->emulators[i].libvirt = true;
         return &f->emulators[i];

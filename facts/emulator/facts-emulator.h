@@ -30,7 +30,9 @@ bool generation_aligns(enum emulator_generation g);
 /* One binary. A path can have two entries: the installed file, and an older one that processes still run
  * (`replaced`). */
 struct emulator {
-        char *path;     /* absolute, as the host names it; with `container`, as its own namespace does */
+        char *path;   /* absolute, as the host names it; with `container`, as its own namespace does */
+        char **names; /* other paths that led to this file when they were last asked for */
+        size_t n_names;
         char *target;   /* the program that a wrapper script starts, absolute; NULL for a plain binary */
         char *build_id; /* hexadecimal, of .note.gnu.build-id; or NULL */
         enum emulator_generation generation;
@@ -89,6 +91,10 @@ void emulator_facts_done(struct emulator_facts *f);
  * NULL where there is no such file, or memory is out. Earlier pointers into the list become invalid. */
 const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct root *root,
                                           const char *path);
+
+/* The installed emulator to which that path led when it was last asked for by emulator_facts_get() or
+ * emulator_facts_read(), whichever name the file was read by; NULL where none is known. Reads nothing. */
+const struct emulator *emulator_facts_by_name(const struct emulator_facts *f, const char *path);
 
 /* Adds a process to `processes`, with the binary of its /proc/PID/exe, also a deleted one or one in a
  * container, or with a reason where the process is gone or there is no privilege. The code of a file is read

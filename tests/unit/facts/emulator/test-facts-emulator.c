@@ -52,6 +52,7 @@ static void test_list(void **state)
         assert_string_equal(emulator_facts_get(&facts, &f->root, "/usr/bin/qemu-kvm")->path,
                             "/usr/libexec/qemu-kvm");
         assert_null(emulator_facts_get(&facts, &f->root, "/opt/qemu/none"));
+        assert_null(emulator_facts_by_name(&facts, "/opt/qemu/none"));
         fixture_copy(f, "opt/qemu/bin/qemu", sample("region"));
         e = emulator_facts_get(&facts, &f->root, "/opt/qemu/bin/qemu");
         assert_int_equal(e->generation, GENERATION_PER_REGION);
@@ -71,6 +72,50 @@ static void test_list(void **state)
         fixture_remove(f, QEMU);
         assert_null(emulator_facts_get(&facts, &f->root, "/" QEMU));
         assert_int_equal(facts.n_emulators, 3);
+        emulator_facts_done(&facts);
+}
+
+/* A domain may name its emulator by any path; what counts is the file. */
+static void test_names(void **state)
+{
+        struct fixture *f = *state;
+        struct emulator_facts facts;
+        const struct emulator *plain, *area;
+
+        fixture_copy(f, QEMU, sample("plain"));
+        fixture_copy(f, "opt/qemu", sample("area"));
+        fixture_link(f, "usr/bin/kvm", "qemu-system-x86_64");
+        fixture_link(f, "usr/bin/kvm-spice", "/usr/bin/kvm");
+        fixture_link(f, "nix", "/usr");
+        assert_ok(emulator_facts_read(&facts, &f->root));
+        plain = emulator_facts_by_name(&facts, "/" QEMU);
+        assert_non_null(plain);
+        assert_ptr_equal(emulator_facts_by_name(&facts, "/usr/bin/kvm"), plain);
+        /* Nobody has asked for these yet. */
+        assert_null(emulator_facts_by_name(&facts, "/usr/bin/kvm-spice"));
+        assert_null(emulator_facts_by_name(&facts, "/nix/bin/qemu-system-x86_64"));
+        assert_ptr_equal(emulator_facts_get(&facts, &f->root, "/usr/bin/kvm-spice"), plain);
+        assert_ptr_equal(emulator_facts_get(&facts, &f->root, "/nix/bin/qemu-system-x86_64"), plain);
+        assert_ptr_equal(emulator_facts_by_name(&facts, "/usr/bin/kvm-spice"), plain);
+        assert_ptr_equal(emulator_facts_by_name(&facts, "/nix/bin/qemu-system-x86_64"), plain);
+        assert_int_equal(facts.n_emulators, 1);
+
+        /* The link leads elsewhere by now. */
+        fixture_remove(f, "usr/bin/kvm");
+        fixture_link(f, "usr/bin/kvm", "/opt/qemu");
+        area = emulator_facts_get(&facts, &f->root, "/usr/bin/kvm");
+        assert_int_equal(area->generation, GENERATION_PER_AREA);
+        assert_ptr_equal(emulator_facts_by_name(&facts, "/usr/bin/kvm"), area);
+        area = emulator_facts_get(&facts, &f->root, "/usr/bin/kvm-spice");
+        assert_ptr_equal(emulator_facts_by_name(&facts, "/usr/bin/kvm-spice"), area);
+        assert_int_equal(emulator_facts_by_name(&facts, "/" QEMU)->generation, GENERATION_NONE);
+        fixture_remove(f, "usr/bin/kvm");
+        assert_null(emulator_facts_get(&facts, &f->root, "/usr/bin/kvm-spice"));
+        assert_null(emulator_facts_by_name(&facts, "/usr/bin/kvm-spice"));
+
+        /* What processes still run is not what a guest is started with. */
+        facts.emulators[0].replaced = true;
+        assert_null(emulator_facts_by_name(&facts, "/" QEMU));
         emulator_facts_done(&facts);
 }
 
@@ -203,6 +248,7 @@ static void test_recorded(void **state)
         assert_int_equal(facts.n_emulators, 4);
         e = emulator_facts_get(&facts, &f->root, "/usr/bin/kvm");
         assert_string_equal(e->path, "/" QEMU);
+        assert_ptr_equal(emulator_facts_by_name(&facts, "/usr/bin/kvm"), e);
         assert_int_equal(e->generation, GENERATION_PER_AREA);
         assert_int_equal(e->source, SOURCE_ELF);
         assert_string_equal(e->build_id, "0123abcd");
@@ -227,10 +273,8 @@ int main(int argc, char *argv[])
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_list),
-                cmocka_unit_test(test_wrapper_text),
-                FIXTURE_TEST(test_wrapper),
-                FIXTURE_TEST(test_recorded),
+                FIXTURE_TEST(test_list),    FIXTURE_TEST(test_names),    cmocka_unit_test(test_wrapper_text),
+                FIXTURE_TEST(test_wrapper), FIXTURE_TEST(test_recorded),
         };
 
         if (argc != 2)
