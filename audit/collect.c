@@ -536,6 +536,11 @@ static int collect_libvirt(struct findings *f, const struct host *h)
                 if (r < 0)
                         return r;
         }
+        for (size_t i = 0; i < l->n_damaged; i++) {
+                r = findings_add(f, FINDING_GUEST_DAMAGED, NULL, "%s", l->damaged[i]);
+                if (r < 0)
+                        return r;
+        }
         for (size_t i = 0; i < l->n_guests; i++) {
                 if (l->guests[i].xml.n_hostdevs == 0)
                         continue;
@@ -699,6 +704,7 @@ static void judge_by_help(struct findings *f, const struct host *h)
                 struct finding *finding = &f->findings[i];
                 const struct finding_type *type = finding_type(finding->id);
 
+                finding->recorded = !h->root || !h->root->live;
                 if (finding->id != FINDING_GUEST_SMALL_PAGES && finding->id != FINDING_MAPPING_SMALL_PAGES)
                         finding->fixes = choose_fixes(finding->id, &help);
                 if (type->lacks && !(allowed.here & type->lacks))

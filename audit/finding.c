@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "config/fix-id.h"
 #include "fix-command.h"
@@ -64,6 +65,7 @@ static const char *const finding_table[_FINDING_MAX] = {
         [FINDING_GUEST_SMALL_PAGES] = "guest-small-pages",
         [FINDING_GUEST_DEVICE_MISSING] = "guest-device-missing",
         [FINDING_GUEST_WINDOW_SMALL] = "guest-window-small",
+        [FINDING_GUEST_DAMAGED] = "guest-damaged",
         [FINDING_HOOK_MISSING] = "hook-missing",
         [FINDING_HOOK_UNSEEN] = "hook-unseen",
         [FINDING_MAPPING_SMALL_PAGES] = "mapping-small-pages",
@@ -383,6 +385,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "What would show its use could not be read or opened, so the function is "
                                "treated as in use.",
                 .remedy = "Run it as root on the host itself, outside of any container",
+                .remedy_as_root = "Run it on the host itself, outside of any container, or make what the "
+                                  "detail names readable",
                 .message_id = "ab1b6dc9d4b240f59dbe019402a80273",
         },
         [FINDING_BIND_DRIVER] = {
@@ -497,6 +501,17 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .remedy = "Raise <pcihole64> of the guest's PCI root, or X-PciMmio64Mb of OVMF",
                 .message_id = "f4d7334aea164bcea8c0c53aff1814f7",
         },
+        [FINDING_GUEST_DAMAGED] = {
+                .severity = SEVERITY_WARNING,
+                .text = "The XML file of a guest is damaged",
+                .explanation = "No parser can read the file: it is empty, cut off or garbled. libvirt skips "
+                               "it when it starts. Which devices its guest has is unknown, so nothing is "
+                               "predicted for that guest, and a bind cannot spare its devices. All others "
+                               "are judged as usual.",
+                .remedy = "Define the guest again with virsh define; virsh dumpxml has its XML until "
+                          "libvirt's daemon is restarted, and a backup of the file has it afterwards",
+                .message_id = "21e3aefd4ecc491eb8728364ee509ae9",
+        },
         [FINDING_HOOK_MISSING] = {
                 .severity = SEVERITY_NOTICE,
                 .text = "libvirt is installed but the vfioalign hook is not",
@@ -567,6 +582,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "Only root, or a process with CAP_SYS_PTRACE, may see the mappings of other "
                                "processes.",
                 .remedy = "Run the audit as root",
+                .remedy_as_root = "Run the audit on the host itself, outside of any container; a sandbox "
+                                  "can take CAP_SYS_PTRACE from root, too",
                 .message_id = "c687c5fbe2bc479bb33d0045375632ee",
         },
         [FINDING_MAPPINGS_OMITTED] = {
@@ -596,6 +613,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "The detail names what could not be read, and why. The audit goes on "
                                "without it, and answers \"unknown\" where it would decide.",
                 .remedy = "Run the audit as root; for a recorded host, make the recording as root",
+                .remedy_as_root = "Mend what the detail names, where it matters; in a container, run the "
+                                  "audit on the host itself",
                 .message_id = "6a76cf99560c4c368df30e13ddde0084",
         },
 };
@@ -658,13 +677,21 @@ static char *remedy_for_subject(const char *remedy, const char *subject)
         return text;
 }
 
+const char *finding_remedy_text(enum finding_id id)
+{
+        assert(id >= 0 && id < _FINDING_MAX);
+
+        return geteuid() == 0 && types[id].remedy_as_root ? types[id].remedy_as_root : types[id].remedy;
+}
+
 char *finding_remedy(const struct finding *f)
 {
         assert(f);
 
         if (f->fixes != 0)
                 return fix_command(f->fixes, f->guest);
-        return remedy_for_subject(types[f->id].remedy, f->subject);
+        return remedy_for_subject(f->recorded ? types[f->id].remedy : finding_remedy_text(f->id),
+                                  f->subject);
 }
 
 int findings_add(struct findings *f, enum finding_id id, const char *subject, const char *format, ...)

@@ -58,6 +58,7 @@ enum finding_id {
         FINDING_GUEST_SMALL_PAGES,
         FINDING_GUEST_DEVICE_MISSING,
         FINDING_GUEST_WINDOW_SMALL,
+        FINDING_GUEST_DAMAGED,
         FINDING_HOOK_MISSING,
         FINDING_HOOK_UNSEEN,
         FINDING_MAPPING_SMALL_PAGES,
@@ -82,8 +83,9 @@ struct finding_type {
         const char *explanation; /* whole sentences that follow the text: meaning, cost */
         unsigned fixes;     /* FIX_BIT(): the remedy is the first of these that helps on this host ... */
         const char *remedy; /* ... or this if none does */
-        unsigned lacks;     /* FIX_BIT(): what the host lacks; if no user of the host would gain by it, the
-                             * finding is only information */
+        const char *remedy_as_root; /* the remedy for root, who need not become root; NULL: the same */
+        unsigned lacks; /* FIX_BIT(): what the host lacks; if no user of the host would gain by it, the
+                         * finding is only information */
         const char *message_id; /* MESSAGE_ID in the journal, 32 hex digits */
 };
 
@@ -98,6 +100,7 @@ struct finding {
         char *guest;    /* the guest whose domain such a fix would edit; NULL: the fix is for the host */
         enum severity severity; /* of its type, or lower if it does no harm on this host */
         char *subject;          /* a PCI address, an emulator, a guest; NULL: the host */
+        bool recorded;          /* of a recorded host: its reader's privilege is not ours */
         char *detail;           /* what is particular to this host; NULL: the type's text says all */
 };
 
@@ -109,6 +112,9 @@ struct findings {
 /* id: valid. subject: see above; format: of the detail, or NULL. Returns 0 or -ENOMEM. */
 int findings_add(struct findings *f, enum finding_id id, const char *subject, const char *format, ...)
         _printf_(4, 5);
+
+/* The remedy of that type where no fix helps, for whoever asks now: root, or somebody else. Static. */
+const char *finding_remedy_text(enum finding_id id);
 
 /* The remedy on this host, as a command if there is one. The caller frees it; NULL: no memory. */
 char *finding_remedy(const struct finding *f);

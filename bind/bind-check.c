@@ -11,6 +11,11 @@ bool bind_is_forceable(enum finding_id id)
         return id == FINDING_BIND_CONSOLE || id == FINDING_BIND_CLAIMED;
 }
 
+bool bind_is_note(enum finding_id id)
+{
+        return id == FINDING_GUEST_DAMAGED;
+}
+
 static enum finding_id finding_of_use(enum use_kind kind)
 {
         switch (kind) {
@@ -107,6 +112,19 @@ static int check_unseen(const struct host *h, const struct device *d, struct fin
                 if (facts[i]->value == FACT_UNKNOWN)
                         return findings_add(ret, FINDING_BIND_UNSEEN, d->bdf, "%s",
                                             facts[i]->why ?: "its uses are unknown");
+        return 0;
+}
+
+/* What a damaged file hides is what its guest would have. libvirt has to read the file again before it can
+ * start that guest, so it does not speak against a bind; whoever asked for the bind should know of it. */
+static int note_damaged(const struct host *h, struct findings *ret)
+{
+        for (size_t i = 0; i < h->libvirt.n_damaged; i++) {
+                int r = findings_add(ret, FINDING_GUEST_DAMAGED, NULL, "%s", h->libvirt.damaged[i]);
+
+                if (r < 0)
+                        return r;
+        }
         return 0;
 }
 
@@ -223,6 +241,11 @@ int bind_check(const struct host *h, const struct iommu_group *g, const struct b
                         continue; /* it is about the host: once is enough */
                 checked_unseen = true;
                 r = check_unseen(h, d, ret);
+                if (r < 0)
+                        return r;
+                if (order->operation != BIND_BIND)
+                        continue;
+                r = note_damaged(h, ret);
                 if (r < 0)
                         return r;
         }

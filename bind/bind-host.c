@@ -17,10 +17,17 @@
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 
 /* Where a guest may have a device: <hostdev>, <interface type='hostdev'> or a network that is a pool,
- * -device vfio-pci. */
+ * -device vfio-pci. A file without an end is damaged, and hides what it would say. */
+static bool may_have_devices(const char *lines)
+{
+        return strstr(lines, "hostdev") || strstr(lines, "vfio") ||
+               strstr(lines, "<interface type='network'") || !strstr(lines, "</domain>");
+}
+
 static bool mentions_devices(const struct root *root, const char *directory)
 {
-        static const char *const words[] = { "hostdev", "vfio", "<interface type='network'", NULL };
+        static const char *const words[] = { "hostdev", "vfio", "<interface type='network'", "</domain>",
+                                             NULL };
         _cleanup_(names_done) struct names names = {};
 
         if (list_dir_at(root->fd, directory, &names) < 0)
@@ -32,7 +39,7 @@ static bool mentions_devices(const struct root *root, const char *directory)
                     asprintf(&path, "%s/%s", directory, names.names[i]) < 0)
                         continue;
                 /* The program reports what cannot be read. */
-                if (grep_file_at(root->fd, path, words, &lines) < 0 || *lines)
+                if (grep_file_at(root->fd, path, words, &lines) < 0 || may_have_devices(lines))
                         return true;
         }
         return false;
@@ -89,10 +96,8 @@ static int parse_hostdevs(struct guest *g, json_object *list)
         return 0;
 }
 
-static int parse_guests(struct libvirt_facts *l, const char *text)
+static int parse_guests(struct libvirt_facts *l, json_object *list)
 {
-        _cleanup_(json_object_putp) json_object *list = json_tokener_parse(text);
-
         if (!json_object_is_type(list, json_type_array))
                 return -EBADMSG;
         for (size_t i = 0; i < json_object_array_length(list); i++) {
@@ -117,12 +122,58 @@ static int parse_guests(struct libvirt_facts *l, const char *text)
         return 0;
 }
 
+static int parse_damaged(struct libvirt_facts *l, json_object *list)
+{
+        if (!json_object_is_type(list, json_type_array))
+                return -EBADMSG;
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                const char *path = json_object_get_string(json_object_array_get_idx(list, i));
+                char **slot = array_append(l->damaged, l->n_damaged);
+
+                if (!slot)
+                        return -ENOMEM;
+                *slot = strdup(path ?: "?");
+                if (!*slot)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int parse_answer(struct libvirt_facts *l, const char *text)
+{
+        _cleanup_(json_object_putp) json_object *o = json_tokener_parse(text);
+        json_object *unread;
+        int r;
+
+        if (!json_object_is_type(o, json_type_object))
+                return -EBADMSG;
+        r = parse_guests(l, json_object_object_get(o, "guests"));
+        if (r < 0)
+                return r;
+        r = parse_damaged(l, json_object_object_get(o, "damaged"));
+        if (r < 0)
+                return r;
+        if (!json_object_object_get_ex(o, "unread", &unread))
+                return 0;
+        if (asprintf(&l->unread, "libvirt's guests could not all be read: %s",
+                     json_object_get_string(unread) ?: "?") < 0) {
+                l->unread = NULL;
+                return -ENOMEM;
+        }
+        l->readable = fact_unknown(l->unread);
+        return 0;
+}
+
 static void guests_done(struct libvirt_facts *l)
 {
         for (size_t i = 0; i < l->n_guests; i++) {
                 free(l->guests[i].xml.name);
                 free(l->guests[i].xml.hostdevs);
         }
+        for (size_t i = 0; i < l->n_damaged; i++)
+                free(l->damaged[i]);
+        free(l->damaged);
+        free(l->unread);
         free(l->guests);
         *l = (struct libvirt_facts){};
 }
@@ -135,7 +186,7 @@ static int run_and_parse_guests(struct host *h)
         r = run_guests_program(h->root, &text);
         if (r < 0)
                 return r;
-        return parse_guests(&h->libvirt, text);
+        return parse_answer(&h->libvirt, text);
 }
 
 static int read_guests(struct host *h)

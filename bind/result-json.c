@@ -67,7 +67,8 @@ static json_object *findings_to_json(const struct findings *f)
                 json_object_object_add(o, "subject", string_or_null(finding->subject));
                 json_object_object_add(o, "detail", string_or_null(finding->detail));
                 json_object_object_add(o, "text", json_object_new_string(type->text));
-                json_object_object_add(o, "remedy", json_object_new_string(type->remedy));
+                json_object_object_add(o, "remedy",
+                                       json_object_new_string(finding_remedy_text(finding->id)));
                 json_object_object_add(o, "forceable",
                                        json_object_new_boolean(bind_is_forceable(finding->id)));
                 json_object_array_add(list, o);

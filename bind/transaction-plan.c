@@ -150,9 +150,12 @@ static int check_reachable(struct transaction *t)
 
 bool transaction_is_refused(const struct transaction *t)
 {
-        for (size_t i = 0; i < t->result->findings.n_findings; i++)
-                if (!t->order->force || !bind_is_forceable(t->result->findings.findings[i].id))
+        for (size_t i = 0; i < t->result->findings.n_findings; i++) {
+                enum finding_id id = t->result->findings.findings[i].id;
+
+                if (!bind_is_note(id) && !(t->order->force && bind_is_forceable(id)))
                         return true;
+        }
         return false;
 }
 

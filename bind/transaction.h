@@ -39,7 +39,7 @@ struct bind_result {
         /* What would be written to each member of the record, in their order; an unbind goes through the
          * members in reverse. NULL where the outcome is not BIND_PLANNED. */
         struct binding_writes *planned;
-        struct findings findings; /* why it was refused or failed */
+        struct findings findings; /* why it was refused or failed, and notes: bind_is_note() */
         unsigned writes;
 
         /* Filled in by the worker (worker.h). */
@@ -61,6 +61,9 @@ int bind_check(const struct host *h, const struct iommu_group *g, const struct b
 /* Whether `force` goes past this finding: nothing that it is about stops a guest, or takes from the host
  * what that needs to run. */
 bool bind_is_forceable(enum finding_id id);
+
+/* Whether this finding is only a note: it does not refuse anything. */
+bool bind_is_note(enum finding_id id);
 
 /* bind-claim.c: asks the kernel itself at the last moment. Opens every block device of the group's functions
  * with O_EXCL, which a mount, a swap area, an array or a volume that uses one turns into -EBUSY, and its

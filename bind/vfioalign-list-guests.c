@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints libvirt's guests with their devices as JSON, for bind/bind-host.c. The argument is the root of a
- * host; without one it is this host. Fails where not all guests could be seen. */
+/* Prints libvirt's guests with their devices as JSON, for bind/bind-host.c: "guests", "damaged" (files that
+ * libvirt cannot read either) and, where not all guests could be seen, why in "unread". The argument is the
+ * root of a host; without one it is this host. */
 #include <json-c/json.h>
 
 #include "facts/guest/facts-libvirt.h"
@@ -26,22 +27,34 @@ static json_object *guest_to_json(const struct libvirt_guest *g)
         return o;
 }
 
+static json_object *facts_to_json(const struct libvirt_facts *l)
+{
+        json_object *o = json_object_new_object(), *guests = json_object_new_array(),
+                    *damaged = json_object_new_array();
+
+        for (size_t i = 0; i < l->n_guests; i++)
+                json_object_array_add(guests, guest_to_json(&l->guests[i]));
+        for (size_t i = 0; i < l->n_damaged; i++)
+                json_object_array_add(damaged, json_object_new_string(l->damaged[i]));
+        json_object_object_add(o, "guests", guests);
+        json_object_object_add(o, "damaged", damaged);
+        if (l->readable.value != FACT_YES)
+                json_object_object_add(o, "unread", json_object_new_string(l->readable.why ?: "?"));
+        return o;
+}
+
 int main(int argc, char *argv[])
 {
         struct libvirt_facts facts;
-        json_object *list;
+        json_object *o;
         struct root root;
-        bool complete;
 
         if (argc > 2 || root_open(&root, argv[1]) < 0 || libvirt_facts_read(&facts, &root) < 0)
                 return EXIT_FAILURE;
-        list = json_object_new_array();
-        for (size_t i = 0; i < facts.n_guests; i++)
-                json_object_array_add(list, guest_to_json(&facts.guests[i]));
-        puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN));
-        complete = facts.readable.value == FACT_YES;
-        json_object_put(list);
+        o = facts_to_json(&facts);
+        puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+        json_object_put(o);
         libvirt_facts_done(&facts);
         root_close(&root);
-        return fflush(stdout) == 0 && complete ? EXIT_SUCCESS : EXIT_FAILURE;
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -217,6 +217,40 @@ static int explain_guest(const struct snapshot *s, json_object *head, json_objec
         return CTL_OK;
 }
 
+/* libvirt names the file of a guest after the guest. */
+static const char *find_damaged(const struct libvirt_facts *l, const char *guest)
+{
+        for (size_t i = 0; i < l->n_damaged; i++) {
+                const char *slash = strrchr(l->damaged[i], '/');
+                const char *end = slash ? startswith(slash + 1, guest) : NULL;
+
+                if (end && streq(end, ".xml"))
+                        return l->damaged[i];
+        }
+        return NULL;
+}
+
+static void say_not_found(const struct host *h, const char *subject)
+{
+        const struct libvirt_facts *l = &h->libvirt;
+        const char *damaged = find_damaged(l, subject);
+        const char *unread = NULL;
+
+        if (damaged) {
+                print_line(stderr,
+                           "vfioalignctl: the guest '%s' is unknown, because its file %s is damaged: "
+                           "vfioalignctl explain guest-damaged",
+                           subject, damaged);
+                return;
+        }
+        if (l->readable.value == FACT_UNKNOWN)
+                unread = h->root->live && geteuid() != 0 ? "run this as root" : l->readable.why ?: "unknown";
+        print_line(stderr,
+                   "vfioalignctl: '%s' is neither a finding, nor a PCI address, nor a guest with VFIO "
+                   "devices of this host%s%s%s",
+                   subject, unread ? " (guests could not be read: " : "", unread ?: "", unread ? ")" : "");
+}
+
 /* subject: a PCI address, the id of a finding, or the name of a guest. */
 static int explain_subject(const struct snapshot *s, json_object *head, const char *subject,
                            const struct options *o)
@@ -235,13 +269,7 @@ static int explain_subject(const struct snapshot *s, json_object *head, const ch
                 return explain_finding(head, id, o, guest);
         if (guest)
                 return explain_guest(s, head, guest, o);
-        print_line(stderr,
-                   "vfioalignctl: '%s' is neither a finding, nor a PCI address, nor a guest with VFIO "
-                   "devices of this host%s",
-                   subject,
-                   s->host.libvirt.readable.value == FACT_UNKNOWN
-                           ? " (guests could not be read: run this as root)"
-                           : "");
+        say_not_found(&s->host, subject);
         return CTL_FAILED;
 }
 

@@ -8,6 +8,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "xml.h"
 
 static bool is_xml(const char *name)
 {
@@ -49,6 +50,48 @@ static void note_incomplete(struct libvirt_facts *l, const char *why)
                 l->readable = fact_unknown(why);
 }
 
+static const char *unread_reason(int error)
+{
+        switch (error) {
+        case -EACCES:
+        case -EPERM:
+                return "is only root's to read";
+        case -EFBIG:
+                return "is larger than 4 MiB";
+        case -EBADMSG:
+                return "is not a domain that vfioalign understands";
+        default:
+                return strerror(-error);
+        }
+}
+
+static int note_unread(struct libvirt_facts *l, const char *path, int error)
+{
+        if (l->readable.value == FACT_UNKNOWN)
+                return 0;
+        if (asprintf(&l->unread, "/%s %s", path, unread_reason(error)) < 0) {
+                l->unread = NULL;
+                return -ENOMEM;
+        }
+        l->readable = fact_unknown(l->unread);
+        return 0;
+}
+
+static int note_damaged(struct libvirt_facts *l, const char *path)
+{
+        char **slot, *name;
+
+        if (asprintf(&name, "/%s", path) < 0)
+                return -ENOMEM;
+        slot = array_append(l->damaged, l->n_damaged);
+        if (!slot) {
+                free(name);
+                return -ENOMEM;
+        }
+        *slot = name;
+        return 0;
+}
+
 static bool is_alive(const struct root *root, pid_t pid)
 {
         char path[sizeof("proc//comm") + 10];
@@ -68,7 +111,7 @@ static pid_t read_pid(const struct root *root, const char *xml_name)
         return read_u64_at(root->fd, path, 10, &pid) >= 0 && pid <= INT32_MAX ? (pid_t) pid : 0;
 }
 
-/* One file: <domstatus> with `status`, else <domain>. */
+/* One file: <domstatus> with `status`, else <domain>. -EUCLEAN: no parser can read it. */
 static int parse_guest(struct guest *g, const struct root *root, const char *path, bool status,
                        pid_t *ret_pid)
 {
@@ -76,15 +119,15 @@ static int parse_guest(struct guest *g, const struct root *root, const char *pat
         size_t size;
         int r;
 
-        r = read_file_at(root->fd, path, GUEST_XML_MAX, &xml, &size);
+        r = read_file_at(root->fd, path, GUEST_XML_MAX, &xml, NULL);
         if (r < 0)
                 return r;
-        if (status)
-                return guest_parse_status(g, xml, size, ret_pid);
-        return guest_parse(g, xml, size);
+        size = strlen(xml); /* as libvirt, which takes it for a string */
+        r = status ? guest_parse_status(g, xml, size, ret_pid) : guest_parse(g, xml, size);
+        return r == -EBADMSG && xml_is_damaged(xml, size) ? -EUCLEAN : r;
 }
 
-/* Returns 0 or -ENOMEM: a file that cannot be read or parsed leaves the list incomplete. */
+/* Returns 0 or -ENOMEM: a file that cannot be read or understood leaves the list incomplete. */
 static int read_guest(struct libvirt_facts *l, const struct root *root, const char *directory,
                       const char *name, bool status)
 {
@@ -100,11 +143,10 @@ static int read_guest(struct libvirt_facts *l, const struct root *root, const ch
                 return r;
         if (r == -ENOENT) /* undefined or stopped since it was listed */
                 return 0;
-        if (r < 0) {
-                note_incomplete(l, r == -EACCES || r == -EPERM ? "the guests' XML is only root's to read"
-                                                               : "the XML of a guest cannot be understood");
-                return 0;
-        }
+        if (r == -EUCLEAN)
+                return note_damaged(l, path);
+        if (r < 0)
+                return note_unread(l, path, r);
         if (status && pid == 0)
                 pid = read_pid(root, name);
         if (status && pid && !is_alive(root, pid)) /* it ended while no daemon ran */
@@ -231,6 +273,10 @@ void libvirt_facts_done(struct libvirt_facts *l)
 {
         for (size_t i = 0; i < l->n_guests; i++)
                 guest_done(&l->guests[i].xml);
+        for (size_t i = 0; i < l->n_damaged; i++)
+                free(l->damaged[i]);
+        free(l->damaged);
+        free(l->unread);
         free(l->guests);
         *l = (struct libvirt_facts){};
 }

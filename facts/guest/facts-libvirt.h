@@ -21,7 +21,7 @@ struct libvirt_guest {
 
 struct libvirt_facts {
         struct fact installed;      /* a daemon for QEMU guests is on this host */
-        struct fact readable;       /* the list of guests below is complete */
+        struct fact readable;       /* the list of guests below has all that libvirt can know */
         struct fact hook_installed; /* ours is there, and libvirt would run it */
         struct fact site_hook;      /* the site has one of its own, which runs before ours */
         /* The daemon runs our hook. It looks for hooks when it starts and when it is reloaded (libvirt,
@@ -35,6 +35,11 @@ struct libvirt_facts {
         uint64_t start_usec; /* CLOCK_REALTIME; 0: unknown */
         struct libvirt_guest *guests; /* by name */
         size_t n_guests;
+        /* Absolute paths of files that no parser reads (empty, cut off, garbled). libvirt skips them when it
+         * starts, so the list above is complete without them; what their guests would have is unknown. */
+        char **damaged;
+        size_t n_damaged;
+        char *unread; /* internal: what `readable` says of the first file that could not be read */
 };
 
 /* What cannot be read is unknown. Returns 0 or -ENOMEM (l is then empty). */

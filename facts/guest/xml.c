@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <libxml/parserInternals.h>
 #include <libxml/SAX2.h>
+#include <limits.h>
 
 #include "util/parse.h"
 
@@ -114,6 +115,22 @@ static void on_error(void *context, xmlErrorPtr error)
         (void) context, (void) error;
 }
 
+#define PARSE_OPTIONS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
+
+static xmlParserCtxtPtr new_parser(struct guard *g)
+{
+        xmlParserCtxtPtr parser = xmlNewParserCtxt();
+
+        if (!parser)
+                return NULL;
+        parser->_private = g;
+        parser->sax->startElementNs = on_start;
+        parser->sax->endElementNs = on_end;
+        parser->sax->internalSubset = on_doctype;
+        parser->sax->serror = (xmlStructuredErrorFunc) on_error;
+        return parser;
+}
+
 int xml_parse_following(const char *text, size_t size, const char *encoding,
                         const struct xml_follower *follower, xmlDocPtr *ret)
 {
@@ -126,16 +143,10 @@ int xml_parse_following(const char *text, size_t size, const char *encoding,
 
         if (has_endless_tag(text, size))
                 return -EBADMSG;
-        parser = xmlNewParserCtxt();
+        parser = new_parser(&guard);
         if (!parser)
                 return -ENOMEM;
-        parser->_private = &guard;
-        parser->sax->startElementNs = on_start;
-        parser->sax->endElementNs = on_end;
-        parser->sax->internalSubset = on_doctype;
-        parser->sax->serror = (xmlStructuredErrorFunc) on_error;
-        doc = xmlCtxtReadMemory(parser, text, (int) size, "libvirt.xml", encoding,
-                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+        doc = xmlCtxtReadMemory(parser, text, (int) size, "libvirt.xml", encoding, PARSE_OPTIONS);
         /* A parser that was stopped hands out what it had. */
         if (!doc || guard.refused || !xmlDocGetRootElement(doc))
                 return -EBADMSG;
@@ -146,6 +157,26 @@ int xml_parse_following(const char *text, size_t size, const char *encoding,
 int xml_parse(const char *text, size_t size, size_t max, xmlDocPtr *ret)
 {
         return size > max ? -EFBIG : xml_parse_following(text, size, "UTF-8", NULL, ret);
+}
+
+bool xml_is_damaged(const char *text, size_t size)
+{
+        _cleanup_(xmlFreeParserCtxtp) xmlParserCtxtPtr parser = NULL;
+        _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
+        struct guard guard = {};
+
+        assert(text);
+
+        if (size == 0)
+                return true;
+        if (size > INT_MAX || has_endless_tag(text, size))
+                return false;
+        parser = new_parser(&guard);
+        if (!parser)
+                return false;
+        /* Without an encoding of ours: the file may declare one. */
+        doc = xmlCtxtReadMemory(parser, text, (int) size, "libvirt.xml", NULL, PARSE_OPTIONS);
+        return !doc && !guard.refused && !parser->wellFormed && parser->errNo != XML_ERR_NO_MEMORY;
 }
 
 bool xml_is(const xmlNode *node, const char *name)

@@ -41,6 +41,10 @@ struct xml_follower {
 int xml_parse_following(const char *text, size_t size, const char *encoding,
                         const struct xml_follower *follower, xmlDocPtr *ret);
 
+/* Whether a parser without our own limits, such as libvirt's, cannot read it either: it is empty, cut off or
+ * garbled. False in doubt. */
+bool xml_is_damaged(const char *text, size_t size);
+
 /* Is the node an element of that name? */
 bool xml_is(const xmlNode *node, const char *name);
 

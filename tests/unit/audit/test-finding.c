@@ -223,6 +223,39 @@ static void assert_no_finding(const struct host *h, enum finding_id id)
         findings_done(&f);
 }
 
+/* Root is not told to become root, except about a record that somebody else has made. */
+static void test_root(void **state)
+{
+        static const enum finding_id ids[] = { FINDING_BIND_UNSEEN, FINDING_MAPPINGS_UNSEEN,
+                                               FINDING_FACTS_UNSEEN };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(ids); i++) {
+                const struct finding recorded = { .id = ids[i], .recorded = true };
+                _cleanup_free_ char *text = finding_remedy(&recorded);
+
+                assert_non_null(strstr(text, "as root"));
+                assert_true((geteuid() == 0) != (strstr(finding_remedy_text(ids[i]), "as root") != NULL));
+        }
+}
+
+static void test_damaged(void **state)
+{
+        char *paths[] = { (char *) "/etc/libvirt/qemu/half.xml" };
+        struct host h = new_host();
+        struct findings f;
+
+        (void) state;
+        assert_no_finding(&h, FINDING_GUEST_DAMAGED);
+        h.libvirt.readable = (struct fact) YES;
+        h.libvirt.damaged = paths;
+        h.libvirt.n_damaged = 1;
+        assert_ok(findings_collect(&f, &h));
+        assert_string_equal(find(&f, FINDING_GUEST_DAMAGED)->detail, paths[0]);
+        assert_null(find(&f, FINDING_FACTS_UNSEEN));
+        findings_done(&f);
+}
+
 /* How grave a finding is, and what it names as the way out, follows from whom a fix would help. */
 static void test_help(void **state)
 {
@@ -430,6 +463,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table),   cmocka_unit_test(test_kernel),
                 cmocka_unit_test(test_unknown), cmocka_unit_test(test_subjects),
+                cmocka_unit_test(test_root),    cmocka_unit_test(test_damaged),
                 cmocka_unit_test(test_help),    cmocka_unit_test(test_binds),
                 cmocka_unit_test(test_uses),
         };

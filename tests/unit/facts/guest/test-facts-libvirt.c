@@ -219,12 +219,24 @@ static void test_guests(void **state)
         assert_null(libvirt_facts_find_pid(&l, 4244));
         libvirt_facts_done(&l);
 
-        /* what is no domain is passed over, and said */
+        /* what libvirt passes over as well is named, and hides nothing else */
         fixture_write(f, "etc/libvirt/qemu/half.xml", "<domain><name>half");
+        fixture_write(f, "run/libvirt/qemu/empty.xml", "");
+        l = look(f, "");
+        assert_int_equal(l.readable.value, FACT_YES);
+        assert_int_equal(l.n_guests, 4);
+        assert_int_equal(l.n_damaged, 2);
+        assert_string_equal(l.damaged[0], "/run/libvirt/qemu/empty.xml");
+        assert_string_equal(l.damaged[1], "/etc/libvirt/qemu/half.xml");
+        libvirt_facts_done(&l);
+
+        /* what libvirt may read is unknown */
+        fixture_write(f, "etc/libvirt/qemu/odd.xml", "<!DOCTYPE domain>" DOMAIN("odd", "a-5", ""));
         l = look(f, "");
         assert_int_equal(l.readable.value, FACT_UNKNOWN);
-        assert_non_null(l.readable.why);
-        assert_int_equal(l.n_guests, 4);
+        assert_string_equal(l.readable.why,
+                            "/etc/libvirt/qemu/odd.xml is not a domain that vfioalign understands");
+        assert_int_equal(l.n_damaged, 2);
         libvirt_facts_done(&l);
 }
 

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a bind knows of libvirt's guests, through the real program that reads them (VFIOALIGN_GUESTS). */
+#include "bind/bind-host.h"
+
+#include <string.h>
+
+#include "bind/transaction.h"
+#include "fixture.h"
+#include "test.h"
+
+#define GUESTS "etc/libvirt/qemu/"
+#define GPU "0000:41:00.0"
+#define HOSTDEV \
+        "<hostdev mode='subsystem' type='pci' managed='yes'><source>" \
+        "<address domain='0' bus='0x41' slot='0' function='0'/></source></hostdev>"
+#define DOMAIN(name, devices) "<domain><name>" name "</name><devices>" devices "</devices></domain>"
+
+static struct host look(struct fixture *f)
+{
+        static const bdf_t wanted[] = { GPU };
+        struct host h;
+
+        assert_ok(bind_host_read(&h, &f->root, wanted, 1));
+        return h;
+}
+
+static void test_guests(void **state)
+{
+        struct fixture *f = *state;
+        struct host h;
+
+        fixture_write(f, GUESTS "gpu.xml", DOMAIN("gpu", HOSTDEV));
+        fixture_write(f, GUESTS "plain.xml", DOMAIN("plain", ""));
+        h = look(f);
+        assert_int_equal(h.libvirt.readable.value, FACT_YES);
+        assert_int_equal(h.libvirt.n_guests, 2);
+        assert_string_equal(h.libvirt.guests[0].xml.hostdevs[0].bdf, GPU);
+        assert_true(h.libvirt.guests[0].xml.hostdevs[0].managed);
+        assert_int_equal(h.libvirt.n_damaged, 0);
+        bind_host_done(&h);
+}
+
+/* A file that no parser reads is named, and hides only what its own guest would have. */
+static void test_damaged(void **state)
+{
+        static const char *const texts[] = { "", "<domain><name>half</name><hostdev", "\xff\xfe not XML" };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                for (int k = 0; k < 2; k++) {
+                        struct host h;
+
+                        /* Also where nothing else asks for the program that reads them */
+                        fixture_write(f, GUESTS "gpu.xml", k ? DOMAIN("gpu", HOSTDEV) : DOMAIN("gpu", ""));
+                        fixture_write(f, GUESTS "half.xml", texts[i]);
+                        h = look(f);
+                        assert_int_equal(h.libvirt.readable.value, FACT_YES);
+                        assert_int_equal(h.libvirt.n_guests, 1);
+                        assert_int_equal(h.libvirt.n_damaged, 1);
+                        assert_string_equal(h.libvirt.damaged[0], "/" GUESTS "half.xml");
+                        bind_host_done(&h);
+                }
+}
+
+/* What libvirt may well read, and we do not, can claim any device. */
+static void test_unread(void **state)
+{
+        struct fixture *f = *state;
+        struct host h;
+
+        fixture_write(f, GUESTS "gpu.xml", DOMAIN("gpu", HOSTDEV));
+        fixture_write(f, GUESTS "odd.xml", "<!DOCTYPE domain><domain><name>odd</name>" HOSTDEV "</domain>");
+        h = look(f);
+        assert_int_equal(h.libvirt.readable.value, FACT_UNKNOWN);
+        assert_non_null(strstr(h.libvirt.readable.why, "/" GUESTS "odd.xml"));
+        assert_int_equal(h.libvirt.n_damaged, 0);
+        bind_host_done(&h);
+        fixture_remove(f, GUESTS "odd.xml");
+        fixture_link(f, GUESTS "denied.xml", "denied.xml"); /* how a record says that it was not readable */
+        h = look(f);
+        assert_int_equal(h.libvirt.readable.value, FACT_UNKNOWN);
+        assert_non_null(strstr(h.libvirt.readable.why, "/" GUESTS "denied.xml"));
+        bind_host_done(&h);
+}
+
+static const struct finding *find(const struct findings *f, enum finding_id id)
+{
+        for (size_t i = 0; i < f->n_findings; i++)
+                if (f->findings[i].id == id)
+                        return &f->findings[i];
+        return NULL;
+}
+
+static void test_check(void **state)
+{
+        struct fixture *f = *state;
+        struct device d = { .bdf = GPU, .group = 7, .class = 0x030000 };
+        const struct device *members[] = { &d };
+        const struct iommu_group g = { .number = 7, .members = members, .n_members = 1 };
+        struct bind_order order = { .operation = BIND_BIND };
+        struct findings findings = {};
+        struct host h;
+
+        fixture_write(f, GUESTS "half.xml", "<domain>");
+        h = look(f);
+        assert_ok(bind_check(&h, &g, &order, &findings));
+        assert_string_equal(find(&findings, FINDING_GUEST_DAMAGED)->detail, "/" GUESTS "half.xml");
+        assert_true(bind_is_note(FINDING_GUEST_DAMAGED));
+        assert_false(bind_is_note(FINDING_BIND_CLAIMED) || bind_is_note(FINDING_BIND_UNSEEN));
+        findings_done(&findings);
+
+        /* Nothing is taken from a guest that is given back. */
+        order.operation = BIND_UNBIND;
+        findings = (struct findings){};
+        assert_ok(bind_check(&h, &g, &order, &findings));
+        assert_null(find(&findings, FINDING_GUEST_DAMAGED));
+        findings_done(&findings);
+        bind_host_done(&h);
+}
+
+int main(void)
+{
+#define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+        const struct CMUnitTest tests[] = {
+                FIXTURE_TEST(test_guests),
+                FIXTURE_TEST(test_damaged),
+                FIXTURE_TEST(test_unread),
+                FIXTURE_TEST(test_check),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
