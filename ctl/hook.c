@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "ctl.h"
 #include "facts/guest/facts-guest.h"
+#include "facts/guest/guest-scan.h"
 #include "facts/guest/libvirt-paths.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -92,9 +93,10 @@ static int end_unreachable(const char *why)
 
 /* Whether the network hands out functions of a device. False where there is no network of that name; true
  * where nobody can say: the daemon, which really parses the XML, then decides. */
-static bool is_pool(const struct root *root, const char *name, size_t length)
+static bool is_pool(const char *name, size_t length, void *userdata)
 {
         static const char *const directories[] = LIBVIRT_NETWORK_DIRS;
+        const struct root *root = userdata;
         char path[PATH_MAX];
 
         if (length > NAME_MAX || memchr(name, '&', length)) /* & begins an escaped character */
@@ -111,29 +113,6 @@ static bool is_pool(const struct root *root, const char *name, size_t length)
                         return true;
         }
         return false;
-}
-
-/* The interface of a guest can be a function out of a network's pool: the network's XML says so, and the
- * guest's does not. */
-static bool has_pool(const struct root *root)
-{
-        for (const char *p = hook.xml; (p = strstr(p, " network='"));) {
-                size_t length;
-
-                p += strlen(" network='");
-                length = strcspn(p, "'");
-                if (is_pool(root, p, length))
-                        return true;
-        }
-        return false;
-}
-
-/* Most guests have no device that goes through VFIO. Their starts do not concern us, whatever state the
- * daemon is in. libvirt, which writes the XML, quotes attributes with apostrophes. */
-static bool mentions_vfio(const struct root *root)
-{
-        return strstr(hook.xml, "hostdev") || strstr(hook.xml, "vfio") || strstr(hook.xml, "type='nvme'") ||
-               has_pool(root);
 }
 
 /* The XML as a sealed memfd: the daemon can read it without waiting for us and without trusting us. */
@@ -275,7 +254,9 @@ static int run_hook(const char *guest, const char *operation, const char *sub)
         if (r < 0)
                 return end_unreachable(r == -EFBIG ? "its XML is larger than 4 MiB"
                                                    : "its XML cannot be read");
-        if (!mentions_vfio(&root))
+        /* Most guests have no device that goes through VFIO. Their starts do not concern us, whatever state
+         * the daemon is in. */
+        if (!guest_scan_has_vfio(hook.xml, hook.xml_size, is_pool, &root))
                 return CTL_OK;
 
         r = sd_bus_open_system(&bus);

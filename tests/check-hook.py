@@ -124,7 +124,12 @@ class Hook(unittest.TestCase):
                    "pool": (b"<interface type='network'><source network='pool'/></interface>", True),
                    "nat": (b"<interface type='network'><source network='nat'/></interface>", False),
                    "none": (b"<interface type='network'><source network='none'/></interface>", False),
-                   "file": (b"<disk type='block'><source dev='/dev/nvme0n1'/></disk>", False)}
+                   "file": (b"<disk type='block'><source dev='/dev/nvme0n1'/></disk>", False),
+                   "usb": (b"<hostdev mode='subsystem' type='usb'><source><vendor id='1'/></source></hostdev>", False),
+                   "scsi": (b"<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host0'/></source></hostdev>",
+                            False),
+                   "words": (b"<!-- <hostdev type='pci'/> vfio --><disk type='file'><source file='/vm/vfio'/></disk>", False),
+                   "half": (b"<disk", True)}
         prefix = self.configure("[Guest]\nOnUnreachable=refuse\n")
         networks = Path(self.etc.name) / "libvirt/qemu/networks"
         networks.mkdir(parents=True)

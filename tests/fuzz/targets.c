@@ -22,6 +22,7 @@
 #include "facts/evidence.h"
 #include "facts/guest/facts-libvirt.h"
 #include "facts/guest/facts-mapping.h"
+#include "facts/guest/guest-scan.h"
 #include "facts/guest/qemu-argument.h"
 #include "facts/kernel/kernel-symbols.h"
 #include "facts/kernel/module-index.h"
@@ -65,6 +66,25 @@ static void run_domain(const struct root *root, const uint8_t *data, size_t size
         must(g.n_hostdevs <= GUEST_HOSTDEVS_MAX);
         (void) guest_window_fits(&g, GIB(64), GIB(32), 46);
         (void) guest_read_networks(&g, root);
+        guest_done(&g);
+}
+
+static bool is_pool(const char *name, size_t length, void *userdata)
+{
+        (void) name, (void) length, (void) userdata;
+        return false;
+}
+
+/* What the parser finds is found by the scan as well. */
+static void run_scan(const struct root *root, const uint8_t *data, size_t size)
+{
+        bool found = guest_scan_has_vfio((const char *) data, size, is_pool, NULL);
+        struct guest g;
+
+        (void) root;
+        if (found || guest_parse(&g, (const char *) data, size) < 0)
+                return;
+        must(g.n_hostdevs == 0);
         guest_done(&g);
 }
 
@@ -359,6 +379,7 @@ static void run_claims(const struct root *root, const uint8_t *data, size_t size
 
 const struct fuzz_target fuzz_targets[] = {
         { "domain", NULL, run_domain },
+        { "domain-scan", NULL, run_scan },
         { "domain-status", NULL, run_domain_status },
         { "domain-edit", NULL, run_domain_edit },
         { "config", "etc/vfioalignd.conf", run_config },
