@@ -140,7 +140,12 @@ static void begin_device(struct parser *p, const char *name)
 static void begin_guest(struct parser *p, const char *name)
 {
         struct config *c = &p->config;
+        const char *fault = guest_pattern_fault(name);
 
+        if (fault) {
+                report_problem(p, true, "[%s]: the pattern %s", p->section, fault);
+                return;
+        }
         for (size_t i = p->n_guests_before; i < c->n_guests; i++)
                 if (streq(c->guests[i].name, name)) {
                         report_problem(p, true, "[%s] is already in line %u", p->section, c->guests[i].line);
@@ -154,11 +159,30 @@ static void begin_guest(struct parser *p, const char *name)
         report_no_memory(p);
 }
 
+/* The "]" that ends a section's header, or NULL. The name before it can be a pattern with brackets of its
+ * own, and a comment behind it can have more: it is the first with nothing or a comment behind it, or else
+ * the last, because inih ignores what else follows. */
+static const char *find_header_end(const char *line, size_t length)
+{
+        const char *last = NULL, *line_end = line + length;
+
+        for (const char *p = line; (p = memchr(p, ']', (size_t) (line_end - p))); p++) {
+                const char *behind = p + 1;
+
+                while (behind < line_end && isspace((unsigned char) *behind))
+                        behind++;
+                if (behind == line_end || *behind == ';' || *behind == '#')
+                        return p;
+                last = p;
+        }
+        return last;
+}
+
 /* inih reports no section before its first key, but a section without keys is an error as well. line: from
  * the "[" on. */
 static void begin_section(struct parser *p, const char *line, size_t length)
 {
-        const char *end = memchr(line, ']', length), *name;
+        const char *end = find_header_end(line, length), *name;
 
         end_section(p);
         if (!end)

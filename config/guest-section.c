@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <fnmatch.h>
+#include <wctype.h>
 
 #include "util/macro.h"
 
@@ -61,6 +62,68 @@ const char *guest_section_name(const char *section)
         return *name ? name : NULL;
 }
 
+#define FAULT_OPEN "has a '[' without its ']'; expected '\\[' for the bracket itself"
+
+/* p: behind a "[". Returns what is behind the "]", or NULL with *ret_fault set. fnmatch(3) takes a "["
+ * without its end for itself, and lets what is wrong in between match nothing. */
+static const char *check_bracket(const char *p, const char **ret_fault)
+{
+        const char *start;
+        int before = -1; /* the character before this one, where a range can begin with it */
+
+        p += *p == '!' || *p == '^';
+        for (start = p; *p != ']' || p == start; p++) {
+                bool range = before >= 0 && *p == '-' && p[1] && p[1] != ']';
+
+                p += range;
+                if (*p == '[' && p[1] && strchr(":.=", p[1])) {
+                        const char end[] = { p[1], ']', '\0' }, *close = strstr(p + 2, end);
+                        char class[16];
+
+                        if (!close) {
+                                *ret_fault = FAULT_OPEN;
+                                return NULL;
+                        }
+                        snprintf(class, sizeof(class), "%.*s", (int) (close - p - 2), p + 2);
+                        if (p[1] == ':' && !wctype(class)) {
+                                *ret_fault = "has an unknown class of characters";
+                                return NULL;
+                        }
+                        p = close + 1;
+                        before = -1;
+                        continue;
+                }
+                p += *p == '\\';
+                if (!*p) {
+                        *ret_fault = FAULT_OPEN;
+                        return NULL;
+                }
+                if (range && (unsigned char) *p < before) {
+                        *ret_fault = "has a range that is the wrong way round";
+                        return NULL;
+                }
+                before = range ? -1 : (unsigned char) *p;
+        }
+        return p + 1;
+}
+
+const char *guest_pattern_fault(const char *pattern)
+{
+        const char *p, *fault = NULL;
+
+        assert(pattern);
+
+        for (p = pattern; p && *p;) {
+                if (*p == '\\' && !p[1])
+                        return "ends with a backslash; expected two for the backslash itself";
+                if (*p == '[')
+                        p = check_bracket(p + 1, &fault);
+                else
+                        p += *p == '\\' ? 2 : 1;
+        }
+        return fault;
+}
+
 int guest_section_init(struct guest_section *g, const char *name, unsigned line)
 {
         assert(g && name);
@@ -84,7 +147,8 @@ struct guest_policy config_guest_policy(const struct config *c, const char *gues
         for (size_t i = 0; i < c->n_guests; i++) {
                 const struct guest_section *g = &c->guests[i];
 
-                if (fnmatch(g->name, guest, 0) != 0)
+                /* A name with brackets or a backslash may also be written as it is. */
+                if (!streq(g->name, guest) && fnmatch(g->name, guest, 0) != 0)
                         continue;
                 if (g->has & 1U << KEY_ON_UNALIGNED)
                         p.on_unaligned = g->policy.on_unaligned;

@@ -11,6 +11,9 @@ extern const struct config_key guest_section_keys[];
  * them. */
 const char *guest_section_name(const char *section);
 
+/* Why the pattern could never match as it is meant, as the end of a sentence (static); NULL where it can. */
+const char *guest_pattern_fault(const char *pattern);
+
 /* A section without keys. Returns 0 or -ENOMEM, with nothing to release then. */
 int guest_section_init(struct guest_section *g, const char *name, unsigned line);
 void guest_section_done(struct guest_section *g);

@@ -182,6 +182,18 @@ static void test_bad_value(void **state)
                   ":5: error: [Guest a] is already in line 1\n" },
                 { "[Guest a]\nMinBarSize=1\nMinBarSize=2\n",
                   ":3: error: MinBarSize= is set twice in section [Guest a]\n" },
+                { "[Guest prod-[ab]\nMinBarSize=1\n",
+                  ":1: error: [Guest prod-[ab]: the pattern has a '[' without its ']'; expected '\\[' for the "
+                  "bracket itself\n" },
+                { "[Guest [[:digit]]\nMinBarSize=1\n",
+                  ":1: error: [Guest [[:digit]]: the pattern has a '['" },
+                { "\n[Guest [[:number:]]]\nMinBarSize=1\n",
+                  ":2: error: [Guest [[:number:]]]: the pattern has an unknown class of characters\n" },
+                { "[Guest [9-0]]\nMinBarSize=1\n",
+                  ":1: error: [Guest [9-0]]: the pattern has a range that is the wrong way round\n" },
+                { "[Guest a\\]\nMinBarSize=1\n",
+                  ":1: error: [Guest a\\]: the pattern ends with a backslash; expected two" },
+                { "[Device a[b]]\nAddress=0:0.0\n", ":1: error: [Device a[b]]: expected a name" },
                 { "[Guest a]\nOnUnaligned=1\n",
                   ":2: error: OnUnaligned=1: expected allow, warn or refuse\n" },
                 { "[Fix]\nModule=auto\nnonsense\n", ":3: error: neither a [section] nor a key=value\n" },
@@ -514,6 +526,31 @@ static void test_guest_sections(void **state)
         assert_policy(&c, "a guest, with blanks", ON_UNALIGNED_ALLOW, KIB(4));
         config_done(&c);
 
+        /* A name with brackets: a pattern, or as it is; what is behind the section's own end is ignored. */
+        fixture_write(
+                f, MAIN,
+                "[Guest prod-[ab]]\nOnUnaligned=refuse\n[Guest [TPL] win11] ; of [b]\nMinBarSize=4096\n"
+                "[Guest x\\[1\\]] # [1]\nMinBarSize=8192\n[Guest y\\z]\nMinBarSize=16384\n"
+                "[Guest v[!]a-c[:digit:]]]\nMinBarSize=32768\n[Guest old] trailing\nMinBarSize=65536\n");
+        c = read_good(f);
+        assert_int_equal(c.n_guests, 6);
+        assert_policy(&c, "prod-a", ON_UNALIGNED_REFUSE, MIB(64));
+        assert_policy(&c, "prod-b", ON_UNALIGNED_REFUSE, MIB(64));
+        assert_policy(&c, "prod-[ab]", ON_UNALIGNED_REFUSE, MIB(64));
+        assert_policy(&c, "prod-c", ON_UNALIGNED_WARN, MIB(64));
+        assert_policy(&c, "prod-[ab", ON_UNALIGNED_WARN, MIB(64));
+        assert_policy(&c, "[TPL] win11", ON_UNALIGNED_WARN, KIB(4));
+        assert_policy(&c, "x[1]", ON_UNALIGNED_WARN, KIB(8));
+        assert_policy(&c, "y\\z", ON_UNALIGNED_WARN, KIB(16));
+        assert_policy(&c, "vd", ON_UNALIGNED_WARN, KIB(32));
+        assert_policy(&c, "vb", ON_UNALIGNED_WARN, MIB(64));
+        assert_policy(&c, "v7", ON_UNALIGNED_WARN, MIB(64));
+        assert_policy(&c, "old", ON_UNALIGNED_WARN, KIB(64));
+        config_done(&c);
+        fixture_write(f, MAIN,
+                      "[Guest]\nOnUnaligned=allow\nMinBarSize=1G\n[Guest gpu-*]\nOnUnaligned=refuse\n"
+                      "[Guest gpu-7]\nMinBarSize=256M\n");
+
         /* A drop-in goes before; the same name in another file is a section of its own. */
         fixture_write(f, DROP_IN "a.conf", "[Guest gpu-7]\nOnUnaligned=warn\nHookDeadlineSec=1\n");
         assert_ok(read_config(f, &c));
@@ -563,6 +600,9 @@ static void test_junk(void **state)
                 "[Guest]",
                 "[Guest ",
                 "[Guest a]",
+                "[Guest [",
+                "a-[:digit:]",
+                "\\",
                 "OnUnaligned=warn",
                 "MinBarSize=1G",
                 LONG,
