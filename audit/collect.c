@@ -289,6 +289,50 @@ static int list_add(char **list, const char *between, const char *item)
         return 0;
 }
 
+static bool has_guest(const struct host *h, const struct device *d)
+{
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const struct guest *g = &h->libvirt.guests[i].xml;
+
+                for (size_t k = 0; k < g->n_hostdevs; k++)
+                        if (streq(g->hostdevs[k].bdf, d->bdf))
+                                return true;
+        }
+        return false;
+}
+
+static int collect_bar(struct findings *f, const struct device *d, const struct bar *b)
+{
+        format_t size;
+
+        format_size(b->size, size);
+        if (b->unassigned)
+                return findings_add(f, FINDING_BAR_NO_ADDRESS, d->bdf, "BAR %u%s%s", b->index,
+                                    b->size ? ", " : "", b->size ? size : "");
+        if (b->reserved_by)
+                return findings_add(f, FINDING_BAR_RESERVED, d->bdf, "BAR %u, %s: %s", b->index, size,
+                                    b->reserved_by);
+        return 0;
+}
+
+/* Of devices that are meant for a guest: the host's own work without some of their BARs. */
+static int collect_bars(struct findings *f, const struct host *h)
+{
+        for (size_t i = 0; i < h->devices.n_devices; i++) {
+                const struct device *d = &h->devices.devices[i];
+
+                if (!d->driver_is_vfio && !has_guest(h, d))
+                        continue;
+                for (size_t k = 0; k < d->n_bars; k++) {
+                        int r = collect_bar(f, d, &d->bars[k]);
+
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
 /* The lines for modprobe.d(5) that let VFIO be first, each driver and each ID once. */
 static char *format_lines(const struct host *h, const struct bind_record *b)
 {
@@ -715,8 +759,8 @@ static void judge_by_help(struct findings *f, const struct host *h)
 int findings_collect(struct findings *f, const struct host *h)
 {
         int (*const parts[])(struct findings *, const struct host *) = {
-                collect_iommu,     collect_kernel,  collect_groups,   collect_devices, collect_binds,
-                collect_emulators, collect_libvirt, collect_mappings, collect_unseen,
+                collect_iommu, collect_kernel,    collect_groups,  collect_devices,  collect_bars,
+                collect_binds, collect_emulators, collect_libvirt, collect_mappings, collect_unseen,
         };
 
         assert(f);

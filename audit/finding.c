@@ -45,6 +45,8 @@ static const char *const finding_table[_FINDING_MAX] = {
         [FINDING_DEVICE_UNAIDED] = "device-unaided",
         [FINDING_DEVICE_CLAIMED] = "device-claimed",
         [FINDING_DEVICE_IN_USE] = "device-in-use",
+        [FINDING_BAR_NO_ADDRESS] = "bar-no-address",
+        [FINDING_BAR_RESERVED] = "bar-reserved",
         [FINDING_BIND_IN_USE] = "bind-in-use",
         [FINDING_BIND_CONSOLE] = "bind-console",
         [FINDING_BIND_CLAIMED] = "bind-claimed",
@@ -310,6 +312,27 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "that is called unknown is one that cannot be excluded.",
                 .remedy = "End the use that the detail names, or give the guest another device",
                 .message_id = "fa0b38c43e614fc593e0b935e1f8cbdb",
+        },
+        [FINDING_BAR_NO_ADDRESS] = {
+                .severity = SEVERITY_WARNING,
+                .text = "A BAR has no address",
+                .explanation = "The firmware and the kernel found no room for it. vfio-pci cannot enable a "
+                               "device in this state, so its guest does not start, or the guest lacks that "
+                               "memory. Nothing is predicted for the BAR.",
+                .remedy = "Switch on above 4G decoding (and Resizable BAR) in the firmware, or boot with "
+                          "pci=realloc",
+                .message_id = "d0da2c9dc0204fb39a1872ff71a7cc30",
+        },
+        [FINDING_BAR_RESERVED] = {
+                .severity = SEVERITY_WARNING,
+                .text = "A framebuffer of the kernel has reserved a part of a BAR",
+                .explanation = "The framebuffer that the firmware has set up lies in this BAR, and no "
+                               "display driver has released it. VFIO cannot map the BAR (\"can't "
+                               "reserve\" in the kernel's log), so the guest does not get it. Nothing is "
+                               "predicted for the BAR.",
+                .remedy = "Boot with video=efifb:off; where the framebuffer is BOOTFB or simpledrm, with "
+                          "initcall_blacklist=sysfb_init",
+                .message_id = "372f46955c944e058ddf97ac14fddfbc",
         },
         [FINDING_BIND_IN_USE] = {
                 .severity = SEVERITY_WARNING,

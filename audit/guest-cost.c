@@ -59,14 +59,33 @@ static void add_device(struct guest_cost *c, const struct device *d, const struc
                 const struct area whole = { .region_size = d->bars[i].size, .size = d->bars[i].size };
                 struct verdict v;
 
+                if (!bar_is_mappable(&d->bars[i])) {
+                        c->incomplete = true;
+                        c->why = d->bars[i].unassigned ? "a BAR of its device has no address"
+                                                       : "a BAR of its device is reserved by a framebuffer";
+                        c->faults = c->pin_steps = COUNT_UNKNOWN;
+                        continue;
+                }
                 if (d->bars[i].replaced) {
                         c->incomplete = true;
+                        c->why = c->why ?: "the driver of its device has regions of its own";
                         c->faults = c->pin_steps = COUNT_UNKNOWN;
                         continue;
                 }
                 v = verdict_area(k, m, placer, &whole);
                 add_bar(c, k, &v, d->bars[i].size, from, d->bdf);
         }
+}
+
+/* Why nothing is known of the BARs of a function that is not in the list. */
+static const char *unknown_reason(const struct device_facts *devices, const struct hostdev *hostdev)
+{
+        if (hostdev->kind == HOSTDEV_MDEV)
+                return "its mediated device decides what is mapped";
+        if (!*hostdev->bdf)
+                return "which function it gets is decided at its start";
+        return devices->listed.value == FACT_YES ? "its device is not on this host"
+                                                 : "the devices of this host could not be listed";
 }
 
 struct guest_cost guest_cost(const struct device_facts *devices, const struct guest *g,
@@ -89,8 +108,10 @@ struct guest_cost guest_cost(const struct device_facts *devices, const struct gu
                         continue;
                 if (d)
                         add_device(&c, d, k, m, placer, from);
-                else if (!*hostdev->bdf)
-                        c.incomplete = true;
+                else {
+                        c.incomplete |= !*hostdev->bdf;
+                        c.why = c.why ?: unknown_reason(devices, hostdev);
+                }
         }
         return c;
 }

@@ -15,6 +15,8 @@ struct guest_cost {
         uint64_t pin_steps;      /* likewise */
         size_t n_bars;
         bool incomplete; /* the function of a device is chosen at the start, or its driver replaces a BAR */
+        const char
+                *why; /* static: why nothing is predicted of some BARs, as a sentence; NULL: all are known */
 };
 
 /* The emulator that starts the guest: the file to which its <emulator> leads, or else the first of the

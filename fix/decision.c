@@ -32,20 +32,34 @@ static bool is_unaligned(const struct verdict *v, uint64_t best)
         return v->page_size < best && (v->limit == CONDITION_PLACEMENT || v->limit == CONDITION_THP);
 }
 
-static void describe_cost(const struct guest_cost *cost, char *text, size_t size)
+static void describe_pages(const struct guest_cost *cost, char *text, size_t size)
 {
         const struct verdict *v = &cost->worst;
         format_t page, best;
 
-        if (!*cost->bdf)
-                snprintf(text, size, "no BAR that could have huge pages");
-        else if (v->page_size == cost->best_page_size)
+        if (v->page_size == cost->best_page_size)
                 snprintf(text, size, "%s gets %s pages", cost->bdf, format_size(v->page_size, page));
         else
                 snprintf(text, size, "%s gets %s pages%s where %s are possible (%s)", cost->bdf,
                          v->page_size ? format_size(v->page_size, page) : "unknown",
                          v->luck ? " or more by luck" : "", format_size(cost->best_page_size, best),
                          condition_to_string(v->limit));
+}
+
+/* What is not known is not said to be none. */
+static void describe_cost(const struct guest_cost *cost, char *text, size_t size)
+{
+        char pages[160];
+
+        if (!*cost->bdf) {
+                if (cost->why)
+                        snprintf(text, size, "nothing is predicted, because %s", cost->why);
+                else
+                        snprintf(text, size, "no BAR that could have huge pages");
+                return;
+        }
+        describe_pages(cost, pages, sizeof(pages));
+        snprintf(text, size, "%s%s%s", pages, cost->why ? ", but " : "", cost->why ?: "");
 }
 
 struct decision decision_make(const struct host *h, const struct config *c, const struct guest *g)

@@ -241,6 +241,18 @@ static void say_guests(json_object *head, const char *address, FILE *out)
         }
 }
 
+/* A BAR that VFIO cannot map has a finding as well, where the device is for a guest. */
+static void say_obstacle(json_object *bar, FILE *out)
+{
+        const char *by = json_get_text(bar, "reserved_by");
+
+        fprintf(out, "\nBAR %s:\n", json_get_text(bar, "index"));
+        if (by)
+                say(out, 2, "VFIO cannot map it, because the framebuffer %s has reserved a part of it.", by);
+        else
+                say(out, 2, "VFIO cannot map it, because it has no address.");
+}
+
 void report_explain_device(json_object *head, json_object *device, FILE *out)
 {
         json_object *bars = json_get(device, "bars");
@@ -253,6 +265,10 @@ void report_explain_device(json_object *head, json_object *device, FILE *out)
         for (size_t i = 0; i < json_length(bars); i++) {
                 json_object *bar = json_object_array_get_idx(bars, i);
 
+                if (json_get_text(bar, "obstacle")) {
+                        say_obstacle(bar, out);
+                        continue;
+                }
                 if (json_get_number(bar, "size") < huge) {
                         small++;
                         continue;
@@ -305,17 +321,19 @@ static void say_foretold(json_object *head, json_object *guest, FILE *out)
         json_object *foretold = json_get(guest, "foretold");
         cell_t text, why;
 
+        const char *unknown = json_get_text(foretold, "why");
+
         if (json_get_number(foretold, "bars") == 0) {
-                if (streq(json_get_text(foretold, "limit"), "unknown"))
-                        say(out, 0,
-                            "Which function it gets is decided at its start, so nothing can be "
-                            "predicted.");
+                if (unknown)
+                        say(out, 0, "Nothing can be predicted, because %s.", unknown);
                 return;
         }
         say(out, 0, "Predicted for the next start (%s BARs): %s, because %s.%s",
             json_get_text(foretold, "bars"), cost_text(foretold, text), limit_text(head, foretold, why),
             luck_text(foretold));
         say_after(json_get(guest, "after"), out);
+        if (unknown)
+                say(out, 0, "This does not include all of its BARs, because %s.", unknown);
 }
 
 void report_explain_guest(json_object *head, json_object *guest, FILE *out)

@@ -148,7 +148,14 @@ static json_object *new_bar(struct devices *d, const struct bar *bar)
         json_add_bool(o, "64bit", bar->wide);
         json_add_bool(o, "replaced", bar->replaced);
         json_add_count(o, "resizable_to", bar_largest_size(bar) ?: COUNT_UNKNOWN);
-        json_object_object_add(o, "placements", shared_placements(d, bar));
+        if (bar_is_mappable(bar)) {
+                json_object_object_add(o, "placements", shared_placements(d, bar));
+                return o;
+        }
+        json_object_object_add(o, "placements", json_object_new_array());
+        json_add_string(o, "obstacle", bar->unassigned ? "no-address" : "reserved");
+        if (bar->reserved_by)
+                json_add_string(o, "reserved_by", bar->reserved_by);
         return o;
 }
 

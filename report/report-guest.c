@@ -39,6 +39,8 @@ static json_object *new_cost(const struct guest_cost *c)
         json_add_string(o, "limit", condition_to_string(limit_of(c)));
         json_add_count(o, "faults", c->faults);
         json_add_count(o, "pin_steps", c->pin_steps);
+        if (c->why)
+                json_add_string(o, "why", c->why);
         return o;
 }
 

@@ -223,8 +223,17 @@ static size_t count_small(const struct device *d, uint64_t huge)
         size_t small = 0;
 
         for (size_t k = 0; k < d->n_bars; k++)
-                small += d->bars[k].size < huge;
+                small += bar_is_mappable(&d->bars[k]) && d->bars[k].size < huge;
         return small;
+}
+
+static size_t count_unmappable(const struct device *d)
+{
+        size_t n = 0;
+
+        for (size_t k = 0; k < d->n_bars; k++)
+                n += !bar_is_mappable(&d->bars[k]);
+        return n;
 }
 
 /* Virtual functions come by the hundred, so those that are alike share their rows. */
@@ -274,7 +283,7 @@ static size_t add_all_bars(json_object *rows, struct devices *devices)
                 size_t n_small = count_small(&d[i], huge);
 
                 small += n_small;
-                if (n_small == d[i].n_bars)
+                if (n_small + count_unmappable(&d[i]) == d[i].n_bars)
                         continue;
                 if (i > 0 && is_alike(&d[i], &d[first])) {
                         set_more(rows, d[first].bdf, i - first);

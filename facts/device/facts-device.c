@@ -29,6 +29,13 @@
 #define IORESOURCE_MEM 0x00000200
 #define IORESOURCE_PREFETCH 0x00002000
 #define IORESOURCE_MEM_64 0x00100000
+#define IORESOURCE_UNSET 0x20000000
+
+/* include/uapi/linux/pci_regs.h: the registers of the BARs, and the bits that hardware fixes in them */
+#define PCI_BASE_ADDRESS_0 0x10
+#define PCI_BASE_ADDRESS_IO 0x1
+#define PCI_BASE_ADDRESS_64 0x4
+#define PCI_BASE_ADDRESS_PREFETCH 0x8
 
 /* How much of each function is read; each includes the one before. */
 enum depth {
@@ -69,13 +76,93 @@ static void parse_resource(struct device *d, const char *text)
                                 .index = i,
                                 .prefetchable = n[2] & IORESOURCE_PREFETCH,
                                 .wide = n[2] & IORESOURCE_MEM_64,
-                                .address = n[0],
+                                .unassigned = n[2] & IORESOURCE_UNSET,
+                                .address = n[2] & IORESOURCE_UNSET ? 0 : n[0],
                                 .size = n[1] - n[0] + 1,
                         };
                 if (*text != '\n')
                         return;
                 text++;
         }
+}
+
+static bool has_bar(const struct device *d, unsigned index)
+{
+        for (size_t i = 0; i < d->n_bars; i++)
+                if (d->bars[i].index == index)
+                        return true;
+        return false;
+}
+
+/* Where the kernel has given up on a BAR (reset_resource() in drivers/pci/setup-bus.c), `resource` has a
+ * line of zeros, as for a BAR that does not exist. Its register still shows that it is prefetchable or
+ * 64-bit; one that is neither cannot be seen. The other functions are left asleep: reading this wakes them.
+ */
+static void read_given_up(struct device *d, int fd)
+{
+        uint8_t config[PCI_BASE_ADDRESS_0 + 4 * PCI_BARS] = {};
+        _cleanup_close_ int config_fd = -EBADF;
+
+        if (*d->physical_function || device_is_bridge(d) || (d->driver && !d->driver_is_vfio))
+                return;
+        config_fd = open_at(fd, "config", O_RDONLY);
+        if (config_fd < 0 || pread(config_fd, config, sizeof(config), 0) != sizeof(config))
+                return;
+        for (uint8_t i = 0; i < PCI_BARS && d->n_bars < PCI_BARS; i++) {
+                uint8_t bits = config[PCI_BASE_ADDRESS_0 + 4 * i];
+
+                if (bits & PCI_BASE_ADDRESS_IO || bits == 0xff)
+                        continue;
+                if (bits & (PCI_BASE_ADDRESS_64 | PCI_BASE_ADDRESS_PREFETCH) && !has_bar(d, i))
+                        d->bars[d->n_bars++] = (struct bar){
+                                .index = i,
+                                .prefetchable = bits & PCI_BASE_ADDRESS_PREFETCH,
+                                .wide = bits & PCI_BASE_ADDRESS_64,
+                                .unassigned = true,
+                        };
+                if (bits & PCI_BASE_ADDRESS_64)
+                        i++; /* its upper half */
+        }
+}
+
+static void reserve_bars(struct device_facts *f, uint64_t start, uint64_t end, const char *name)
+{
+        for (size_t i = 0; i < f->n_devices; i++)
+                for (size_t k = 0; k < f->devices[i].n_bars; k++) {
+                        struct bar *b = &f->devices[i].bars[k];
+
+                        /* Where a driver of the host has it, vfio-pci removes the framebuffer when it comes.
+                         */
+                        if (f->devices[i].driver_is_vfio && b->address && start >= b->address &&
+                            end - b->address < b->size)
+                                b->reserved_by = name;
+                }
+}
+
+/* The kernel's boot framebuffers keep a part of a BAR until a display driver takes over, which with VFIO may
+ * never happen. Only root sees the addresses. */
+static int read_reserved(struct device_facts *f, const struct root *root)
+{
+        static const char *const names[] = { "BOOTFB", "simplefb", "simpledrm", "efifb", "efidrm",
+                                             "vesafb", "vesadrm",  "ofdrm",     NULL };
+        _cleanup_free_ char *lines = NULL;
+        char *save = NULL;
+        int r;
+
+        r = grep_file_at(root->fd, "proc/iomem", names, &lines);
+        if (r < 0)
+                return r == -ENOMEM ? r : 0;
+        for (char *line = strtok_r(lines, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                const char *name = strstr(line, " : ");
+                unsigned long long start, end;
+
+                if (!name || sscanf(line, " %llx-%llx", &start, &end) != 2 || end <= start)
+                        continue;
+                for (size_t i = 0; names[i]; i++)
+                        if (streq(name + strlen(" : "), names[i]))
+                                reserve_bars(f, start, end, names[i]);
+        }
+        return 0;
 }
 
 /* "144D:A808" */
@@ -241,6 +328,7 @@ static void read_details(struct device *d, int fd, const struct device *previous
 
         if (read_attribute_at(fd, "resource", text, sizeof(text)) >= 0)
                 parse_resource(d, text);
+        read_given_up(d, fd);
         mark_replaced(d);
         read_numa_node(d, fd, previous);
         if (device_is_infrastructure(d))
@@ -353,6 +441,11 @@ static int read_facts(struct device_facts *d, const struct root *root, const str
         r = read_tree(&facts, root, named, depth);
         if (r < 0)
                 return r;
+        if (depth >= DEPTH_DETAILS) {
+                r = read_reserved(&facts, root);
+                if (r < 0)
+                        return r;
+        }
         *d = TAKE(facts, (struct device_facts){});
         return 0;
 }
@@ -429,6 +522,13 @@ bool device_is_infrastructure(const struct device *d)
         class = d->class >> 8;
         return device_is_bridge(d) || class == PCI_CLASS_BRIDGE_HOST || class == PCI_CLASS_BRIDGE_ISA ||
                class == PCI_CLASS_BRIDGE_EISA || class == PCI_CLASS_BRIDGE_MC;
+}
+
+bool bar_is_mappable(const struct bar *b)
+{
+        assert(b);
+
+        return !b->unassigned && !b->reserved_by;
 }
 
 uint64_t bar_largest_size(const struct bar *b)

@@ -17,6 +17,11 @@ struct bar {
         uint64_t address; /* host physical; 0 if the kernel hides it from an unprivileged reader */
         uint64_t size;    /* bytes */
         uint64_t sizes;   /* Resizable BAR: bit n: it can have 2^n MiB (resourceN_resize, since 6.1) */
+        /* Why VFIO cannot map it, or a guest cannot have its device at all. The firmware and the kernel
+         * found no room for it (IORESOURCE_UNSET, or a register without a resource; the size is then 0):
+         * vfio-pci cannot enable the device ("BAR 2 [mem size ...]: not assigned"). */
+        bool unassigned;
+        const char *reserved_by; /* static: a framebuffer that has a part of it; VFIO "can't reserve" it */
         bool replaced; /* the VFIO driver exposes its own region here; sysfs does not say how it is mapped */
 };
 
@@ -89,6 +94,9 @@ bool device_is_bridge(const struct device *d);
 /* Whether it stays with the host, whoever asks: it is a bridge, or the host or ISA bridge of the chipset,
  * which VFIO would take. */
 bool device_is_infrastructure(const struct device *d);
+
+/* Whether the kernel lets VFIO map it: it has an address, and nobody else has reserved it. */
+bool bar_is_mappable(const struct bar *b);
 
 /* The largest size in bytes that its Resizable BAR capability allows; 0 if it has none. */
 uint64_t bar_largest_size(const struct bar *b);

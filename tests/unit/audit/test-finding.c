@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit/finding.h"
+#include "audit/guest-cost.h"
 
 #include "test.h"
 #include "util/macro.h"
@@ -239,6 +240,50 @@ static void test_root(void **state)
         }
 }
 
+/* A BAR that VFIO cannot map has a finding where it is for a guest, and no pages. */
+static void test_obstacles(void **state)
+{
+        struct device d = {
+                .bdf = "0000:00:08.0",
+                .class = 0x030000,
+                .group = 8,
+                .n_bars = 2,
+                .bars = { { .index = 0, .size = GIB(1), .address = GIB(64), .reserved_by = "BOOTFB" },
+                          { .index = 2, .size = GIB(8), .unassigned = true } }
+        };
+        struct hostdev hostdev = { .bdf = "0000:00:08.0" };
+        struct libvirt_guest guest = {
+                .xml = { .name = (char *) "g", .hostdevs = &hostdev, .n_hostdevs = 1 }, .defined = true
+        };
+        struct host h = new_host();
+        struct guest_cost cost;
+        struct findings f;
+
+        (void) state;
+        h.devices = (struct device_facts){ .listed = YES, .devices = &d, .n_devices = 1 };
+        assert_no_finding(&h, FINDING_BAR_NO_ADDRESS);
+        assert_no_finding(&h, FINDING_BAR_RESERVED);
+        h.libvirt = (struct libvirt_facts){ .readable = YES, .guests = &guest, .n_guests = 1 };
+        assert_ok(findings_collect(&f, &h));
+        assert_string_equal(find(&f, FINDING_BAR_NO_ADDRESS)->detail, "BAR 2, 8 GiB");
+        assert_string_equal(find(&f, FINDING_BAR_RESERVED)->detail, "BAR 0, 1 GiB: BOOTFB");
+        assert_null(find(&f, FINDING_GUEST_SMALL_PAGES));
+        findings_done(&f);
+        cost = guest_cost(&h.devices, &guest.xml, &h.kernel, &h.module, (struct placer){}, 0);
+        assert_int_equal(cost.n_bars, 0);
+        assert_true(cost.incomplete && cost.faults == COUNT_UNKNOWN);
+        assert_string_equal(cost.why, "a BAR of its device has no address");
+
+        /* What is not there, or not known, is said. */
+        h.devices.n_devices = 0;
+        cost = guest_cost(&h.devices, &guest.xml, &h.kernel, &h.module, (struct placer){}, 0);
+        assert_string_equal(cost.why, "its device is not on this host");
+        *hostdev.bdf = '\0';
+        hostdev.kind = HOSTDEV_NETWORK;
+        cost = guest_cost(&h.devices, &guest.xml, &h.kernel, &h.module, (struct placer){}, 0);
+        assert_string_equal(cost.why, "which function it gets is decided at its start");
+}
+
 static void test_damaged(void **state)
 {
         char *paths[] = { (char *) "/etc/libvirt/qemu/half.xml" };
@@ -461,11 +506,11 @@ static void test_binds(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),   cmocka_unit_test(test_kernel),
-                cmocka_unit_test(test_unknown), cmocka_unit_test(test_subjects),
-                cmocka_unit_test(test_root),    cmocka_unit_test(test_damaged),
-                cmocka_unit_test(test_help),    cmocka_unit_test(test_binds),
-                cmocka_unit_test(test_uses),
+                cmocka_unit_test(test_table),     cmocka_unit_test(test_kernel),
+                cmocka_unit_test(test_unknown),   cmocka_unit_test(test_subjects),
+                cmocka_unit_test(test_root),      cmocka_unit_test(test_damaged),
+                cmocka_unit_test(test_obstacles), cmocka_unit_test(test_help),
+                cmocka_unit_test(test_binds),     cmocka_unit_test(test_uses),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,8 +183,8 @@ static void test_bad_value(void **state)
                 { "[Guest a]\nMinBarSize=1\nMinBarSize=2\n",
                   ":3: error: MinBarSize= is set twice in section [Guest a]\n" },
                 { "[Guest prod-[ab]\nMinBarSize=1\n",
-                  ":1: error: [Guest prod-[ab]: the pattern has a '[' without its ']'; expected '\\[' for the "
-                  "bracket itself\n" },
+                  ":1: error: [Guest prod-[ab]: the pattern has a '[' without its ']'; expected '\\[' for "
+                  "the bracket itself\n" },
                 { "[Guest [[:digit]]\nMinBarSize=1\n",
                   ":1: error: [Guest [[:digit]]: the pattern has a '['" },
                 { "\n[Guest [[:number:]]]\nMinBarSize=1\n",

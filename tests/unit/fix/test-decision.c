@@ -144,6 +144,20 @@ static void test_not_to_blame(void **state)
         h = host;
         h.emulators.n_emulators = 0;
         assert_true(decision_make(&h, &c, &guest).allowed);
+
+        /* What cannot be known is not said to be none. */
+        h = host;
+        h.devices.n_devices = 0;
+        assert_decision(&h, &c, &guest, true, false, false,
+                        "nothing is predicted, because its device is not on this host");
+        h.devices.listed = fact_unknown(NULL);
+        assert_decision(&h, &c, &guest, true, false, false,
+                        "nothing is predicted, because the devices of this host could not be listed");
+        h = host;
+        h.kernel.places_pmd.value = h.kernel.places_pud.value = FACT_YES;
+        h.devices.n_devices = 1;
+        assert_decision(&h, &c, &guest, true, false, false,
+                        "0000:00:05.0 gets 1 GiB pages, but its device is not on this host");
 }
 
 /* THP in the way, as on 6.12 with "never" */

@@ -207,6 +207,69 @@ static void test_resource(void **state)
         }
 }
 
+/* What VFIO cannot map: as xCuri0/ReBarUEFI#10 and siderolabs/talos#14356 show it. */
+static void test_obstacles(void **state)
+{
+        static const uint8_t config[64] = { [0x10] = 0x0c, [0x18] = 0x0c, [0x20] = 0x01, [0x24] = 0x00 };
+        struct fixture *f = *state;
+        struct device_facts facts;
+        const struct device *d;
+
+        write_device(f, "0000:03:00.0",
+                     "0x00000000f0000000 0x00000000ffffffff 0x000000000014220c\n"
+                     "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+                     "0x0000000000000000 0x00000001ffffffff 0x000000002014220c\n",
+                     "0x030000\n");
+        write_device(f, "0000:04:00.0", RESOURCE_GPU, "0x030000\n");
+        write_device(f, "0000:c3:00.0",
+                     "0x0000002800000000 0x0000002fffffffff 0x000000000014220c\n"
+                     "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+                     "0x0000003000000000 0x00000030001fffff 0x000000000014220c\n",
+                     "0x030000\n");
+        fixture_link(f, PCI "0000:c3:00.0/driver", "../../../../bus/pci/drivers/vfio-pci");
+        fixture_write(f, "proc/iomem",
+                      "2800000000-37ffffffff : PCI Bus 0000:c3\n"
+                      "  2800000000-2fffffffff : 0000:c3:00.0\n"
+                      "    2800000000-2801fa3fff : BOOTFB\n"
+                      "      2800000000-2801fa3fff : simpledrm\n"
+                      "3000000000-3000100000 : no-efifb\n");
+        assert_ok(device_facts_read(&facts, &f->root));
+        d = device_facts_find(&facts, "0000:03:00.0");
+        assert_int_equal(d->n_bars, 2);
+        assert_true(bar_is_mappable(&d->bars[0]));
+        assert_true(d->bars[1].unassigned && !bar_is_mappable(&d->bars[1]));
+        assert_int_equal(d->bars[1].address, 0);
+        assert_int_equal(d->bars[1].size, GIB(8));
+        d = device_facts_find(&facts, "0000:c3:00.0");
+        assert_int_equal(d->n_bars, 2);
+        assert_string_equal(d->bars[0].reserved_by, "simpledrm");
+        assert_false(bar_is_mappable(&d->bars[0]));
+        assert_true(bar_is_mappable(&d->bars[1]));
+        device_facts_done(&facts);
+
+        /* Where the kernel has given up, only the register is left; a driver of the host is left alone. */
+        fixture_write_bytes(f, PCI "0000:03:00.0/config", config, sizeof(config));
+        fixture_write(f, PCI "0000:03:00.0/resource",
+                      "0x00000000f0000000 0x00000000ffffffff 0x000000000014220c\n"
+                      "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+                      "0x0000000000000000 0x0000000000000000 0x0000000000000000\n");
+        fixture_write(f, "proc/iomem", "00000000-00000000 : BOOTFB\n"); /* not root's view */
+        for (int i = 0; i < 2; i++) {
+                assert_ok(device_facts_read(&facts, &f->root));
+                d = device_facts_find(&facts, "0000:03:00.0");
+                assert_int_equal(d->n_bars, i == 0 ? 2 : 1);
+                if (i == 0) {
+                        assert_int_equal(d->bars[1].index, 2);
+                        assert_true(d->bars[1].unassigned && d->bars[1].wide && d->bars[1].prefetchable);
+                        assert_int_equal(d->bars[1].size, 0);
+                }
+                assert_null(device_facts_find(&facts, "0000:c3:00.0")->bars[0].reserved_by);
+                device_facts_done(&facts);
+                if (i == 0)
+                        fixture_link(f, PCI "0000:03:00.0/driver", "../../../../bus/pci/drivers/amdgpu");
+        }
+}
+
 static void test_missing(void **state)
 {
         struct fixture *f = *state;
@@ -255,6 +318,7 @@ int main(void)
                 cmocka_unit_test(test_bridges),
                 cmocka_unit_test_setup_teardown(test_tree, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_attributes, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_obstacles, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_resource, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
         };
