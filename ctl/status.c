@@ -62,14 +62,20 @@ static int get_report(json_object **ret)
 
 static int print_status(json_object *report)
 {
+        uint64_t n_defined = json_get_number(json_get(report, "libvirt"), "guests_with_vfio");
         const char *off = json_get_text(report, "switched_off_by");
-        int r;
+        int r = 0;
 
         print_line(stdout, "%s", json_get_text(report, "status") ?: "No audit has been made yet");
         if (off)
                 print_line(stdout, "Switched off by %s", off);
         fputc('\n', stdout);
-        r = report_print_table(TABLE_GUESTS, report, NULL, NULL, stdout);
+        /* The daemon's list is of those that run. Those that are off have findings below. */
+        if (json_length(json_get(report, "guests")) == 0 && n_defined > 0)
+                print_line(stdout, "No guest with a VFIO device runs; libvirt has %ju: vfioalignctl guests",
+                           (uintmax_t) n_defined);
+        else
+                r = report_print_table(TABLE_GUESTS, report, NULL, NULL, stdout);
         if (r < 0)
                 return r;
         fputc('\n', stdout);

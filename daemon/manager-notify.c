@@ -30,7 +30,7 @@ static void print_guests(const struct manager *m, FILE *out)
         format_t page;
 
         if (m->n_guests == 0) {
-                fputs("no guest with VFIO devices", out);
+                fputs("no guest with VFIO devices runs", out);
                 return;
         }
         for (size_t i = 0; i < m->n_guests; i++) {

@@ -118,6 +118,17 @@ class OnBus(unittest.TestCase):
         self.assertEqual(emits_changed(documented), {name: value for name, value in emits_changed(exported).items()
                                                      if name in emits_changed(documented)})
 
+    def test_status_off(self):
+        """Guests that are off are not said to be none."""
+        hosts = Path(__file__).resolve().parent / "hosts"
+        bus = Bus()
+        self.addCleanup(bus.close)
+        daemon = Daemon(DAEMON, bus, env={"VFIOALIGN_ROOT": str(hosts / "eight-gpu")})
+        self.addCleanup(daemon.close)
+        run = subprocess.run([CTL, "status"], env=bus.env, stdout=subprocess.PIPE, text=True)
+        self.assertIn("no guest with VFIO devices runs", run.stdout)
+        self.assertIn("No guest with a VFIO device runs; libvirt has 2: vfioalignctl guests", run.stdout)
+
     def test_report(self):
         report = Report(SCHEMA).check(self.manager.GetReport())
         self.assertEqual(report["generation"], self.get("Generation"))
