@@ -246,7 +246,8 @@ static void say_obstacle(json_object *bar, FILE *out)
 {
         const char *by = json_get_text(bar, "reserved_by");
 
-        fprintf(out, "\nBAR %s:\n", json_get_text(bar, "index"));
+        fputc('\n', out);
+        print_line(out, "BAR %s:", json_get_text(bar, "index"));
         if (by)
                 say(out, 2, "VFIO cannot map it, because the framebuffer %s has reserved a part of it.", by);
         else
