@@ -151,7 +151,6 @@ static void test_many(void **state)
         struct fixture *f = *state;
         _cleanup_free_ struct process *list = NULL;
         struct unread_processes u;
-        uint64_t start = clock_usec(CLOCK_MONOTONIC);
         char path[64];
         size_t n;
 
@@ -183,8 +182,8 @@ static void test_many(void **state)
         assert_ok(read_maps(f, 40));
         assert_ok(read_maps(f, 50));
         assert_ok(process_round_end(&f->root, &u));
-        assert_true(clock_usec(CLOCK_MONOTONIC) - start < 4 * USEC_PER_SEC);
-        assert_true(u.n >= 2 && u.n <= 4);
+        /* One each second for two seconds; fewer where this process waits for its processor. */
+        assert_true(u.n >= 1 && u.n <= 4);
         assert_int_equal(u.n + u.n_unasked, 20);
         unread_processes_done(&u);
 }
