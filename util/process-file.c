@@ -297,7 +297,8 @@ static int grant_time(struct process_reads *reads, const struct process *p, uint
         for (size_t i = 0; i < reads->unread.n; i++)
                 if (reads->unread.processes[i].pid == p->pid)
                         return -ETIMEDOUT;
-        if (waited >= all) {
+        /* What is left has to be worth asking, or each process would get the time that is free. */
+        if (waited + WAIT_AGAIN_USEC > all) {
                 if (++reads->unasked_in_pass > reads->unread.n_unasked)
                         reads->unread.n_unasked = reads->unasked_in_pass;
                 return -EBUSY;
