@@ -388,19 +388,21 @@ static int send_request(struct guarded_reader *g, int dirfd, struct request *req
         return sendmsg(g->socket, &message, MSG_NOSIGNAL) == sizeof(*request) ? 0 : -ECONNRESET;
 }
 
-/* Returns 0, -ETIMEDOUT, or -ECONNRESET where the child has ended. */
-static int receive_bytes(struct guarded_reader *g, void *bytes, size_t size, uint64_t deadline)
+/* Receives until the buffer is full or the other end is closed; *ret is how much came. Returns 0, -ETIMEDOUT
+ * or -ECONNRESET. */
+static int receive_until(int fd, char *buffer, size_t size, uint64_t deadline, size_t *ret)
 {
-        for (char *p = bytes; size > 0;) {
-                struct pollfd pollfd = { .fd = g->socket, .events = POLLIN };
+        size_t have = 0;
+
+        while (have < size) {
+                struct pollfd pollfd = { .fd = fd, .events = POLLIN };
                 uint64_t now = clock_usec(CLOCK_MONOTONIC);
-                ssize_t n = recv(g->socket, p, size, MSG_DONTWAIT);
+                ssize_t n = recv(fd, buffer + have, size - have, MSG_DONTWAIT);
 
                 if (n == 0)
-                        return -ECONNRESET;
+                        break;
                 if (n > 0) {
-                        p += n;
-                        size -= (size_t) n;
+                        have += (size_t) n;
                         continue;
                 }
                 if (errno != EAGAIN && errno != EINTR)
@@ -409,7 +411,20 @@ static int receive_bytes(struct guarded_reader *g, void *bytes, size_t size, uin
                         return -ETIMEDOUT;
                 (void) poll(&pollfd, 1, (int) ((deadline - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC));
         }
+        *ret = have;
         return 0;
+}
+
+/* Returns 0, -ETIMEDOUT, or -ECONNRESET where the child has ended. */
+static int receive_bytes(struct guarded_reader *g, void *bytes, size_t size, uint64_t deadline)
+{
+        size_t have;
+        int r;
+
+        r = receive_until(g->socket, bytes, size, deadline, &have);
+        if (r < 0)
+                return r;
+        return have == size ? 0 : -ECONNRESET;
 }
 
 /* The bytes are the caller's to free, and terminated with NUL. */
@@ -542,32 +557,6 @@ _Noreturn static void child_call(int out, int dirfd, pid_t parent, guarded_funct
         _exit(EXIT_SUCCESS);
 }
 
-/* Reads until the other end is closed. */
-static int receive_all(int fd, char *buffer, size_t size, uint64_t deadline, size_t *ret)
-{
-        size_t have = 0;
-
-        for (;;) {
-                struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-                uint64_t now = clock_usec(CLOCK_MONOTONIC);
-                ssize_t n = recv(fd, buffer + have, size - have, MSG_DONTWAIT);
-
-                if (n == 0 || have == size) {
-                        *ret = have;
-                        return have > 0 ? 0 : -ECONNRESET;
-                }
-                if (n > 0) {
-                        have += (size_t) n;
-                        continue;
-                }
-                if (errno != EAGAIN && errno != EINTR)
-                        return -ECONNRESET;
-                if (now >= deadline)
-                        return -ETIMEDOUT;
-                (void) poll(&pollfd, 1, (int) ((deadline - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC));
-        }
-}
-
 int guarded_run(struct guarded_reader *g, uint64_t usec, int dirfd, guarded_function_t f, void *userdata,
                 char **ret, size_t *ret_size)
 {
@@ -595,8 +584,10 @@ int guarded_run(struct guarded_reader *g, uint64_t usec, int dirfd, guarded_func
         r = pid < 0 ? -errno : 0;
         close(pair[1]);
         if (r == 0) {
-                r = receive_all(pair[0], buffer, GUARDED_ANSWER_MAX, deadline, &size);
+                r = receive_until(pair[0], buffer, GUARDED_ANSWER_MAX, deadline, &size);
                 kill_child(g, pid);
+                if (r == 0 && size == 0)
+                        r = -ECONNRESET;
         }
         close(pair[0]);
         if (r < 0)
