@@ -742,7 +742,11 @@ static int collect_unseen(struct findings *f, const struct host *h)
 /* Adds to the findings about the host what to do first, and lowers those that harm no user of it. */
 static void judge_by_help(struct findings *f, const struct host *h)
 {
-        struct help help = help_host(h), allowed = help_host_unless_forbidden(h);
+        struct help help = help_host(h), allowed = help;
+
+        /* Asking walks all guests, and gives the same where nothing is forbidden. */
+        if (h->module.loadable.value == FACT_NO)
+                allowed = help_host_unless_forbidden(h);
 
         for (size_t i = 0; i < f->n_findings; i++) {
                 struct finding *finding = &f->findings[i];
