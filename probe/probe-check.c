@@ -197,7 +197,8 @@ static int check_defined(struct check *c)
 
 int probe_check(const struct host *h, const char *bdf, bool root, char **ret_line)
 {
-        /* Uses come before a driver that is not VFIO's, so nobody is told to rebind a device that is in use.
+        /* Uses come before a driver that is not VFIO's, so nobody is advised to rebind a device that is in
+         * use.
          */
         static int (*const checks[])(struct check *) = {
                 check_iommu,  check_guests, check_holders, check_uses,

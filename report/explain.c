@@ -320,9 +320,8 @@ static void say_hostdev(json_object *hostdev, FILE *out)
 static void say_foretold(json_object *head, json_object *guest, FILE *out)
 {
         json_object *foretold = json_get(guest, "foretold");
-        cell_t text, why;
-
         const char *unknown = json_get_text(foretold, "why");
+        cell_t text, why;
 
         if (json_get_number(foretold, "bars") == 0) {
                 if (unknown)
