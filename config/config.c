@@ -302,6 +302,10 @@ static void parse_file(struct parser *p, const struct root *root, const char *fi
         r = read_file_at(root->fd, file, CONFIG_MAX_SIZE, &text, &size);
         if (r == -ENOENT)
                 return;
+        if (r == -ENOMEM) {
+                report_no_memory(p);
+                return;
+        }
         if (r < 0) {
                 report_problem(p, true, "cannot be read: %s", strerror(-r));
                 return;
@@ -317,6 +321,8 @@ static void parse_file(struct parser *p, const struct root *root, const char *fi
         if (r > 0) {
                 p->line = (unsigned) r;
                 report_problem(p, true, "neither a [section] nor a key=value");
+        } else if (r < 0) {
+                report_no_memory(p);
         }
         end_section(p);
 }
@@ -334,6 +340,11 @@ static void parse_drop_ins(struct parser *p, const struct root *root)
         struct dirent **entries = NULL;
         int n = scandirat(root->fd, CONFIG_DIR, &entries, is_conf, alphasort);
 
+        if (n < 0 && errno == ENOMEM) {
+                p->file = CONFIG_DIR;
+                p->line = 0;
+                report_no_memory(p);
+        }
         for (int i = 0; i < n; i++) {
                 char path[sizeof(CONFIG_DIR) + 1 + NAME_MAX];
 

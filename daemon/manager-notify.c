@@ -10,6 +10,7 @@
 #include "util/clock.h"
 #include "util/escape.h"
 #include "util/format.h"
+#include "util/memory.h"
 #include "util/switch.h"
 
 void manager_notify_ready(struct manager *m)
@@ -80,7 +81,7 @@ void manager_notify_status(struct manager *m)
         print_guests(m, out);
         localtime_r(&audited, &tm);
         fprintf(out, "; %s; audited %02d:%02d", module_state(&m->host.module), tm.tm_hour, tm.tm_min);
-        if (fclose(out) != 0)
+        if (memory_stream_close(out, &text) < 0)
                 return;
 
         /* A guest's name can have a line of its own, which would be a message of ours to systemd. */

@@ -7,6 +7,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/parse.h"
 
 #define CONFIG_MAX_SIZE (1U << 20)
@@ -233,13 +234,15 @@ int claims_read(struct claims *c, const struct root *root)
                 read_modprobe,
                 read_mdevctl,
         };
+        unsigned long failures;
 
         assert(c);
         assert(root);
 
+        failures = memory_failures();
         *c = (struct claims){ .complete = fact_is(true, SOURCE_NONE) };
         for (size_t i = 0; i < ELEMENTSOF(readers); i++)
-                if (readers[i](c, root) < 0) {
+                if (memory_check(failures, readers[i](c, root)) < 0) {
                         claims_done(c);
                         return -ENOMEM;
                 }

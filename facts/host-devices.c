@@ -8,6 +8,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 #define DEVICES "sys/bus/pci/devices/"
 
@@ -141,6 +142,7 @@ static int read_facts(struct host *h, const bdf_t wanted[], size_t n)
 
 int host_read_devices(struct host *h, const struct root *root, const bdf_t wanted[], size_t n)
 {
+        unsigned long failures = memory_failures();
         int r;
 
         assert(h);
@@ -149,7 +151,7 @@ int host_read_devices(struct host *h, const struct root *root, const bdf_t wante
 
         *h = (struct host){ .root = root };
         process_round_begin(root);
-        r = read_facts(h, wanted, n);
+        r = memory_check(failures, read_facts(h, wanted, n));
         if (process_round_end(root, &h->unread) < 0)
                 r = -ENOMEM;
         if (r < 0)

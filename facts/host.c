@@ -6,6 +6,7 @@
 #include "facts/device/device-name.h"
 #include "util/clock.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/parse.h"
 
 /* Those at the usual places, those of the guests, and those of all other processes that map a device. */
@@ -90,11 +91,12 @@ static int read_facts(struct host *h, const struct root *root, const struct host
 
 static int read_host(struct host *h, const struct root *root, const struct host *before)
 {
+        unsigned long failures = memory_failures();
         int r, q;
 
         *h = (struct host){ .root = root, .time_usec = read_time(root) };
         process_round_begin(root);
-        r = read_facts(h, root, before);
+        r = memory_check(failures, read_facts(h, root, before));
         q = process_round_end(root, &h->unread); /* whatever became of the facts */
         if (r < 0 || q < 0)
                 host_done(h);

@@ -6,6 +6,7 @@
 #include "domain-edit.h"
 #include "facts/guest/xml.h"
 #include "util/array.h"
+#include "util/memory.h"
 
 #define ROOT_NAME "vfioalign:edits"
 /* More than the longest path has elements. */
@@ -239,7 +240,7 @@ int domain_edits_mark(struct domain_text *t, const char *fix, const struct domai
         if (!file)
                 return -ENOMEM;
         r = write_marks(file, t, fix, edits);
-        if (fclose(file) != 0 || r < 0)
+        if (memory_stream_close(file, &text) < 0 || r < 0)
                 return -ENOMEM;
         if (!marks && !metadata)
                 return domain_text_insert(t, domain_text_root(t), sibling_before_metadata(t), text, &opened);

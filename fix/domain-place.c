@@ -5,6 +5,7 @@
 
 #include "facts/guest/facts-guest.h"
 #include "facts/guest/xml.h"
+#include "util/memory.h"
 
 #define PATH_LENGTH_MAX 4
 
@@ -316,7 +317,7 @@ static int create_elements(struct domain_text *t, const struct location *l, cons
                 return -ENOMEM;
         r = write_elements(file, &l->path, l->depth, prefix, declare, domain_text_indent(t, l->element) + 2,
                            text);
-        if (fclose(file) != 0 || r < 0)
+        if (memory_stream_close(file, &elements) < 0 || r < 0)
                 return -ENOMEM;
         r = domain_text_insert(t, l->element, sibling, elements, &made.parent_opened);
         if (r < 0)

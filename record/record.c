@@ -8,6 +8,7 @@
 #include "redact.h"
 #include "util/array.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 struct record {
         char *prefix; /* the root's real path, "" for a running host */
@@ -229,7 +230,7 @@ static int write_answers(struct record *r, size_t first)
         for (size_t i = first; i < r->n; i++)
                 if (i + 1 == r->n || !streq(r->entries[i].path, r->entries[i + 1].path))
                         fprintf(f, "%s\t%s\n", r->entries[i].path, r->entries[i].data);
-        if (fclose(f) != 0)
+        if (memory_stream_close(f, &text) < 0)
                 return -ENOMEM;
         for (size_t i = first; i < r->n; i++)
                 entry_done(&r->entries[i]);

@@ -7,6 +7,7 @@
 #include "facts/guest/facts-guest.h"
 #include "facts/guest/qemu-argument.h"
 #include "facts/guest/xml.h"
+#include "util/memory.h"
 #include "util/parse.h"
 
 #define REDACTED "redacted"
@@ -120,7 +121,7 @@ int redact_device_argument(const char *argument, char **ret)
                 fputs(",iommufd=on", out);
         if (qemu_argument_is_on(argument, "x-no-mmap"))
                 fputs(",x-no-mmap=on", out);
-        if (fclose(out) != 0)
+        if (memory_stream_close(out, &text) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(text);
         return 1;
@@ -293,6 +294,7 @@ int redact_xml(const char *data, size_t size, char **ret, size_t *ret_size)
 {
         _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL, kept = NULL;
         _cleanup_xml_ xmlChar *text = NULL;
+        unsigned long failures;
         int n = 0, r;
 
         assert(data);
@@ -307,6 +309,7 @@ int redact_xml(const char *data, size_t size, char **ret, size_t *ret_size)
                 *ret_size = 1;
                 return *ret ? 0 : -ENOMEM;
         }
+        failures = memory_failures();
         kept = xmlNewDoc((const xmlChar *) "1.0");
         if (!kept)
                 return -ENOMEM;
@@ -314,7 +317,7 @@ int redact_xml(const char *data, size_t size, char **ret, size_t *ret_size)
         if (r < 0)
                 return r;
         xmlDocDumpMemory(kept, &text, &n);
-        if (!text)
+        if (!text || memory_failures() != failures) /* or a part of it may be missing */
                 return -ENOMEM;
         *ret = malloc((size_t) n + 1);
         if (!*ret)

@@ -8,6 +8,7 @@
 #include "redact-xml.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 static const struct {
         const char *pattern; /* "*" also stands for several parts of a path */
@@ -202,7 +203,7 @@ int redact(enum redaction how, const char *data, size_t size, char **ret, size_t
         if (!out)
                 return -ENOMEM;
         r = redact_text(how, copy, size, out);
-        if (fclose(out) != 0 || r < 0)
+        if (memory_stream_close(out, &text) < 0 || r < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(text);
         *ret_size = n;

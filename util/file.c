@@ -13,7 +13,15 @@
 #include "array.h"
 #include "file-observer.h"
 #include "macro.h"
+#include "memory.h"
 #include "parse.h"
+
+/* Most readers take an error for "unknown". */
+static int report_out_of_memory(void)
+{
+        memory_note_failure();
+        return -ENOMEM;
+}
 
 static int open_below(int dirfd, const char *path, int flags)
 {
@@ -148,7 +156,7 @@ int read_fd(int fd, size_t max, char **ret, size_t *ret_size)
                 return -EFBIG;
         buf = malloc(size + 1);
         if (!buf)
-                return -ENOMEM;
+                return report_out_of_memory();
         memcpy(buf, first, size);
 
         while (!end) {
@@ -157,7 +165,7 @@ int read_fd(int fd, size_t max, char **ret, size_t *ret_size)
                 capacity *= 2;
                 p = realloc(buf, capacity);
                 if (!p)
-                        return -ENOMEM;
+                        return report_out_of_memory();
                 buf = p;
                 r = fill_buffer(fd, buf, capacity, &size, &end);
                 if (r < 0)
@@ -225,7 +233,7 @@ static int append_line(char **text, size_t *size, const char *line, size_t n)
                 return -EFBIG;
         p = realloc(*text, *size + n + 1);
         if (!p)
-                return -ENOMEM;
+                return report_out_of_memory();
         memcpy(p + *size, line, n);
         p[*size + n] = '\0';
         *text = p;
@@ -309,7 +317,7 @@ int file_lines_grep(const struct file_lines *f, const char *const words[], char 
 
         text = calloc(1, 1);
         if (!text)
-                return -ENOMEM;
+                return report_out_of_memory();
         r = grep_lines(f->text, f->size, words, &text, &size);
         if (r < 0)
                 return r;
@@ -401,7 +409,7 @@ int read_link_at(int dirfd, const char *path, char **ret)
                 return r;
         copy = strdup(target);
         if (!copy)
-                return -ENOMEM;
+                return report_out_of_memory();
         *ret = copy;
         return 0;
 }
@@ -420,7 +428,7 @@ int read_link_name_at(int dirfd, const char *path, char **ret)
         slash = strrchr(target, '/');
         name = strdup(slash ? slash + 1 : target);
         if (!name)
-                return -ENOMEM;
+                return report_out_of_memory();
         *ret = name;
         return 0;
 }
@@ -445,7 +453,7 @@ int list_dir_at(int dirfd, const char *path, struct names *ret)
         dir = fdopendir(fd);
         if (!dir) {
                 close(fd);
-                return -ENOMEM;
+                return report_out_of_memory();
         }
         while ((errno = 0, entry = readdir(dir))) {
                 char **slot;
@@ -455,7 +463,7 @@ int list_dir_at(int dirfd, const char *path, struct names *ret)
                 file_report_entry(fd, entry->d_name);
                 slot = array_append(names.names, names.n);
                 if (!slot || !(*slot = strdup(entry->d_name)))
-                        return -ENOMEM;
+                        return report_out_of_memory();
         }
         if (errno)
                 return -errno;

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "file.h"
 #include "macro.h"
+#include "memory.h"
 
 /* The longest line of /proc/PID/maps is a path of 4096 bytes, each of which may be escaped as "\012". */
 #define INPUT_SIZE KIB(256)
@@ -443,7 +444,7 @@ static int exchange_messages(struct guarded_reader *g, uint64_t usec, int dirfd,
                 return r;
         if (reply->size > OUTPUT_SIZE)
                 return -ECONNRESET;
-        text = malloc(reply->size + 1);
+        text = memory_note(malloc(reply->size + 1));
         if (!text)
                 return -ENOMEM;
         r = receive_bytes(g, text, reply->size, deadline);
@@ -573,7 +574,7 @@ int guarded_run(struct guarded_reader *g, uint64_t usec, int dirfd, guarded_func
         assert(ret_size);
 
         reap_dying(g);
-        buffer = malloc(GUARDED_ANSWER_MAX + 1);
+        buffer = memory_note(malloc(GUARDED_ANSWER_MAX + 1));
         if (!buffer)
                 return -ENOMEM;
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)

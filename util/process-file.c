@@ -13,6 +13,7 @@
 #include "file.h"
 #include "guarded-read.h"
 #include "macro.h"
+#include "memory.h"
 #include "parse.h"
 
 /* How long one process is waited for, and one that did not answer in an earlier round. */
@@ -150,7 +151,7 @@ static void note_unread(const struct root *root, const struct unread_processes *
         fprintf(f, "%zu", u->n_unasked);
         for (size_t i = 0; i < u->n; i++)
                 fprintf(f, " %d", u->processes[i].pid);
-        if (fclose(f) == 0)
+        if (memory_stream_close(f, &text) == 0)
                 root_note(root, QUESTION_UNREAD, text);
 }
 
@@ -179,7 +180,8 @@ static int copy_unread(const struct unread_processes *from, struct unread_proces
                 if (!slot)
                         return -ENOMEM;
                 slot->pid = from->processes[i].pid;
-                slot->command = from->processes[i].command ? strdup(from->processes[i].command) : NULL;
+                if (from->processes[i].command)
+                        slot->command = memory_note(strdup(from->processes[i].command));
         }
         return 0;
 }

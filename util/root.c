@@ -9,6 +9,7 @@
 #include "file-observer.h"
 #include "file.h"
 #include "macro.h"
+#include "memory.h"
 #include "process-file.h"
 
 /* They are read at the first question, and sorted by question. */
@@ -75,9 +76,11 @@ static void read_answers(const struct root *root)
 {
         struct answers *a = root->answers;
         char *save = NULL;
+        int r;
 
-        a->read = true;
-        if (read_file_at(root->fd, ANSWERS_FILE, FILE_MAX_SIZE, &a->text, NULL) < 0)
+        r = read_file_at(root->fd, ANSWERS_FILE, FILE_MAX_SIZE, &a->text, NULL);
+        a->read = r != -ENOMEM;
+        if (r < 0)
                 return;
         for (char *line = strtok_r(a->text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 char *tab = strchr(line, '\t');
@@ -109,7 +112,7 @@ char *root_answer(const struct root *root, const char *question)
         if (!found)
                 return NULL;
         root_note(root, question, found->answer);
-        return strdup(found->answer);
+        return memory_note(strdup(found->answer));
 }
 
 void root_note(const struct root *root, const char *question, const char *answer)

@@ -5,6 +5,7 @@
 #include <systemd/sd-hwdb.h>
 
 #include "util/macro.h"
+#include "util/memory.h"
 
 static uint32_t device_id(const struct device *d)
 {
@@ -54,7 +55,7 @@ static char *hwdb_name(sd_hwdb *hwdb, uint32_t id)
         if (!vendor && !model)
                 return NULL;
         if (asprintf(&name, "%s%s%s", vendor ?: "", vendor && model ? " " : "", model ?: "") < 0)
-                return NULL;
+                return memory_note(NULL);
         return name;
 }
 

@@ -7,6 +7,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 #define BLOCK "sys/class/block/"
 #define SUBSYSTEM "nvme-subsystem/"
@@ -472,7 +473,7 @@ static int list_mounts_elsewhere(struct use_reader *reader, char **ret)
                 if (r > 0)
                         list_mounts_of(reader, names.names[i], out);
         }
-        if (fclose(TAKE_PTR(out)) != 0)
+        if (memory_stream_close(TAKE_PTR(out), &text) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(text);
         return 0;

@@ -10,6 +10,7 @@
 #include "device-use-internal.h"
 #include "util/array.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 #define REPLY_SIZE 65536 /* the kernel fills no more than 32 KiB at once */
 
@@ -183,7 +184,8 @@ int links_ask(struct link_answers *ret)
         if (!xdp || !below)
                 return -ENOMEM;
         r = write_answers(&l, xdp, below);
-        if (fclose(TAKE_PTR(xdp)) != 0 || fclose(TAKE_PTR(below)) != 0 || r < 0)
+        if (memory_stream_close(TAKE_PTR(xdp), &a.with_xdp) < 0 ||
+            memory_stream_close(TAKE_PTR(below), &a.below) < 0 || r < 0)
                 return -ENOMEM;
         *ret = TAKE(a, (struct link_answers){});
         return 0;

@@ -12,6 +12,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 #define NET "sys/class/net"
 #define TYPE_IP6GRE 823 /* ARPHRD_IP6GRE, which net/if_arp.h does not have */
@@ -309,7 +310,7 @@ static int list_tunnels(const struct root *root, const struct names *names, char
                 if (lower)
                         fprintf(out, "%s:%s ", lower, name);
         }
-        if (fclose(out) != 0) {
+        if (memory_stream_close(out, &text) < 0) {
                 free(text);
                 return -ENOMEM;
         }

@@ -9,6 +9,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 #define BLOCK "sys/class/block/"
 #define ZFS "proc/spl/kstat/zfs"
@@ -340,7 +341,7 @@ static char *format_maybe(const struct use_reader *reader, const struct block *b
                 fprintf(out, "%s%s%s(%s)", separator, p->name, *p->name ? " " : "", p->type);
                 separator = ", ";
         }
-        if (fclose(out) != 0) {
+        if (memory_stream_close(out, &text) < 0) {
                 free(text);
                 return NULL;
         }

@@ -9,6 +9,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/parse.h"
 #include "util/process-file.h"
 
@@ -195,7 +196,7 @@ static char *guest_name(const struct root *root, pid_t pid)
                 if (!streq(arg, "-name") || value >= text + size)
                         continue;
                 value = startswith(value, "guest=") ?: value;
-                return strndup(value, strcspn(value, ","));
+                return memory_note(strndup(value, strcspn(value, ",")));
         }
         return NULL;
 }
@@ -510,7 +511,7 @@ static int read_live(struct use_reader *reader, const struct nodes *nodes)
                 if (r < 0)
                         return r;
         }
-        if (fclose(TAKE_PTR(out)) != 0 ||
+        if (memory_stream_close(TAKE_PTR(out), &text) < 0 ||
             asprintf(&answer, "%s%s", o.hidden || o.unread ? "some" : "all", text) < 0)
                 return -ENOMEM;
         root_note(reader->root, OPEN_NODES, answer);

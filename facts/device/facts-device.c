@@ -8,6 +8,7 @@
 
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/parse.h"
 #include "vfio-driver.h"
 
@@ -199,7 +200,7 @@ static bool read_uevent(struct device *d, int fd)
                 else if ((value = startswith(line, "PCI_CLASS=")))
                         d->class = (uint32_t) strtoul(value, NULL, 16);
                 else if ((value = startswith(line, "DRIVER=")) && !d->driver)
-                        d->driver = strdup(value);
+                        d->driver = memory_note(strdup(value));
         }
         return found;
 }
@@ -334,7 +335,7 @@ static void read_details(struct device *d, int fd, const struct device *previous
         if (device_is_infrastructure(d))
                 return;
         if (read_attribute_at(fd, "reset_method", text, sizeof(text)) >= 0)
-                d->reset_method = strdup(text);
+                d->reset_method = memory_note(strdup(text));
         if (*d->physical_function)
                 return;
         if (read_number(fd, "sriov_totalvfs", 10, UINT16_MAX, &v))
@@ -349,7 +350,7 @@ static void read_override(struct device *d, int fd)
         if (!device_is_infrastructure(d) &&
             read_attribute_at(fd, "driver_override", text, sizeof(text)) >= 0 && *text &&
             !streq(text, "(null)"))
-                d->driver_override = strdup(text);
+                d->driver_override = memory_note(strdup(text));
 }
 
 static int compare_devices(const void *a, const void *b)

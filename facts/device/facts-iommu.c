@@ -8,6 +8,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 #define IOMMUS "sys/class/iommu"
 #define GROUPS "sys/kernel/iommu_groups"
@@ -207,7 +208,7 @@ static struct fact kvm_huge_pud(const char *cpuinfo, bool tables_off)
         if (tables_off)
                 return fact_is(false, SOURCE_SYSFS);
         line += *line == '\n';
-        copy = strndup(line, strcspn(line, "\n"));
+        copy = memory_note(strndup(line, strcspn(line, "\n")));
         return copy ? fact_is(strstr(copy, word), SOURCE_PROC) : fact_unknown("memory is out");
 }
 
@@ -231,8 +232,10 @@ static void read_kvm(struct iommu_facts *f, const struct root *root)
         off = read_parameter(root, "sys/module/kvm_intel/parameters/ept").value == FACT_NO ||
               read_parameter(root, "sys/module/kvm_amd/parameters/npt").value == FACT_NO;
 
-        if (grep_file_at(root->fd, "proc/cpuinfo", wanted, &lines) < 0 ||
+        if (grep_file_at(root->fd, "proc/cpuinfo", wanted, &lines) >= 0 &&
             asprintf(&cpuinfo, "\n%s", lines) < 0)
+                cpuinfo = memory_note(NULL);
+        if (!cpuinfo)
                 f->kvm_huge_pud = fact_unknown("/proc/cpuinfo cannot be read");
         else
                 f->kvm_huge_pud = kvm_huge_pud(cpuinfo, off);

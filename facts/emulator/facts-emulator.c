@@ -10,6 +10,7 @@
 #include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/path-roots.h"
 
 /* clang-format off */
@@ -45,8 +46,10 @@ char *emulator_ask(const struct root *root, const char *what, const char *key)
 {
         _cleanup_free_ char *question = NULL;
 
-        if (root->live || asprintf(&question, "%s %s", what, key) < 0)
+        if (root->live)
                 return NULL;
+        if (asprintf(&question, "%s %s", what, key) < 0)
+                return memory_note(NULL);
         return root_answer(root, question);
 }
 
@@ -54,9 +57,13 @@ void emulator_note(const struct root *root, const char *what, const char *key, c
 {
         _cleanup_free_ char *question = NULL;
 
-        if (!file_is_observed() || has_control(key) || has_control(answer) ||
-            asprintf(&question, "%s %s", what, key) < 0)
+        if (!file_is_observed() || has_control(key) || has_control(answer))
                 return;
+        if (asprintf(&question, "%s %s", what, key) < 0) {
+                question = NULL;
+                memory_note_failure();
+                return;
+        }
         root_note(root, question, answer);
 }
 
@@ -284,6 +291,7 @@ static void note_same(const struct root *root, const char *path, const char *fir
 
         if (asprintf(&answer, "same %s", first) < 0) {
                 answer = NULL;
+                memory_note_failure();
                 return;
         }
         emulator_note(root, "emulator", path, answer);

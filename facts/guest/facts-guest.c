@@ -7,6 +7,7 @@
 #include "qemu-argument.h"
 #include "util/array.h"
 #include "util/file.h"
+#include "util/memory.h"
 #include "util/parse.h"
 #include "xml.h"
 
@@ -200,7 +201,7 @@ static int read_device_option(struct guest *g, const char *arg)
         h.no_mmap = qemu_argument_is_on(arg, "x-no-mmap");
         h.iommufd = qemu_argument_get(arg, "iommufd", id, sizeof(id));
         if (qemu_argument_get(arg, "id", id, sizeof(id)))
-                h.alias = strdup(id);
+                h.alias = memory_note(strdup(id));
         return add_hostdev(g, &h);
 }
 
@@ -412,6 +413,7 @@ int guest_parse_status(struct guest *g, const char *xml, size_t size, pid_t *ret
 {
         _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
         xmlNode *status, *domain;
+        unsigned long failures = memory_failures();
         uint64_t pid = 0;
         int r;
 
@@ -428,7 +430,7 @@ int guest_parse_status(struct guest *g, const char *xml, size_t size, pid_t *ret
         if (!domain)
                 return -EBADMSG;
         (void) xml_attribute_u64(status, "pid", INT32_MAX, &pid);
-        r = read_domain(g, domain);
+        r = memory_check(failures, read_domain(g, domain));
         if (r < 0) {
                 guest_done(g);
                 return r;
@@ -440,6 +442,7 @@ int guest_parse_status(struct guest *g, const char *xml, size_t size, pid_t *ret
 int guest_parse(struct guest *g, const char *xml, size_t size)
 {
         _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
+        unsigned long failures = memory_failures();
         xmlNode *domain;
         int r;
 
@@ -453,7 +456,7 @@ int guest_parse(struct guest *g, const char *xml, size_t size)
         domain = xmlDocGetRootElement(doc);
         if (!xml_is(domain, "domain"))
                 return -EBADMSG;
-        r = read_domain(g, domain);
+        r = memory_check(failures, read_domain(g, domain));
         if (r < 0)
                 guest_done(g);
         return r;

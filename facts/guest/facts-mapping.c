@@ -12,6 +12,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/parse.h"
 #include "util/process-file.h"
 #include "vfio-node.h"
@@ -387,7 +388,7 @@ static int add_process(const struct reading *r)
         mapping_process_read(p, r->root, &r->process, r->fd);
         for (size_t i = r->first; i < f->n_mappings; i++) {
                 f->mappings[i].huge = p->huge;
-                f->mappings[i].command = p->command ? strdup(p->command) : NULL;
+                f->mappings[i].command = p->command ? memory_note(strdup(p->command)) : NULL;
         }
         return 0;
 }

@@ -6,6 +6,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/parse.h"
 #include "vfio-node.h"
 
@@ -102,7 +103,7 @@ static char *list_descriptors(const struct root *root, const struct process *p, 
                 if (name)
                         fprintf(out, "%s%s", n_names++ ? "," : "", name);
         }
-        if (fclose(out) != 0) {
+        if (memory_stream_close(out, &text) < 0) {
                 free(text);
                 return NULL;
         }
@@ -191,7 +192,7 @@ int vfio_holders_read(const struct root *root, const struct process *p, int fd, 
                 (void) read_line_at(fd, "comm", &command);
         for (size_t i = first; i < *n_holders; i++) {
                 (*holders)[i].pid = p->pid;
-                (*holders)[i].command = command ? strdup(command) : NULL;
+                (*holders)[i].command = command ? memory_note(strdup(command)) : NULL;
         }
         return 0;
 }

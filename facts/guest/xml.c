@@ -6,7 +6,9 @@
 #include <libxml/parserInternals.h>
 #include <libxml/SAX2.h>
 #include <limits.h>
+#include <pthread.h>
 
+#include "util/memory.h"
 #include "util/parse.h"
 
 /* libxml2 is slow where much of these meets: it compares each attribute of an element with all others
@@ -19,6 +21,47 @@
 #define NAMES_MAX 10000   /* different ones */
 
 DEFINE_TRIVIAL_CLEANUP(xmlParserCtxtPtr, xmlFreeParserCtxt)
+
+/* libxml2 does not always say that memory was out: it leaves out a node, or takes the document for a broken
+ * one. Its memory comes from here, and is that of malloc() all the same. */
+static void *xml_malloc(size_t size)
+{
+        void *p = malloc(size);
+
+        if (!p && size > 0)
+                memory_note_failure();
+        return p;
+}
+
+static void *xml_realloc(void *old, size_t size)
+{
+        void *p = realloc(old, size);
+
+        if (!p && size > 0)
+                memory_note_failure();
+        return p;
+}
+
+static char *xml_strdup(const char *s)
+{
+        char *p = strdup(s);
+
+        if (!p)
+                memory_note_failure();
+        return p;
+}
+
+static void set_up_memory(void)
+{
+        (void) xmlMemSetup(free, xml_malloc, xml_realloc, xml_strdup);
+}
+
+void xml_watch_memory(void)
+{
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+        (void) pthread_once(&once, set_up_memory);
+}
 
 struct guard {
         const struct xml_follower *follower;
@@ -137,16 +180,20 @@ int xml_parse_following(const char *text, size_t size, const char *encoding,
         _cleanup_(xmlFreeParserCtxtp) xmlParserCtxtPtr parser = NULL;
         _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
         struct guard guard = { .follower = follower };
+        unsigned long failures = memory_failures();
 
         assert(text);
         assert(ret);
 
         if (has_endless_tag(text, size))
                 return -EBADMSG;
+        xml_watch_memory();
         parser = new_parser(&guard);
         if (!parser)
                 return -ENOMEM;
         doc = xmlCtxtReadMemory(parser, text, (int) size, "libvirt.xml", encoding, PARSE_OPTIONS);
+        if (memory_failures() != failures)
+                return -ENOMEM;
         /* A parser that was stopped hands out what it had. */
         if (!doc || guard.refused || !xmlDocGetRootElement(doc))
                 return -EBADMSG;
@@ -163,6 +210,7 @@ bool xml_is_damaged(const char *text, size_t size)
 {
         _cleanup_(xmlFreeParserCtxtp) xmlParserCtxtPtr parser = NULL;
         _cleanup_(xmlFreeDocp) xmlDocPtr doc = NULL;
+        unsigned long failures = memory_failures();
         struct guard guard = {};
 
         assert(text);
@@ -171,12 +219,13 @@ bool xml_is_damaged(const char *text, size_t size)
                 return true;
         if (size > INT_MAX || has_endless_tag(text, size))
                 return false;
+        xml_watch_memory();
         parser = new_parser(&guard);
         if (!parser)
                 return false;
         /* Without an encoding of ours: the file may declare one. */
         doc = xmlCtxtReadMemory(parser, text, (int) size, "libvirt.xml", NULL, PARSE_OPTIONS);
-        return !doc && !guard.refused && !parser->wellFormed && parser->errNo != XML_ERR_NO_MEMORY;
+        return !doc && !guard.refused && !parser->wellFormed && memory_failures() == failures;
 }
 
 bool xml_is(const xmlNode *node, const char *name)
@@ -197,14 +246,14 @@ char *xml_child_text(const xmlNode *node, const char *name)
         const xmlNode *n = xml_child(node, name);
         _cleanup_xml_ xmlChar *text = n ? xmlNodeGetContent(n) : NULL;
 
-        return text ? strdup((const char *) text) : NULL;
+        return text ? xml_strdup((const char *) text) : NULL;
 }
 
 char *xml_attribute(xmlNode *node, const char *name)
 {
         _cleanup_xml_ xmlChar *v = node ? xmlGetNoNsProp(node, (const xmlChar *) name) : NULL;
 
-        return v ? strdup((const char *) v) : NULL;
+        return v ? xml_strdup((const char *) v) : NULL;
 }
 
 bool xml_attribute_is(xmlNode *node, const char *name, const char *value)
@@ -256,8 +305,10 @@ uint64_t xml_size(xmlNode *node)
         if (!text)
                 return 0;
         number = strndup((const char *) text + strspn((const char *) text, " \t\n"), 20);
-        if (!number)
+        if (!number) {
+                memory_note_failure();
                 return 0;
+        }
         number[strcspn(number, " \t\n")] = '\0';
         scale = unit_size(unit ?: "KiB");
         if (parse_u64(number, 10, &value) < 0 || __builtin_mul_overflow(value, scale, &size))

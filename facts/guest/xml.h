@@ -24,6 +24,9 @@ static inline void xml_freep(xmlChar **s)
 }
 #define _cleanup_xml_ _cleanup_(xml_freep)
 
+/* From then on memory_failures() counts what libxml2 lacks as well. All that parse here do it. */
+void xml_watch_memory(void);
+
 /* Parses `size` bytes: no entities, no network, and nothing that would take libxml2 more than a second.
  * Returns 0, -EFBIG over `max` bytes, -EBADMSG where it is not XML, has a DOCTYPE, or has more attributes,
  * levels, namespaces or names than a domain can need, or -ENOMEM. *ret is the caller's to free. */
@@ -55,6 +58,8 @@ xmlNode *xml_child(const xmlNode *node, const char *name);
 #define xml_foreach(n, node) \
         for (xmlNode *n = (node) ? (node)->children : NULL; n; n = n->next) \
                 if (n->type == XML_ELEMENT_NODE)
+
+/* What follows notes where memory is out (util/memory.h), and says that there is nothing. */
 
 /* Copies, the caller's to free; NULL where there is none. node may be NULL. */
 char *xml_child_text(const xmlNode *node, const char *name);

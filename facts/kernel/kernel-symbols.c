@@ -8,6 +8,7 @@
 
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/parse.h"
 
 #define NAMES_MAX (GREP_WORDS_MAX - 1) /* and one that every kernel has */
@@ -201,8 +202,10 @@ int kernel_symbols_at(struct kernel_symbols *s, uint64_t address, char **ret_nam
                         continue;
                 name = strdup(line.name);
                 module = *line.module ? strdup(line.module) : NULL;
-                if (!name || (*line.module && !module))
+                if (!name || (*line.module && !module)) {
+                        memory_note_failure();
                         return -ENOMEM;
+                }
                 *ret_name = TAKE_PTR(name);
                 *ret_module = TAKE_PTR(module);
                 return 0;
@@ -256,13 +259,13 @@ static char *answer_question(struct kernel_symbols *s, const char *question, con
 static char *ask_function(struct btf *btf, const char *name, const char *unused)
 {
         (void) unused;
-        return strdup(btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0 ? "yes" : "no");
+        return memory_note(strdup(btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0 ? "yes" : "no"));
 }
 
 static char *ask_enum(struct btf *btf, const char *name, const char *unused)
 {
         (void) unused;
-        return strdup(btf__find_by_name_kind(btf, name, BTF_KIND_ENUM) > 0 ? "yes" : "no");
+        return memory_note(strdup(btf__find_by_name_kind(btf, name, BTF_KIND_ENUM) > 0 ? "yes" : "no"));
 }
 
 /* The offset in bytes, or "no". */
@@ -274,7 +277,7 @@ static char *ask_member(struct btf *btf, const char *structure, const char *memb
 
         id = btf__find_by_name_kind(btf, structure, BTF_KIND_STRUCT);
         if (id < 0)
-                return strdup("no");
+                return memory_note(strdup("no"));
         type = btf__type_by_id(btf, (unsigned) id);
         for (unsigned i = 0; i < btf_vlen(type); i++) {
                 const char *name = btf__name_by_offset(btf, btf_members(type)[i].name_off);
@@ -282,10 +285,10 @@ static char *ask_member(struct btf *btf, const char *structure, const char *memb
                 if (!name || !streq(name, member))
                         continue;
                 if (asprintf(&offset, "%u", btf_member_bit_offset(type, i) / 8) < 0)
-                        return NULL;
+                        return memory_note(NULL);
                 return offset;
         }
-        return strdup("no");
+        return memory_note(strdup("no"));
 }
 
 struct fact kernel_symbols_has_function(struct kernel_symbols *s, const char *name)

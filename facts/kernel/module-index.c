@@ -8,6 +8,7 @@
 
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/module-name.h"
 
 struct module_index {
@@ -32,14 +33,14 @@ static char *release_dir(const char *release)
 
         if (strchr(release, '/') || *release == '.')
                 return NULL;
-        return asprintf(&dir, "lib/modules/%s", release) < 0 ? NULL : dir;
+        return asprintf(&dir, "lib/modules/%s", release) < 0 ? memory_note(NULL) : dir;
 }
 
 static char *index_file(const struct module_index *index, const char *name)
 {
         char *path;
 
-        return asprintf(&path, "%s/%s", index->dir, name) < 0 ? NULL : path;
+        return asprintf(&path, "%s/%s", index->dir, name) < 0 ? memory_note(NULL) : path;
 }
 
 int module_index_open(const struct root *root, const char *release, struct module_index **ret)
@@ -52,7 +53,7 @@ int module_index_open(const struct root *root, const char *release, struct modul
         assert(release);
         assert(ret);
 
-        index = calloc(1, sizeof(*index));
+        index = memory_note(calloc(1, sizeof(*index)));
         if (!index)
                 return -ENOMEM;
         index->root = root;
@@ -96,7 +97,7 @@ static int find_path(struct module_index *index, const char *list, const char *m
         int r;
 
         /* The word ends where the name can be spelled in two ways, which leaves only a few lines. */
-        word = strndup(module, strcspn(module, "-_"));
+        word = memory_note(strndup(module, strcspn(module, "-_")));
         if (!path || !word)
                 return -ENOMEM;
         r = grep_file_at(index->root->fd, path, (const char *const[]){ word, NULL }, &text);
@@ -109,7 +110,7 @@ static int find_path(struct module_index *index, const char *list, const char *m
                 size_t n = strcspn(line, ":\n");
 
                 if (is_file_of(line, n, module)) {
-                        *ret = strndup(line, n);
+                        *ret = memory_note(strndup(line, n));
                         return *ret ? 0 : -ENOMEM;
                 }
                 line = strchrnul(line + n, '\n');
@@ -187,8 +188,10 @@ static int answer_question(struct module_index *index, const char *module, const
         _cleanup_free_ char *text = NULL, *answer = NULL;
         int r;
 
-        if (asprintf(&text, "module %s %s %s", module, what, key) < 0)
+        if (asprintf(&text, "module %s %s %s", module, what, key) < 0) {
+                memory_note_failure();
                 return -ENOMEM;
+        }
         answer = root_answer(index->root, text);
         if (!answer) {
                 r = ask_file(index, module, key, ask, &answer);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "memory.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+static _Thread_local unsigned long failures;
+
+void memory_note_failure(void)
+{
+        failures++;
+}
+
+void *memory_note(void *p)
+{
+        if (!p)
+                memory_note_failure();
+        return p;
+}
+
+unsigned long memory_failures(void)
+{
+        return failures;
+}
+
+int memory_check(unsigned long before, int r)
+{
+        return failures != before ? -ENOMEM : r;
+}
+
+int memory_stream_close(FILE *stream, char *const *text)
+{
+        bool failed = ferror(stream) != 0;
+
+        return fclose(stream) != 0 || failed || !*text ? -ENOMEM : 0;
+}
