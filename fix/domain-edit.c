@@ -5,6 +5,8 @@
 
 #include "domain-mark.h"
 #include "util/array.h"
+#include "util/macro.h"
+#include "util/memory.h"
 
 /* clang-format off */
 static const char *const domain_edit_state_table[_DOMAIN_EDIT_STATE_MAX] = {
@@ -94,13 +96,11 @@ static int edits_state(const struct domain_text *t, const struct domain_edits *e
         return state;
 }
 
-int domain_edit_state(const char *xml, size_t size, const char *fix)
+static int read_state(const char *xml, size_t size, const char *fix)
 {
         _cleanup_(domain_text_done) struct domain_text t = {};
         _cleanup_(domain_edits_done) struct domain_edits edits = {};
         int r;
-
-        assert(xml);
 
         r = domain_text_parse(&t, xml, size);
         if (r < 0)
@@ -109,6 +109,15 @@ int domain_edit_state(const char *xml, size_t size, const char *fix)
         if (r < 0)
                 return r;
         return edits_state(&t, &edits, fix);
+}
+
+int domain_edit_state(const char *xml, size_t size, const char *fix)
+{
+        unsigned long failures = memory_failures();
+
+        assert(xml);
+
+        return memory_check(failures, read_state(xml, size, fix));
 }
 
 /* Adds to edits what it takes to undo the change. */
@@ -137,17 +146,12 @@ static int make_change(struct domain_text *t, const char *fix, const struct doma
         return domain_place_set(t, c->place, c->key, escaped, &e->made);
 }
 
-int domain_edit_apply(const char *xml, size_t size, const char *fix, const struct domain_changes *changes,
-                      char **ret)
+static int apply_changes(const char *xml, size_t size, const char *fix, const struct domain_changes *changes,
+                         char **ret)
 {
         _cleanup_(domain_text_done) struct domain_text t = {};
         _cleanup_(domain_edits_done) struct domain_edits edits = {};
         int r;
-
-        assert(xml);
-        assert(fix);
-        assert(changes);
-        assert(ret);
 
         r = domain_text_parse(&t, xml, size);
         if (r < 0)
@@ -164,6 +168,33 @@ int domain_edit_apply(const char *xml, size_t size, const char *fix, const struc
                 return r;
         *ret = TAKE_PTR(t.xml);
         return 1;
+}
+
+/* An edit that lacks a part because memory was out must not get into the domain. */
+static int check_edit(unsigned long failures, int r, char *xml, char **ret)
+{
+        r = memory_check(failures, r);
+        if (r == -ENOMEM)
+                free(xml);
+        else if (xml)
+                *ret = xml;
+        return r;
+}
+
+int domain_edit_apply(const char *xml, size_t size, const char *fix, const struct domain_changes *changes,
+                      char **ret)
+{
+        unsigned long failures = memory_failures();
+        char *edited = NULL;
+        int r;
+
+        assert(xml);
+        assert(fix);
+        assert(changes);
+        assert(ret);
+
+        r = apply_changes(xml, size, fix, changes, &edited);
+        return check_edit(failures, r, edited, ret);
 }
 
 static int undo_edit(struct domain_text *t, const struct domain_edit *e)
@@ -206,14 +237,11 @@ static int restore_our_values(struct domain_text *t, const struct domain_edits *
         return 0;
 }
 
-int domain_edit_revert(const char *xml, size_t size, const char *fix, char **ret)
+static int revert_edits(const char *xml, size_t size, const char *fix, char **ret)
 {
         _cleanup_(domain_text_done) struct domain_text t = {};
         _cleanup_(domain_edits_done) struct domain_edits edits = {};
         int state, r;
-
-        assert(xml);
-        assert(ret);
 
         r = domain_text_parse(&t, xml, size);
         if (r < 0)
@@ -244,4 +272,17 @@ int domain_edit_revert(const char *xml, size_t size, const char *fix, char **ret
                 return r;
         *ret = TAKE_PTR(t.xml);
         return 1;
+}
+
+int domain_edit_revert(const char *xml, size_t size, const char *fix, char **ret)
+{
+        unsigned long failures = memory_failures();
+        char *reverted = NULL;
+        int r;
+
+        assert(xml);
+        assert(ret);
+
+        r = revert_edits(xml, size, fix, &reverted);
+        return check_edit(failures, r, reverted, ret);
 }

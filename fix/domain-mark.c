@@ -59,7 +59,7 @@ static int read_edit(struct domain_edits *edits, xmlNode *node, const char *fix)
         e = array_append(edits->edits, edits->n);
         if (!e)
                 return -ENOMEM;
-        e->fix = strdup(fix);
+        e->fix = memory_note(strdup(fix));
         e->place = domain_place_from_string(place);
         e->key = xml_attribute(node, "key");
         e->before = xml_attribute(node, "before");
