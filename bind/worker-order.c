@@ -111,8 +111,13 @@ int worker_order_parse(struct worker_order *o, const char *text, const char **re
 
         assert(o && text && ret_why);
 
+        errno = 0;
         json = json_tokener_parse(text);
         *o = (struct worker_order){};
+        if (errno == ENOMEM) {
+                *ret_why = "memory is out";
+                return -ENOMEM;
+        }
         if (!json || !json_object_is_type(json, json_type_object)) {
                 *ret_why = "it is not a JSON object";
                 return -EBADMSG;

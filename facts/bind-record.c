@@ -9,6 +9,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 #define RECORD_MAX_SIZE (1U << 20)
 #define MEMBERS_MAX 1024
@@ -197,7 +198,10 @@ int bind_record_read(struct bind_record *r, const struct root *root, const char 
                 return k;
 
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        errno = 0;
         o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* its NUL ends the text */
+        if (errno == ENOMEM) /* json-c does not tell it from a damaged text */
+                return -ENOMEM;
         if (json_tokener_get_parse_end(tokener) != size)
                 return -EBADMSG;
         k = parse_record(&record, o);
@@ -279,7 +283,11 @@ char *bind_record_format(const struct bind_record *r)
 
         assert(r);
 
-        if (!o || !put_value(o, "members", members))
+        if (!o) {
+                json_object_put(members);
+                return NULL;
+        }
+        if (!put_value(o, "members", members))
                 return NULL;
         if (!put_text(o, "boot_id", r->boot_id) || !put_text(o, "state", bind_state_to_string(r->state)) ||
             !put_words(o, "owner", r->owner, OWNER_MAX) || !put_words(o, "reason", r->reason, REASON_MAX) ||
@@ -288,8 +296,9 @@ char *bind_record_format(const struct bind_record *r)
         for (size_t i = 0; i < r->n_members; i++)
                 if (!put_member(members, &r->members[i]))
                         return NULL;
+        errno = 0; /* json-c cuts its text short, and does not say so */
         text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-        return text ? strdup(text) : NULL;
+        return text && errno != ENOMEM ? strdup(text) : NULL;
 }
 
 void bind_record_done(struct bind_record *r)
@@ -308,6 +317,9 @@ static int add_record(struct bind_records *b, const struct root *root, const cha
         int r;
 
         r = bind_record_read(&record, root, name);
+        /* json-c before 0.17 goes on without the key that it has no memory for. */
+        if (r == -EBADMSG)
+                r = bind_record_read(&record, root, name);
         if (r < 0)
                 return r;
         if (!streq(record.boot_id, boot_id))
@@ -339,13 +351,17 @@ int bind_records_read(struct bind_records *b, const struct root *root, char **re
         _cleanup_(names_done) struct names names = {};
         _cleanup_(bind_records_done) struct bind_records records = {};
         _cleanup_free_ char *boot_id = NULL, *bad = NULL;
+        unsigned long failures;
 
         assert(b);
         assert(root);
 
         *b = (struct bind_records){};
+        failures = memory_failures();
         if (list_dir_at(root->fd, BIND_RECORDS, &names) >= 0 && names.n > 0)
                 (void) read_line_at(root->fd, "proc/sys/kernel/random/boot_id", &boot_id);
+        if (memory_failures() != failures)
+                return -ENOMEM;
         for (size_t i = 0; i < names.n; i++) {
                 bdf_t bdf;
                 int r;

@@ -146,7 +146,10 @@ int evidence_read(struct evidence *e, const struct root *root)
         if (r < 0)
                 return r;
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        errno = 0;
         o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* its NUL ends the text */
+        if (errno == ENOMEM) /* json-c does not tell it from a damaged text */
+                return -ENOMEM;
         if (json_tokener_get_parse_end(tokener) != size)
                 return -EBADMSG;
         r = parse_sightings(e, o);
@@ -193,16 +196,23 @@ char *evidence_format(const struct evidence *e)
 {
         _cleanup_(json_object_putp) json_object *o = json_object_new_object();
         json_object *list = json_object_new_array();
+        const char *json;
         char *text = NULL;
 
         assert(e);
 
-        if (!o || !put_value(o, "sightings", list))
+        if (!o) {
+                json_object_put(list);
+                return NULL;
+        }
+        if (!put_value(o, "sightings", list))
                 return NULL;
         for (size_t i = 0; i < e->n_sightings; i++)
                 if (!put_sighting(list, &e->sightings[i]))
                         return NULL;
-        if (asprintf(&text, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) < 0)
+        errno = 0; /* json-c cuts its text short, and does not say so */
+        json = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+        if (!json || errno == ENOMEM || asprintf(&text, "%s\n", json) < 0)
                 return NULL;
         return text;
 }
