@@ -8,6 +8,7 @@
 #include "report/report.h"
 #include "running-guest.h"
 #include "util/clock.h"
+#include "util/memory.h"
 #include "util/switch.h"
 
 /* How many calls may wait: of one user other than root, and in all. */
@@ -68,13 +69,13 @@ static json_object *snapshot_report(const struct manager *m, const char *off)
 
         if (!report)
                 return NULL;
-        guests = json_object_new_array();
+        guests = json_new_array();
         for (size_t i = 0; i < m->n_guests; i++)
-                json_object_array_add(guests, running_guest_report(m->guests[i]));
-        json_object_object_add(report, "guests", guests);
-        json_object_object_add(report, "generation", json_object_new_uint64(m->generation));
-        json_object_object_add(report, "status", m->status ? json_object_new_string(m->status) : NULL);
-        json_object_object_add(report, "switched_off_by", off ? json_object_new_string(off) : NULL);
+                json_append(guests, running_guest_report(m->guests[i]));
+        json_add(report, "guests", guests);
+        json_add_count(report, "generation", m->generation);
+        json_add_string(report, "status", m->status);
+        json_add_string(report, "switched_off_by", off);
         return report;
 }
 
@@ -85,6 +86,8 @@ static const char *get_text(struct manager *m, bool for_root)
         const char *off = switched_off(&m->root);
         _cleanup_(json_object_putp) json_object *report = NULL;
         uint64_t begin = clock_usec(CLOCK_MONOTONIC);
+        unsigned long failures = memory_failures();
+        const char *text;
 
         if (!streq(off ?: "", s->off ?: ""))
                 manager_report_changed(m);
@@ -95,9 +98,11 @@ static const char *get_text(struct manager *m, bool for_root)
                 return NULL;
         if (!for_root)
                 report_leave_out(report);
+        text = json_text(report, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        if (!text || memory_failures() != failures) /* or what others must not see may still be in it */
+                return NULL;
         s->off = off;
-        s->texts[for_root] = strdup(json_object_to_json_string_ext(
-                report, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        s->texts[for_root] = strdup(text);
         s->made_usec = clock_usec(CLOCK_MONOTONIC);
         s->cost_usec = s->made_usec - begin;
         return s->texts[for_root];

@@ -189,15 +189,15 @@ bool running_guest_equal(const struct running_guest *a, const struct running_gue
 
 json_object *running_guest_report(const struct running_guest *g)
 {
-        json_object *o = json_object_new_object(), *v = report_verdict(&g->verdict);
+        json_object *o = json_new_object(), *v = report_verdict(&g->verdict);
 
-        json_object_object_add(o, "name", json_object_new_string(g->name));
-        json_object_object_add(o, "pid", json_object_new_int(g->pid));
-        json_object_object_add(o, "running", json_object_new_boolean(true));
-        json_object_object_add(o, "page_size", json_object_get(json_object_object_get(v, "page_size")));
-        json_object_object_add(o, "best_page_size", json_object_new_uint64(g->best_page_size));
-        json_object_object_add(o, "limit", json_object_get(json_object_object_get(v, "limit")));
-        json_object_object_add(o, "mappings", json_object_get(g->mappings));
+        json_add_string(o, "name", g->name);
+        json_add_count(o, "pid", (uint64_t) g->pid);
+        json_add_bool(o, "running", true);
+        json_add(o, "page_size", json_object_get(json_get(v, "page_size")));
+        json_add_count(o, "best_page_size", g->best_page_size);
+        json_add(o, "limit", json_object_get(json_get(v, "limit")));
+        json_add(o, "mappings", json_object_get(g->mappings));
         json_object_put(v);
         return o;
 }

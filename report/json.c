@@ -2,10 +2,12 @@
 #include "json.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "util/escape.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 json_object *json_get(json_object *o, const char *key)
 {
@@ -39,11 +41,38 @@ size_t json_length(json_object *array)
         return array ? json_object_array_length(array) : 0;
 }
 
+json_object *json_new_object(void)
+{
+        return memory_note(json_object_new_object());
+}
+
+json_object *json_new_array(void)
+{
+        return memory_note(json_object_new_array());
+}
+
+void json_add(json_object *o, const char *key, json_object *value)
+{
+        assert(key);
+
+        if (o && json_object_object_add(o, key, value) == 0)
+                return;
+        memory_note_failure();
+        json_object_put(value);
+}
+
+void json_append(json_object *array, json_object *value)
+{
+        if (array && value && json_object_array_add(array, value) == 0)
+                return;
+        memory_note_failure();
+        json_object_put(value);
+}
+
 void json_add_string(json_object *o, const char *key, const char *value)
 {
-        _cleanup_free_ char *clean = value ? strdup(value) : NULL;
+        _cleanup_free_ char *clean = value ? memory_note(strdup(value)) : NULL;
 
-        assert(o);
         assert(key);
 
         /* Names on a host can be anything, and JSON is UTF-8. */
@@ -55,28 +84,46 @@ void json_add_string(json_object *o, const char *key, const char *value)
                         *p = '?';
                 p += n ?: 1;
         }
-        json_object_object_add(o, key, clean ? json_object_new_string(clean) : NULL);
+        if (clean)
+                json_add(o, key, memory_note(json_object_new_string(clean)));
+        else
+                json_add(o, key, NULL);
 }
 
 void json_add_count(json_object *o, const char *key, uint64_t n)
 {
-        json_object_object_add(o, key, n == UINT64_MAX ? NULL : json_object_new_uint64(n));
+        if (n == UINT64_MAX)
+                json_add(o, key, NULL);
+        else
+                json_add(o, key, memory_note(json_object_new_uint64(n)));
 }
 
 void json_add_bool(json_object *o, const char *key, bool b)
 {
-        json_object_object_add(o, key, json_object_new_boolean(b));
+        json_add(o, key, memory_note(json_object_new_boolean(b)));
 }
 
 void json_add_fact(json_object *o, const char *key, struct fact f)
 {
-        json_object *fact = json_object_new_object();
+        json_object *fact = json_new_object();
 
         json_add_string(fact, "value", fact_value_to_string(f.value));
         json_add_string(fact, "source", fact_source_to_string(f.source));
         if (f.why)
                 json_add_string(fact, "why", f.why);
-        json_object_object_add(o, key, fact);
+        json_add(o, key, fact);
+}
+
+const char *json_text(json_object *o, int flags)
+{
+        const char *text;
+
+        errno = 0;
+        text = json_object_to_json_string_ext(o, flags);
+        if (text && errno != ENOMEM)
+                return text;
+        memory_note_failure();
+        return NULL;
 }
 
 void json_print_text(const char *text, size_t n, FILE *out)
@@ -106,8 +153,9 @@ void json_print_text(const char *text, size_t n, FILE *out)
 
 void report_print_json(json_object *report, FILE *out)
 {
-        const char *text = json_object_to_json_string_ext(report, JSON_FLAGS);
+        const char *text = json_text(report, JSON_FLAGS);
 
-        json_print_text(text, strlen(text), out);
+        if (text)
+                json_print_text(text, strlen(text), out);
         fputc('\n', out);
 }

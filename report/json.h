@@ -19,16 +19,29 @@ uint64_t json_get_number(json_object *o, const char *key);
 bool json_get_flag(json_object *o, const char *key);
 size_t json_length(json_object *array);
 
+/* Making a document. Where memory is out each goes on without what it cannot make, also with NULL for what
+ * was not made, and notes that (util/memory.h): who makes a document asks at its end, and throws it away. */
+json_object *json_new_object(void);
+json_object *json_new_array(void);
+
+/* Takes the value over; NULL is null, and in an array lacks memory. */
+void json_add(json_object *o, const char *key, json_object *value);
+void json_append(json_object *array, json_object *value);
+
 /* Adds a member. A string that is NULL and a number that is UINT64_MAX (COUNT_UNKNOWN) are null. A byte that
- * is not of UTF-8 becomes '?'. o, key: not NULL. */
+ * is not of UTF-8 becomes '?'. key: not NULL. */
 void json_add_string(json_object *o, const char *key, const char *value);
 void json_add_count(json_object *o, const char *key, uint64_t n);
 void json_add_bool(json_object *o, const char *key, bool b);
 void json_add_fact(json_object *o, const char *key, struct fact f);
 
+/* The document as text, which belongs to it. NULL where memory is out, and that is noted: json-c cuts its
+ * text short then, and does not say so. */
+const char *json_text(json_object *o, int flags);
+
 /* Prints n bytes of JSON. What a terminal would act upon (util/escape.h) can only be inside of its strings,
  * and is \uNNNN there: json-c escapes what is below a space, and not the rest. */
 void json_print_text(const char *text, size_t n, FILE *out);
 
-/* The document as --json prints it. */
+/* The document as --json prints it. Nothing where memory is out, which is noted. */
 void report_print_json(json_object *report, FILE *out);

@@ -23,22 +23,22 @@ static bool names_process(const char *text)
 static json_object *new_nameless(json_object *mapping)
 {
         static const char *const names[] = { "pid", "command", "address" };
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_object_object_foreach (mapping, key, value)
-                json_object_object_add(o, key, json_object_get(value));
+                json_add(o, key, json_object_get(value));
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                json_object_object_add(o, names[i], NULL);
+                json_add(o, names[i], NULL);
         return o;
 }
 
 static void leave_out_of_mappings(json_object *owner)
 {
-        json_object *old = json_get(owner, "mappings"), *array = json_object_new_array();
+        json_object *old = json_get(owner, "mappings"), *array = json_new_array();
 
         for (size_t i = 0; i < json_length(old); i++)
-                json_object_array_add(array, new_nameless(json_object_array_get_idx(old, i)));
-        json_object_object_add(owner, "mappings", array);
+                json_append(array, new_nameless(json_object_array_get_idx(old, i)));
+        json_add(owner, "mappings", array);
 }
 
 static void leave_out_of_guests(json_object *guests)
@@ -46,7 +46,7 @@ static void leave_out_of_guests(json_object *guests)
         for (size_t i = 0; i < json_length(guests); i++) {
                 json_object *g = json_object_array_get_idx(guests, i);
 
-                json_object_object_add(g, "pid", NULL);
+                json_add(g, "pid", NULL);
                 leave_out_of_mappings(g);
         }
 }
@@ -115,10 +115,10 @@ static void leave_out_of_emulators(json_object *emulators)
 static json_object *new_left_out(void)
 {
         static const char *const names[] = { "processes", "addresses", "emulators" };
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                json_object_array_add(array, json_object_new_string(names[i]));
+                json_append(array, json_object_new_string(names[i]));
         return array;
 }
 
@@ -134,9 +134,9 @@ void report_leave_out(json_object *report)
         leave_out_of_mappings(report);
         leave_out_of_findings(json_get(report, "findings"), emulators);
         leave_out_of_emulators(emulators);
-        json_object_object_add(report, "processes", json_object_new_array());
-        json_object_object_add(report, "vfio_holders", json_object_new_array());
+        json_add(report, "processes", json_new_array());
+        json_add(report, "vfio_holders", json_new_array());
         if (names_process(json_get_text(json_get(report, "mappings_complete"), "why")))
                 json_object_object_del(json_get(report, "mappings_complete"), "why");
-        json_object_object_add(report, "left_out", new_left_out());
+        json_add(report, "left_out", new_left_out());
 }

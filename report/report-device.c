@@ -23,7 +23,7 @@ void devices_close(struct devices *d)
 
 json_object *report_verdict(const struct verdict *v)
 {
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_add_count(o, "page_size", v->page_size ?: COUNT_UNKNOWN);
         json_add_bool(o, "luck", v->luck);
@@ -35,20 +35,20 @@ json_object *report_verdict(const struct verdict *v)
 
 json_object *report_after(const struct help *help, uint64_t now, report_then_t then, const void *subject)
 {
-        json_object *after = json_object_new_object(), *answer;
+        json_object *after = json_new_object(), *answer;
         uint64_t best = now, page_size;
 
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 answer = help->alone & FIX_BIT(id) ? then(subject, FIX_BIT(id), &page_size) : NULL;
                 if (!answer)
                         continue;
-                json_object_object_add(after, fix_id_to_string(id), answer);
+                json_add(after, fix_id_to_string(id), answer);
                 if (page_size > best)
                         best = page_size;
         }
         answer = then(subject, FIX_BIT(FIX_MODULE) | FIX_BIT(FIX_THP), &page_size);
         if (answer && (help->together || page_size > best))
-                json_object_object_add(after, "module+thp", answer);
+                json_add(after, "module+thp", answer);
         else
                 json_object_put(answer);
         return after;
@@ -77,14 +77,14 @@ static json_object *new_placement(const struct host *h, const char *by, struct p
                                   const struct area *area, bool replaced)
 {
         const struct placed_area subject = { h, placer, area };
-        json_object *o = json_object_new_object(), *after;
+        json_object *o = json_new_object(), *after;
         struct kernel_facts k = h->kernel;
         struct verdict now;
 
         if (replaced) {
                 k.huge_pmd = k.huge_pud = fact_unknown(NULL);
                 now = verdict_area(&k, &h->module, placer, area);
-                after = json_object_new_object();
+                after = json_new_object();
         } else {
                 struct help help = help_area(h, placer, area);
 
@@ -92,24 +92,23 @@ static json_object *new_placement(const struct host *h, const char *by, struct p
                 after = report_after(&help, now.page_size, area_then, &subject);
         }
         json_add_string(o, "by", by);
-        json_object_object_add(o, "now", report_verdict(&now));
-        json_object_object_add(o, "after", after);
+        json_add(o, "now", report_verdict(&now));
+        json_add(o, "after", after);
         return o;
 }
 
 static json_object *new_placements(const struct host *h, const struct area *area, bool replaced)
 {
-        json_object *placements = json_object_new_array();
+        json_object *placements = json_new_array();
 
-        json_object_array_add(placements, new_placement(h, "kernel", PLACER_PROGRAM, area, replaced));
+        json_append(placements, new_placement(h, "kernel", PLACER_PROGRAM, area, replaced));
         for (size_t i = 0; i < h->emulators.n_emulators; i++) {
                 const struct emulator *e = &h->emulators.emulators[i];
 
                 /* No start would use these. */
                 if (e->replaced || e->container)
                         continue;
-                json_object_array_add(placements,
-                                      new_placement(h, e->path, placer_emulator(e), area, replaced));
+                json_append(placements, new_placement(h, e->path, placer_emulator(e), area, replaced));
         }
         return placements;
 }
@@ -140,7 +139,7 @@ static json_object *shared_placements(struct devices *d, const struct bar *bar)
 
 static json_object *new_bar(struct devices *d, const struct bar *bar)
 {
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_add_count(o, "index", bar->index);
         json_add_count(o, "size", bar->size);
@@ -149,10 +148,10 @@ static json_object *new_bar(struct devices *d, const struct bar *bar)
         json_add_bool(o, "replaced", bar->replaced);
         json_add_count(o, "resizable_to", bar_largest_size(bar) ?: COUNT_UNKNOWN);
         if (bar_is_mappable(bar)) {
-                json_object_object_add(o, "placements", shared_placements(d, bar));
+                json_add(o, "placements", shared_placements(d, bar));
                 return o;
         }
-        json_object_object_add(o, "placements", json_object_new_array());
+        json_add(o, "placements", json_new_array());
         json_add_string(o, "obstacle", bar->unassigned ? "no-address" : "reserved");
         if (bar->reserved_by)
                 json_add_string(o, "reserved_by", bar->reserved_by);
@@ -161,24 +160,24 @@ static json_object *new_bar(struct devices *d, const struct bar *bar)
 
 static json_object *new_uses(const struct host *h, const struct device *d)
 {
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
         const struct device_use *uses;
         size_t n;
 
         uses = device_uses_find(&h->uses, d->bdf, &n);
         for (size_t i = 0; i < n; i++) {
-                json_object *o = json_object_new_object();
+                json_object *o = json_new_object();
 
                 json_add_string(o, "kind", use_kind_to_string(uses[i].kind));
                 json_add_string(o, "what", uses[i].what);
-                json_object_array_add(array, o);
+                json_append(array, o);
         }
         return array;
 }
 
 static json_object *new_claims(const struct host *h, const struct device *d)
 {
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
 
         for (size_t i = 0; i < h->claims.n_claims; i++) {
                 const struct claim *c = &h->claims.claims[i];
@@ -186,12 +185,12 @@ static json_object *new_claims(const struct host *h, const struct device *d)
 
                 if (!claim_matches(c, d))
                         continue;
-                o = json_object_new_object();
+                o = json_new_object();
                 json_add_string(o, "tool", claim_tool_to_string(c->tool));
                 json_add_string(o, "driver", c->driver);
                 json_add_string(o, "file", c->file);
                 json_add_count(o, "line", c->line ?: COUNT_UNKNOWN);
-                json_object_array_add(array, o);
+                json_append(array, o);
         }
         return array;
 }
@@ -200,7 +199,7 @@ static json_object *new_claims(const struct host *h, const struct device *d)
 static json_object *new_bound_by(const struct host *h, const struct device *d)
 {
         const struct bind_record *b = bind_records_find(&h->binds, d->bdf);
-        json_object *o = b ? json_object_new_object() : NULL;
+        json_object *o = b ? json_new_object() : NULL;
 
         for (size_t i = 0; b && i < b->n_members; i++) {
                 const char *before = b->members[i].before.driver;
@@ -231,7 +230,7 @@ static json_object *new_device(struct devices *devices, const struct device *d)
 {
         const struct host *h = devices->host;
         const struct iommu_group *group = d->group < 0 ? NULL : iommu_facts_find_group(&h->iommu, d->group);
-        json_object *o = json_object_new_object(), *bars = json_object_new_array();
+        json_object *o = json_new_object(), *bars = json_new_array();
 
         json_add_string(o, "address", d->bdf);
         add_ids(o, d);
@@ -239,21 +238,21 @@ static json_object *new_device(struct devices *devices, const struct device *d)
         json_add_string(o, "driver_override", d->driver_override);
         json_add_bool(o, "driver_is_vfio", d->driver_is_vfio);
         json_add_string(o, "vfio_driver", d->vfio_driver);
-        json_object_object_add(o, "iommu_group", d->group < 0 ? NULL : json_object_new_int(d->group));
+        json_add_count(o, "iommu_group", d->group < 0 ? COUNT_UNKNOWN : (uint64_t) d->group);
         json_add_string(o, "group_viable", fact_value_to_string(group ? group->viable.value : FACT_UNKNOWN));
         json_add_string(o, "group_culprit", group && group->culprit ? group->culprit->bdf : NULL);
         json_add_bool(o, "assignable", device_is_assignable(d));
-        json_object_object_add(o, "numa_node", d->numa_node < 0 ? NULL : json_object_new_int(d->numa_node));
+        json_add_count(o, "numa_node", d->numa_node < 0 ? COUNT_UNKNOWN : (uint64_t) d->numa_node);
         json_add_string(o, "reset_method", d->reset_method);
         json_add_string(o, "physical_function", *d->physical_function ? d->physical_function : NULL);
         json_add_count(o, "vfs_total", d->vfs_total);
         json_add_count(o, "vfs_enabled", d->vfs_enabled);
-        json_object_object_add(o, "uses", new_uses(h, d));
-        json_object_object_add(o, "claims", new_claims(h, d));
-        json_object_object_add(o, "bound_by", new_bound_by(h, d));
+        json_add(o, "uses", new_uses(h, d));
+        json_add(o, "claims", new_claims(h, d));
+        json_add(o, "bound_by", new_bound_by(h, d));
         for (size_t k = 0; k < d->n_bars; k++)
-                json_object_array_add(bars, new_bar(devices, &d->bars[k]));
-        json_object_object_add(o, "bars", bars);
+                json_append(bars, new_bar(devices, &d->bars[k]));
+        json_add(o, "bars", bars);
         return o;
 }
 

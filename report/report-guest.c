@@ -6,13 +6,14 @@
 
 static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
 {
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_add_string(o, "kind", hostdev_kind_to_string(d->kind));
         json_add_string(o, "address", *d->bdf ? d->bdf : NULL);
-        json_object_object_add(
-                o, "present",
-                *d->bdf ? json_object_new_boolean(device_facts_find(&h->devices, d->bdf) != NULL) : NULL);
+        if (*d->bdf)
+                json_add_bool(o, "present", device_facts_find(&h->devices, d->bdf) != NULL);
+        else
+                json_add(o, "present", NULL);
         json_add_bool(o, "managed", d->managed);
         json_add_bool(o, "no_mmap", d->no_mmap);
         json_add_bool(o, "iommufd", d->iommufd);
@@ -30,7 +31,7 @@ static enum condition limit_of(const struct guest_cost *c)
 
 static json_object *new_cost(const struct guest_cost *c)
 {
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_add_count(o, "bars", c->n_bars);
         json_add_count(o, "page_size", c->worst.page_size > 0 ? c->worst.page_size : COUNT_UNKNOWN);
@@ -71,11 +72,11 @@ static json_object *new_after(const struct host *h, const struct guest *g, const
 
 static json_object *new_mappings(const struct host *h, pid_t pid)
 {
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
 
         for (size_t i = 0; i < h->mappings.n_mappings; i++)
                 if (h->mappings.mappings[i].pid == pid)
-                        json_object_array_add(array, report_host_mapping(h, &h->mappings.mappings[i]));
+                        json_append(array, report_host_mapping(h, &h->mappings.mappings[i]));
         return array;
 }
 
@@ -84,17 +85,17 @@ static json_object *new_evidence(const struct host *h, const struct guest *g)
 {
         const struct sighting *seen[EVIDENCE_MAX];
         size_t n = guest_evidence(h, g, seen);
-        json_object *array = n > 0 ? json_object_new_array() : NULL;
+        json_object *array = n > 0 ? json_new_array() : NULL;
 
         for (size_t i = 0; i < n; i++) {
-                json_object *o = json_object_new_object();
+                json_object *o = json_new_object();
                 format_t time;
 
                 json_add_count(o, "bar_size", seen[i]->bar_size);
                 json_add_count(o, "page_size", seen[i]->page_size);
                 json_add_count(o, "count", seen[i]->count);
                 json_add_string(o, "last", format_time(seen[i]->time_usec, time));
-                json_object_array_add(array, o);
+                json_append(array, o);
         }
         return array;
 }
@@ -107,8 +108,7 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
                                                 0);
         struct guest_cost got = guest->pid > 0 ? process_cost(h, guest->pid) : (struct guest_cost){};
         const struct guest_cost *shown = got.n_bars > 0 ? &got : &foretold;
-        json_object *o = json_object_new_object(), *devices = json_object_new_array(),
-                    *evidence = new_evidence(h, g);
+        json_object *o = json_new_object(), *devices = json_new_array(), *evidence = new_evidence(h, g);
 
         json_add_string(o, "name", g->name);
         json_add_string(o, "uuid", g->uuid);
@@ -121,8 +121,8 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
                         emulator_generation_to_string(e ? e->generation : GENERATION_UNKNOWN));
         json_add_string(o, "machine", g->machine);
         for (size_t i = 0; i < g->n_hostdevs; i++)
-                json_object_array_add(devices, new_hostdev(h, &g->hostdevs[i]));
-        json_object_object_add(o, "devices", devices);
+                json_append(devices, new_hostdev(h, &g->hostdevs[i]));
+        json_add(o, "devices", devices);
         json_add_fact(o, "window", guest_window(h, g));
 
         /* What was measured, where the guest runs and can be seen; else what is foretold. */
@@ -130,22 +130,21 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         json_add_count(o, "page_size", shown->worst.page_size > 0 ? shown->worst.page_size : COUNT_UNKNOWN);
         json_add_count(o, "best_page_size", shown->best_page_size);
         json_add_string(o, "limit", condition_to_string(limit_of(shown)));
-        json_object_object_add(o, "mappings",
-                               guest->pid > 0 ? new_mappings(h, guest->pid) : json_object_new_array());
-        json_object_object_add(o, "foretold", new_cost(&foretold));
-        json_object_object_add(o, "after", new_after(h, g, &foretold));
+        json_add(o, "mappings", guest->pid > 0 ? new_mappings(h, guest->pid) : json_new_array());
+        json_add(o, "foretold", new_cost(&foretold));
+        json_add(o, "after", new_after(h, g, &foretold));
         if (evidence)
-                json_object_object_add(o, "evidence", evidence);
+                json_add(o, "evidence", evidence);
         return o;
 }
 
 json_object *report_guests(const struct host *h)
 {
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
 
         for (size_t i = 0; i < h->libvirt.n_guests; i++)
                 if (h->libvirt.guests[i].xml.n_hostdevs > 0)
-                        json_object_array_add(array, new_guest(h, &h->libvirt.guests[i]));
+                        json_append(array, new_guest(h, &h->libvirt.guests[i]));
         return array;
 }
 
@@ -153,7 +152,7 @@ json_object *report_libvirt(const struct host *h)
 {
         const struct libvirt_facts *l = &h->libvirt;
         struct guest_cost total = host_cost(h);
-        json_object *o = json_object_new_object(), *cost = json_object_new_object();
+        json_object *o = json_new_object(), *cost = json_new_object();
         uint64_t assigned = 0;
 
         for (size_t i = 0; i < l->n_guests; i++)
@@ -171,6 +170,6 @@ json_object *report_libvirt(const struct host *h)
         json_add_count(cost, "bars", total.n_bars);
         json_add_count(cost, "faults", total.faults);
         json_add_count(cost, "pin_steps", total.pin_steps);
-        json_object_object_add(o, "cost", cost);
+        json_add(o, "cost", cost);
         return o;
 }

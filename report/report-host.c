@@ -4,7 +4,7 @@
 json_object *report_kernel(const struct host *h)
 {
         const struct kernel_facts *k = &h->kernel;
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_add_string(o, "release", k->release);
         json_add_count(o, "page_size", k->page_size);
@@ -28,7 +28,7 @@ json_object *report_kernel(const struct host *h)
 json_object *report_module(const struct host *h)
 {
         const struct module_facts *m = &h->module;
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_add_fact(o, "installed", m->installed);
         json_add_fact(o, "built_for_kernel", m->built_for_kernel);
@@ -50,20 +50,20 @@ json_object *report_module(const struct host *h)
 json_object *report_iommu(const struct host *h)
 {
         const struct iommu_facts *f = &h->iommu;
-        json_object *o = json_object_new_object(), *units = json_object_new_array();
+        json_object *o = json_new_object(), *units = json_new_array();
 
         json_add_fact(o, "at_work", f->at_work);
         for (size_t i = 0; i < f->n_iommus; i++) {
-                json_object *unit = json_object_new_object();
+                json_object *unit = json_new_object();
 
                 json_add_string(unit, "name", f->iommus[i].name);
                 json_add_string(unit, "type", iommu_type_to_string(f->iommus[i].type));
                 json_add_fact(unit, "remaps_interrupts", f->iommus[i].remaps_interrupts);
                 json_add_fact(unit, "huge_pmd", f->iommus[i].huge_pmd);
                 json_add_fact(unit, "huge_pud", f->iommus[i].huge_pud);
-                json_object_array_add(units, unit);
+                json_append(units, unit);
         }
-        json_object_object_add(o, "units", units);
+        json_add(o, "units", units);
         json_add_fact(o, "remaps_interrupts", f->remaps_interrupts);
         json_add_fact(o, "allows_unsafe_interrupts", f->allows_unsafe_interrupts);
         json_add_fact(o, "huge_pmd", f->huge_pmd);
@@ -77,7 +77,7 @@ json_object *report_iommu(const struct host *h)
 json_object *report_kvm(const struct host *h)
 {
         const struct iommu_facts *f = &h->iommu;
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_add_fact(o, "present", f->kvm);
         json_add_fact(o, "huge_pud", f->kvm_huge_pud);
@@ -89,11 +89,11 @@ json_object *report_kvm(const struct host *h)
 json_object *report_emulators(const struct host *h)
 {
         const struct emulator_facts *f = &h->emulators;
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
 
         for (size_t i = 0; i < f->n_emulators; i++) {
                 const struct emulator *e = &f->emulators[i];
-                json_object *o = json_object_new_object();
+                json_object *o = json_new_object();
 
                 json_add_string(o, "path", e->path);
                 json_add_string(o, "target", e->target);
@@ -108,7 +108,7 @@ json_object *report_emulators(const struct host *h)
                 json_add_bool(o, "replaced", e->replaced);
                 json_add_bool(o, "container", e->container);
                 json_add_bool(o, "contradicted", e->contradicted);
-                json_object_array_add(array, o);
+                json_append(array, o);
         }
         return array;
 }

@@ -6,21 +6,21 @@ json_object *report_mapping(const struct kernel_facts *k, const struct mapping_f
                             struct placer placer, const struct mapping *m)
 {
         const struct mapping_process *p = mapping_facts_find_process(f, m->pid);
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
         struct verdict v = verdict_mapping(k, p ? p->thp : fact_unknown(NULL), placer, m);
         format_t address;
 
         json_add_count(o, "pid", (uint64_t) m->pid);
         json_add_string(o, "command", m->command);
         json_add_string(o, "device", *m->bdf ? m->bdf : NULL);
-        json_object_object_add(o, "region", m->region < 0 ? NULL : json_object_new_int(m->region));
+        json_add_count(o, "region", m->region < 0 ? COUNT_UNKNOWN : (uint64_t) m->region);
         snprintf(address, sizeof(address), "%#jx", (uintmax_t) m->start);
         json_add_string(o, "address", address);
         json_add_count(o, "offset", m->offset);
         json_add_count(o, "size", m->size);
         json_add_count(o, "best_page_size", verdict_best_page(k, m->size));
         json_add_fact(o, "huge", m->huge);
-        json_object_object_add(o, "verdict", report_verdict(&v));
+        json_add(o, "verdict", report_verdict(&v));
         return o;
 }
 
@@ -32,11 +32,11 @@ json_object *report_host_mapping(const struct host *h, const struct mapping *m)
 json_object *report_processes(const struct host *h)
 {
         const struct mapping_facts *f = &h->mappings;
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
 
         for (size_t i = 0; i < f->n_processes; i++) {
                 const struct mapping_process *p = &f->processes[i];
-                json_object *o = json_object_new_object();
+                json_object *o = json_new_object();
 
                 json_add_count(o, "pid", (uint64_t) p->pid);
                 json_add_string(o, "command", p->command);
@@ -46,7 +46,7 @@ json_object *report_processes(const struct host *h)
                 json_add_count(o, "page_tables", p->page_tables ?: COUNT_UNKNOWN);
                 json_add_fact(o, "thp", p->thp);
                 json_add_fact(o, "huge", p->huge);
-                json_object_array_add(array, o);
+                json_append(array, o);
         }
         return array;
 }
@@ -54,26 +54,26 @@ json_object *report_processes(const struct host *h)
 json_object *report_holders(const struct host *h)
 {
         const struct mapping_facts *f = &h->mappings;
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
 
         for (size_t i = 0; i < f->n_holders; i++) {
                 const struct vfio_holder *v = &f->holders[i];
-                json_object *o = json_object_new_object();
+                json_object *o = json_new_object();
 
                 json_add_count(o, "pid", (uint64_t) v->pid);
                 json_add_string(o, "command", v->command);
-                json_object_object_add(o, "group", v->group < 0 ? NULL : json_object_new_int(v->group));
-                json_object_object_add(o, "cdev", v->cdev < 0 ? NULL : json_object_new_int(v->cdev));
-                json_object_array_add(array, o);
+                json_add_count(o, "group", v->group < 0 ? COUNT_UNKNOWN : (uint64_t) v->group);
+                json_add_count(o, "cdev", v->cdev < 0 ? COUNT_UNKNOWN : (uint64_t) v->cdev);
+                json_append(array, o);
         }
         return array;
 }
 
 json_object *report_mappings(const struct host *h)
 {
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
 
         for (size_t i = 0; i < h->mappings.n_mappings; i++)
-                json_object_array_add(array, report_host_mapping(h, &h->mappings.mappings[i]));
+                json_append(array, report_host_mapping(h, &h->mappings.mappings[i]));
         return array;
 }

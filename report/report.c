@@ -5,6 +5,7 @@
 #include "config/fix-id.h"
 #include "report-parts.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/print.h"
 
 /* The member is only there where a fix helps. */
@@ -14,22 +15,22 @@ static void add_fixes(json_object *o, unsigned fixes)
 
         if (fixes == 0)
                 return;
-        array = json_object_new_array();
+        array = json_new_array();
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
                 if (fixes & FIX_BIT(id))
-                        json_object_array_add(array, json_object_new_string(fix_id_to_string(id)));
-        json_object_object_add(o, "fixes", array);
+                        json_append(array, json_object_new_string(fix_id_to_string(id)));
+        json_add(o, "fixes", array);
 }
 
 static json_object *new_findings(const struct findings *f)
 {
-        json_object *array = json_object_new_array();
+        json_object *array = json_new_array();
 
         for (size_t i = 0; i < f->n_findings; i++) {
                 const struct finding *finding = &f->findings[i];
                 const struct finding_type *type = finding_type(finding->id);
-                _cleanup_free_ char *remedy = finding_remedy(finding);
-                json_object *o = json_object_new_object();
+                _cleanup_free_ char *remedy = memory_note(finding_remedy(finding));
+                json_object *o = json_new_object();
 
                 json_add_string(o, "id", finding_to_string(finding->id));
                 json_add_string(o, "severity", severity_to_string(finding->severity));
@@ -39,14 +40,24 @@ static json_object *new_findings(const struct findings *f)
                 json_add_string(o, "detail", finding->detail);
                 json_add_string(o, "remedy", remedy ?: type->remedy);
                 add_fixes(o, finding->fixes);
-                json_object_array_add(array, o);
+                json_append(array, o);
         }
         return array;
 }
 
+/* Returns o, or NULL where it lacks something because memory was out. */
+static json_object *check_document(unsigned long failures, json_object *o)
+{
+        if (memory_failures() == failures)
+                return o;
+        json_object_put(o);
+        return NULL;
+}
+
 json_object *report_head(const struct host *h, const struct findings *f)
 {
-        json_object *o = json_object_new_object();
+        unsigned long failures = memory_failures();
+        json_object *o = json_new_object();
         format_t time;
 
         assert(h);
@@ -54,43 +65,46 @@ json_object *report_head(const struct host *h, const struct findings *f)
 
         if (!o)
                 return NULL;
-        json_object_object_add(o, "schema_version", json_object_new_int(REPORT_SCHEMA_VERSION));
+        json_add(o, "schema_version", memory_note(json_object_new_int(REPORT_SCHEMA_VERSION)));
         json_add_string(o, "version", PROJECT_VERSION);
         json_add_string(o, "time", format_time(h->time_usec, time));
-        json_object_object_add(o, "kernel", report_kernel(h));
-        json_object_object_add(o, "module", report_module(h));
+        json_add(o, "kernel", report_kernel(h));
+        json_add(o, "module", report_module(h));
         json_add_fact(o, "iommu", h->iommu.at_work);
-        json_object_object_add(o, "iommus", report_iommu(h));
-        json_object_object_add(o, "kvm", report_kvm(h));
-        json_object_object_add(o, "libvirt", report_libvirt(h));
-        json_object_object_add(o, "emulators", report_emulators(h));
-        json_object_object_add(o, "devices", json_object_new_array());
-        json_object_object_add(o, "guests", report_guests(h));
-        json_object_object_add(o, "processes", report_processes(h));
-        json_object_object_add(o, "vfio_holders", report_holders(h));
-        json_object_object_add(o, "mappings", report_mappings(h));
+        json_add(o, "iommus", report_iommu(h));
+        json_add(o, "kvm", report_kvm(h));
+        json_add(o, "libvirt", report_libvirt(h));
+        json_add(o, "emulators", report_emulators(h));
+        json_add(o, "devices", json_new_array());
+        json_add(o, "guests", report_guests(h));
+        json_add(o, "processes", report_processes(h));
+        json_add(o, "vfio_holders", report_holders(h));
+        json_add(o, "mappings", report_mappings(h));
         json_add_fact(o, "mappings_complete", h->mappings.complete);
-        json_object_object_add(o, "findings", new_findings(f));
-        return o;
+        json_add(o, "findings", new_findings(f));
+        return check_document(failures, o);
 }
 
 json_object *report_new(const struct host *h, const struct findings *f)
 {
+        unsigned long failures = memory_failures();
         json_object *o = report_head(h, f), *array = json_get(o, "devices");
         struct devices devices;
 
         devices_open(&devices, h);
         for (size_t i = 0; array && i < h->devices.n_devices; i++)
-                json_object_array_add(array, devices_get(&devices, i));
+                json_append(array, devices_get(&devices, i));
         devices_close(&devices);
-        return o;
+        return o ? check_document(failures, o) : NULL;
 }
 
 /* Prints a member that is `depth` levels deep. No string in the text has a newline, which JSON escapes. */
 static void print_indented(json_object *value, int depth, FILE *out)
 {
-        const char *text = value ? json_object_to_json_string_ext(value, JSON_FLAGS) : "null";
+        const char *text = value ? json_text(value, JSON_FLAGS) : "null";
 
+        if (!text)
+                return;
         for (size_t n; *text; text += n) {
                 n = strcspn(text, "\n");
                 json_print_text(text, n, out);
@@ -120,6 +134,7 @@ static void print_devices(const struct host *h, FILE *out)
 
 int report_print_host_json(const struct host *h, const struct findings *f, FILE *out)
 {
+        unsigned long failures = memory_failures();
         json_object *head = report_head(h, f);
         const char *separator = "{";
 
@@ -136,5 +151,5 @@ int report_print_host_json(const struct host *h, const struct findings *f, FILE 
         }
         fputs("\n}\n", out);
         json_object_put(head);
-        return 0;
+        return memory_check(failures, 0); /* what is printed then is no document */
 }

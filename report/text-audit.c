@@ -51,12 +51,12 @@ void print_wrapped(FILE *out, int indent, const char *text)
 
 static void add_condition(json_object *rows, const char *name, json_object *fact)
 {
-        json_object *row = json_object_new_object();
+        json_object *row = json_new_object();
 
-        json_object_object_add(row, "name", json_object_new_string(name));
+        json_add_string(row, "name", name);
         json_object_object_foreach (fact, key, value)
-                json_object_object_add(row, key, json_object_get(value));
-        json_object_array_add(rows, row);
+                json_add(row, key, json_object_get(value));
+        json_append(rows, row);
 }
 
 static bool is_no(json_object *fact)
@@ -66,9 +66,9 @@ static bool is_no(json_object *fact)
 
 static json_object *new_conditions(json_object *head)
 {
-        json_object *rows = json_object_new_array(), *kernel = json_get(head, "kernel"),
+        json_object *rows = json_new_array(), *kernel = json_get(head, "kernel"),
                     *module = json_get(head, "module"), *iommus = json_get(head, "iommus"),
-                    *thp = json_object_new_object();
+                    *thp = json_new_object();
         format_t pmd, pud;
         char name[128];
 
@@ -93,8 +93,8 @@ static json_object *new_conditions(json_object *head)
         add_condition(rows, name, json_get(kernel, "places_pud"));
         add_condition(rows, "kernel aligns on purpose", json_get(kernel, "aligns"));
         add_condition(rows, "DMA pinning by huge entry", json_get(kernel, "pin_by_leaf"));
-        json_object_object_add(thp, "value", json_object_get(json_get(kernel, "thp")));
-        json_object_object_add(thp, "source", json_object_new_string("sysfs"));
+        json_add(thp, "value", json_object_get(json_get(kernel, "thp")));
+        json_add_string(thp, "source", "sysfs");
         add_condition(rows, "transparent_hugepage", thp);
         json_object_put(thp);
         add_condition(rows, "BARs exempt from THP's mode", json_get(kernel, "thp_exempt"));
@@ -185,14 +185,14 @@ static json_object *find_same_outcome(json_object *rows, size_t first, json_obje
 static json_object *new_bar_row(json_object *device, json_object *bar, json_object *placement,
                                 const char *by)
 {
-        json_object *row = json_object_new_object();
+        json_object *row = json_new_object();
 
-        json_object_object_add(row, "device", json_object_get(json_get(device, "address")));
-        json_object_object_add(row, "index", json_object_get(json_get(bar, "index")));
-        json_object_object_add(row, "size", json_object_get(json_get(bar, "size")));
+        json_add(row, "device", json_object_get(json_get(device, "address")));
+        json_add(row, "index", json_object_get(json_get(bar, "index")));
+        json_add(row, "size", json_object_get(json_get(bar, "size")));
         json_add_string(row, "by", by);
-        json_object_object_add(row, "now", json_object_get(json_get(placement, "now")));
-        json_object_object_add(row, "after", json_object_get(json_get(placement, "after")));
+        json_add(row, "now", json_object_get(json_get(placement, "now")));
+        json_add(row, "after", json_object_get(json_get(placement, "after")));
         return row;
 }
 
@@ -209,7 +209,7 @@ static void add_bar(json_object *rows, json_object *device, json_object *bar)
                 char names[256];
 
                 if (!row) {
-                        json_object_array_add(rows, new_bar_row(device, bar, p, by));
+                        json_append(rows, new_bar_row(device, bar, p, by));
                         continue;
                 }
                 snprintf(names, sizeof(names), "%s, %s", json_get_text(row, "by"), by);
@@ -255,7 +255,7 @@ static void set_more(json_object *rows, const char *device, size_t more)
 
                 if (!streq(json_get_text(row, "device"), device))
                         return;
-                json_object_object_add(row, "more", json_object_new_uint64(more));
+                json_add_count(row, "more", more);
         }
 }
 
@@ -324,7 +324,7 @@ static int print_bars(struct devices *devices, FILE *out)
                 { "LIMITED BY", .path = "now.limit" },
                 { "AFTER FIX", NULL, SCOLS_FL_WRAP, .cell = cell_after },
         };
-        json_object *rows = json_object_new_array();
+        json_object *rows = json_new_array();
         size_t small = add_all_bars(rows, devices);
         int r = 0;
 

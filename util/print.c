@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "escape.h"
+#include "memory.h"
 
 static _printf_(2, 0) int print_format(FILE *out, const char *format, va_list args)
 {
@@ -12,9 +13,10 @@ static _printf_(2, 0) int print_format(FILE *out, const char *format, va_list ar
 
         if (vasprintf(&text, format, args) < 0) {
                 text = NULL;
+                memory_note_failure();
                 return 0;
         }
-        escaped = escape(text);
+        escaped = memory_note(escape(text));
         if (!escaped)
                 return 0;
         fputs(escaped, out);
@@ -57,7 +59,7 @@ void print_lines(FILE *out, const char *text)
         assert(text);
 
         size = strlen(text) * strlen("\\xNN") + 1;
-        escaped = malloc(size);
+        escaped = memory_note(malloc(size));
         if (escaped)
                 fputs(escape_to(escaped, size, text, "\n\t"), out);
 }
