@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "alloc.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The C library's own, and where there is ASan, its. A program's malloc() comes before both. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t size);
+void __libc_free(void *p);
+void *__interceptor_malloc(size_t size) __attribute__((weak));
+void *__interceptor_calloc(size_t n, size_t size) __attribute__((weak));
+void *__interceptor_realloc(void *p, size_t size) __attribute__((weak));
+void __interceptor_free(void *p) __attribute__((weak));
+
+#define EXPORTED __attribute__((visibility("default")))
+
+static enum alloc_fault armed_fault;
+static unsigned long armed_at, counted;
+static bool armed, failed;
+static long in_use;
+static void *where[16];
+static int n_where;
+
+static bool fails(void)
+{
+        if (!armed)
+                return false;
+        counted++;
+        if (armed_fault == ALLOC_COUNT || counted < armed_at ||
+            (armed_fault == ALLOC_ONE && counted > armed_at))
+                return false;
+        if (!failed) {
+                armed = false; /* backtrace() may want memory */
+                n_where = backtrace(where, (int) (sizeof(where) / sizeof(where[0])));
+                armed = true;
+        }
+        failed = true;
+        errno = ENOMEM;
+        return true;
+}
+
+EXPORTED void *malloc(size_t size)
+{
+        void *p;
+
+        if (fails())
+                return NULL;
+        p = __interceptor_malloc ? __interceptor_malloc(size) : __libc_malloc(size);
+        in_use += p != NULL;
+        return p;
+}
+
+EXPORTED void *calloc(size_t n, size_t size)
+{
+        void *p;
+
+        if (fails())
+                return NULL;
+        p = __interceptor_calloc ? __interceptor_calloc(n, size) : __libc_calloc(n, size);
+        in_use += p != NULL;
+        return p;
+}
+
+EXPORTED void *realloc(void *old, size_t size)
+{
+        void *p;
+
+        if (fails())
+                return NULL;
+        p = __interceptor_realloc ? __interceptor_realloc(old, size) : __libc_realloc(old, size);
+        in_use += !old && p;
+        in_use -= old && !p && size == 0;
+        return p;
+}
+
+EXPORTED void *reallocarray(void *old, size_t n, size_t size)
+{
+        size_t bytes;
+
+        if (__builtin_mul_overflow(n, size, &bytes)) {
+                errno = ENOMEM;
+                return NULL;
+        }
+        return realloc(old, bytes);
+}
+
+EXPORTED void free(void *p)
+{
+        int error = errno;
+
+        in_use -= p != NULL;
+        if (__interceptor_free)
+                __interceptor_free(p);
+        else
+                __libc_free(p);
+        errno = error;
+}
+
+void alloc_arm(enum alloc_fault fault, unsigned long at)
+{
+        if (n_where == 0)
+                n_where = backtrace(where, 1); /* it loads a library, once */
+        armed_fault = fault;
+        armed_at = at;
+        counted = 0;
+        failed = false;
+        armed = true;
+}
+
+unsigned long alloc_disarm(void)
+{
+        armed = false;
+        return counted;
+}
+
+bool alloc_has_failed(void)
+{
+        return failed;
+}
+
+void alloc_print_where(void)
+{
+        armed = false;
+        if (failed)
+                backtrace_symbols_fd(where + 2, n_where - 2, STDERR_FILENO);
+}
+
+static const char *object_of(void *address)
+{
+        Dl_info info;
+
+        return dladdr(address, &info) != 0 ? info.dli_fname : "";
+}
+
+bool alloc_failed_in_library(void)
+{
+        const char *self = object_of(alloc_arm);
+
+        armed = false;
+        for (int i = 0; i < n_where; i++) {
+                const char *object = object_of(where[i]);
+
+                /* First come this file itself, and the C library on the caller's behalf. */
+                if (i < 2 || strstr(object, "/libc.so"))
+                        continue;
+                /* Memory that one of ours gives to a library is the library's. */
+                return strcmp(object, self) != 0 ||
+                       (i + 1 < n_where && strcmp(object_of(where[i + 1]), self) != 0);
+        }
+        return false;
+}
+
+long alloc_in_use(void)
+{
+        return in_use;
+}
