@@ -397,12 +397,16 @@ static int try_programs(const struct host *h, const struct target *t, struct fix
 static int write_drop_in(const struct root *root, const struct target *t)
 {
         _cleanup_close_ int units = open_at(root->fd, UNITS, O_RDONLY | O_DIRECTORY);
+        int r;
 
         if (units < 0)
                 return units;
         if (mkdirat(units, t->directory + strlen(UNITS "/"), 0755) < 0 && errno != EEXIST)
                 return -errno;
-        return write_file_at(root->fd, t->path, t->text_needed, strlen(t->text_needed), 0644);
+        r = write_file_at(root->fd, t->path, t->text_needed, strlen(t->text_needed), 0644);
+        if (r < 0)
+                return r;
+        return fsync(units) < 0 ? -errno : 0; /* the directory of the drop-in may be new */
 }
 
 /* Also removes its directory where that holds nothing else. suffix: "~" for the temporary file, else "". */

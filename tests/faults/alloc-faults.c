@@ -664,7 +664,8 @@ int main(int argc, char *argv[])
                         try_corpus(op, argv[2], wanted);
                 else
                         try_hosts(op, argv[1], wanted);
-                printf("%-14s %8lu allocations failed: %8lu refused, %8lu without an effect, %lu excused, %lu bad\n",
+                printf("%-14s %7lu allocations failed: %7lu refused, %7lu without an effect, "
+                       "%lu excused, %lu bad\n",
                        op->name, progress->injected, progress->refused, progress->same, progress->excused,
                        progress->bad);
                 fflush(stdout);
