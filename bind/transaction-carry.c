@@ -66,9 +66,8 @@ static int member_bring(struct binding_writer *w, const struct bind_member *m, e
                 return r;
         /* What its drivers have changed goes back with it. A setting that the kernel refuses stays as it is:
          * it is not worth a function that works. */
-        if (to == SIDE_HOST)
-                (void) binding_settings_bring(w, m->bdf, &m->settings);
-        return 0;
+        r = to == SIDE_HOST ? binding_settings_bring(w, m->bdf, &m->settings) : 0;
+        return r == -ENOMEM ? r : 0;
 }
 
 /* To VFIO it is all or none, so the first function that does not get there ends it, also one that has left

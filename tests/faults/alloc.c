@@ -22,14 +22,14 @@ void __interceptor_free(void *p) __attribute__((weak));
 
 static enum alloc_fault armed_fault;
 static unsigned long armed_at, counted;
-static bool armed, failed;
+static bool armed, paused, failed;
 static long in_use;
 static void *where[16];
 static int n_where;
 
 static bool fails(void)
 {
-        if (!armed)
+        if (!armed || paused)
                 return false;
         counted++;
         if (armed_fault == ALLOC_COUNT || counted < armed_at ||
@@ -117,6 +117,11 @@ unsigned long alloc_disarm(void)
 {
         armed = false;
         return counted;
+}
+
+void alloc_pause(bool pause)
+{
+        paused = pause;
 }
 
 bool alloc_has_failed(void)

@@ -19,6 +19,9 @@ void alloc_arm(enum alloc_fault fault, unsigned long at);
 /* Returns how many there were. Nothing fails any more. */
 unsigned long alloc_disarm(void);
 
+/* Until it is resumed, nothing fails and nothing is counted. */
+void alloc_pause(bool pause);
+
 /* Whether one has failed since it was armed; where the first one was called from, for a person to read. */
 bool alloc_has_failed(void);
 void alloc_print_where(void);

@@ -455,7 +455,9 @@ static void note(struct fake_kernel *k, const char *path, const char *value)
 
 int __wrap_write_attribute_at(int dirfd, const char *path, const char *value);
 
-int __wrap_write_attribute_at(int dirfd, const char *path, const char *value)
+void (*fake_boundary)(bool inside);
+
+static int write_attribute(int dirfd, const char *path, const char *value)
 {
         struct fake_kernel *k = kernel;
         struct fake_fault fault = next_point(k);
@@ -474,6 +476,18 @@ int __wrap_write_attribute_at(int dirfd, const char *path, const char *value)
                 fake_unplug(k, find_target(k, full, value).f);
         r = do_write(k, full, value, fault.kind == FAULT_LIE);
         return strike_after(&fault, r);
+}
+
+int __wrap_write_attribute_at(int dirfd, const char *path, const char *value)
+{
+        int r;
+
+        if (fake_boundary)
+                fake_boundary(true);
+        r = write_attribute(dirfd, path, value);
+        if (fake_boundary)
+                fake_boundary(false);
+        return r;
 }
 
 void __wrap_driver_load(const struct root *root, const char *driver);

@@ -89,6 +89,10 @@ struct fake_kernel {
         bool loadable;    /* they are there then */
 };
 
+/* Called on the way into the kernel and out of it, where it is set: what a test does to the code under test it
+ * must not do to the kernel. */
+extern void (*fake_boundary)(bool inside);
+
 /* Ends the program on any failure. fake_delete() takes the directory along. */
 struct fake_kernel *fake_new(void);
 void fake_delete(struct fake_kernel *k);
