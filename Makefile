@@ -3,7 +3,7 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check check-all check-debug fuzz demo audit bench bench-bind bench-map clean
+.PHONY: all check check-all check-debug analyze sanitize faults fuzz demo audit bench bench-bind bench-map clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -23,6 +23,18 @@ check-all:
 # The module under load on a kernel with KASAN and lockdep, built from source at first (half an hour and 15 GB, once).
 check-debug:
 	$(SUDO) ./lab/lab debug
+
+# All native tests under ASan, UBSan and LSan; memory, writes and power that fail, all of it; what the analyzers of gcc and
+# clang find. check-all has the first two.
+sanitize:
+	./tests/sanitize
+
+faults: all
+	./tests/faults/run $(BUILD)
+
+analyze: all
+	$(SUDO) ./tests/install-dependencies --all
+	./tests/analyze $(BUILD)
 
 # All that reads what others write, on inputs that a machine makes up, for so many minutes.
 MINUTES := 20
