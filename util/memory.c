@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
-static _Thread_local unsigned long failures;
+/* Without a call into the dynamic linker, which the hook would load for that. */
+static _Thread_local unsigned long failures __attribute__((tls_model("initial-exec")));
 
 void memory_note_failure(void)
 {

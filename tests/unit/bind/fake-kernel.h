@@ -89,8 +89,8 @@ struct fake_kernel {
         bool loadable;    /* they are there then */
 };
 
-/* Called on the way into the kernel and out of it, where it is set: what a test does to the code under test it
- * must not do to the kernel. */
+/* Called on the way into the kernel and out of it, where it is set: what a test does to the code under test
+ * it must not do to the kernel. */
 extern void (*fake_boundary)(bool inside);
 
 /* Ends the program on any failure. fake_delete() takes the directory along. */
