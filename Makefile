@@ -24,7 +24,7 @@ check-all:
 check-debug:
 	$(SUDO) ./lab/lab debug
 
-# All native tests under ASan, UBSan and LSan; memory, writes and power that fail, all of it; what the analyzers of gcc and
+# All native tests under ASan, UBSan and LSan; memory, writes and power that fail, in many more places; what the analyzers of gcc and
 # clang find. check-all has the first two.
 sanitize:
 	./tests/sanitize
