@@ -81,10 +81,9 @@ static int request_step(struct request *q)
 {
         struct manager *m = q->manager;
 
-        host_refresh(&m->host);
+        manager_refresh(m);
         if (q->guest.emulator)
                 (void) emulator_facts_get(&m->host.emulators, &m->root, q->guest.emulator);
-        manager_report_changed(m);
         if (manager_apply_fix(m, &q->guest) || q->binding)
                 return 1;
         return request_answer(q, NULL);

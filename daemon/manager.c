@@ -333,14 +333,25 @@ void manager_audit_soon(struct manager *m)
                 log_warning(r, "Failed to schedule an audit: %m");
 }
 
+void manager_refresh(struct manager *m)
+{
+        int r;
+
+        assert(m);
+
+        r = host_refresh(&m->host);
+        if (r < 0)
+                log_warning(r, "Failed to read again what may have changed on the host, ignoring: %m");
+        manager_report_changed(m);
+}
+
 static void on_module_load_done(int error, void *userdata)
 {
         struct manager *m = userdata;
         bool works;
 
         m->module_load = NULL;
-        host_refresh(&m->host);
-        manager_report_changed(m);
+        manager_refresh(m);
         works = m->host.module.enabled.value == FACT_YES && m->host.module.alive.value != FACT_NO;
         m->module_load_failed = !works;
         if (works)
@@ -407,8 +418,7 @@ static void set_thp(struct manager *m)
                 log_info("Set transparent_hugepage to \"always\", as Thp=auto says. To undo it before the "
                          "next boot: vfioalignctl fix revert thp");
         m->thp_failed = r < 0;
-        host_refresh(&m->host);
-        manager_report_changed(m);
+        manager_refresh(m);
 }
 
 bool manager_apply_fix(struct manager *m, const struct guest *g)

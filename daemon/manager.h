@@ -76,7 +76,11 @@ int manager_start(struct manager *m);
 /* Reads all facts again and acts on them. */
 int manager_audit(struct manager *m);
 
-/* The same soon, once for a burst of causes. */
+/* Reads again only what a fix or an operator can change (host_refresh()). Where memory is out, that is
+ * logged, and what was known stays. */
+void manager_refresh(struct manager *m);
+
+/* The same as an audit, soon, once for a burst of causes. */
 void manager_audit_soon(struct manager *m);
 
 /* Applies the fix of the host that helps, that nothing forbids, and that the configuration allows without

@@ -154,8 +154,7 @@ int running_guest_new(struct manager *m, const struct guest *guest, const struct
         r = watch_exit(g, on_exit);
         if (r < 0)
                 return r;
-        host_refresh(&m->host);
-        manager_report_changed(m);
+        manager_refresh(m);
         r = read_mappings(g, guest, before && before->pid == g->pid ? before : NULL);
         if (r < 0)
                 return r;

@@ -120,11 +120,27 @@ int host_read_again(struct host *h, const struct root *root, const struct host *
         return read_host(h, root, before);
 }
 
-void host_refresh(struct host *h)
+int host_refresh(struct host *h)
 {
-        kernel_facts_refresh(&h->kernel, h->root);
-        module_facts_read(&h->module, h->root, &h->kernel);
-        libvirt_facts_refresh(&h->libvirt, h->root);
+        unsigned long failures = memory_failures();
+        struct libvirt_facts libvirt;
+        struct module_facts module;
+        int r;
+
+        assert(h);
+
+        r = kernel_facts_refresh(&h->kernel, h->root);
+        if (r < 0)
+                return r;
+        module_facts_read(&module, h->root, &h->kernel);
+        libvirt = h->libvirt;
+        libvirt_facts_refresh(&libvirt, h->root); /* of the daemon, which is no memory of its own */
+        r = memory_check(failures, 0);
+        if (r < 0)
+                return r;
+        h->module = module;
+        h->libvirt = libvirt;
+        return 0;
 }
 
 void host_done(struct host *h)

@@ -52,6 +52,7 @@ void host_devices_done(struct host *h);
 /* Reads only our own records, `binds` and `binds_readable`. Returns 0 or -ENOMEM. */
 int host_read_binds(struct host *h);
 
-/* Reads again, cheaply, what a fix or an operator can change: the module, THP and libvirt's daemon. */
-void host_refresh(struct host *h);
+/* Reads again, cheaply, what a fix or an operator can change: the module, THP and libvirt's daemon. Returns
+ * 0, or -ENOMEM, where what cannot be read again stays as it was. */
+int host_refresh(struct host *h);
 void host_done(struct host *h);

@@ -9,6 +9,7 @@
 #include "probe-socket.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 /* clang-format off */
 static const char *const thp_mode_table[_THP_MODE_MAX] = {
@@ -268,7 +269,11 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         k->thp_exempt = kernel_live_exempt(root, symbols);
         k->mapping_order = read_mapping_order(symbols);
         kernel_live_layout(&k->hook_place, symbols);
-        kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
+        r = kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
+        if (r < 0) {
+                kernel_facts_done(k);
+                return r;
+        }
         read_probe(k, root);
         conclude_places(k);
         return 0;
@@ -292,6 +297,8 @@ static bool is_settled(const struct kernel_facts *k)
 int kernel_facts_read_again(struct kernel_facts *k, const struct root *root,
                             const struct kernel_facts *before)
 {
+        int r;
+
         assert(k);
         assert(root);
         assert(before);
@@ -308,22 +315,32 @@ int kernel_facts_read_again(struct kernel_facts *k, const struct root *root,
                 kernel_facts_done(k);
                 return -ENOMEM;
         }
-        kernel_facts_refresh(k, root);
-        return 0;
+        r = kernel_facts_refresh(k, root);
+        if (r < 0)
+                kernel_facts_done(k);
+        return r;
 }
 
-void kernel_facts_refresh(struct kernel_facts *k, const struct root *root)
+int kernel_facts_refresh(struct kernel_facts *k, const struct root *root)
 {
         _cleanup_(kernel_symbols_closep) struct kernel_symbols *symbols = NULL;
+        unsigned long failures = memory_failures();
+        enum thp_mode thp;
+        int r;
 
         assert(k);
         assert(root);
 
-        k->thp = read_thp_mode(root);
-        if (kernel_symbols_open(root, "vfio_pci_core", symbol_names, &symbols) < 0)
-                return;
-        kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
+        thp = read_thp_mode(root);
+        r = memory_check(failures, kernel_symbols_open(root, "vfio_pci_core", symbol_names, &symbols));
+        if (r < 0)
+                return r;
+        r = kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
+        if (r < 0)
+                return r;
+        k->thp = thp;
         conclude_places(k);
+        return 0;
 }
 
 void kernel_facts_done(struct kernel_facts *k)

@@ -75,7 +75,7 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root);
 int kernel_facts_read_again(struct kernel_facts *k, const struct root *root,
                             const struct kernel_facts *before);
 
-/* Reads again what changes while a kernel runs: THP, the hook, and what follows from the hook. Without
- * memory the hook stays as it was. */
-void kernel_facts_refresh(struct kernel_facts *k, const struct root *root);
+/* Reads again what changes while a kernel runs: THP, the hook, and what follows from the hook. Returns 0, or
+ * -ENOMEM, where all stays as it was. */
+int kernel_facts_refresh(struct kernel_facts *k, const struct root *root);
 void kernel_facts_done(struct kernel_facts *k);

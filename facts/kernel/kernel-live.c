@@ -7,6 +7,7 @@
 #include "kcore.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 static const char *why_unread(int r)
 {
@@ -95,10 +96,12 @@ static const char *find_slot(const struct root *root, struct kernel_symbols *sym
         return r < 0 ? why_unread(r) : NULL;
 }
 
-void kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
-                      struct fact *hook, char **function, char **module)
+int kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
+                     struct fact *hook, char **function, char **module)
 {
         char *new_function = NULL, *new_module = NULL;
+        unsigned long failures = memory_failures();
+        struct hook_place new_place;
         const char *why = NULL;
         uint64_t value;
         bool vfio;
@@ -110,29 +113,32 @@ void kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, s
         assert(function);
         assert(module);
 
+        new_place = *place;
         vfio = exists_at(root->fd, "sys/module/vfio");
         if (place->fops && hook->value != FACT_UNKNOWN) {
                 if (read_slot(root, place, &value) < 0)
-                        why = find_slot(root, symbols, place, &value);
+                        why = find_slot(root, symbols, &new_place, &value);
                 else if (value == place->hook)
-                        return;
+                        return 0;
         } else {
                 if (hook->why && vfio == place->vfio)
-                        return; /* what kept it from being seen has not changed */
-                why = find_slot(root, symbols, place, &value);
+                        return 0; /* what kept it from being seen has not changed */
+                why = find_slot(root, symbols, &new_place, &value);
+        }
+        if (!why && value)
+                (void) kernel_symbols_at(symbols, value, &new_function, &new_module);
+        if (memory_failures() != failures) {
+                replace_names(&new_function, &new_module, NULL, NULL);
+                return -ENOMEM;
         }
 
-        place->vfio = vfio;
-        if (why) {
-                *hook = fact_unknown(why);
-                replace_names(function, module, NULL, NULL);
-                return;
-        }
-        if (value)
-                (void) kernel_symbols_at(symbols, value, &new_function, &new_module);
+        new_place.vfio = vfio;
+        if (!why)
+                new_place.hook = value;
+        *place = new_place;
+        *hook = why ? fact_unknown(why) : fact_is(value, SOURCE_KCORE);
         replace_names(function, module, new_function, new_module);
-        place->hook = value;
-        *hook = fact_is(value, SOURCE_KCORE);
+        return 0;
 }
 
 /* Whether the instruction at `at` tests bit 10 (VM_PFNMAP, 0x400), and no other, of a word. */

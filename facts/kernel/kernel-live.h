@@ -38,9 +38,9 @@ void kernel_live_layout(struct hook_place *place, struct kernel_symbols *symbols
  * the kernel's own. What is read is believed only if the member `mmap` is vfio_device_fops_mmap().
  *
  * All outputs are valid before the first call (empty), and can be given to the next one: what has not
- * changed is left alone. The caller frees both strings. */
-void kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
-                      struct fact *hook, char **function, char **module);
+ * changed is left alone. The caller frees both strings. Returns 0, or -ENOMEM, where all is left alone. */
+int kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
+                     struct fact *hook, char **function, char **module);
 
 /* Whether VFIO mappings get huge entries whatever THP is set to. The exemption came with 7.x, and to 6.12 by
  * 6.12.115, so the release says nothing. It is there if one of its functions is, or if they are inlined in

@@ -13,6 +13,7 @@
 #include "fake-modules.h"
 #include "fixture.h"
 #include "test.h"
+#include "tests/faults/alloc.h"
 #include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -221,7 +222,7 @@ static void test_thp(void **state)
         k = read_facts(f);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 fixture_write(f, THP "enabled", cases[i].text);
-                kernel_facts_refresh(&k, &f->root);
+                assert_ok(kernel_facts_refresh(&k, &f->root));
                 assert_int_equal(k.thp, cases[i].mode);
         }
         kernel_facts_done(&k);
@@ -439,7 +440,7 @@ static void test_hook(void **state)
         k = read_facts(f);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 write_kcore(f, FOPS_MMAP, cases[i].hook, NULL, 0);
-                kernel_facts_refresh(&k, &f->root);
+                assert_ok(kernel_facts_refresh(&k, &f->root));
                 assert_fact(k.hook, cases[i].filled, SOURCE_KCORE);
                 assert_int_equal(k.aligns.value, cases[i].aligns);
                 assert_int_equal(k.places_pmd.value, cases[i].pmd);
@@ -492,12 +493,12 @@ static void test_refresh(void **state)
 
         write_seen_host(f, false); /* vfio is loaded */
         write_kcore(f, FOPS_MMAP, 0xffffffffc0c00040, NULL, 0);
-        kernel_facts_refresh(&k, &f->root);
+        assert_ok(kernel_facts_refresh(&k, &f->root));
         assert_fact(k.hook, FACT_YES, SOURCE_KCORE);
         assert_string_equal(k.hook_module, "vfio_align");
 
         fixture_write(f, "proc/kallsyms", "ffffffff81000000 T _stext\n"); /* is not needed */
-        kernel_facts_refresh(&k, &f->root);
+        assert_ok(kernel_facts_refresh(&k, &f->root));
         assert_string_equal(k.hook_module, "vfio_align");
 
         write_kcore(f, FOPS_MMAP + 64, 0, NULL, 0); /* unloaded, and loaded elsewhere */
@@ -505,17 +506,56 @@ static void test_refresh(void **state)
                       "ffffffff81000000 T _stext\n"
                       "ffffffffc0b00050 t vfio_device_fops_mmap\t[vfio]\n"
                       "ffffffffc0a01000 R vfio_device_fops\t[vfio]\n");
-        kernel_facts_refresh(&k, &f->root);
+        assert_ok(kernel_facts_refresh(&k, &f->root));
         assert_fact(k.hook, FACT_NO, SOURCE_KCORE);
         assert_null(k.hook_module);
 
         fixture_remove(f, "proc/kcore");
         fixture_remove(f, "sys/module/vfio");
         fixture_write(f, "proc/kallsyms", "ffffffff81000000 T _stext\n"); /* unloaded */
-        kernel_facts_refresh(&k, &f->root);
+        assert_ok(kernel_facts_refresh(&k, &f->root));
         assert_fact(k.hook, FACT_UNKNOWN, SOURCE_NONE);
         assert_non_null(strstr(k.hook.why, "not loaded"));
         kernel_facts_done(&k);
+}
+
+static void assert_same_hook(const struct kernel_facts *k, const char *module, enum thp_mode thp)
+{
+        assert_fact(k->hook, FACT_YES, SOURCE_KCORE);
+        assert_string_equal(k->hook_module, module);
+        assert_int_equal(k->thp, thp);
+        assert_int_equal(k->places_pmd.value, streq(module, "other") ? FACT_UNKNOWN : FACT_NO);
+}
+
+/* A refresh that lacks memory says so, changes nothing, and is made up for by the next one. */
+static void test_refresh_without_memory(void **state)
+{
+        struct fixture *f = *state;
+        struct kernel_facts k;
+        bool failed = true;
+
+        for (unsigned long at = 1; failed; at++) {
+                int r;
+
+                write_seen_host(f, false);
+                write_kcore(f, FOPS_MMAP, 0xffffffffc0c00040, NULL, 0);
+                k = read_facts(f);
+                assert_same_hook(&k, "vfio_align", THP_ALWAYS);
+
+                fixture_write(f, THP "enabled", "always [madvise] never\n");
+                write_kcore(f, FOPS_MMAP, 0xffffffffc0d00040, NULL, 0);
+                alloc_arm(ALLOC_ONE, at);
+                r = kernel_facts_refresh(&k, &f->root);
+                (void) alloc_disarm();
+                failed = alloc_has_failed();
+                assert_int_equal(r, failed ? -ENOMEM : 0);
+                if (failed)
+                        assert_same_hook(&k, "vfio_align", THP_ALWAYS);
+
+                assert_ok(kernel_facts_refresh(&k, &f->root));
+                assert_same_hook(&k, "other", THP_MADVISE);
+                kernel_facts_done(&k);
+        }
 }
 
 static struct kernel_facts read_again(struct fixture *f, struct kernel_facts *before)
@@ -871,6 +911,7 @@ int main(void)
                 FIXTURE_TEST(test_hook_unseen),
                 FIXTURE_TEST(test_hook_built_in),
                 FIXTURE_TEST(test_refresh),
+                FIXTURE_TEST(test_refresh_without_memory),
                 FIXTURE_TEST(test_again),
                 FIXTURE_TEST(test_exempt),
                 FIXTURE_TEST(test_exempt_elsewhere),
