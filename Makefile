@@ -24,20 +24,22 @@ check-all:
 check-debug:
 	$(SUDO) ./lab/lab debug
 
-# All native tests under ASan, UBSan and LSan; memory, writes and power that fail, in many more places; what the analyzers of gcc and
-# clang find. check-all has the first two.
+# All native tests under ASan, UBSan and LSan.
 sanitize:
+	$(SUDO) ./tests/install-dependencies
 	./tests/sanitize
 
+# Memory, writes and power that fail, for so many minutes.
+MINUTES := 20
 faults: all
-	./tests/faults/run $(BUILD)
+	./tests/faults/run --minutes $(MINUTES) $(BUILD)
 
+# What the analyzers of gcc and clang find.
 analyze: all
 	$(SUDO) ./tests/install-dependencies --all
 	./tests/analyze $(BUILD)
 
 # All that reads what others write, on inputs that a machine makes up, for so many minutes.
-MINUTES := 20
 fuzz:
 	$(SUDO) ./tests/install-dependencies --all
 	./tests/fuzz/run --minutes $(MINUTES)

@@ -2,9 +2,12 @@
 /* Has each allocation of an operation fail, the 1st, the 2nd, ..., alone and with all that follow, until the
  * operation comes to its end. It must then say -ENOMEM, or give the very result that it gives with memory;
  * and leave nothing behind.
- *     alloc-faults HOSTS CORPUS RESULTS FAULTS [OPERATION]
+ *
+ *     alloc-faults HOSTS CORPUS RESULTS FAULTS [OPERATION [TURN]]
+ *     alloc-faults --list
+ *
  * HOSTS: tests/hosts. CORPUS: tests/fuzz/corpus. FAULTS: of each operation on each input, spread over all of
- * its allocations; 0: all. */
+ * its allocations; 0: all. TURN: other allocations each time, from 0 on, until each had its turn. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libxml/xmlerror.h>
@@ -56,13 +59,14 @@ struct operation {
 
 /* What happened so far, in memory that outlives whoever crashes. */
 static struct progress {
-        unsigned long at;
+        unsigned long at, step;
         enum alloc_fault fault;
         unsigned long injected, refused, same, excused, bad;
         bool finished;
 } * progress;
 
 static char work_dir[64];
+static uint64_t wanted, turn;
 
 #define must(expression) \
         do { \
@@ -497,10 +501,10 @@ static void die(int signal)
 }
 
 /* From where it was; the child of one process for each crash. */
-static void try_all(const struct operation *op, struct input *in, unsigned long wanted)
+static void try_all(const struct operation *op, struct input *in)
 {
         char *good = NULL, *again = NULL;
-        unsigned long n, step;
+        unsigned long n;
         int good_result;
 
         now = op;
@@ -514,19 +518,22 @@ static void try_all(const struct operation *op, struct input *in, unsigned long 
         n = alloc_disarm();
         must(good_result != -ENOMEM && (good_result < 0 || streq(good, again)));
         free(again);
-        step = wanted > 0 && n > wanted / 2 ? n / (wanted / 2) : 1;
-        for (; progress->fault <= ALLOC_ALL; progress->fault++, progress->at = 1)
-                for (; progress->at <= n; progress->at += step)
+        if (wanted > 1 && n > wanted / 2)
+                progress->step = n / (wanted / 2);
+        for (; progress->fault <= ALLOC_ALL && turn < progress->step;
+             progress->fault++, progress->at = turn + 1)
+                for (; progress->at <= n; progress->at += progress->step)
                         if (!try_fault(op, in, good, good_result))
                                 break;
         free(good);
         progress->finished = true;
 }
 
-static void try_input(const struct operation *op, struct input *in, unsigned long wanted)
+static void try_input(const struct operation *op, struct input *in)
 {
         progress->fault = ALLOC_ONE;
-        progress->at = 1;
+        progress->at = turn + 1;
+        progress->step = 1;
         progress->finished = false;
         while (!progress->finished) {
                 unsigned long seen = progress->bad + progress->excused;
@@ -536,14 +543,14 @@ static void try_input(const struct operation *op, struct input *in, unsigned lon
                 fflush(NULL);
                 must((pid = fork()) >= 0);
                 if (pid == 0) {
-                        try_all(op, in, wanted);
+                        try_all(op, in);
                         exit(0);
                 }
                 must(waitpid(pid, &status, 0) == pid);
                 must(!WIFEXITED(status) || WEXITSTATUS(status) != 2);
                 if (status != 0 && progress->bad + progress->excused == seen)
                         complain(op, in, progress->finished ? "the sanitizer's report" : "it ended");
-                progress->at++;
+                progress->at += progress->step;
         }
 }
 
@@ -556,7 +563,7 @@ static void read_host(struct input *in)
         in->host.time_usec = 0;
 }
 
-static void try_hosts(const struct operation *op, const char *folder, unsigned long wanted)
+static void try_hosts(const struct operation *op, const char *folder)
 {
         _cleanup_(names_done) struct names names = {};
         struct root hosts;
@@ -576,7 +583,7 @@ static void try_hosts(const struct operation *op, const char *folder, unsigned l
                         continue;
                 must(root_open(&in.root, unpacked.path ?: path) >= 0);
                 read_host(&in);
-                try_input(op, &in, wanted);
+                try_input(op, &in);
                 findings_done(&in.findings);
                 host_done(&in.host);
                 root_close(&in.root);
@@ -604,7 +611,7 @@ static void put(const struct root *root, const char *path, const char *text, siz
         must(fd >= 0 && write(fd, text, size) == (ssize_t) size);
 }
 
-static void try_corpus(const struct operation *op, const char *corpus, unsigned long wanted)
+static void try_corpus(const struct operation *op, const char *corpus)
 {
         static const char unit[] = "[Service]\nExecStart=/usr/sbin/libvirtd\n";
         _cleanup_(names_done) struct names names = {};
@@ -623,7 +630,7 @@ static void try_corpus(const struct operation *op, const char *corpus, unsigned 
                 in.text = text;
                 if (op->file)
                         put(&in.root, op->file, text, in.size);
-                try_input(op, &in, wanted);
+                try_input(op, &in);
                 if (op->file)
                         must(unlinkat(in.root.fd, op->file, 0) >= 0);
         }
@@ -642,10 +649,15 @@ int main(int argc, char *argv[])
 {
         json_object *results = json_object_new_object();
         unsigned long injected = 0, bad = 0;
-        uint64_t wanted;
 
-        if (argc < 5 || parse_u64(argv[4], 10, &wanted) < 0) {
-                fprintf(stderr, "usage: alloc-faults HOSTS CORPUS RESULTS FAULTS [OPERATION]\n");
+        if (argc == 2 && streq(argv[1], "--list")) {
+                for (size_t i = 0; i < ELEMENTSOF(operations); i++)
+                        printf("%s\n", operations[i].name);
+                return 0;
+        }
+        if (argc < 5 || parse_u64(argv[4], 10, &wanted) < 0 ||
+            (argc > 6 && parse_u64(argv[6], 10, &turn) < 0)) {
+                fprintf(stderr, "usage: alloc-faults HOSTS CORPUS RESULTS FAULTS [OPERATION [TURN]]\n");
                 return 2;
         }
         snprintf(work_dir, sizeof(work_dir), "%s/vfioalign-faults-XXXXXX",
@@ -661,9 +673,9 @@ int main(int argc, char *argv[])
                         continue;
                 *progress = (struct progress){};
                 if (op->folder)
-                        try_corpus(op, argv[2], wanted);
+                        try_corpus(op, argv[2]);
                 else
-                        try_hosts(op, argv[1], wanted);
+                        try_hosts(op, argv[1]);
                 printf("%-14s %7lu allocations failed: %7lu refused, %7lu without an effect, "
                        "%lu excused, %lu bad\n",
                        op->name, progress->injected, progress->refused, progress->same, progress->excused,
