@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -327,32 +326,47 @@ static void parse_file(struct parser *p, const struct root *root, const char *fi
         end_section(p);
 }
 
-static int is_conf(const struct dirent *entry)
+static bool is_conf(const char *name)
 {
-        size_t n = strlen(entry->d_name);
+        size_t n = strlen(name);
 
-        return entry->d_name[0] != '.' && n > strlen(".conf") &&
-               streq(entry->d_name + n - strlen(".conf"), ".conf");
+        return *name != '.' && n > strlen(".conf") && streq(name + n - strlen(".conf"), ".conf");
+}
+
+/* r: of reading the directory. What is there instead of a directory has no drop-ins; of any other error
+ * nobody knows what they would say. */
+static void report_directory(struct parser *p, int r)
+{
+        p->file = CONFIG_DIR;
+        p->line = 0;
+        if (r == -ENOMEM)
+                report_no_memory(p);
+        else if (r == -ENOTDIR)
+                report_problem(p, false, "is not a directory, ignoring");
+        else
+                report_problem(p, true, "cannot be read: %s", strerror(-r));
 }
 
 static void parse_drop_ins(struct parser *p, const struct root *root)
 {
-        struct dirent **entries = NULL;
-        int n = scandirat(root->fd, CONFIG_DIR, &entries, is_conf, alphasort);
+        _cleanup_(names_done) struct names names = {};
+        int r;
 
-        if (n < 0 && errno == ENOMEM) {
-                p->file = CONFIG_DIR;
-                p->line = 0;
-                report_no_memory(p);
+        r = list_dir_at(root->fd, CONFIG_DIR, &names);
+        if (r == -ENOENT)
+                return;
+        if (r < 0) {
+                report_directory(p, r);
+                return;
         }
-        for (int i = 0; i < n; i++) {
+        for (size_t i = 0; i < names.n; i++) {
                 char path[sizeof(CONFIG_DIR) + 1 + NAME_MAX];
 
-                snprintf(path, sizeof(path), CONFIG_DIR "/%s", entries[i]->d_name);
+                if (!is_conf(names.names[i]))
+                        continue;
+                snprintf(path, sizeof(path), CONFIG_DIR "/%s", names.names[i]);
                 parse_file(p, root, path);
-                free(entries[i]);
         }
-        free(entries);
 }
 
 struct config config_default(void)

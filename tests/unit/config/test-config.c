@@ -252,6 +252,29 @@ static void test_drop_ins(void **state)
         assert_non_null(strstr(problems, DROP_IN "15-x.conf:0: error: cannot be read: "));
 }
 
+/* Nobody knows what is in a directory that cannot be read, so it is not as if it were empty. */
+static void test_drop_in_directory(void **state)
+{
+        struct fixture *f = *state;
+        struct config c = { .hook_deadline_usec = 7 };
+
+        fixture_write(f, MAIN, "[Guest]\nHookDeadlineSec=1\n");
+        assert_ok(read_config(f, &c));
+        assert_string_equal(problems, "");
+
+        fixture_link(f, "etc/vfioalignd.conf.d", "vfioalignd.conf.d"); /* one that even root cannot read */
+        c.hook_deadline_usec = 7;
+        assert_int_equal(read_config(f, &c), -EINVAL);
+        assert_non_null(strstr(problems, "etc/vfioalignd.conf.d:0: error: cannot be read: "));
+        assert_int_equal(c.hook_deadline_usec, 7);
+
+        fixture_remove(f, "etc/vfioalignd.conf.d");
+        fixture_write(f, "etc/vfioalignd.conf.d", "[Guest]\nHookDeadlineSec=9\n");
+        assert_ok(read_config(f, &c));
+        assert_string_equal(problems, "etc/vfioalignd.conf.d:0: warning: is not a directory, ignoring\n");
+        assert_int_equal(c.hook_deadline_usec, USEC_PER_SEC);
+}
+
 /* By name, however the file system lists them: with the last one gone, the one before it counts. */
 static void test_drop_in_order(void **state)
 {
@@ -712,13 +735,21 @@ int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_missing),       cmocka_unit_test(test_default),
-                FIXTURE_TEST(test_values),        FIXTURE_TEST(test_unknown_key),
-                FIXTURE_TEST(test_bad_value),     FIXTURE_TEST(test_drop_ins),
-                FIXTURE_TEST(test_drop_in_order), FIXTURE_TEST(test_device_values),
-                FIXTURE_TEST(test_device_bad),    FIXTURE_TEST(test_device_unknown_key),
-                FIXTURE_TEST(test_device_find),   FIXTURE_TEST(test_guest_sections),
-                FIXTURE_TEST(test_junk),          FIXTURE_TEST(test_odd_bytes),
+                FIXTURE_TEST(test_missing),
+                cmocka_unit_test(test_default),
+                FIXTURE_TEST(test_values),
+                FIXTURE_TEST(test_unknown_key),
+                FIXTURE_TEST(test_bad_value),
+                FIXTURE_TEST(test_drop_ins),
+                FIXTURE_TEST(test_drop_in_order),
+                FIXTURE_TEST(test_drop_in_directory),
+                FIXTURE_TEST(test_device_values),
+                FIXTURE_TEST(test_device_bad),
+                FIXTURE_TEST(test_device_unknown_key),
+                FIXTURE_TEST(test_device_find),
+                FIXTURE_TEST(test_guest_sections),
+                FIXTURE_TEST(test_junk),
+                FIXTURE_TEST(test_odd_bytes),
                 FIXTURE_TEST(test_shipped),
         };
 
