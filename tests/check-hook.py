@@ -14,12 +14,12 @@ import time
 import unittest
 from pathlib import Path
 
-from private_bus import Bus, Daemon, domain
+from private_bus import SLOWER, Bus, Daemon, domain
 
 DAEMON, CTL = sys.argv[1:3]
 del sys.argv[1:3]
 
-SLACK = 5.0
+SLACK = 5.0 * SLOWER
 PHASES = [("prepare", "begin"), ("start", "begin"), ("started", "begin"), ("stopped", "end"), ("release", "end"),
           ("reconnect", "begin"), ("migrate", "begin"), ("no-such", "phase")]
 

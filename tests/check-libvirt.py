@@ -19,13 +19,13 @@ from pathlib import Path
 
 import dbus
 
-from private_bus import Bus, Daemon, domain, memfd, wait_for
+from private_bus import SLOWER, Bus, Daemon, domain, memfd, wait_for
 
 DAEMON, CTL = sys.argv[1:3]
 del sys.argv[1:3]
 
 INTERFACE = "org.vfioalign1.Manager"
-PATIENCE = 20
+PATIENCE = 20 * SLOWER
 SHORT = 0.5
 
 RECORDED = Path(__file__).parent / "hosts/lab-7.3.tar.gz"  # its guest has the 2 GiB BAR of 00:05.0, on 1 GiB pages

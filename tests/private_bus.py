@@ -10,6 +10,9 @@ import sys
 import tempfile
 import time
 
+# How much slower all is than usual: under sanitizers it is, and what tests wait for may take so much longer.
+SLOWER = int(os.environ.get("TESTS_SLOWER", "1"))
+
 POLICY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../systemd/org.vfioalign1.conf")
 
 # As a distribution's system bus: nothing is allowed but what a service's own policy adds.
@@ -45,7 +48,7 @@ SEALS = 0x2 | 0x4 | 0x8  # shrink, grow, write
 
 
 def wait_for(condition, what, seconds=20):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOWER
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(what)
@@ -124,7 +127,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(20 * SLOWER)
 
 
 def mock_polkit(bus, connection, answer):

@@ -510,8 +510,7 @@ static void try_all(const struct operation *op, struct input *in)
         now = op;
         now_in = in;
         signal(SIGABRT, die);
-        if (!getenv("ASAN_OPTIONS"))
-                signal(SIGSEGV, die);
+        signal(SIGSEGV, die);
         good_result = op->run(in, &good);
         alloc_arm(ALLOC_COUNT, 0);
         (void) op->run(in, &again);

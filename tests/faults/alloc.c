@@ -18,6 +18,10 @@ void *__interceptor_calloc(size_t n, size_t size) __attribute__((weak));
 void *__interceptor_realloc(void *p, size_t size) __attribute__((weak));
 void __interceptor_free(void *p) __attribute__((weak));
 
+/* Of LSan, where there is one. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
 #define EXPORTED __attribute__((visibility("default")))
 
 static enum alloc_fault armed_fault;
@@ -102,10 +106,20 @@ EXPORTED void free(void *p)
         errno = error;
 }
 
+/* It loads a library, once; what the dynamic linker keeps of that is not lost. */
+static void load_backtrace(void)
+{
+        if (__lsan_disable)
+                __lsan_disable();
+        n_where = backtrace(where, 1);
+        if (__lsan_enable)
+                __lsan_enable();
+}
+
 void alloc_arm(enum alloc_fault fault, unsigned long at)
 {
         if (n_where == 0)
-                n_where = backtrace(where, 1); /* it loads a library, once */
+                load_backtrace();
         armed_fault = fault;
         armed_at = at;
         counted = 0;

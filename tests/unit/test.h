@@ -8,6 +8,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
+
+/* How much slower all is than usual: under sanitizers it is, and what a test allows may be so much longer.
+ */
+static inline unsigned test_slower(void)
+{
+        const char *text = getenv("TESTS_SLOWER");
+
+        return text ? (unsigned) strtoul(text, NULL, 10) : 1;
+}
 
 #define assert_ok(expression) \
         do { \

@@ -1076,6 +1076,6 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_unknown_use, setup, teardown),
         };
 
-        alarm(100); /* where a test waits for somebody who has died */
+        alarm(test_slower() * 100); /* where a test waits for somebody who has died */
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

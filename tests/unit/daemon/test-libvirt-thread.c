@@ -12,7 +12,7 @@
 #include "util/macro.h"
 
 #define TEST_URI "test:///default"
-#define PATIENCE_MSEC 20000
+#define PATIENCE_MSEC ((int) test_slower() * 20000)
 #define SHORT_MSEC 300
 
 static struct libvirt_thread *thread;

@@ -139,7 +139,7 @@ static void test_fifo(void **state)
 
         fixture_write(f, "var/lib/vfioalign/other", "");
         assert_int_equal(mkfifo(fixture_path(f, EVIDENCE_FILE), 0600), 0);
-        alarm(10);
+        alarm(test_slower() * 10);
         assert_int_equal(evidence_read(&e, &f->root), -EBADMSG);
         fd = open(fixture_path(f, EVIDENCE_FILE), O_RDWR | O_CLOEXEC);
         assert_true(fd >= 0);
