@@ -225,25 +225,32 @@ int read_attribute_at(int dirfd, const char *name, char *buf, size_t size)
         return 0;
 }
 
-static int append_line(char **text, size_t *size, const char *line, size_t n)
-{
-        char *p;
+struct excerpt {
+        char *text;
+        size_t size, capacity; /* capacity: with the NUL at its end */
+};
 
-        if (*size + n > FILE_MAX_SIZE)
+static int append_line(struct excerpt *e, const char *line, size_t n)
+{
+        if (e->size + n > FILE_MAX_SIZE)
                 return -EFBIG;
-        p = realloc(*text, *size + n + 1);
-        if (!p)
-                return report_out_of_memory();
-        memcpy(p + *size, line, n);
-        p[*size + n] = '\0';
-        *text = p;
-        *size += n;
+        if (e->size + n >= e->capacity) {
+                size_t capacity = 2 * (e->size + n) + 1;
+                char *p = realloc(e->text, capacity);
+
+                if (!p)
+                        return report_out_of_memory();
+                e->text = p;
+                e->capacity = capacity;
+        }
+        memcpy(e->text + e->size, line, n);
+        e->size += n;
+        e->text[e->size] = '\0';
         return 0;
 }
 
 /* Appends the lines that contain one of the words. */
-static int grep_lines(const char *lines, size_t size, const char *const words[], char **text,
-                      size_t *text_size)
+static int grep_lines(const char *lines, size_t size, const char *const words[], struct excerpt *ret)
 {
         const char *next[GREP_WORDS_MAX] = {}, *end = lines + size; /* next: where each word comes next */
         size_t n_words = 0;
@@ -269,7 +276,7 @@ static int grep_lines(const char *lines, size_t size, const char *const words[],
                 begin = begin ? begin + 1 : from;
                 newline = memchr(first, '\n', (size_t) (end - first));
                 from = newline ? newline + 1 : end;
-                r = append_line(text, text_size, begin, (size_t) (from - begin));
+                r = append_line(ret, begin, (size_t) (from - begin));
                 if (r < 0)
                         return r;
         }
@@ -307,22 +314,22 @@ void file_lines_close(struct file_lines *f)
 
 int file_lines_grep(const struct file_lines *f, const char *const words[], char **ret)
 {
-        _cleanup_free_ char *text = NULL;
-        size_t size = 0;
+        struct excerpt e = {};
         int r;
 
         assert(f && f->text);
         assert(words);
         assert(ret);
 
-        text = calloc(1, 1);
-        if (!text)
-                return report_out_of_memory();
-        r = grep_lines(f->text, f->size, words, &text, &size);
-        if (r < 0)
+        r = append_line(&e, "", 0); /* also where no line has a word it is a text */
+        if (r == 0)
+                r = grep_lines(f->text, f->size, words, &e);
+        if (r < 0) {
+                free(e.text);
                 return r;
-        file_report_opened(FILE_EXCERPT, f->dirfd, f->path, f->fd, text, size);
-        *ret = TAKE_PTR(text);
+        }
+        file_report_opened(FILE_EXCERPT, f->dirfd, f->path, f->fd, e.text, e.size);
+        *ret = e.text;
         return 0;
 }
 
