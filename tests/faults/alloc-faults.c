@@ -27,6 +27,7 @@
 #include "config/config.h"
 #include "ctl/host-archive.h"
 #include "ctl/unpacked.h"
+#include "facts/guest/xml.h"
 #include "facts/host.h"
 #include "fix/domain-edit.h"
 #include "fix/unit-variable.h"
@@ -35,6 +36,7 @@
 #include "tests/unit/bind/results.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/parse.h"
 
 #define COMPLAINTS_MAX 2000 /* of each operation; all are counted */
@@ -181,6 +183,26 @@ static int run_report(struct input *in, char **ret)
         return 0;
 }
 
+/* What others may see of a report, of which nothing may be left for lack of memory. */
+static int run_leave_out(struct input *in, char **ret)
+{
+        json_object *o;
+        unsigned long failures;
+        const char *text;
+
+        alloc_pause(true);
+        o = report_new(&in->host, &in->findings);
+        alloc_pause(false);
+        failures = memory_failures();
+        report_leave_out(o);
+        text = json_text(o, JSON_FLAGS);
+        (void) alloc_disarm();
+        if (text && memory_failures() == failures)
+                *ret = text_of("%s", text);
+        json_object_put(o);
+        return *ret ? 0 : -ENOMEM;
+}
+
 static int run_print(struct input *in, char **ret)
 {
         static char buffer[MIB(2)]; /* the stream's own memory is not the report's */
@@ -209,6 +231,20 @@ static int run_domain(struct input *in, char **ret)
                 return r;
         *ret = text_of_guest(&g);
         guest_done(&g);
+        return 0;
+}
+
+/* No document passes for a damaged one because memory is out. */
+static int run_damaged(struct input *in, char **ret)
+{
+        unsigned long failures = memory_failures();
+        bool damaged;
+
+        damaged = xml_is_damaged(in->text, in->size);
+        (void) alloc_disarm();
+        if (!damaged && memory_failures() != failures)
+                return -ENOMEM;
+        *ret = text_of("%d", damaged);
         return 0;
 }
 
@@ -403,8 +439,10 @@ static const struct operation operations[] = {
         { "host-devices", NULL, NULL, run_host_devices },
         { "findings", NULL, NULL, run_findings },
         { "report", NULL, NULL, run_report },
+        { "leave-out", NULL, NULL, run_leave_out },
         { "report-print", NULL, NULL, run_print },
         { "domain", "domain", NULL, run_domain },
+        { "damaged", "domain", NULL, run_damaged },
         { "domain-status", "domain-status", NULL, run_domain_status },
         { "domain-edit", "domain-edit", NULL, run_domain_edit },
         { "config", "config", "etc/vfioalignd.conf", run_config },
