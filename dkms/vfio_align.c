@@ -27,6 +27,7 @@
 #include <linux/sched/mm.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <linux/uaccess.h>
 #include <linux/vfio.h>
 #include <linux/vmalloc.h>
 
@@ -134,22 +135,77 @@ vfio_align_get_unmapped_area(struct file *file, unsigned long addr,
 	return addr;
 }
 
+/*
+ * A hypervisor can keep the kernel's read-only data read-only whatever the page
+ * tables say. There a plain write is an oops. So rewrite the word beside the slot,
+ * in the same page, as it is: nobody else writes that, and a fault of this access
+ * is an error. copy_to_kernel_nofault() does the same, but is not exported before
+ * 6.13.
+ */
+static int slot_test(void)
+{
+	unsigned long *slot = (unsigned long *)&vfio_fops_rw->get_unmapped_area;
+	unsigned long *beside = offset_in_page(slot) ? slot - 1 : slot + 1;
+	unsigned long value = READ_ONCE(*beside);
+
+	pagefault_disable();
+	__put_kernel_nofault(beside, &value, unsigned long, fault);
+	pagefault_enable();
+	return 0;
+
+fault:
+	pagefault_enable();
+	pr_err("not changed: vfio_device_fops cannot be written (does a hypervisor protect it?)\n");
+	return -EPERM;
+}
+
 /* vfio has no lock for the slot: fill it only if empty, clear it only if ours. */
 static int slot_fill(void)
 {
-	area_fn was = cmpxchg(&vfio_fops_rw->get_unmapped_area, NULL,
-			      vfio_align_get_unmapped_area);
+	area_fn was;
+	int err;
 
-	if (!was || was == vfio_align_get_unmapped_area)
-		return 0;
+	err = slot_test();
+	if (err)
+		return err;
 
-	pr_err("not enabled: get_unmapped_area of vfio_device_fops is %ps already\n", was);
-	return -EBUSY;
+	was = cmpxchg(&vfio_fops_rw->get_unmapped_area, NULL,
+		      vfio_align_get_unmapped_area);
+	if (was && was != vfio_align_get_unmapped_area) {
+		pr_err("not enabled: get_unmapped_area of vfio_device_fops is %ps already\n", was);
+		return -EBUSY;
+	}
+
+	/* The write can also be dropped without a fault. */
+	if (READ_ONCE(vfio_fops->get_unmapped_area) != vfio_align_get_unmapped_area) {
+		pr_err("not enabled: writing vfio_device_fops has no effect\n");
+		return -EPERM;
+	}
+
+	return 0;
 }
 
-static void slot_clear(void)
+static bool slot_is_ours(void)
+{
+	return READ_ONCE(vfio_fops_rw->get_unmapped_area) == vfio_align_get_unmapped_area;
+}
+
+static void slot_empty(void)
 {
 	cmpxchg(&vfio_fops_rw->get_unmapped_area, vfio_align_get_unmapped_area, NULL);
+}
+
+static int slot_clear(void)
+{
+	int err;
+
+	if (!slot_is_ours())
+		return 0;
+	err = slot_test();
+	if (!err)
+		slot_empty();
+
+	return err;
 }
 
 /*
@@ -166,10 +222,8 @@ static int enabled_set(const char *val, const struct kernel_param *kp)
 		return err;
 
 	mutex_lock(&lock);
-	if (vfio_fops_rw && on)
-		err = slot_fill();
-	else if (vfio_fops_rw)
-		slot_clear();
+	if (vfio_fops_rw)
+		err = on ? slot_fill() : slot_clear();
 	if (!err)
 		enabled = on;
 	mutex_unlock(&lock);
@@ -341,8 +395,14 @@ static void __exit vfio_align_exit(void)
 {
 	struct file_operations *rw = vfio_fops_rw;
 
+	/*
+	 * If the data has become write-protected since, this is an oops, which
+	 * keeps the module's code. Going on would free the code, and the slot
+	 * would still lead there.
+	 */
 	mutex_lock(&lock);
-	slot_clear();
+	if (slot_is_ours())
+		slot_empty();
 	vfio_fops_rw = NULL;
 	mutex_unlock(&lock);
 
