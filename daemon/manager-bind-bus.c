@@ -4,6 +4,7 @@
 #include "bind-job.h"
 #include "bind/worker.h"
 #include "config/bus-names.h"
+#include "manager-caller.h"
 #include "manager-polkit.h"
 #include "manager-report.h"
 #include "manager.h"
@@ -124,6 +125,9 @@ static int read_devices(struct bind_call *c, sd_bus_error *error)
                 if (c->n_devices == DEVICES_MAX)
                         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "More than %d devices",
                                                  DEVICES_MAX);
+                r = check_argument(address, error);
+                if (r < 0)
+                        return r;
                 slot = array_append(c->devices, c->n_devices);
                 if (!slot)
                         return -ENOMEM;
@@ -144,6 +148,9 @@ static int read_call(struct bind_call *c, sd_bus_error *error)
         if (r < 0)
                 return r;
         r = sd_bus_message_read(c->message, "st", &c->driver, &c->flags);
+        if (r < 0)
+                return r;
+        r = check_argument(c->driver, error);
         if (r < 0)
                 return r;
         if (streq(c->driver, "") || streq(c->driver, "auto"))

@@ -185,6 +185,9 @@ int manager_bus_connect(struct manager *m)
         /* Without the bus nobody can reach us; systemd starts us again when it is back. */
         (void) sd_bus_set_exit_on_disconnect(m->bus, true);
 
+        r = manager_limit_messages(m);
+        if (r < 0)
+                return log_error(r, "Failed to watch the messages of the bus: %m");
         r = sd_bus_add_object_vtable(m->bus, NULL, BUS_PATH, BUS_INTERFACE, vtable, m);
         if (r < 0)
                 return log_error(r, "Failed to publish the bus object '%s': %m", BUS_PATH);

@@ -17,6 +17,9 @@
  * bus runs, so what is known of it stays true. */
 #define KNOWN_MAX 64
 
+/* Of names, addresses and paths of objects: more than any of them has. */
+#define ARGUMENT_MAX 4096
+
 struct caller {
         struct manager *manager;
         struct caller *next;
@@ -234,4 +237,61 @@ void manager_callers_close(struct manager *m)
                 m->callers->question = sd_bus_slot_unref(m->callers->question);
                 answer_waiting(m->callers, -ESHUTDOWN);
         }
+}
+
+int check_argument(const char *text, sd_bus_error *error)
+{
+        assert(text);
+
+        if (strlen(text) <= ARGUMENT_MAX)
+                return 0;
+        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "An argument has more than %d bytes",
+                                 ARGUMENT_MAX);
+}
+
+/* The texts that a message begins with: all that sd-bus itself quotes is among them. */
+static int check_texts(sd_bus_message *message, sd_bus_error *error)
+{
+        for (;;) {
+                const char *text;
+                char type;
+                int r;
+
+                r = sd_bus_message_peek_type(message, &type, NULL);
+                if (r <= 0 || type != SD_BUS_TYPE_STRING)
+                        return r;
+                r = sd_bus_message_read(message, "s", &text);
+                if (r < 0)
+                        return r;
+                r = check_argument(text, error);
+                if (r < 0)
+                        return r;
+        }
+}
+
+static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const char *path = sd_bus_message_get_path(message);
+        int r;
+
+        (void) userdata;
+        if (!sd_bus_message_is_method_call(message, NULL, NULL))
+                return 0;
+        if (path) {
+                r = check_argument(path, error);
+                if (r < 0)
+                        return r;
+        }
+        r = check_texts(message, error);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_rewind(message, true);
+        return r < 0 ? r : 0;
+}
+
+int manager_limit_messages(struct manager *m)
+{
+        assert(m && m->bus);
+
+        return sd_bus_add_filter(m->bus, NULL, on_message, m);
 }

@@ -11,6 +11,15 @@ struct manager;
  * event loop (as sd_bus_query_sender_creds() and sd-bus's own check of privileges do) lets strangers fill
  * the queue of messages meanwhile, with descriptors and without end. */
 
+/* Whether an argument is as short as anything that makes sense. One that is not must not be quoted in an
+ * error: where the call is as large as a message may be, the answer would be larger, and the bus disconnects
+ * who sends that. Returns 0, or a negative errno with *error set. */
+int check_argument(const char *text, sd_bus_error *error);
+
+/* Checks the path of each call and the texts that it begins with, before sd-bus, which quotes them, or a
+ * method of ours sees it. */
+int manager_limit_messages(struct manager *m);
+
 /* Called once. error: 0; -ENXIO where the sender has left the bus; or another negative errno where the bus
  * did not say who it is. uid: valid where error is 0. */
 typedef void (*caller_known_t)(int error, uid_t uid, void *userdata);

@@ -259,17 +259,59 @@ print(sent)
 """
 
 
+# A stranger's call of the largest size that the bus takes, which it finds out; it says how long the argument was.
+LARGEST = 65536
+LARGE = """
+import sys, dbus, dbus.bus, dbus.lowlevel
+address, method, largest = sys.argv[1], sys.argv[2], int(sys.argv[3])
+INTERFACES = {"GetAll": "Properties", "Get": "Properties", "Set": "Properties", "Introspect": "Introspectable", "Path": "Peer"}
+def call(n):
+    connection = dbus.bus.BusConnection(address)
+    path = "/" + "a" * n if method == "Path" else "/org/vfioalign1"
+    interface = "org.freedesktop.DBus." + INTERFACES[method] if method in INTERFACES else "org.vfioalign1.Manager"
+    member = {"Driver": "Bind", "Path": "Ping"}.get(method, method)
+    message = dbus.lowlevel.MethodCallMessage("org.vfioalign1", path, interface, member)
+    if method == "Bind":
+        message.append(["a" * n], "", 0, signature="asst")
+    elif method == "Driver":
+        message.append(["0000:01:00.0"], "a" * n, 0, signature="asst")
+    elif method == "ApplyFix":
+        message.append("a" * n, 0, signature="st")
+    elif method == "Get":
+        message.append("a" * (n // 2), "b" * (n // 2), signature="ss")
+    elif method == "Set":
+        message.append("org.vfioalign1.Manager", "Health", "a" * n, signature="ssv")
+    elif method != "Path":
+        message.append("a" * n, signature="s")
+    try:
+        connection.send_message_with_reply_and_block(message, 20)
+    except dbus.DBusException as e:
+        return e.get_dbus_name().split(".")[-1] not in ("Disconnected", "NoReply")
+    finally:
+        connection.close()
+    return True
+owner = dbus.bus.BusConnection(address).get_name_owner("org.vfioalign1")
+small, large = 0, largest
+while large - small > 1:
+    middle = (small + large) // 2
+    small, large = (middle, large) if call(middle) else (small, middle)
+    if dbus.bus.BusConnection(address).get_name_owner("org.vfioalign1") != owner:
+        sys.exit("no longer there")
+print(small)
+"""
+
+
 @unittest.skipUnless(os.getuid() == 0, "needs root")
 class Strangers(unittest.TestCase):
     """What users without any privilege send."""
 
-    def start(self, policy=None, prefix=()):
+    def start(self, policy=None, prefix=(), more=""):
         self.dir = tempfile.TemporaryDirectory(prefix="vfioalign-strangers-")
         self.addCleanup(self.dir.cleanup)
         self.root = Path(self.dir.name) / "root"
         self.root.mkdir()
         self.devices = make_host(self.root)
-        self.bus = Bus(policy=policy, more='<limit name="max_connections_per_user">1024</limit>')
+        self.bus = Bus(policy=policy, more='<limit name="max_connections_per_user">1024</limit>' + more)
         self.addCleanup(self.bus.close)
         os.chmod(self.bus.dir.name, 0o755)
         self.daemon = Daemon(DAEMON, self.bus, {"VFIOALIGN_ROOT": str(self.root)}, prefix)
@@ -327,6 +369,17 @@ class Strangers(unittest.TestCase):
         for flood in floods:
             self.assertGreater(int(flood.communicate(timeout=120)[0]), 1000)
         self.assert_serves()
+
+    def test_largest_messages(self):
+        """A message as large as the bus takes is no reason for an answer that is larger: the bus would end the daemon's
+        connection."""
+        self.start(more=f'<limit name="max_message_size">{LARGEST}</limit>')
+        for method in "GetAll", "Get", "Set", "Introspect", "GetReport", "NoSuchMethod", "Bind", "Driver", "ApplyFix", "Path":
+            run = self.run_as(65534, sys.executable, "-c", LARGE, self.bus.address, method, str(LARGEST))
+            out, err = run.communicate(timeout=60)
+            self.assertEqual(run.returncode, 0, f"{method}: {err}{self.daemon.log[-200:]}")
+            self.assertGreater(int(out), LARGEST - 512, method)
+        self.assertGreater(self.manager.Audit(timeout=60), 0)
 
     def test_hooks_first(self):
         """Who asks for reports, and how often, does not make a guest wait."""
