@@ -125,6 +125,9 @@ static int add_unread(struct unread_processes *u, const struct root *root, pid_t
 
         if (u->n >= UNREAD_MAX)
                 return 0;
+        for (size_t i = 0; i < u->n; i++)
+                if (u->processes[i].pid == pid)
+                        return 0;
         slot = array_append(u->processes, u->n);
         if (!slot)
                 return -ENOMEM;
@@ -291,34 +294,50 @@ bool process_is_unread(int r)
         return r == -ETIMEDOUT || r == -EBUSY || r == -ECONNRESET;
 }
 
+/* Returns how long processes of this kind may still be waited for in all; 0: there is no time left, and that
+ * is noted. */
+static uint64_t time_left(struct process_reads *reads, const struct process *p)
+{
+        uint64_t all = p->trusted ? TRUSTED_USEC : STRANGERS_USEC, waited = reads->waited[p->trusted];
+
+        /* What is left has to be worth asking, or each process would get the time that is free. */
+        if (waited + WAIT_AGAIN_USEC <= all)
+                return all - waited;
+        if (++reads->unasked_in_pass > reads->unread.n_unasked)
+                reads->unread.n_unasked = reads->unasked_in_pass;
+        return 0;
+}
+
 /* Sets how long the process may be waited for now. Returns 0, -ETIMEDOUT or -EBUSY. */
 static int grant_time(struct process_reads *reads, const struct process *p, uint64_t *ret)
 {
-        uint64_t all = p->trusted ? TRUSTED_USEC : STRANGERS_USEC, waited = reads->waited[p->trusted];
+        uint64_t left;
 
         for (size_t i = 0; i < reads->unread.n; i++)
                 if (reads->unread.processes[i].pid == p->pid)
                         return -ETIMEDOUT;
-        /* What is left has to be worth asking, or each process would get the time that is free. */
-        if (waited + WAIT_AGAIN_USEC > all) {
-                if (++reads->unasked_in_pass > reads->unread.n_unasked)
-                        reads->unread.n_unasked = reads->unasked_in_pass;
+        left = time_left(reads, p);
+        if (left == 0)
                 return -EBUSY;
-        }
         *ret = has_pid(reads->before, reads->n_before, p->pid) ? WAIT_AGAIN_USEC : WAIT_USEC;
-        if (*ret > all - waited)
-                *ret = all - waited;
+        if (*ret > left)
+                *ret = left;
         return 0;
+}
+
+static void spend_time(const struct root *root, const struct process *p, uint64_t start)
+{
+        uint64_t took = clock_usec(CLOCK_MONOTONIC) - start;
+
+        if (took > FREE_USEC)
+                root->reads->waited[p->trusted] += took - FREE_USEC;
 }
 
 /* r: what reading gave, which began at `start`. Returns it. */
 static int settle_read(const struct root *root, const struct process *p, int fd, const char *name,
                        uint64_t start, int r)
 {
-        uint64_t took = clock_usec(CLOCK_MONOTONIC) - start;
-
-        if (took > FREE_USEC)
-                root->reads->waited[p->trusted] += took - FREE_USEC;
+        spend_time(root, p, start);
         if (process_is_unread(r)) {
                 if (add_unread(&root->reads->unread, root, p->pid) < 0)
                         return -ENOMEM;
@@ -491,4 +510,43 @@ int process_run(const struct root *root, const struct process *p, int dirfd, gua
                 return r;
         r = guarded_run(root->reads->reader, usec, dirfd, f, userdata, ret, ret_size);
         return settle_read(root, p, -EBADF, "", start, r);
+}
+
+int process_time_begin(const struct root *root, const struct process *p, struct process_time *ret)
+{
+        uint64_t left;
+
+        assert(root);
+        assert(p);
+        assert(ret);
+
+        *ret = (struct process_time){ clock_usec(CLOCK_MONOTONIC), UINT64_MAX };
+        if (!root->live || p->trusted)
+                return 0;
+        left = time_left(root->reads, p);
+        if (left == 0)
+                return -EBUSY;
+        ret->end = ret->start + (left < WAIT_USEC ? left : WAIT_USEC);
+        return 0;
+}
+
+bool process_time_is_over(const struct process_time *t)
+{
+        assert(t);
+
+        return t->end != UINT64_MAX && clock_usec(CLOCK_MONOTONIC) >= t->end;
+}
+
+int process_time_end(const struct root *root, const struct process *p, const struct process_time *t, int r)
+{
+        assert(root);
+        assert(p);
+        assert(t);
+
+        if (t->end == UINT64_MAX)
+                return r;
+        spend_time(root, p, t->start);
+        if (r == -ETIMEDOUT && add_unread(&root->reads->unread, root, p->pid) < 0)
+                return -ENOMEM;
+        return r;
 }

@@ -80,6 +80,20 @@ int process_stat(const struct root *root, const struct process *p, int fd, const
 int process_run(const struct root *root, const struct process *p, int dirfd, guarded_function_t f,
                 void *userdata, char **ret, size_t *ret_size);
 
+/* What is looked at without a child, because it always answers, takes time as well where there is much of
+ * it: a process can have a million descriptors. A stranger's counts as the time that it is waited for. */
+struct process_time {
+        uint64_t start, end; /* CLOCK_MONOTONIC */
+};
+
+/* Returns 0, or -EBUSY where there is no time left. */
+int process_time_begin(const struct root *root, const struct process *p, struct process_time *ret);
+bool process_time_is_over(const struct process_time *t);
+
+/* r: what came of it: 0, -ETIMEDOUT where the time was over before the end, or another negative errno.
+ * Returns that, or -ENOMEM. */
+int process_time_end(const struct root *root, const struct process *p, const struct process_time *t, int r);
+
 /* Whether an error of the above means that the process was left out for lack of time. */
 bool process_is_unread(int r);
 

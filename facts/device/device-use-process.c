@@ -305,20 +305,17 @@ static struct node *find_node_of(const struct nodes *nodes, const struct statx *
 }
 
 /* This asks only for what is at hand, so a file server that hangs does not hold the audit up. */
-static int read_open(struct use_reader *reader, const struct nodes *nodes, pid_t pid, int process_fd,
-                     struct open_files *o)
+static int read_descriptors(struct use_reader *reader, const struct nodes *nodes, pid_t pid, DIR *dir,
+                            const struct process_time *time, struct open_files *o)
 {
-        _cleanup_closedir_ DIR *dir = open_directory(process_fd, "fd");
         struct dirent *entry;
         int r;
 
-        if (!dir) {
-                o->hidden |= errno == EACCES || errno == EPERM;
-                return 0;
-        }
         while ((errno = 0, entry = readdir(dir))) {
                 struct statx st;
 
+                if (process_time_is_over(time))
+                        return -ETIMEDOUT;
                 if (entry->d_name[0] == '.' ||
                     statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) <
                             0)
@@ -329,6 +326,26 @@ static int read_open(struct use_reader *reader, const struct nodes *nodes, pid_t
         }
         o->hidden |= errno != 0;
         return 0;
+}
+
+static int read_open(struct use_reader *reader, const struct nodes *nodes, const struct process *p,
+                     int process_fd, struct open_files *o)
+{
+        _cleanup_closedir_ DIR *dir = open_directory(process_fd, "fd");
+        struct process_time time;
+        int r;
+
+        if (!dir) {
+                o->hidden |= errno == EACCES || errno == EPERM;
+                return 0;
+        }
+        r = process_time_begin(reader->root, p, &time);
+        if (r == 0) {
+                r = read_descriptors(reader, nodes, p->pid, dir, &time, o);
+                r = process_time_end(reader->root, p, &time, r);
+        }
+        o->unread |= process_is_unread(r);
+        return process_is_unread(r) ? 0 : r;
 }
 
 static bool is_device_path(const char *path)
@@ -473,7 +490,7 @@ static int read_process(struct use_reader *reader, const struct nodes *nodes, co
         fd = openat(reader->root->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return 0;
-        r = read_open(reader, nodes, p->pid, fd, o);
+        r = read_open(reader, nodes, p, fd, o);
         if (r < 0 || !nodes->mappable)
                 return r;
         return read_mapped(reader, nodes, p, fd, o);

@@ -529,15 +529,16 @@ static int read_holder(struct mapping_facts *f, const struct root *root, pid_t p
         _cleanup_close_ int fd = open_process(root, pid);
         struct process process;
         size_t more;
-        int r;
+        int r, q;
 
         if (fd < 0)
                 return fd;
         process = process_of(root, pid, fd);
         r = vfio_holders_read(root, &process, fd, &f->holders, &f->n_holders, &more);
-        if (r < 0)
+        if (r == -ENOMEM)
                 return r;
-        return add_omission(f, pid, fd, 0, more);
+        q = add_omission(f, pid, fd, 0, more);
+        return q < 0 ? q : r;
 }
 
 static int compare_mappings(const void *a, const void *b)
@@ -602,6 +603,7 @@ int mapping_facts_read(struct mapping_facts *f, const struct root *root, const s
                 r = read_holder(f, root, list[i].pid);
                 if (r == -ENOMEM)
                         return r;
+                unread |= process_is_unread(r);
         }
         if (root->live)
                 sort_facts(f);

@@ -8,6 +8,7 @@
 #include "util/macro.h"
 #include "util/memory.h"
 #include "util/parse.h"
+#include "util/process-file.h"
 #include "vfio-node.h"
 
 /* "group 12", "cdev 3", "device", "container", "iommufd"; NULL for anything else. */
@@ -66,48 +67,65 @@ static const char *read_descriptor(const struct root *root, const struct process
         return name && is_genuine(root, p, dirfd, number, target) ? name : NULL;
 }
 
-/* Comma-separated names; "" where there is none, or no privilege to see them. NULL: no memory. *ret_more:
- * how many descriptors were left out. Without list_dir_at(), because a recorded host need not have every
- * file that every process has open. */
-static char *list_descriptors(const struct root *root, const struct process *p, int process_fd,
-                              size_t *ret_more)
+/* Looks at the descriptors one after another, up to the end of the process's time. *ret_more: how many were
+ * left out. Returns 0 or -ETIMEDOUT. */
+static int print_descriptors(const struct root *root, const struct process *p, DIR *dir,
+                             const struct process_time *time, FILE *out, size_t *ret_more)
 {
-        int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        _cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-        size_t size = 0, n_seen = 0, n_names = 0;
-        char *text = NULL;
+        size_t n_seen = 0, n_names = 0;
         struct dirent *entry;
-        FILE *out;
 
-        *ret_more = 0;
-        if (!dir) {
-                if (fd >= 0)
-                        close(fd);
-                return strdup("");
-        }
-        out = open_memstream(&text, &size);
-        if (!out)
-                return NULL;
         while ((entry = readdir(dir))) {
                 char buffer[32];
                 const char *name;
 
                 if (entry->d_name[0] == '.')
                         continue;
+                if (process_time_is_over(time))
+                        return -ETIMEDOUT;
                 if ((!p->trusted && n_seen++ >= PROCESS_DESCRIPTORS_MAX) ||
                     n_names >= PROCESS_DESCRIPTORS_MAX) {
                         ++*ret_more;
                         continue;
                 }
-                name = read_descriptor(root, p, fd, entry->d_name, buffer);
+                name = read_descriptor(root, p, dirfd(dir), entry->d_name, buffer);
                 if (name)
                         fprintf(out, "%s%s", n_names++ ? "," : "", name);
         }
+        return 0;
+}
+
+/* Comma-separated names; "" where there is none, or no privilege to see them. Returns 0, -ENOMEM, or a
+ * negative errno of process_is_unread(), with the names that were seen before. Without list_dir_at(),
+ * because a recorded host need not have every file that every process has open. */
+static int list_descriptors(const struct root *root, const struct process *p, int process_fd, char **ret,
+                            size_t *ret_more)
+{
+        int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        _cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+        struct process_time time;
+        size_t size = 0;
+        char *text = NULL;
+        FILE *out;
+        int r;
+
+        *ret_more = 0;
+        out = open_memstream(&text, &size);
+        if (!dir && fd >= 0)
+                close(fd);
+        if (!out)
+                return -ENOMEM;
+        r = dir ? process_time_begin(root, p, &time) : 0;
+        if (dir && r == 0) {
+                r = print_descriptors(root, p, dir, &time, out, ret_more);
+                r = process_time_end(root, p, &time, r);
+        }
         if (memory_stream_close(out, &text) < 0) {
                 free(text);
-                return NULL;
+                return -ENOMEM;
         }
-        return text;
+        *ret = text;
+        return r;
 }
 
 static int add_holder(struct vfio_holder **holders, size_t *n, size_t first, int group, int cdev)
@@ -161,17 +179,18 @@ static int read_holders(const struct root *root, const struct process *p, int fd
                         size_t *ret_more)
 {
         char question[64];
+        int r;
 
         snprintf(question, sizeof(question), "vfio-descriptors %d", p->pid);
         *ret = root_answer(root, question);
         if (*ret)
                 return 0;
-        *ret = list_descriptors(root, p, fd, ret_more);
-        if (!*ret)
-                return -ENOMEM;
+        r = list_descriptors(root, p, fd, ret, ret_more);
+        if (r == -ENOMEM)
+                return r;
         if (**ret)
                 root_note(root, question, *ret);
-        return 0;
+        return r;
 }
 
 int vfio_holders_read(const struct root *root, const struct process *p, int fd, struct vfio_holder **holders,
@@ -179,12 +198,12 @@ int vfio_holders_read(const struct root *root, const struct process *p, int fd, 
 {
         _cleanup_free_ char *text = NULL, *command = NULL;
         size_t first = *n_holders;
-        int r;
+        int read, r;
 
         *ret_more = 0;
-        r = read_holders(root, p, fd, &text, ret_more);
-        if (r < 0)
-                return r;
+        read = read_holders(root, p, fd, &text, ret_more);
+        if (read == -ENOMEM)
+                return read;
         r = parse_descriptors(text, holders, n_holders, ret_more);
         if (r < 0)
                 return r;
@@ -194,5 +213,5 @@ int vfio_holders_read(const struct root *root, const struct process *p, int fd, 
                 (*holders)[i].pid = p->pid;
                 (*holders)[i].command = command ? memory_note(strdup(command)) : NULL;
         }
-        return 0;
+        return read;
 }

@@ -189,6 +189,44 @@ static void test_many(void **state)
         unread_processes_done(&u);
 }
 
+/* What is read without a child: it takes of the same time, and of root's processes all that there is. */
+static void test_time(void **state)
+{
+        struct fixture *f = *state;
+        struct process stranger = { .pid = 7, .uid = STRANGER }, other = { .pid = 8, .uid = STRANGER },
+                       roots = { .pid = 9, .trusted = true };
+        struct process_time t;
+        struct unread_processes u;
+
+        process_round_begin(&f->root);
+        for (int i = 0; i < 2; i++) {
+                uint64_t start = clock_usec(CLOCK_MONOTONIC);
+
+                assert_ok(process_time_begin(&f->root, i ? &other : &stranger, &t));
+                assert_false(process_time_is_over(&t));
+                while (!process_time_is_over(&t))
+                        assert_true(clock_usec(CLOCK_MONOTONIC) < start + 2 * USEC_PER_SEC);
+                assert_int_equal(process_time_end(&f->root, i ? &other : &stranger, &t, -ETIMEDOUT),
+                                 -ETIMEDOUT);
+        }
+        assert_int_equal(process_time_begin(&f->root, &stranger, &t), -EBUSY);
+        assert_ok(process_time_begin(&f->root, &roots, &t));
+        t.start = 0;
+        assert_false(process_time_is_over(&t));
+        assert_ok(process_time_end(&f->root, &roots, &t, 0));
+        assert_ok(process_time_begin(&f->root, &roots, &t));
+        assert_ok(process_round_end(&f->root, &u));
+        assert_int_equal(u.n, 2);
+        assert_int_equal(u.n_unasked, 1);
+        unread_processes_done(&u);
+        process_round_begin(&f->root);
+        assert_ok(process_time_begin(&f->root, &stranger, &t));
+        assert_int_equal(process_time_end(&f->root, &stranger, &t, -ENOENT), -ENOENT);
+        assert_ok(process_round_end(&f->root, &u));
+        assert_int_equal(u.n, 0);
+        unread_processes_done(&u);
+}
+
 static void test_stat(void **state)
 {
         struct fixture *f = *state;
@@ -253,6 +291,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_grep, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_stall, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_many, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_time, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_stat, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_record, setup, fixture_teardown),
         };

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "facts/device/device-use-internal.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "fixture.h"
 #include "test.h"
 #include "util/macro.h"
+#include "util/process-file.h"
+
+#define STRANGER 12345
 
 #define DISK "0000:01:00.0"
 #define OTHER_DISK "0000:02:00.0"
@@ -793,6 +799,38 @@ static void test_live_processes(void **state)
         device_uses_done(&u);
 }
 
+/* What a stranger has open takes of the time that all strangers have: it can be a million files. */
+static void test_many_files(void **state)
+{
+        struct fixture *f = *state;
+        struct device_uses u;
+
+        if (geteuid() != 0)
+                skip();
+        fixture_link(f, "sys/dev/char/1:3", "../../devices/pci0000:00/" NIC "/sound/card0/controlC0");
+        fixture_write(f, "proc/1/fd/x", "");
+        fixture_write(f, "proc/1/maps", "");
+        for (int pid = 10; pid < 13; pid++) {
+                char path[32];
+
+                snprintf(path, sizeof(path), "proc/%d/fd/3", pid);
+                fixture_link(f, path, "/dev/null");
+                snprintf(path, sizeof(path), "proc/%d/maps", pid); /* the first two take all of the time */
+                assert_int_equal(mkfifo(fixture_path(f, path), 0600), 0);
+                snprintf(path, sizeof(path), "proc/%d", pid);
+                assert_int_equal(chown(fixture_path(f, path), STRANGER, STRANGER), 0);
+        }
+        f->root.live = true;
+        process_round_begin(&f->root);
+        read_uses(f, &u);
+        assert_ok(process_round_end(&f->root, NULL));
+        assert_int_equal(u.processes.value, FACT_UNKNOWN);
+        assert_uses(
+                &u, NIC,
+                "process:? (pid 10, controlC0)|process:? (pid 11, controlC0)|virtual-functions:1 virtual function");
+        device_uses_done(&u);
+}
+
 /* A reader that could not look into all processes reports what it saw, and that there may be more. */
 static void test_some_processes(void **state)
 {
@@ -847,6 +885,7 @@ int main(void)
                 cmocka_unit_test(test_keyboard),
                 cmocka_unit_test_setup_teardown(test_processes, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_live_processes, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_many_files, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_some_processes, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
         };

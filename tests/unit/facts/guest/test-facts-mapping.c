@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "facts/guest/facts-mapping.h"
+#include "facts/guest/mapping-process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -526,6 +527,32 @@ static void test_forged_holder(void **state)
         mapping_facts_done(&m);
 }
 
+/* A stranger's take of the time that all strangers have: it can have a million. */
+static void test_descriptor_time(void **state)
+{
+        struct fixture *f = *state;
+        struct process stranger = { .pid = 7, .uid = STRANGER }, guest = { .pid = 7, .trusted = true };
+        _cleanup_close_ int fd = -EBADF;
+        struct vfio_holder *holders = NULL;
+        struct process_time time;
+        size_t n = 0, more;
+
+        fixture_link(f, "proc/7/fd/3", "anon_inode:[vfio-device]");
+        fd = open(fixture_path(f, "proc/7"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        f->root.live = true;
+        process_round_begin(&f->root);
+        assert_ok(vfio_holders_read(&f->root, &stranger, fd, &holders, &n, &more));
+        for (int i = 0; i < 2; i++) {
+                assert_ok(process_time_begin(&f->root, &stranger, &time));
+                time.start -= USEC_PER_SEC;
+                assert_int_equal(process_time_end(&f->root, &stranger, &time, -ETIMEDOUT), -ETIMEDOUT);
+        }
+        assert_int_equal(vfio_holders_read(&f->root, &stranger, fd, &holders, &n, &more), -EBUSY);
+        assert_ok(vfio_holders_read(&f->root, &guest, fd, &holders, &n, &more));
+        assert_ok(process_round_end(&f->root, NULL));
+}
+
 /* 65,000 lines in each of several processes. */
 static void write_many(struct fixture *f, pid_t pid)
 {
@@ -609,6 +636,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_forged, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_forged_holder, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_bounds, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_descriptor_time, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_descriptor_bounds, fixture_setup, fixture_teardown),
         };
 
