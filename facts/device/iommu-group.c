@@ -71,13 +71,23 @@ bool iommu_group_tolerates(const struct device *d)
         return false;
 }
 
+/* Whether VFIO gives out the group in spite of this function. A driver of the host that has registered the
+ * function with VFIO (a vendor's, for a vGPU) is another thing from the same driver on its physical
+ * function. Returns 1, 0 or -ENOMEM. */
+static int group_allows(const struct device *d, struct drivers *known, const struct root *root)
+{
+        if (d->driver_is_vfio || iommu_group_tolerates(d))
+                return 1;
+        return driver_is_allowed(known, root, d->driver);
+}
+
 /* Decides whether the group is viable. */
 static int decide_group(struct iommu_group *g, struct drivers *known, const struct root *root)
 {
         g->viable = fact_is(true, SOURCE_SYSFS);
         for (size_t i = 0; i < g->n_members; i++) {
                 const struct device *d = g->members[i];
-                int r = iommu_group_tolerates(d) ? true : driver_is_allowed(known, root, d->driver);
+                int r = group_allows(d, known, root);
 
                 if (r < 0)
                         return r;

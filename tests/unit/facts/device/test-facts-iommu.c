@@ -257,12 +257,40 @@ static void test_groups(void **state)
         iommu_facts_done(&i);
 }
 
+/* A vendor's driver of vGPUs is VFIO's on a function that it has registered with VFIO, and the host's on the
+ * physical one. */
+static void test_group_of_vendor_driver(void **state)
+{
+        struct fixture *f = *state;
+        struct device devices[4];
+        struct device_facts d = { .devices = devices };
+        struct iommu_facts i;
+
+        add_device(&d, "0000:41:00.0", 61, "nvidia", 0x030200);
+        add_device(&d, "0000:41:00.4", 66, "nvidia", 0x030200);
+        add_device(&d, "0000:41:00.5", 67, "nvidia", 0x030200);
+        devices[2].driver_is_vfio = true;
+        add_device(&d, "0000:41:00.6", 67, NULL, 0x030200);
+
+        assert_ok(iommu_facts_read(&i, &f->root, &d));
+        assert_int_equal(iommu_facts_find_group(&i, 61)->viable.value, FACT_NO);
+        assert_int_equal(iommu_facts_find_group(&i, 66)->viable.value, FACT_NO);
+        assert_int_equal(iommu_facts_find_group(&i, 67)->viable.value, FACT_YES);
+        assert_null(iommu_facts_find_group(&i, 67)->culprit);
+        iommu_facts_done(&i);
+}
+
 int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_intel),   FIXTURE_TEST(test_amd), FIXTURE_TEST(test_arm),
-                FIXTURE_TEST(test_missing), FIXTURE_TEST(test_off), FIXTURE_TEST(test_groups),
+                FIXTURE_TEST(test_intel),
+                FIXTURE_TEST(test_amd),
+                FIXTURE_TEST(test_arm),
+                FIXTURE_TEST(test_missing),
+                FIXTURE_TEST(test_off),
+                FIXTURE_TEST(test_groups),
+                FIXTURE_TEST(test_group_of_vendor_driver),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
