@@ -114,10 +114,21 @@ static int bring_rest(struct transaction *t, struct binding_writer *w, enum bind
         return error;
 }
 
+/* Whether any function of it has a driver there. Functions that had none, and were to be given one, have
+ * none. */
+static bool is_held_by_vfio(const struct bind_record *record)
+{
+        for (size_t i = 0; i < record->n_members; i++)
+                if (*record->members[i].after.driver &&
+                    !streq(record->members[i].after.driver, record->members[i].before.driver))
+                        return true;
+        return false;
+}
+
 /* All functions are on that side. */
 static int commit_record(struct transaction *t, enum bind_side side)
 {
-        if (side == SIDE_VFIO)
+        if (side == SIDE_VFIO && is_held_by_vfio(&t->result->record))
                 return journal_write(t->root, &t->result->record, BIND_STATE_BOUND, NULL);
         return journal_remove(t->root, &t->result->record);
 }

@@ -18,6 +18,7 @@ struct transaction {
         struct host own_host;
         const struct root *root;
         const struct bind_order *order;
+        const char *bdf;                 /* the function that was asked for, whose group it is */
         const struct iommu_group *group; /* as it is now; NULL: its functions have left the host */
         struct bind_result *result;
         struct bind_claims claims;

@@ -20,6 +20,39 @@ static int read_member(const struct root *root, struct bind_member *m)
         return binding_settings_read(root, m->bdf, &m->settings);
 }
 
+static bool order_names(const struct transaction *t, const char *bdf)
+{
+        const struct bind_order *o = t->order;
+
+        for (size_t i = 0; i < o->n_named; i++)
+                if (streq(o->named[i], bdf))
+                        return true;
+        return streq(t->bdf, bdf);
+}
+
+/* Somebody else has bound the group. What has a VFIO driver goes to the driver that is named; the rest
+ * stays. A function that was asked for by name has lost its driver on the way if it has none, and goes there
+ * as well. */
+static int plan_unbind(struct transaction *t, const struct device *d, struct bind_member *m)
+{
+        const char *driver = t->order->driver;
+
+        if (!d->driver_is_vfio) {
+                char detail[160];
+
+                if (!driver || !order_names(t, d->bdf) || streq(d->driver ?: "", driver))
+                        return 0;
+                if (d->driver) {
+                        snprintf(detail, sizeof(detail), "it is bound to %s, which is not a driver of VFIO",
+                                 d->driver);
+                        return transaction_refuse(t, FINDING_BIND_DRIVER, m->bdf, detail);
+                }
+        }
+        m->before = (struct binding){};
+        snprintf(m->before.driver, sizeof(m->before.driver), "%s", driver ?: "");
+        return 0;
+}
+
 /* Adds the function to the record, as it is and as it has to be. */
 static int plan_member(struct transaction *t, const struct device *d)
 {
@@ -41,15 +74,8 @@ static int plan_member(struct transaction *t, const struct device *d)
         if (!streq(m->before.driver, d->driver ?: ""))
                 return transaction_refuse(t, FINDING_BIND_BUSY, m->bdf, "its driver has just changed");
         m->after = m->before;
-        if (t->order->operation == BIND_UNBIND) {
-                /* Somebody else has bound the group. What has a VFIO driver goes to the driver that is
-                 * named; the rest stays. */
-                if (!d->driver_is_vfio)
-                        return 0;
-                m->before = (struct binding){};
-                snprintf(m->before.driver, sizeof(m->before.driver), "%s", driver ?: "");
-                return 0;
-        }
+        if (t->order->operation == BIND_UNBIND)
+                return plan_unbind(t, d, m);
         if (!driver)
                 driver = d->driver_is_vfio ? d->driver : d->vfio_driver;
         if (streq(m->before.driver, driver))

@@ -462,6 +462,7 @@ int transaction_run(const struct host *h, const char *bdf, const struct bind_ord
                 .host = h,
                 .root = h->root,
                 .order = order,
+                .bdf = bdf,
                 .result = &result,
                 .lock = -EBADF,
         };

@@ -24,6 +24,10 @@ struct bind_order {
         /* Of a bind: a VFIO driver, or NULL for each function's best one (vfio-driver.h). Of an unbind: a
          * driver of the host, or NULL for the one on record; it has to be named where there is no record. */
         const char *driver;
+        /* Of an unbind: the functions that were asked for by name, of whatever group; the one that
+         * transaction_run() gets is always one of them. */
+        const bdf_t *named;
+        size_t n_named;
         const char *owner; /* see bind_record */
         bool dry_run;
         bool force;             /* past findings that only warn: bind_is_forceable() */

@@ -107,6 +107,8 @@ static int carry_out_assignment(const struct worker *w, const struct assignment 
         struct bind_result result;
         int r;
 
+        order.named = w->order->devices;
+        order.n_named = w->order->n_devices;
         order.stop = &sigterm_received;
         order.deadline_usec = a->deadline_usec;
         if (a->settles)

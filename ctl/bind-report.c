@@ -66,12 +66,19 @@ static void print_device(json_object *device, enum bind_outcome outcome, bool re
         json_object *to = json_get(device, returning ? "before" : "after");
         const char *bdf = json_get_text(device, "address") ?: "?";
         const char *old = json_get_text(from, "driver"), *new = json_get_text(to, "driver");
+        const char *override = json_get_text(to, "override");
 
         /* The record of a group that stays as it is may still say where it came from. */
         if (!streq(old ?: "", new ?: "") && outcome != BIND_UNCHANGED)
                 print_line(stdout, "%s  %s -> %s", bdf, old ?: "no driver", new ?: "no driver");
         else if (new)
                 print_line(stdout, "%s is bound to %s already", bdf, new);
+        else if (override && returning)
+                print_line(
+                        stdout,
+                        "%s has no driver, and gets none: its driver_override is still %s; name its driver "
+                        "with --driver",
+                        bdf, override);
         else
                 print_line(stdout, "%s has no driver, and gets none", bdf);
         print_planned_writes(json_get(device, "planned_writes"));

@@ -202,6 +202,18 @@ static void say_binding(json_object *bound_by, FILE *out)
             states[state], driver ? "the driver " : "no driver, as it had none", driver ?: "");
 }
 
+/* What a script or an operator may have left: it decides which driver comes next. */
+static void say_override(json_object *device, FILE *out)
+{
+        const char *driver = json_get_text(device, "driver"),
+                   *override = json_get_text(device, "driver_override");
+
+        if (!override || streq(driver ?: "", override))
+                return;
+        say(out, 0, "Its driver_override is %s, so no other driver takes it%s.", override,
+            driver ? " once it loses its own" : "");
+}
+
 static void say_use(json_object *device, FILE *out)
 {
         json_object *uses = json_get(device, "uses"), *claims = json_get(device, "claims");
@@ -212,6 +224,7 @@ static void say_use(json_object *device, FILE *out)
             json_get_text(device, "name") ?: "a PCI function", json_get_text(device, "id"),
             driver ? "bound to " : "bound to no driver", driver ?: "",
             group ? "IOMMU group " : "no IOMMU group", group ?: "");
+        say_override(device, out);
         if (culprit && !streq(culprit, json_get_text(device, "address")))
                 say(out, 0, "Its group cannot go to VFIO: %s is bound to a driver of the host.", culprit);
         if (!streq(json_get_text(device, "vfio_driver") ?: "vfio-pci", "vfio-pci"))

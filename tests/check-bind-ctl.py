@@ -106,6 +106,9 @@ class Text(Case):
         same = group(12, "unchanged", SAME, device("0000:01:00.3", None, None))
         self.expect(0, "0000:01:00.2 is bound to vfio-pci already\n0000:01:00.3 has no driver, and gets none\n", "",
                     told(same), "bind", "0000:01:00.2")
+        left = group(12, "unchanged", device("0000:01:00.3", None, None, "vfio-pci", "vfio-pci"))
+        self.expect(0, "0000:01:00.3 has no driver, and gets none: its driver_override is still vfio-pci; name its "
+                    "driver with --driver\n", "", told(left), "unbind", "0000:01:00.3")
         # Bound by ours before: the record has both sides.
         ours = group(12, "unchanged", NVME)
         self.expect(0, "0000:01:00.0 is bound to vfio-pci already\n", "", told(ours), "bind", "0000:01:00.0")

@@ -1040,6 +1040,61 @@ static void test_unknown_use(void **state)
         assert_true(fake_result_has(&r, FINDING_BIND_UNSEEN, A, "/dev/sda cannot be opened"));
 }
 
+/* A script has left it without a driver, and its override behind: a driver that is named gets it. */
+static void test_driverless(void **state)
+{
+        struct bind_order order = { .operation = BIND_UNBIND, .owner = "operator", .driver = FAKE_HOST };
+        const bdf_t named[] = { B };
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        add_group(k);
+        fake_place(k, fake_find(k, A), "", FAKE_VFIO);
+        fake_arm(k);
+        assert_outcome(k, fake_unbind(k, A), BIND_UNCHANGED);
+        assert_int_equal(k->points, 0);
+
+        fake_refuse(k, FAKE_HOST, A, 2);
+        r = fake_run(k, A, &order);
+        assert_outcome(k, r, BIND_FAILED);
+        assert_true(fake_result_has(&r, FINDING_BIND_FAILED, A, FAKE_HOST " did not take"));
+        assert_driver(k, A, "", FAKE_VFIO);
+        assert_string_equal(fake_record_state(k, A), "none");
+
+        fake_arm(k);
+        assert_as_planned(k, &order, NULL);
+        assert_driver(k, A, FAKE_HOST, "");
+        assert_driver(k, B, "", ""); /* nobody has named it */
+        assert_string_equal(fake_record_state(k, A), "none");
+        fake_arm(k);
+        assert_outcome(k, fake_run(k, A, &order), BIND_UNCHANGED);
+        assert_int_equal(k->points, 0);
+
+        /* What was named together with others of its group counts as well. */
+        order.driver = FAKE_SECOND;
+        order.named = named;
+        order.n_named = ELEMENTSOF(named);
+        r = fake_run(k, C, &order);
+        assert_outcome(k, r, BIND_RETURNED);
+        assert_driver(k, B, FAKE_SECOND, "");
+}
+
+/* Another driver of the host has what was named: it stays, and that is not a success. */
+static void test_unbind_from_host(void **state)
+{
+        struct bind_order order = { .operation = BIND_UNBIND, .owner = "operator", .driver = FAKE_SECOND };
+        struct fake_kernel *k = *state;
+        struct fake_result r;
+
+        add_group(k);
+        r = fake_run(k, OTHER, &order);
+        assert_outcome(k, r, BIND_REFUSED);
+        assert_true(fake_result_has(&r, FINDING_BIND_DRIVER, OTHER, "it is bound to " FAKE_HOST));
+        assert_int_equal(k->points, 0);
+        order.driver = FAKE_HOST;
+        assert_outcome(k, fake_run(k, OTHER, &order), BIND_UNCHANGED);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -1074,6 +1129,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_unassignable, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_child, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_unknown_use, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_driverless, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_unbind_from_host, setup, teardown),
         };
 
         alarm(test_slower() * 100); /* where a test waits for somebody who has died */

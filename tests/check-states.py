@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is said of hosts in states that are reported of real ones: each test makes such a host up, as tests/hosts/make.py does,
+and asks for the sentences that matter.
+
+check-states.py CTL"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+CTL = os.path.abspath(sys.argv[1])
+del sys.argv[1]
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent / "hosts"))
+import make  # noqa: E402
+from make import GIB, KIB, MEM32, MEM64, MEM64_PREFETCH, MIB, NVME, domain, hostdev  # noqa: E402
+
+UUID = "5b0c7a3e-3d0f-4d55-9a55-6f2f0a6c1e01"
+GPU = {"ids": "10de:2684", "class_": 0x030000}
+
+
+class Host(make.Host):
+    """A host with huge entries for VFIO, on which each program aligns by itself."""
+
+    def __init__(self, home, release="6.12.48"):
+        make.HERE = Path(home)
+        super().__init__("host", release)
+        self.thp("always")
+        self.btf(tva_type=False, addr_mask=40)
+        self.probe("yes", "no")
+        self.modules(make.vfio_dep(), [make.ANY_ALIAS])
+        self.loaded("vfio", "vfio_pci", "vfio_pci_core", "kvm", "kvm_intel")
+        self.open_for_modules()
+        self.write("proc/cmdline", "BOOT_IMAGE=/vmlinuz root=/dev/sda2 ro intel_iommu=on iommu=pt")
+        self.write("proc/cpuinfo", make.XEON.format(46))
+        self.interrupts("   0:         36  IR-IO-APIC    2-edge      timer")
+        self.intel_iommu(1, 0x8d2078c106f0466, 0xf020df)
+        self.write("proc/swaps", make.SWAPS)
+        self.loopback()
+        self.write("sys/class/tty/console/active", "tty0")
+        self.answer("open-device-nodes", "all")
+        self.mounts("29 1 0:26 / / rw,relatime shared:1 - tmpfs tmpfs rw")
+        self.write("sys/class/block/.keep", "")
+        self.emulator("/usr/bin/qemu-system-x86_64", "per-area elf 1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f70819203 ")
+
+    def guest(self, name, *addresses):
+        self.write(f"etc/libvirt/qemu/{name}.xml", domain(name, UUID, 16, "\n".join(map(hostdev, addresses))))
+
+
+class States(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory(prefix="vfioalign-states-")
+        self.addCleanup(self.dir.cleanup)
+        self.host = Host(self.dir.name)
+
+    def ctl(self, verb, *args):
+        self.host.done()
+        run = subprocess.run([CTL, verb, "--root", str(self.host.root), *args], capture_output=True, text=True)
+        self.assertEqual((run.returncode, run.stderr), (0, ""), (verb, args))
+        return run.stdout
+
+    def words(self, verb, *args):
+        """Without the line breaks of paragraphs."""
+        return " ".join(self.ctl(verb, *args).split())
+
+    def findings(self, *ids):
+        return [f for f in json.loads(self.ctl("audit", "--json"))["findings"] if f["id"] in ids]
+
+    def devices(self):
+        return {d["address"]: d for d in json.loads(self.ctl("audit", "--json"))["devices"]}
+
+    def test_override_left(self):
+        """A script has unbound the driver, and VFIO's did not come."""
+        for address, driver in ("0000:04:00.0", None), ("0000:05:00.0", "nvme"), ("0000:06:00.0", "vfio-pci"):
+            self.host.pci(address, NVME, 0x010802, driver, group=int(address[5:7]), driver_override="vfio-pci",
+                          bars={0: (0xf6200000, 16 * KIB, MEM64)})
+        self.assertIn("bound to no driver, in IOMMU group 4. Its driver_override is vfio-pci, so no other driver takes it.",
+                      self.words("explain", "04:00.0"))
+        self.assertIn("Its driver_override is vfio-pci, so no other driver takes it once it loses its own.",
+                      self.words("explain", "05:00.0"))
+        self.assertNotIn("driver_override", self.words("explain", "06:00.0"))
+
+    def test_vendor_vfio(self):
+        """A vendor's driver has registered one of its virtual functions with VFIO."""
+        for n in 0, 4, 5:
+            self.host.pci(f"0000:41:00.{n}", "10de:26b9", 0x030200, "nvidia", group=61 + n,
+                          bars={1: (0x21000000000 + n * 2 * GIB, 2 * GIB, MEM64_PREFETCH)})
+        self.host.write("sys/bus/pci/devices/0000:41:00.5/vfio-dev/vfio0/dev", "511:0")
+        self.host.guest("vgpu", "0000:41:00.5")
+        devices = self.devices()
+        self.assertEqual([devices[f"0000:41:00.{n}"]["group_viable"] for n in (0, 4, 5)], ["no", "no", "yes"])
+        self.assertIsNone(devices["0000:41:00.5"]["group_culprit"])
+        self.assertEqual(self.findings("group-not-viable"), [])
+        self.assertNotIn("cannot go to VFIO", self.words("explain", "41:00.5"))
+
+
+if __name__ == "__main__":
+    unittest.main()
