@@ -31,6 +31,14 @@ struct candidates {
         size_t n;
 };
 
+/* What shows which functions a process has. */
+struct evidence_of_process {
+        struct candidates open; /* by its descriptors, each by its name: nothing else is open */
+        struct candidates held; /* those of its groups and character devices, if these can be seen */
+        struct candidates
+                named; /* by its arguments, and by what the caller knows: what it was started with */
+};
+
 int mapping_parse(const char *line, struct mapping *ret)
 {
         uint64_t start, end, offset;
@@ -46,7 +54,10 @@ int mapping_parse(const char *line, struct mapping *ret)
         if (!startswith(name, "anon_inode:[vfio-device]") && !startswith(name, VFIO_NODES))
                 return 0;
 
-        *ret = (struct mapping){ .start = start, .size = end - start, .offset = offset, .region = -1 };
+        *ret = (struct mapping){
+                .start = start, .size = end - start, .offset = offset, .region = -1, .cdev = -1
+        };
+        (void) sscanf(name, VFIO_NODES "%9d", &ret->cdev);
         if (offset >> REGION_SHIFT < REGIONS_MAX) {
                 ret->region = (int) (offset >> REGION_SHIFT);
                 ret->offset = offset & REGION_OFFSET_MASK;
@@ -54,16 +65,20 @@ int mapping_parse(const char *line, struct mapping *ret)
         return 1;
 }
 
+static bool has_candidate(const struct candidates *c, const char *bdf)
+{
+        for (size_t i = 0; i < c->n; i++)
+                if (streq(c->bdf[i], bdf))
+                        return true;
+        return false;
+}
+
 static void add_candidate(struct candidates *c, const char *address)
 {
         bdf_t bdf;
 
-        if (c->n == CANDIDATES_MAX || bdf_parse(address, bdf) < 0)
-                return;
-        for (size_t i = 0; i < c->n; i++)
-                if (streq(c->bdf[i], bdf))
-                        return;
-        memcpy(c->bdf[c->n++], bdf, sizeof(bdf));
+        if (c->n < CANDIDATES_MAX && bdf_parse(address, bdf) >= 0 && !has_candidate(c, bdf))
+                memcpy(c->bdf[c->n++], bdf, sizeof(bdf));
 }
 
 /* The descriptors that can be of a VFIO device. On a recorded host, where the links are missing, all of
@@ -135,6 +150,28 @@ static void candidates_from_fdinfo(struct candidates *c, const struct root *root
         }
 }
 
+/* Other VMMs name a device by its directory in sysfs, or by its address alone:
+ * path=/sys/bus/pci/devices/0000:41:00.0/,iommu=off. What follows below the directory is another device,
+ * such as a mediated one. */
+static void add_addresses(struct candidates *c, const char *arg)
+{
+        static const char digits[] = "0123456789abcdefABCDEF", ends[] = "/,; \"'";
+
+        for (const char *s = arg; (s = strpbrk(s, digits)); s += strspn(s, digits)) {
+                size_t n = strspn(s, "0123456789abcdefABCDEF:.");
+                const char *end = s + n;
+                bdf_t address;
+
+                if ((s > arg && !strchr("/,;= \"'", s[-1])) || n >= sizeof(address) ||
+                    (*end && !strchr(ends, *end)) || (*end == '/' && end[1] && !strchr(ends, end[1])))
+                        continue;
+                snprintf(address, sizeof(address), "%.*s", (int) n, s);
+                /* With its domain, or "00:1f.2" could be a time. */
+                if (strchr(address, ':') != strrchr(address, ':'))
+                        add_candidate(c, address);
+        }
+}
+
 /* QEMU has its devices on the command line: -device vfio-pci,host=0000:00:05.0 or
  * {"driver":"vfio-pci","host":"..."}. */
 static void candidates_from_cmdline(struct candidates *c, const struct root *root, const struct process *p,
@@ -148,9 +185,69 @@ static void candidates_from_cmdline(struct candidates *c, const struct root *roo
         for (const char *arg = text; arg < text + size; arg += strlen(arg) + 1) {
                 char device[64];
 
-                if (qemu_argument_is_vfio(arg) && qemu_argument_device(arg, device, sizeof(device)))
+                if (!qemu_argument_is_vfio(arg))
+                        add_addresses(c, arg);
+                else if (qemu_argument_device(arg, device, sizeof(device)))
                         add_candidate(c, device);
         }
+}
+
+/* The function whose character device is /dev/vfio/devices/vfioCDEV, or NULL. The class has a link to it:
+ * .../0000:41:00.0/vfio-dev/vfio3. A host that was recorded by hand may have only what that leads to. */
+static const struct device *find_cdev(const struct root *root, const struct device_facts *devices, int cdev)
+{
+        char path[sizeof("sys/bus/pci/devices//vfio-dev/vfio") + sizeof(bdf_t) + 10];
+        _cleanup_free_ char *target = NULL;
+        char *end, *slash;
+
+        snprintf(path, sizeof(path), "sys/class/vfio-dev/vfio%d", cdev);
+        (void) read_link_at(root->fd, path, &target);
+        end = target ? strstr(target, "/vfio-dev/") : NULL;
+        if (end) {
+                *end = '\0';
+                slash = strrchr(target, '/');
+                return device_facts_find(devices, slash ? slash + 1 : target);
+        }
+        for (size_t i = 0; !root->live && i < devices->n_devices; i++) {
+                const struct device *d = &devices->devices[i];
+
+                snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/vfio-dev/vfio%d", d->bdf, cdev);
+                if (d->driver_is_vfio && exists_at(root->fd, path))
+                        return d;
+        }
+        return NULL;
+}
+
+static void add_group(struct candidates *c, const struct device_facts *devices, int group)
+{
+        for (size_t i = 0; i < devices->n_devices; i++)
+                if (devices->devices[i].group == group && !device_is_bridge(&devices->devices[i]))
+                        add_candidate(c, devices->devices[i].bdf);
+}
+
+/* The functions of the groups and character devices that it holds open. */
+static int candidates_from_holders(struct candidates *c, const struct root *root, const struct process *p,
+                                   int process_fd, const struct device_facts *devices)
+{
+        struct vfio_holder *holders = NULL;
+        size_t n = 0, more = 0;
+        int r;
+
+        r = vfio_holders_read(root, p, process_fd, &holders, &n, &more);
+        for (size_t i = 0; i < n; i++) {
+                const struct device *d;
+
+                if (holders[i].group >= 0)
+                        add_group(c, devices, holders[i].group);
+                d = holders[i].cdev >= 0 ? find_cdev(root, devices, holders[i].cdev) : NULL;
+                if (d)
+                        add_candidate(c, d->bdf);
+                free(holders[i].command);
+        }
+        free(holders);
+        if (more > 0)
+                c->n = 0; /* not all of them are known */
+        return r;
 }
 
 /* VFIO maps a BAR that is smaller than a page as a whole page, which has up to 64 KiB (arm64). */
@@ -194,25 +291,58 @@ static bool resolve_physical(struct mapping *m, const struct device_facts *devic
         return false;
 }
 
+/* Those of the candidates that have such a BAR. */
+static struct candidates select_fitting(const struct candidates *c, const struct mapping *m,
+                                        const struct device_facts *devices)
+{
+        struct candidates fitting = {};
+
+        for (size_t i = 0; i < c->n; i++)
+                if (has_bar(device_facts_find(devices, c->bdf[i]), m))
+                        add_candidate(&fitting, c->bdf[i]);
+        return fitting;
+}
+
+/* Out of several functions of the groups that it holds, the only one that it was started with; not if
+ * another of these groups came later. */
+static const char *choose_named(const struct candidates *held, const struct candidates *named,
+                                const struct device_facts *devices)
+{
+        const char *chosen = NULL;
+
+        for (size_t i = 0; i < held->n; i++)
+                if (has_candidate(named, held->bdf[i])) {
+                        if (chosen)
+                                return NULL;
+                        chosen = held->bdf[i];
+                }
+        for (size_t i = 0; chosen && i < held->n; i++)
+                if (device_facts_find(devices, held->bdf[i])->group !=
+                    device_facts_find(devices, chosen)->group)
+                        return NULL;
+        return chosen;
+}
+
 /* Finds the function of a mapping. The kernel does not name it, because all descriptors that come from
  * groups share one inode: it is the one candidate whose BAR fits, and unknown where two fit. */
-static void resolve_function(struct mapping *m, const struct device_facts *devices,
-                             const struct candidates *c)
+static void resolve_function(struct mapping *m, const struct device_facts *devices, const struct root *root,
+                             const struct evidence_of_process *e)
 {
-        const char *match = NULL;
+        const struct device *d = m->cdev >= 0 ? find_cdev(root, devices, m->cdev) : NULL;
+        const char *match = d ? d->bdf : NULL;
+        struct candidates fitting;
 
         /* A physical address can look like a region (2 TiB like region 2): a BAR that fits comes first. */
-        if (!fits_any(m, devices) && resolve_physical(m, devices))
+        if (!match && !fits_any(m, devices) && resolve_physical(m, devices))
                 return;
-        for (size_t i = 0; i < c->n; i++) {
-                if (!has_bar(device_facts_find(devices, c->bdf[i]), m))
-                        continue;
-                if (match)
-                        return;
-                match = c->bdf[i];
+        if (!match) {
+                const struct candidates *from = e->open.n > 0 ? &e->open : &e->held;
+
+                fitting = select_fitting(from->n > 0 ? from : &e->named, m, devices);
+                match = fitting.n == 1 ? fitting.bdf[0] : choose_named(&fitting, &e->named, devices);
         }
         if (match)
-                strcpy(m->bdf, match);
+                memcpy(m->bdf, match, sizeof(bdf_t));
 }
 
 static const char *const vfio_words[] = { "vfio-device", "/dev/vfio/", NULL };
@@ -430,7 +560,7 @@ static int read_mappings(struct reading *r, const struct device_facts *devices, 
                          size_t n_hint)
 {
         struct mapping_facts *f = r->facts;
-        struct candidates candidates = {};
+        struct evidence_of_process evidence = {};
         _cleanup_free_ char *maps = NULL;
         int q;
 
@@ -445,12 +575,15 @@ static int read_mappings(struct reading *r, const struct device_facts *devices, 
         if (q < 0 || f->n_mappings == r->first)
                 return q;
 
-        candidates_from_fdinfo(&candidates, r->root, &r->process, r->fd);
-        candidates_from_cmdline(&candidates, r->root, &r->process, r->fd);
+        candidates_from_fdinfo(&evidence.open, r->root, &r->process, r->fd);
+        q = candidates_from_holders(&evidence.held, r->root, &r->process, r->fd, devices);
+        if (q < 0)
+                return q;
+        candidates_from_cmdline(&evidence.named, r->root, &r->process, r->fd);
         for (size_t i = 0; i < n_hint; i++)
-                add_candidate(&candidates, hint[i]);
+                add_candidate(&evidence.named, hint[i]);
         for (size_t i = r->first; i < f->n_mappings; i++)
-                resolve_function(&f->mappings[i], devices, &candidates);
+                resolve_function(&f->mappings[i], devices, r->root, &evidence);
         return add_process(r);
 }
 

@@ -19,6 +19,7 @@ struct mapping {
         uint64_t size;    /* bytes */
         uint64_t offset;  /* within the region */
         int region;       /* VFIO's: 0 to 5 are the BARs; -1: the kernel does not show it (before 6.12) */
+        int cdev;         /* of /dev/vfio/devices/vfioCDEV; -1: it came from a group */
         bdf_t bdf;        /* empty where the function is unknown */
         struct fact huge; /* of its process, below */
 };

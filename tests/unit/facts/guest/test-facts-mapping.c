@@ -147,8 +147,23 @@ static void test_resolve(void **state)
                       "-set\0vfio-pci,host=00:05.0");
         assert_device(f, "0000:00:05.0");
 
+        /* Other VMMs' ways to name one; and what looks like one */
+        WRITE_PROCESS(f, LINE_BAR2,
+                      "cloud-hypervisor\0--device\0path=/sys/bus/pci/devices/0000:00:06.0/,iommu=off\0"
+                      "--disk\0path=/a/0000:00:05.0/b,x-0000:00:05.0,0000:00:05.0x\0--net\0mac=00:05:0.0");
+        assert_device(f, "0000:00:06.0");
+        WRITE_PROCESS(f, LINE_BAR2, "crosvm\0run\0--vfio\0/sys/bus/pci/devices/0000:00:05.0");
+        assert_device(f, "0000:00:05.0");
+        WRITE_PROCESS(f, LINE_BAR2,
+                      "testpmd\0-a\0"
+                      "0000:00:06.0");
+        assert_device(f, "0000:00:06.0");
+        WRITE_PROCESS(f, LINE_BAR2,
+                      "qemu\0-device\0vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:00:05.0/uuid");
+        assert_device(f, "");
+
         /* A kernel that names the device, a VMM that does not */
-        WRITE_PROCESS(f, LINE_BAR2, "cloud-hypervisor\0--device\0path=/sys/bus/pci/devices/0000:00:06.0");
+        WRITE_PROCESS(f, LINE_BAR2, "vmm");
         assert_device(f, "");
         fixture_write(f, "proc/4242/fdinfo/1", "pos:\t0\nflags:\t02\n");
         fixture_write(
@@ -179,6 +194,72 @@ static void test_resolve(void **state)
                       "0x0000020000000000 0x000002ffffffffff 0x000000000014220c\n");
         WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,host=0000:00:05.0");
         assert_device(f, "0000:00:05.0");
+}
+
+/* A process holds groups, or character devices: their functions are what it can map. */
+static void test_resolve_held(void **state)
+{
+#define CDEV3 "7f1000000000-7f1080000000 rw-s 20000000000 00:05 733 /dev/vfio/devices/vfio3\n"
+        static const struct {
+                const char *answer, *maps, *cmdline, *expected;
+        } cases[] = {
+                { "group 27,device", LINE_BAR2, "vmm", "0000:00:05.0" },
+                { "group 27,group 28,device,device", LINE_BAR2, "vmm", "" },
+                /* a group of two, of which one has such a BAR; and of two, of which one was named */
+                { "group 29,device", LINE_BAR2, "vmm", "0000:00:0a.0" },
+                { "group 30,device", LINE_BAR2, "vmm", "" },
+                { "group 30,device", LINE_BAR2, "vmm --device 0000:00:0b.1", "0000:00:0b.1" },
+                /* what it was started with is gone, or something came later */
+                { "group 28,device", LINE_BAR2, "vmm --device 0000:00:05.0", "0000:00:06.0" },
+                { "group 27,group 28,device", LINE_BAR2, "vmm --device 0000:00:05.0", "" },
+                { "group 27,group 28,device", LINE_BAR2, "vmm --device 0000:00:05.0 0000:00:06.0", "" },
+                { "group 99,device", LINE_BAR2, "vmm", "" },
+                /* the name of a mapping names its device, and a link or its directory has that */
+                { "cdev 3,cdev 4", CDEV3, "vmm", "0000:00:06.0" },
+                { "cdev 4", LINE_BAR2, "vmm", "0000:00:05.0" },
+        };
+        struct fixture *f = *state;
+
+        write_devices(f);
+        fixture_write(f, PCI "0000:00:0a.0/resource",
+                      NONE NONE "0x0000390000000000 0x000039007fffffff 0x000000000014220c\n");
+        fixture_write(f, PCI "0000:00:0a.1/resource",
+                      NONE NONE "0x00000000f0000000 0x00000000f0000fff 0x0000000000040200\n");
+        fixture_write(f, PCI "0000:00:0b.0/resource",
+                      NONE NONE "0x00003a0000000000 0x00003a007fffffff 0x000000000014220c\n");
+        fixture_write(f, PCI "0000:00:0b.1/resource",
+                      NONE NONE "0x00003a0080000000 0x00003a00ffffffff 0x000000000014220c\n");
+        fixture_link(f, PCI "0000:00:05.0/iommu_group", "../../../../kernel/iommu_groups/27");
+        fixture_link(f, PCI "0000:00:06.0/iommu_group", "../../../../kernel/iommu_groups/28");
+        fixture_link(f, PCI "0000:00:0a.0/iommu_group", "../../../../kernel/iommu_groups/29");
+        fixture_link(f, PCI "0000:00:0a.1/iommu_group", "../../../../kernel/iommu_groups/29");
+        fixture_link(f, PCI "0000:00:0b.0/iommu_group", "../../../../kernel/iommu_groups/30");
+        fixture_link(f, PCI "0000:00:0b.1/iommu_group", "../../../../kernel/iommu_groups/30");
+        fixture_link(f, "sys/class/vfio-dev/vfio3", "../../devices/pci0000:00/0000:00:06.0/vfio-dev/vfio3");
+        fixture_write(f, PCI "0000:00:05.0/uevent", "DRIVER=vfio-pci\nPCI_ID=10DE:2330\n");
+        fixture_write(f, PCI "0000:00:05.0/vfio-dev/vfio4/dev", "511:4\n");
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct mapping_facts m;
+                struct root root = f->root;
+                char answers[128], cmdline[128];
+
+                snprintf(answers, sizeof(answers), "vfio-descriptors 4242\t%s\n", cases[i].answer);
+                fixture_write(f, ANSWERS_FILE, answers);
+                snprintf(cmdline, sizeof(cmdline), "%s", cases[i].cmdline);
+                for (char *s = cmdline; *s; s++)
+                        if (*s == ' ')
+                                *s = '\0';
+                write_process(f, cases[i].maps, cmdline, strlen(cases[i].cmdline) + 1);
+                assert_ok(root_open(&f->root, f->dir)); /* answers are read once */
+                read_all(f, &m);
+                assert_int_equal(m.n_mappings, 1);
+                if (!streq(m.mappings[0].bdf, cases[i].expected))
+                        fail_msg("case %zu: '%s', not '%s'", i, m.mappings[0].bdf, cases[i].expected);
+                mapping_facts_done(&m);
+                root_close(&f->root);
+                f->root = root;
+        }
 }
 
 static void test_hint(void **state)
@@ -626,6 +707,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parse),
                 cmocka_unit_test_setup_teardown(test_resolve, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_resolve_held, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_hint, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_huge, fixture_setup, fixture_teardown),
