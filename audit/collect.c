@@ -333,33 +333,87 @@ static int collect_bars(struct findings *f, const struct host *h)
         return 0;
 }
 
-/* The lines for modprobe.d(5) that let VFIO be first, each driver and each ID once. */
-static char *format_lines(const struct host *h, const struct bind_record *b)
+/* Whether its driver is built in, so nothing can be loaded before it. */
+static bool is_built_in(const struct host *h, const char *driver)
 {
-        _cleanup_free_ char *drivers = NULL, *ids = NULL;
-        char *text;
+        const struct boot_driver *d = boot_facts_find(&h->boot, driver);
 
+        return d && d->built_in.value == FACT_YES;
+}
+
+static const char *module_of_driver(const struct host *h, const char *driver)
+{
+        const struct boot_driver *d = boot_facts_find(&h->boot, driver);
+
+        return d ? d->module : driver;
+}
+
+/* The IDs of those functions that VFIO can be first to take: "10de:2684,10de:22ba". softdeps: the lines for
+ * modprobe.d(5) about their drivers. Each driver and each ID once. */
+static int format_late(const struct host *h, const struct bind_record *b, char **ids, char **softdeps)
+{
         for (size_t i = 0; i < b->n_members; i++) {
                 const struct bind_member *m = &b->members[i];
-                _cleanup_free_ char *driver = NULL;
+                _cleanup_free_ char *softdep = NULL;
                 char id[sizeof("10de:2330")];
 
-                if (!is_host_driver(h, m->before.driver))
+                if (!is_host_driver(h, m->before.driver) || is_built_in(h, m->before.driver))
                         continue;
-                if (asprintf(&driver, "\"softdep %s pre: vfio-pci\", ", m->before.driver) < 0)
-                        return NULL;
+                if (asprintf(&softdep, "\"softdep %s pre: vfio-pci\", ",
+                             module_of_driver(h, m->before.driver)) < 0)
+                        return -ENOMEM;
                 snprintf(id, sizeof(id), "%04x:%04x", m->vendor, m->device);
-                if (list_add(&drivers, "", driver) < 0 || list_add(&ids, ",", id) < 0)
-                        return NULL;
+                if (list_add(softdeps, "", softdep) < 0 || list_add(ids, ",", id) < 0)
+                        return -ENOMEM;
         }
-        return asprintf(&text, "%s\"options vfio-pci ids=%s\"", drivers ?: "", ids ?: "") < 0 ? NULL : text;
+        return 0;
+}
+
+static bool is_claimed_by_cmdline(const struct host *h, const char *bdf)
+{
+        const struct device *d = device_facts_find(&h->devices, bdf);
+
+        for (size_t i = 0; d && i < h->claims.n_claims; i++)
+                if (h->claims.claims[i].tool == CLAIM_CMDLINE && claim_matches(&h->claims.claims[i], d))
+                        return true;
+        return false;
+}
+
+/* What lets VFIO be first for the functions of the record. */
+static int add_late(struct findings *f, const struct host *h, const struct bind_record *b,
+                    const struct bind_member *late)
+{
+        _cleanup_free_ char *ids = NULL, *softdeps = NULL;
+        const char *driver = late->before.driver;
+        int r;
+
+        if (is_built_in(h, driver))
+                return findings_add(f, FINDING_BIND_LATE, late->bdf,
+                                    "%s had it first, and is built into the kernel: nothing comes before it",
+                                    driver);
+        r = format_late(h, b, &ids, &softdeps);
+        if (r < 0)
+                return r;
+        if (h->boot.vfio_built_in.value == FACT_YES && is_claimed_by_cmdline(h, late->bdf))
+                return findings_add(
+                        f, FINDING_BIND_LATE, late->bdf,
+                        "%s had it first, although the kernel's command line names it for vfio-pci", driver);
+        if (h->boot.vfio_built_in.value == FACT_YES)
+                return findings_add(
+                        f, FINDING_BIND_LATE, late->bdf,
+                        "%s had it first; vfio-pci is built into the kernel, so modprobe.d(5) has "
+                        "no effect on it: boot with vfio-pci.ids=%s",
+                        driver, ids ?: "");
+        return findings_add(f, FINDING_BIND_LATE, late->bdf,
+                            "%s had it first; /etc/modprobe.d/vfioalign.conf: %s\"options vfio-pci "
+                            "ids=%s\"; then %s",
+                            driver, softdeps ?: "", ids ?: "", h->boot.initramfs ?: "rebuild the initramfs");
 }
 
 static int collect_late(struct findings *f, const struct host *h, const struct bind_record *b)
 {
         const struct bind_member *late = NULL;
         const struct device *twin = NULL;
-        _cleanup_free_ char *lines = NULL;
 
         for (size_t i = 0; i < b->n_members && !twin; i++)
                 if (is_host_driver(h, b->members[i].before.driver)) {
@@ -368,18 +422,14 @@ static int collect_late(struct findings *f, const struct host *h, const struct b
                 }
         if (!late)
                 return 0;
-        if (twin)
-                return findings_add(
-                        f, FINDING_BIND_LATE, late->bdf,
-                        "%s had it first; modprobe.d(5) cannot distinguish it from %s, which has "
-                        "the same ID and stays with the host",
-                        late->before.driver, twin->bdf);
-        lines = format_lines(h, b);
-        if (!lines)
-                return -ENOMEM;
-        return findings_add(f, FINDING_BIND_LATE, late->bdf,
-                            "%s had it first; /etc/modprobe.d/vfioalign.conf: %s; then update-initramfs -u",
-                            late->before.driver, lines);
+        if (!twin)
+                return add_late(f, h, b, late);
+        return findings_add(
+                f, FINDING_BIND_LATE, late->bdf,
+                "%s had it first; %s cannot distinguish it from %s, which has the same ID and stays with "
+                "the host",
+                late->before.driver,
+                h->boot.vfio_built_in.value == FACT_YES ? "vfio-pci.ids=" : "modprobe.d(5)", twin->bdf);
 }
 
 static int collect_bind(struct findings *f, const struct host *h, const struct bind_record *b)

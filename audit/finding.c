@@ -452,10 +452,11 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .text = "A host driver took a device before it was bound to VFIO at boot",
                 .explanation = "The driver came from the initramfs, or was there before vfioalignd. It has "
                                "initialised the device, and may have used it, before the device was taken "
-                               "away again. That worked this time. A modprobe.d(5) file that is also in "
-                               "the initramfs lets VFIO be first.",
-                .remedy = "Add the lines that the detail names, if any, then rebuild the initramfs "
-                          "(update-initramfs -u, dracut -f)",
+                               "away again. That worked this time. Where vfio-pci is a module, a "
+                               "modprobe.d(5) file that is also in the initramfs lets VFIO be first; where "
+                               "it is built into the kernel, vfio-pci.ids= on the kernel's command line "
+                               "does.",
+                .remedy = "Do what the detail says, if anything (BINDING AT BOOT in vfioalignd(8))",
                 .message_id = "fb2db6ed97074acc900ecc1116b38d10",
         },
         [FINDING_EMULATOR_UNALIGNED] = {

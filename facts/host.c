@@ -86,6 +86,9 @@ static int read_facts(struct host *h, const struct root *root, const struct host
         r = host_read_binds(h);
         if (r < 0)
                 return r;
+        r = boot_facts_read(&h->boot, root, h->kernel.release, &h->binds);
+        if (r < 0)
+                return r;
         return evidence_read(&h->evidence, root) == -ENOMEM ? -ENOMEM : 0;
 }
 
@@ -154,6 +157,7 @@ void host_done(struct host *h)
         device_uses_done(&h->uses);
         claims_done(&h->claims);
         bind_records_done(&h->binds);
+        boot_facts_done(&h->boot);
         evidence_done(&h->evidence);
         unread_processes_done(&h->unread);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bind-record.h"
+#include "boot.h"
 #include "claims.h"
 #include "evidence.h"
 #include "facts/device/device-use.h"
@@ -30,6 +31,7 @@ struct host {
         struct claims claims;
         struct bind_records binds; /* what is handed over, as vfioalign has it */
         struct fact binds_readable;
+        struct boot_facts boot;
         struct evidence evidence; /* empty where it cannot be read */
         struct unread_processes unread;
 };

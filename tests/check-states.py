@@ -101,6 +101,43 @@ class States(unittest.TestCase):
         self.assertEqual(self.findings("group-not-viable"), [])
         self.assertNotIn("cannot go to VFIO", self.words("explain", "41:00.5"))
 
+    def late(self, driver, program=None, builtin=(), cmdline=""):
+        """What is said of a GPU and its audio that a driver of the host had first at boot."""
+        h = self.host = Host(self.dir.name)
+        vfio = [line.split(":")[0] for line in make.vfio_dep()]
+        h.modules([] if "vfio-pci" in builtin else make.vfio_dep(), [make.ANY_ALIAS],
+                  (vfio if "vfio-pci" in builtin else []) + [f"kernel/drivers/{m}.ko" for m in builtin if m != "vfio-pci"])
+        h.link("sys/bus/pci/drivers/xhci_hcd/module", "../../../../module/xhci_pci")
+        h.write("proc/cmdline", f"BOOT_IMAGE=/vmlinuz ro intel_iommu=on {cmdline}")
+        members = {}
+        for n, (ids, before) in enumerate((("10de:2684", driver), ("10de:22ba", "snd_hda_intel"))):
+            h.pci(f"0000:01:00.{n}", ids, 0x030000, "vfio-pci", "1458:40bf", group=15, driver_override="vfio-pci")
+            members[f"0000:01:00.{n}"] = ids, "1458:40bf", before, "vfio-pci"
+        h.record(15, members, "boot")
+        if program:
+            h.write(program, "")
+        finding, = self.findings("bind-late")
+        self.assertNotIn("update-initramfs", finding["remedy"])
+        return finding["detail"]
+
+    def test_bind_late(self):
+        """What lets VFIO be first: by what is built into the kernel, and by what makes the initramfs."""
+        lines = 'nouveau had it first; /etc/modprobe.d/vfioalign.conf: "softdep nouveau pre: vfio-pci", "softdep snd_hda_intel ' \
+            'pre: vfio-pci", "options vfio-pci ids=10de:2684,10de:22ba"; then '
+        self.assertEqual(self.late("nouveau"), lines + "rebuild the initramfs")
+        self.assertEqual(self.late("nouveau", "usr/sbin/update-initramfs"), lines + "update-initramfs -u")
+        self.assertEqual(self.late("nouveau", "usr/bin/dracut"), lines + "dracut -f")
+        self.assertEqual(self.late("nouveau", "usr/bin/mkinitcpio"), lines + "mkinitcpio -P")
+        self.assertEqual(self.late("nouveau", "usr/sbin/update-initramfs", ["vfio-pci"]),
+                         "nouveau had it first; vfio-pci is built into the kernel, so modprobe.d(5) has no effect on it: boot "
+                         "with vfio-pci.ids=10de:2684,10de:22ba")
+        self.assertEqual(self.late("nouveau", None, ["vfio-pci"], "vfio-pci.ids=10de:2684"),
+                         "nouveau had it first, although the kernel's command line names it for vfio-pci")
+        # A softdep has the name of a module, which its driver need not have.
+        self.assertIn('"softdep xhci_pci pre: vfio-pci"', self.late("xhci_hcd"))
+        self.assertEqual(self.late("xhci_hcd", None, ["xhci-pci"]),
+                         "xhci_hcd had it first, and is built into the kernel: nothing comes before it")
+
 
 if __name__ == "__main__":
     unittest.main()

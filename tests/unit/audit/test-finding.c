@@ -448,7 +448,7 @@ static void test_binds(void **state)
                 late->detail,
                 "nvme had it first; /etc/modprobe.d/vfioalign.conf: \"softdep nvme pre: vfio-pci\", "
                 "\"softdep snd_hda_intel pre: vfio-pci\", \"options vfio-pci ids=144d:a80a,10de:2291\"; "
-                "then update-initramfs -u");
+                "then rebuild the initramfs");
         assert_null(find(&f, FINDING_BIND_QUARANTINED));
         assert_null(find(&f, FINDING_FACTS_UNSEEN));
         findings_done(&f);
