@@ -750,6 +750,15 @@ static int collect_mappings(struct findings *f, const struct host *h)
         return collect_unread(f, h);
 }
 
+static bool has_unseen_bar(const struct device_facts *f)
+{
+        for (size_t i = 0; i < f->n_devices; i++)
+                for (size_t k = 0; k < f->devices[i].n_bars; k++)
+                        if (f->devices[i].bars[k].unseen)
+                                return true;
+        return false;
+}
+
 /* The facts that matter but are unknown: one finding, however many they are. */
 static int collect_unseen(struct findings *f, const struct host *h)
 {
@@ -768,6 +777,8 @@ static int collect_unseen(struct findings *f, const struct host *h)
                 { "whether the module is active", h->module.alive, module_works(&h->module) },
                 { "what is bound to VFIO", h->binds_readable, h->binds_readable.why != NULL },
                 { "libvirt's guests", h->libvirt.readable, h->libvirt.installed.value != FACT_NO },
+                { "whether a framebuffer has a part of a device", h->devices.reservations,
+                  has_unseen_bar(&h->devices) },
                 { "which block devices are in use", h->uses.block, h->devices.n_devices > 0 },
                 { "which network interfaces are in use", h->uses.network, h->devices.n_devices > 0 },
                 { "which processes use devices", h->uses.processes, h->devices.n_devices > 0 },

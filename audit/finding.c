@@ -325,13 +325,14 @@ static const struct finding_type types[_FINDING_MAX] = {
         },
         [FINDING_BAR_RESERVED] = {
                 .severity = SEVERITY_WARNING,
-                .text = "A framebuffer of the kernel has reserved a part of a BAR",
-                .explanation = "The framebuffer that the firmware has set up lies in this BAR, and no "
-                               "display driver has released it. VFIO cannot map the BAR (\"can't "
-                               "reserve\" in the kernel's log), so the guest does not get it. Nothing is "
-                               "predicted for the BAR.",
-                .remedy = "Boot with video=efifb:off; where the framebuffer is BOOTFB or simpledrm, with "
-                          "initcall_blacklist=sysfb_init",
+                .text = "Something else has reserved a part of a BAR",
+                .explanation = "VFIO cannot map the BAR (\"can't reserve\" in the kernel's log), so the "
+                               "guest does not get it, and nothing is predicted for it. Mostly it is the "
+                               "framebuffer that the firmware has set up, and that no display driver has "
+                               "released. /proc/iomem shows who has it.",
+                .remedy = "Where it is efifb, boot with video=efifb:off; BOOTFB, simpledrm or another "
+                          "framebuffer: with initcall_blacklist=sysfb_init; else remove what the detail "
+                          "names",
                 .message_id = "372f46955c944e058ddf97ac14fddfbc",
         },
         [FINDING_BIND_IN_USE] = {

@@ -52,6 +52,18 @@ static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const st
         memcpy(c->bdf, bdf, sizeof(bdf_t));
 }
 
+/* Why nothing is predicted of the BAR. */
+static const char *reason_of_bar(const struct bar *b)
+{
+        if (b->unassigned)
+                return "a BAR of its device has no address";
+        if (b->reserved_by)
+                return "a part of a BAR of its device is reserved for something else";
+        if (b->replaced)
+                return "the driver of its device has regions of its own";
+        return "a framebuffer may have reserved a part of its device, and only root can see that";
+}
+
 static void add_device(struct guest_cost *c, const struct device *d, const struct kernel_facts *k,
                        const struct module_facts *m, struct placer placer, uint64_t from)
 {
@@ -59,16 +71,11 @@ static void add_device(struct guest_cost *c, const struct device *d, const struc
                 const struct area whole = { .region_size = d->bars[i].size, .size = d->bars[i].size };
                 struct verdict v;
 
-                if (!bar_is_mappable(&d->bars[i])) {
+                if (!bar_is_mappable(&d->bars[i]) || bar_is_unknown(&d->bars[i])) {
                         c->incomplete = true;
-                        c->why = d->bars[i].unassigned ? "a BAR of its device has no address"
-                                                       : "a BAR of its device is reserved by a framebuffer";
-                        c->faults = c->pin_steps = COUNT_UNKNOWN;
-                        continue;
-                }
-                if (d->bars[i].replaced) {
-                        c->incomplete = true;
-                        c->why = c->why ?: "the driver of its device has regions of its own";
+                        /* What is wrong is said first. */
+                        if (!c->why || !bar_is_mappable(&d->bars[i]))
+                                c->why = reason_of_bar(&d->bars[i]);
                         c->faults = c->pin_steps = COUNT_UNKNOWN;
                         continue;
                 }

@@ -115,7 +115,7 @@ static bool device_gains(const struct what_if *now, const struct what_if *then, 
                 const struct area whole = { .region_size = d->bars[i].size, .size = d->bars[i].size };
 
                 /* Nothing is known about a region that the driver exposes instead of the BAR. */
-                if (bar_is_mappable(&d->bars[i]) && !d->bars[i].replaced &&
+                if (bar_is_mappable(&d->bars[i]) && !bar_is_unknown(&d->bars[i]) &&
                     area_gains(now, then, &(struct subject){ .area = &whole }))
                         return true;
         }
@@ -128,7 +128,8 @@ static bool device_has_same_bars(const struct device *a, const struct device *b)
         if (a->n_bars != b->n_bars)
                 return false;
         for (size_t i = 0; i < a->n_bars; i++)
-                if (a->bars[i].size != b->bars[i].size || a->bars[i].replaced != b->bars[i].replaced ||
+                if (a->bars[i].size != b->bars[i].size ||
+                    bar_is_unknown(&a->bars[i]) != bar_is_unknown(&b->bars[i]) ||
                     bar_is_mappable(&a->bars[i]) != bar_is_mappable(&b->bars[i]))
                         return false;
         return true;

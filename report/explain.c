@@ -262,7 +262,7 @@ static void say_obstacle(json_object *bar, FILE *out)
         fputc('\n', out);
         print_line(out, "BAR %s:", json_get_text(bar, "index"));
         if (by)
-                say(out, 2, "VFIO cannot map it, because the framebuffer %s has reserved a part of it.", by);
+                say(out, 2, "VFIO cannot map it, because %s has reserved a part of it.", by);
         else
                 say(out, 2, "VFIO cannot map it, because it has no address.");
 }

@@ -71,17 +71,17 @@ static json_object *area_then(const void *subject, unsigned fixes, uint64_t *ret
         return report_verdict(&v);
 }
 
-/* replaced: the driver shows a region of its own instead of the BAR. How the kernel maps that is not known,
- * and no fix helps for sure. */
+/* unknown: the driver shows a region of its own instead of the BAR, or the BAR may be reserved. How the
+ * kernel maps that is not known, and no fix helps for sure. */
 static json_object *new_placement(const struct host *h, const char *by, struct placer placer,
-                                  const struct area *area, bool replaced)
+                                  const struct area *area, bool unknown)
 {
         const struct placed_area subject = { h, placer, area };
         json_object *o = json_new_object(), *after;
         struct kernel_facts k = h->kernel;
         struct verdict now;
 
-        if (replaced) {
+        if (unknown) {
                 k.huge_pmd = k.huge_pud = fact_unknown(NULL);
                 now = verdict_area(&k, &h->module, placer, area);
                 after = json_new_object();
@@ -97,18 +97,18 @@ static json_object *new_placement(const struct host *h, const char *by, struct p
         return o;
 }
 
-static json_object *new_placements(const struct host *h, const struct area *area, bool replaced)
+static json_object *new_placements(const struct host *h, const struct area *area, bool unknown)
 {
         json_object *placements = json_new_array();
 
-        json_append(placements, new_placement(h, "kernel", PLACER_PROGRAM, area, replaced));
+        json_append(placements, new_placement(h, "kernel", PLACER_PROGRAM, area, unknown));
         for (size_t i = 0; i < h->emulators.n_emulators; i++) {
                 const struct emulator *e = &h->emulators.emulators[i];
 
                 /* No start would use these. */
                 if (e->replaced || e->container)
                         continue;
-                json_append(placements, new_placement(h, e->path, placer_emulator(e), area, replaced));
+                json_append(placements, new_placement(h, e->path, placer_emulator(e), area, unknown));
         }
         return placements;
 }
@@ -125,7 +125,7 @@ static json_object *shared_placements(struct devices *d, const struct bar *bar)
         uint64_t size = bar->size;
         struct placed *placed;
 
-        if (bar->replaced)
+        if (bar_is_unknown(bar))
                 return new_placements(d->host, &whole, true);
         for (size_t i = 0; i < d->n_placed; i++)
                 if (d->placed[i].size == size)

@@ -101,6 +101,35 @@ class States(unittest.TestCase):
         self.assertEqual(self.findings("group-not-viable"), [])
         self.assertNotIn("cannot go to VFIO", self.words("explain", "41:00.5"))
 
+    def test_reserved(self):
+        """A framebuffer of the firmware has a part of a GPU: as root sees it, and as others do."""
+        h = self.host
+        h.pci("0000:c3:00.0", "1002:1586", 0x030000, "vfio-pci", group=24, boot_vga=1, driver_override="vfio-pci",
+              bars={0: (0x2800000000, 32 * GIB, MEM64_PREFETCH), 5: (0xb4000000, MIB, MEM32)})
+        h.guest("game", "0000:c3:00.0")
+        tree = ["2800000000-37ffffffff : PCI Bus 0000:c3", "  2800000000-2fffffffff : 0000:c3:00.0",
+                "    2800000000-2801fa3fff : BOOTFB", "      2800000000-2801fa3fff : simpledrm"]
+
+        h.write("proc/iomem", "\n".join(tree))
+        finding, = self.findings("bar-reserved")
+        self.assertEqual((finding["subject"], finding["detail"]), ("0000:c3:00.0", "BAR 0, 32 GiB: simpledrm"))
+        self.assertIn("initcall_blacklist=sysfb_init", finding["remedy"])
+        self.assertIn("simpledrm has reserved a part of it", self.words("explain", "c3:00.0"))
+        self.assertIn("nothing is predicted, because a part of a BAR of its device is reserved", self.words("explain", "game"))
+        self.assertNotRegex(self.ctl("audit"), r"c3:00.0 +0 ")
+
+        h.write("proc/iomem", "\n".join(tree[:2]))
+        self.assertEqual(self.findings("bar-reserved", "facts-unseen"), [])
+        self.assertIn("0000:c3:00.0 gets 1 GiB pages", self.words("explain", "game"))
+
+        h.write("proc/iomem", "\n".join("0-0" + line[line.index(" : "):] for line in tree))
+        finding, = self.findings("bar-reserved", "facts-unseen")
+        self.assertIn("whether a framebuffer has a part of a device (only root sees the addresses in /proc/iomem)",
+                      finding["detail"])
+        self.assertIn("nothing is predicted, because a framebuffer may have reserved a part of its device",
+                      self.words("explain", "game"))
+        self.assertRegex(self.ctl("audit"), r"c3:00.0 +0 +32 GiB .* unknown unknown unknown")
+
     def late(self, driver, program=None, builtin=(), cmdline=""):
         """What is said of a GPU and its audio that a driver of the host had first at boot."""
         h = self.host = Host(self.dir.name)

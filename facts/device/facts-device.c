@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 
+#include "bar-reserved.h"
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/memory.h"
@@ -124,46 +125,6 @@ static void read_given_up(struct device *d, int fd)
                 if (bits & PCI_BASE_ADDRESS_64)
                         i++; /* its upper half */
         }
-}
-
-static void reserve_bars(struct device_facts *f, uint64_t start, uint64_t end, const char *name)
-{
-        for (size_t i = 0; i < f->n_devices; i++)
-                for (size_t k = 0; k < f->devices[i].n_bars; k++) {
-                        struct bar *b = &f->devices[i].bars[k];
-
-                        /* Where a driver of the host has it, vfio-pci removes the framebuffer when it comes.
-                         */
-                        if (f->devices[i].driver_is_vfio && b->address && start >= b->address &&
-                            end - b->address < b->size)
-                                b->reserved_by = name;
-                }
-}
-
-/* The kernel's boot framebuffers keep a part of a BAR until a display driver takes over, which with VFIO may
- * never happen. Only root sees the addresses. */
-static int read_reserved(struct device_facts *f, const struct root *root)
-{
-        static const char *const names[] = { "BOOTFB", "simplefb", "simpledrm", "efifb", "efidrm",
-                                             "vesafb", "vesadrm",  "ofdrm",     NULL };
-        _cleanup_free_ char *lines = NULL;
-        char *save = NULL;
-        int r;
-
-        r = grep_file_at(root->fd, "proc/iomem", names, &lines);
-        if (r < 0)
-                return r == -ENOMEM ? r : 0;
-        for (char *line = strtok_r(lines, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-                const char *name = strstr(line, " : ");
-                unsigned long long start, end;
-
-                if (!name || sscanf(line, " %llx-%llx", &start, &end) != 2 || end <= start)
-                        continue;
-                for (size_t i = 0; names[i]; i++)
-                        if (streq(name + strlen(" : "), names[i]))
-                                reserve_bars(f, start, end, names[i]);
-        }
-        return 0;
 }
 
 /* "144D:A808" */
@@ -443,7 +404,7 @@ static int read_facts(struct device_facts *d, const struct root *root, const str
         if (r < 0)
                 return r;
         if (depth >= DEPTH_DETAILS) {
-                r = read_reserved(&facts, root);
+                r = bar_reservations_read(&facts, root);
                 if (r < 0)
                         return r;
         }
@@ -474,6 +435,8 @@ void device_facts_done(struct device_facts *d)
                 free(d->devices[i].driver);
                 free(d->devices[i].driver_override);
                 free(d->devices[i].reset_method);
+                for (size_t k = 0; k < d->devices[i].n_bars; k++)
+                        free(d->devices[i].bars[k].reserved_by);
         }
         free(d->devices);
         for (size_t i = 0; i < d->n_names; i++)
@@ -523,6 +486,13 @@ bool device_is_infrastructure(const struct device *d)
         class = d->class >> 8;
         return device_is_bridge(d) || class == PCI_CLASS_BRIDGE_HOST || class == PCI_CLASS_BRIDGE_ISA ||
                class == PCI_CLASS_BRIDGE_EISA || class == PCI_CLASS_BRIDGE_MC;
+}
+
+bool bar_is_unknown(const struct bar *b)
+{
+        assert(b);
+
+        return b->replaced || b->unseen;
 }
 
 bool bar_is_mappable(const struct bar *b)

@@ -21,7 +21,9 @@ struct bar {
          * found no room for it (IORESOURCE_UNSET, or a register without a resource; the size is then 0):
          * vfio-pci cannot enable the device ("BAR 2 [mem size ...]: not assigned"). */
         bool unassigned;
-        const char *reserved_by; /* static: a framebuffer that has a part of it; VFIO "can't reserve" it */
+        char *reserved_by; /* what else has a part of it, as /proc/iomem names it; VFIO "can't reserve" it */
+        bool unseen; /* whether something else has a part of it cannot be seen, and may be: the boot display
+                      */
         bool replaced; /* the VFIO driver exposes its own region here; sysfs does not say how it is mapped */
 };
 
@@ -56,9 +58,10 @@ struct device_name {
 };
 
 struct device_facts {
-        struct fact listed;     /* the list below is complete; unknown if sysfs could not be read */
-        struct fact variants;   /* modules.alias was read, so vfio_driver is more than the default */
-        struct device *devices; /* every PCI function that was asked for, ordered by address */
+        struct fact listed;       /* the list below is complete; unknown if sysfs could not be read */
+        struct fact reservations; /* what else has a part of a BAR could be seen */
+        struct fact variants;     /* modules.alias was read, so vfio_driver is more than the default */
+        struct device *devices;   /* every PCI function that was asked for, ordered by address */
         size_t n_devices;
         struct device_name *names; /* by ID; filled in by device_names_read() */
         size_t n_names;
@@ -97,6 +100,9 @@ bool device_is_infrastructure(const struct device *d);
 
 /* Whether the kernel lets VFIO map it: it has an address, and nobody else has reserved it. */
 bool bar_is_mappable(const struct bar *b);
+
+/* Whether nothing can be said about how it is mapped, although VFIO lets it be: it is replaced or unseen. */
+bool bar_is_unknown(const struct bar *b);
 
 /* The largest size in bytes that its Resizable BAR capability allows; 0 if it has none. */
 uint64_t bar_largest_size(const struct bar *b);

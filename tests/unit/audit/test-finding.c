@@ -243,14 +243,15 @@ static void test_root(void **state)
 /* A BAR that VFIO cannot map has a finding where it is for a guest, and no pages. */
 static void test_obstacles(void **state)
 {
-        struct device d = {
-                .bdf = "0000:00:08.0",
-                .class = 0x030000,
-                .group = 8,
-                .n_bars = 2,
-                .bars = { { .index = 0, .size = GIB(1), .address = GIB(64), .reserved_by = "BOOTFB" },
-                          { .index = 2, .size = GIB(8), .unassigned = true } }
-        };
+        struct device d = { .bdf = "0000:00:08.0",
+                            .class = 0x030000,
+                            .group = 8,
+                            .n_bars = 2,
+                            .bars = { { .index = 0,
+                                        .size = GIB(1),
+                                        .address = GIB(64),
+                                        .reserved_by = (char *) "BOOTFB" },
+                                      { .index = 2, .size = GIB(8), .unassigned = true } } };
         struct hostdev hostdev = { .bdf = "0000:00:08.0" };
         struct libvirt_guest guest = {
                 .xml = { .name = (char *) "g", .hostdevs = &hostdev, .n_hostdevs = 1 }, .defined = true

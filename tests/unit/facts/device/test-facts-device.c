@@ -6,6 +6,7 @@
 
 #include "fixture.h"
 #include "test.h"
+#include "util/file-observer.h"
 #include "util/macro.h"
 
 #define PCI "sys/bus/pci/devices/"
@@ -231,8 +232,7 @@ static void test_obstacles(void **state)
                       "2800000000-37ffffffff : PCI Bus 0000:c3\n"
                       "  2800000000-2fffffffff : 0000:c3:00.0\n"
                       "    2800000000-2801fa3fff : BOOTFB\n"
-                      "      2800000000-2801fa3fff : simpledrm\n"
-                      "3000000000-3000100000 : no-efifb\n");
+                      "      2800000000-2801fa3fff : simpledrm\n");
         assert_ok(device_facts_read(&facts, &f->root));
         d = device_facts_find(&facts, "0000:03:00.0");
         assert_int_equal(d->n_bars, 2);
@@ -268,6 +268,141 @@ static void test_obstacles(void **state)
                 if (i == 0)
                         fixture_link(f, PCI "0000:03:00.0/driver", "../../../../bus/pci/drivers/amdgpu");
         }
+}
+
+static void keep_excerpt(enum file_kind kind, const char *path, const char *data, size_t size,
+                         void *userdata)
+{
+        char **kept = userdata;
+
+        if (strlen(path) < strlen("/proc/iomem") ||
+            !streq(path + strlen(path) - strlen("/proc/iomem"), "/proc/iomem"))
+                return;
+        if (kind != FILE_EXCERPT && kind != FILE_DENIED)
+                return;
+        free(*kept);
+        *kept = kind == FILE_DENIED ? strdup("denied") : strndup(data, size);
+}
+
+/* Whatever has a part of a BAR, unless it is VFIO, or leaves before VFIO comes. */
+static void test_reserved(void **state)
+{
+#define BAR0 "80000000-8fffffff : 0000:01:00.0\n"
+        static const struct {
+                const char *driver, *class;
+                bool vendor;
+                const char *iomem, *reserved_by;
+        } cases[] = {
+                { "vfio-pci", "0x030000", false, BAR0, NULL },
+                { "vfio-pci", "0x030000", false, BAR0 "  80000000-807fffff : efifb\n", "efifb" },
+                { "vfio-pci", "0x058000", false, BAR0 "  80100000-801fffff : Some Board 00:05\n",
+                  "Some Board 00:05" },
+                { "vfio-pci", "0x030000", false, BAR0 "  80000000-8fffffff : BOOTFB\n", "BOOTFB" },
+                /* only that line was recorded, formerly */
+                { "vfio-pci", "0x030000", false, "    80000000-807fffff : vesafb\n", "vesafb" },
+                /* a part of it is another's altogether */
+                { "vfio-pci", "0x030000", false, "7ff00000-800fffff : PCI Bus 0000:02\n",
+                  "PCI Bus 0000:02" },
+                /* VFIO's own, while a guest has it */
+                { "vfio-pci", "0x030000", false, BAR0 "  80000000-8fffffff : vfio-pci\n", NULL },
+                { "vfio-pci", "0x030000", false, BAR0 "  80000000-8fffffff : vfio\n", NULL },
+                { "nvidia", "0x030200", true, BAR0 "  80000000-8fffffff : nvidia\n", NULL },
+                { "nvidia", "0x030200", true, BAR0 "  80000000-807fffff : simplefb\n", "simplefb" },
+                /* windows above it, one of the same size */
+                { "vfio-pci", "0x030000", false,
+                  "80000000-9fffffff : Reserved\n 80000000-8fffffff : PCI Bus 0000:01\n  " BAR0, NULL },
+                { "vfio-pci", "0x030000", false,
+                  BAR0 "90000000-9000ffff : BOOTFB\n7fff0000-7fffffff : efifb\n", NULL },
+                /* A driver of the host takes its reservations along, and vfio-pci removes them from a VGA
+                   device. */
+                { "amdgpu", "0x030000", false, BAR0 "  80000000-8fffffff : amdgpu\n", NULL },
+                { NULL, "0x030000", false, BAR0 "  80000000-807fffff : BOOTFB\n", NULL },
+                { NULL, "0x030200", false, BAR0 "  80000000-807fffff : BOOTFB\n", "BOOTFB" },
+                { NULL, "0x030000", false, BAR0 "  80000000-807fffff : phram\n", "phram" },
+        };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct device_facts facts;
+                const char *by;
+
+                if (i > 0)
+                        fixture_remove(f, PCI "0000:01:00.0");
+                write_device(f, "0000:01:00.0", "0x0000000080000000 0x000000008fffffff 0x000000000014220c\n",
+                             cases[i].class);
+                if (cases[i].driver) {
+                        char target[64];
+
+                        snprintf(target, sizeof(target), "../../../../bus/pci/drivers/%s", cases[i].driver);
+                        fixture_link(f, PCI "0000:01:00.0/driver", target);
+                }
+                if (cases[i].vendor)
+                        fixture_write(f, PCI "0000:01:00.0/vfio-dev/vfio0/dev", "511:0\n");
+                fixture_write(f, "proc/iomem", cases[i].iomem);
+                assert_ok(device_facts_read(&facts, &f->root));
+                assert_int_equal(facts.reservations.value, FACT_YES);
+                by = facts.devices[0].bars[0].reserved_by;
+                if (!streq(by ?: "nobody", cases[i].reserved_by ?: "nobody"))
+                        fail_msg("case %zu: %s, not %s", i, by, cases[i].reserved_by);
+                assert_false(bar_is_unknown(&facts.devices[0].bars[0]));
+                device_facts_done(&facts);
+        }
+}
+
+/* Who is not root sees zeros, and may not be told that the boot display is whole. */
+static void test_reserved_unseen(void **state)
+{
+        struct fixture *f = *state;
+        struct device_facts facts;
+        char *kept = NULL;
+
+        write_device(f, "0000:01:00.0", "0x0000000080000000 0x000000008fffffff 0x000000000014220c\n",
+                     "0x030000\n");
+        write_device(f, "0000:02:00.0", "0x0000000090000000 0x000000009fffffff 0x000000000014220c\n",
+                     "0x030000\n");
+        for (const char *const *bdf = (const char *const[]){ "0000:01:00.0", "0000:02:00.0", NULL }; *bdf;
+             bdf++) {
+                char path[64];
+
+                snprintf(path, sizeof(path), PCI "%s/driver", *bdf);
+                fixture_link(f, path, "../../../../bus/pci/drivers/vfio-pci");
+        }
+        fixture_write(f, PCI "0000:01:00.0/boot_vga", "1\n");
+        fixture_write(f, PCI "0000:02:00.0/boot_vga", "0\n");
+        for (int i = 0; i < 2; i++) {
+                if (i == 1)
+                        fixture_write(f, "proc/iomem",
+                                      "00000000-00000000 : System RAM\n00000000-00000000 : 0000:01:00.0\n");
+                file_observe(keep_excerpt, &kept);
+                assert_ok(device_facts_read(&facts, &f->root));
+                file_observe(NULL, NULL);
+                assert_int_equal(facts.reservations.value, FACT_UNKNOWN);
+                assert_non_null(strstr(facts.reservations.why, i == 0 ? "cannot be read" : "only root"));
+                assert_true(bar_is_mappable(&facts.devices[0].bars[0]));
+                assert_true(bar_is_unknown(&facts.devices[0].bars[0]));
+                assert_false(bar_is_unknown(&facts.devices[1].bars[0]));
+                device_facts_done(&facts);
+        }
+        assert_string_equal(kept, "denied");
+
+        /* What is recorded is about BARs alone, and not where the kernel itself lies. */
+        fixture_write(f, "proc/iomem",
+                      "00001000-7fffffff : System RAM\n  01000000-01ffffff : Kernel code\n"
+                      "80000000-efffffff : PCI Bus 0000:00\n  80000000-8fffffff : 0000:01:00.0\n"
+                      "    80000000-807fffff : BOOTFB\n  a0000000-a0000fff : 0000:03:00.0\n");
+        file_observe(keep_excerpt, &kept);
+        assert_ok(device_facts_read(&facts, &f->root));
+        file_observe(NULL, NULL);
+        assert_string_equal(kept, "  80000000-8fffffff : 0000:01:00.0\n    80000000-807fffff : BOOTFB\n");
+        assert_string_equal(facts.devices[0].bars[0].reserved_by, "BOOTFB");
+        device_facts_done(&facts);
+
+        /* It may be that there is none. */
+        fixture_write(f, "proc/iomem", "");
+        assert_ok(device_facts_read(&facts, &f->root));
+        assert_int_equal(facts.reservations.value, FACT_YES);
+        device_facts_done(&facts);
+        free(kept);
 }
 
 static void test_missing(void **state)
@@ -320,6 +455,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_attributes, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_obstacles, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_resource, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_reserved, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_reserved_unseen, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
         };
 
