@@ -505,7 +505,7 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "The guest waits at its start for the page faults that fill its BARs, and "
                                "for the steps that map them for DMA.",
                 .fixes = LARGER_PAGES,
-                .remedy = "vfioalignctl explain GUEST",
+                .remedy = "vfioalignctl explain --guest GUEST",
                 .message_id = "91434a59cd8447d09d640da0226b643b",
         },
         [FINDING_GUEST_DEVICE_MISSING] = {

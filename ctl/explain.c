@@ -8,6 +8,7 @@
 #include "util/macro.h"
 #include "util/parse.h"
 #include "util/print.h"
+#include "util/shell.h"
 #include "verbs.h"
 
 /* A number with an optional suffix K, M or G. */
@@ -86,8 +87,19 @@ static int explain_area(const struct snapshot *s, json_object *head, const struc
         return CTL_OK;
 }
 
+/* A guest can be called like a finding or a device, which comes first. guest: that one, or NULL. */
+static void say_namesake(json_object *guest)
+{
+        _cleanup_free_ char *argument = guest ? shell_argument(json_get_text(guest, "name")) : NULL;
+
+        if (argument)
+                print_line(stdout, "There is a guest of this name as well: vfioalignctl explain --guest %s",
+                           argument);
+}
+
+/* guest: one that has the same name, or NULL. */
 static int explain_device(const struct snapshot *s, json_object *head, const struct device *d,
-                          const struct options *o)
+                          const struct options *o, json_object *guest)
 {
         struct devices devices;
         json_object *device;
@@ -97,6 +109,8 @@ static int explain_device(const struct snapshot *s, json_object *head, const str
         devices_open(&devices, &s->host);
         device = devices_get(&devices, (size_t) (d - s->host.devices.devices));
         print_answer(device, o->json, head, report_explain_device);
+        if (!o->json)
+                say_namesake(guest);
         json_object_put(device);
         devices_close(&devices);
         return CTL_OK;
@@ -110,11 +124,7 @@ static int explain_finding(json_object *head, enum finding_id id, const struct o
 
         if (!o->json) {
                 report_explain_finding(head, id, stdout);
-                if (guest)
-                        print_line(stdout,
-                                   "There is a guest of this name as well: vfioalignctl explain "
-                                   "--guest %s",
-                                   finding_to_string(id));
+                say_namesake(guest);
                 return CTL_OK;
         }
         found = json_object_new_array();
@@ -260,11 +270,16 @@ static int explain_subject(const struct snapshot *s, json_object *head, const ch
         json_object *guest;
         bdf_t bdf;
 
+        guest = find_guest(head, subject);
         if (!o->guest && bdf_parse(subject, bdf) >= 0)
                 d = device_facts_find(&s->host.devices, bdf);
+        if (o->area && !d) {
+                print_line(stderr,
+                           "vfioalignctl: --area is about a BAR, so it needs the address of a device");
+                return CTL_USAGE;
+        }
         if (d)
-                return explain_device(s, head, d, o);
-        guest = find_guest(head, subject);
+                return explain_device(s, head, d, o, guest);
         if (id >= 0 && !o->guest)
                 return explain_finding(head, id, o, guest);
         if (guest)

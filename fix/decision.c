@@ -65,6 +65,7 @@ static void describe_cost(const struct guest_cost *cost, char *text, size_t size
 struct decision decision_make(const struct host *h, const struct config *c, const struct guest *g)
 {
         _cleanup_free_ char *command = NULL;
+        const char *helps = NULL;
         struct guest_cost counted, all;
         struct guest_policy policy;
         struct decision d = {};
@@ -88,8 +89,11 @@ struct decision decision_make(const struct host *h, const struct config *c, cons
         fixes = fixes_choose(h, g, c, POLICY_SUGGEST);
         if (fixes)
                 command = fix_command(fixes, g->name);
+        /* A command is there as a whole or not at all: half a name can be another one, or open a quote. */
+        if (command && strlen(command) < sizeof(d.text) - sizeof(cost) - sizeof(seen) - 64)
+                helps = command;
         snprintf(d.text, sizeof(d.text), "%s%s%s%s%s%s", cost, *seen ? "; " : "", seen,
-                 command ? "; what helps: " : "", command ?: "",
+                 helps ? "; what helps: " : "", helps ?: "",
                  d.allowed ? "" : "; OnUnaligned=refuse is set for it");
         return d;
 }

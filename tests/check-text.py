@@ -152,9 +152,25 @@ class Commands(Case):
             self.assertNotIn("A start now would be", self.ctl("explain", name))
             self.assertIn("A start now would be", self.ctl("explain", "--guest", name))
             self.assertEqual(json.loads(self.ctl("explain", "--guest", "--json", name))["name"], name)
+            # Each of the two says that there is the other.
+            self.assertIn(f"vfioalignctl explain --guest {name}\n", self.ctl("explain", name))
         self.edit_guest("name", "no-iommu")
-        self.assertIn("vfioalignctl explain --guest no-iommu\n", self.ctl("explain", "no-iommu"))
         self.assertIn("neither", self.ctl("explain", "--guest", "thp-limits", code=1))
+
+    def test_long_name(self):
+        """Half a command is none. The module cannot be loaded, so what helps is an edit of the guest."""
+        (self.root / "proc/sys/kernel/modules_disabled").write_text("1\n")
+        for name in ["n" * 240, "'" * 240, "'" * 600, "\N{PENGUIN}" * 60]:
+            self.edit_guest("name", name)
+            for verb in [("audit",), ("explain", "--guest", "--", name)]:
+                text = self.ctl(*verb)
+                for line in re.findall(r"vfioalignctl guest apply .*", text):
+                    words = shlex.split(line.removesuffix("."))
+                    self.assertEqual(words[3], name)
+
+    def test_area(self):
+        self.assertIn("--area is about a BAR", self.ctl("explain", "--area", "0:0+4K", "train-a", code=2))
+        self.assertIn("--area is about a BAR", self.ctl("explain", "--area", "0:0+4K", "no-iommu", code=2))
 
     def test_completion(self):
         """The shell of whoever presses Tab runs nothing that is in a guest's name."""

@@ -224,6 +224,28 @@ static void assert_no_finding(const struct host *h, enum finding_id id)
         findings_done(&f);
 }
 
+/* A guest can have any name, also a finding's or a device's, and the command is about the guest. */
+static void test_remedy_of_guest(void **state)
+{
+        static const struct {
+                const char *name, *remedy;
+        } cases[] = {
+                { "web1", "vfioalignctl explain --guest web1" },
+                { "hook-missing", "vfioalignctl explain --guest hook-missing" },
+                { "Ana's PC", "vfioalignctl explain --guest 'Ana'\\''s PC'" },
+                { "-gpu", "vfioalignctl explain --guest -- -gpu" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const struct finding f = { .id = FINDING_GUEST_SMALL_PAGES,
+                                           .subject = (char *) cases[i].name };
+                _cleanup_free_ char *text = finding_remedy(&f);
+
+                assert_string_equal(text, cases[i].remedy);
+        }
+}
+
 /* Root is not told to become root, except about a record that somebody else has made. */
 static void test_root(void **state)
 {
@@ -507,11 +529,12 @@ static void test_binds(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),     cmocka_unit_test(test_kernel),
-                cmocka_unit_test(test_unknown),   cmocka_unit_test(test_subjects),
-                cmocka_unit_test(test_root),      cmocka_unit_test(test_damaged),
-                cmocka_unit_test(test_obstacles), cmocka_unit_test(test_help),
-                cmocka_unit_test(test_binds),     cmocka_unit_test(test_uses),
+                cmocka_unit_test(test_table),   cmocka_unit_test(test_kernel),
+                cmocka_unit_test(test_unknown), cmocka_unit_test(test_subjects),
+                cmocka_unit_test(test_root),    cmocka_unit_test(test_remedy_of_guest),
+                cmocka_unit_test(test_damaged), cmocka_unit_test(test_obstacles),
+                cmocka_unit_test(test_help),    cmocka_unit_test(test_binds),
+                cmocka_unit_test(test_uses),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
