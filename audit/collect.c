@@ -602,6 +602,7 @@ static int collect_guest(struct findings *f, const struct host *h, const struct 
                                  window.why);
                 if (r < 0)
                         return r;
+                f->findings[f->n_findings - 1].remedy = guest_window_remedy(h, &g->xml);
         }
         return collect_guest_pages(f, h, g);
 }

@@ -523,7 +523,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "The BARs of the guest's devices do not fit into the address space that its "
                                "firmware reserves for 64-bit BARs. A BAR that finds no place is unusable "
                                "in the guest (\"can't assign; no space\").",
-                .remedy = "Raise <pcihole64> of the guest's PCI root, or X-PciMmio64Mb of OVMF",
+                .remedy = "For OVMF, set opt/ovmf/X-PciMmio64Mb, by <sysinfo type='fwcfg'> or -fw_cfg; or "
+                          "widen the guest's addresses to the host's; or give it fewer of these devices",
                 .message_id = "f4d7334aea164bcea8c0c53aff1814f7",
         },
         [FINDING_GUEST_DAMAGED] = {
@@ -715,6 +716,8 @@ char *finding_remedy(const struct finding *f)
 
         if (f->fixes != 0)
                 return fix_command(f->fixes, f->guest);
+        if (f->remedy)
+                return strdup(f->remedy);
         return remedy_for_subject(f->recorded ? types[f->id].remedy : finding_remedy_text(f->id),
                                   f->subject);
 }

@@ -102,6 +102,7 @@ struct finding {
         char *guest;    /* the guest whose domain such a fix would edit; NULL: the fix is for the host */
         enum severity severity; /* of its type, or lower if it does no harm on this host */
         char *subject;          /* a PCI address, an emulator, a guest; NULL: the host */
+        const char *remedy;     /* what helps here, static; NULL: the type's remedy */
         bool recorded;          /* of a recorded host: its reader's privilege is not ours */
         char *detail;           /* what is particular to this host; NULL: the type's text says all */
 };

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "facts/guest/qemu-argument.h"
 #include "util/macro.h"
 
 /* Where firmware puts 64-bit BARs:
@@ -56,6 +57,8 @@ static struct fact efi_fits(const struct guest *g, uint64_t sum, uint64_t larges
         uint64_t window = align_up(g->efi_window ?: EFI_WINDOW_DEFAULT, GIB(1));
         bool fits = sum + OTHERS <= window && largest <= power_of_two_below(window);
 
+        if (g->efi_window_unread)
+                return fact_unknown("X-PciMmio64Mb is in a file, which is not read");
         if (fits && !g->efi_window)
                 return window_answer(true, "OVMF has at least 32 GiB for it");
         if (fits && window_is_reachable(g, window, power_of_two_below(window), bits ?: PHYS_BITS_MIN))
@@ -118,19 +121,17 @@ struct fact guest_window_fits(const struct guest *g, uint64_t sum, uint64_t larg
         }
 }
 
-struct fact guest_window(const struct host *h, const struct guest *g)
+/* The 64-bit BARs of the guest's devices. Returns false where nobody knows yet which devices they are. */
+static bool sum_bars(const struct host *h, const struct guest *g, uint64_t *ret_sum, uint64_t *ret_largest)
 {
         uint64_t sum = 0, largest = 0;
-
-        assert(h);
-        assert(g);
 
         for (size_t i = 0; i < g->n_hostdevs; i++) {
                 const struct hostdev *hostdev = &g->hostdevs[i];
                 const struct device *d = device_facts_find(&h->devices, hostdev->bdf);
 
                 if (!*hostdev->bdf)
-                        return fact_unknown("which function it gets is decided at its start");
+                        return false;
                 if (!d || hostdev->kind == HOSTDEV_NVME)
                         continue;
                 for (size_t b = 0; b < d->n_bars; b++) {
@@ -141,5 +142,45 @@ struct fact guest_window(const struct host *h, const struct guest *g)
                                 largest = d->bars[b].size;
                 }
         }
+        *ret_sum = sum;
+        *ret_largest = largest;
+        return true;
+}
+
+struct fact guest_window(const struct host *h, const struct guest *g)
+{
+        uint64_t sum, largest;
+
+        assert(h);
+        assert(g);
+
+        if (!sum_bars(h, g, &sum, &largest))
+                return fact_unknown("which function it gets is decided at its start");
         return guest_window_fits(g, sum, largest, h->iommu.phys_bits);
+}
+
+/* <pcihole64> is in none of them: it changes what is reported for hotplug, and not where the firmware puts
+ * BARs. */
+const char *guest_window_remedy(const struct host *h, const struct guest *g)
+{
+        uint64_t sum, largest, alignment;
+        unsigned bits, host_bits;
+
+        assert(h);
+        assert(g);
+
+        host_bits = h->iommu.phys_bits;
+        bits = address_bits(g, host_bits);
+        if (g->firmware == GUEST_FIRMWARE_EFI && bits > 0 && sum_bars(h, g, &sum, &largest)) {
+                /* The window may end beyond the addresses, as long as the BARs at its begin do not. */
+                alignment = power_of_two_below(align_up(sum + OTHERS, GIB(1)));
+                if (window_is_reachable(g, sum, alignment, bits))
+                        return "Set " EFI_WINDOW_NAME " to more MiB than its BARs have in all, by <sysinfo "
+                               "type='fwcfg'> or -fw_cfg";
+        }
+        if (bits < host_bits)
+                return "Give the guest the host's width of addresses: <cpu mode='host-passthrough'>, and no "
+                       "<maxphysaddr> that narrows it";
+        return "Give the guest fewer of these devices or less memory: its addresses are as wide as the "
+               "host's";
 }

@@ -3,12 +3,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 
 #include "facts/guest/facts-guest.h"
 #include "facts/guest/qemu-argument.h"
 #include "facts/guest/xml.h"
 #include "util/memory.h"
-#include "util/parse.h"
 
 #define REDACTED "redacted"
 #define PATH_MAX_SIZE 128 /* longer than any path below */
@@ -36,6 +36,8 @@ static const struct kept_element {
         { "domain/cpu", .attributes = { "mode" } },
         { "domain/cpu/maxphysaddr", .attributes = { "mode", "bits", "limit" } },
         { "domain/iommufd", .attributes = { "enabled" } },
+        { "domain/sysinfo", .attributes = { "type" } },
+        { "domain/sysinfo/entry", .text = true, .attributes = { "name", "file" }, .name = EFI_WINDOW_NAME },
         { "domain/metadata" },
         { "domain/metadata/policy", .attributes = { "on-unaligned", "min-bar-size" }, .prefix = "vfioalign",
           .xmlns = POLICY_XMLNS },
@@ -151,14 +153,17 @@ static int redact_option(const char *option, const char *value, char **ret)
                         return 0;
                 n = asprintf(ret, "vfio-pci.x-no-mmap=%s", on_or_off(value + strlen("vfio-pci.")));
         } else if (streq(option, "fw_cfg")) {
-                char number[16];
-                uint64_t mib;
+                char number[64];
+                uint64_t bytes;
 
-                if (!strstr(value, "opt/ovmf/X-PciMmio64Mb") ||
-                    !qemu_argument_get(value, "string", number, sizeof(number)) ||
-                    parse_u64(number, 10, &mib) < 0)
+                if (!qemu_argument_is_efi_window(value))
                         return 0;
-                n = asprintf(ret, "name=opt/ovmf/X-PciMmio64Mb,string=%s", number);
+                if (!qemu_argument_get(value, "string", number, sizeof(number)))
+                        n = asprintf(ret, "name=" EFI_WINDOW_NAME ",file=" REDACTED);
+                else if (efi_window_parse(number, &bytes) >= 0)
+                        n = asprintf(ret, "name=" EFI_WINDOW_NAME ",string=%" PRIu64, bytes >> 20);
+                else
+                        return 0;
         } else {
                 return 0;
         }

@@ -235,17 +235,51 @@ static int read_global_option(struct guest *g, const char *arg)
         return 0;
 }
 
-/* -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536: in MiB, at most 16 TiB (edk2,
- * PlatformInitLib/MemDetect.c) */
+/* -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536 */
 static int read_fw_cfg_option(struct guest *g, const char *arg)
 {
-        char value[16];
-        uint64_t mib;
+        char value[64];
 
-        if (strstr(arg, "opt/ovmf/X-PciMmio64Mb") &&
-            qemu_argument_get(arg, "string", value, sizeof(value)) && parse_u64(value, 10, &mib) >= 0 &&
-            mib <= 0x1000000)
-                g->efi_window = mib << 20;
+        if (!qemu_argument_is_efi_window(arg))
+                return 0;
+        if (qemu_argument_get(arg, "string", value, sizeof(value)))
+                (void) efi_window_parse(value, &g->efi_window);
+        else
+                g->efi_window_unread = true;
+        return 0;
+}
+
+/* The same in libvirt's own words: <entry name='opt/ovmf/X-PciMmio64Mb'>65536</entry> */
+static int read_fw_cfg_entry(struct guest *g, xmlNode *entry)
+{
+        _cleanup_free_ char *file = xml_attribute(entry, "file");
+        _cleanup_xml_ xmlChar *text = NULL;
+
+        if (!xml_is(entry, "entry") || !xml_attribute_is(entry, "name", EFI_WINDOW_NAME))
+                return 0;
+        if (file) {
+                g->efi_window_unread = true;
+                return 0;
+        }
+        text = xmlNodeGetContent(entry);
+        if (!text)
+                return -ENOMEM;
+        (void) efi_window_parse((const char *) text, &g->efi_window);
+        return 0;
+}
+
+static int read_sysinfo(struct guest *g, xmlNode *domain)
+{
+        xml_foreach (node, domain) {
+                if (!xml_is(node, "sysinfo") || !xml_attribute_is(node, "type", "fwcfg"))
+                        continue;
+                xml_foreach (entry, node) {
+                        int r = read_fw_cfg_entry(g, entry);
+
+                        if (r < 0)
+                                return r;
+                }
+        }
         return 0;
 }
 
@@ -394,6 +428,9 @@ static int read_domain(struct guest *g, xmlNode *domain)
         g->emulator = xml_child_text(devices, "emulator");
         read_machine(g, domain);
         r = read_devices(g, devices);
+        if (r < 0)
+                return r;
+        r = read_sysinfo(g, domain);
         if (r < 0)
                 return r;
         r = read_arguments(g, commandline);

@@ -70,9 +70,10 @@ struct guest {
          * widens the window that QEMU reports to the guest for later hotplug (hw/pci-host/q35.c), and does
          * not limit BARs at boot. */
         uint64_t hole64;
-        uint64_t efi_window; /* bytes, X-PciMmio64Mb; 0: the firmware's default */
-        uint64_t memory;     /* bytes, with all that can be plugged in; 0: not said */
-        char *preload;       /* LD_PRELOAD of <qemu:env>, or NULL */
+        uint64_t efi_window;    /* bytes, X-PciMmio64Mb; 0: the firmware's default */
+        bool efi_window_unread; /* X-PciMmio64Mb is in a file of its own, which nothing here reads */
+        uint64_t memory;        /* bytes, with all that can be plugged in; 0: not said */
+        char *preload;          /* LD_PRELOAD of <qemu:env>, or NULL */
 
         /* <policy on-unaligned='refuse' min-bar-size='1G'/> of POLICY_XMLNS in <metadata>, which overrides
          * the configuration: the attributes as they are written, or NULL */

@@ -2,8 +2,10 @@
 #include "qemu-argument.h"
 
 #include <ctype.h>
+#include <errno.h>
 
 #include "util/macro.h"
+#include "util/parse.h"
 
 static bool is_json(const char *arg)
 {
@@ -91,6 +93,32 @@ bool qemu_argument_device(const char *arg, char *ret, size_t size)
         slash = strrchr(path, '/');
         snprintf(ret, size, "%s", slash ? slash + 1 : path);
         return *ret;
+}
+
+bool qemu_argument_is_efi_window(const char *arg)
+{
+        char name[sizeof(EFI_WINDOW_NAME) + 1];
+
+        if (!qemu_argument_get(arg, "name", name, sizeof(name))) /* "name=" may be left out */
+                snprintf(name, sizeof(name), "%.*s", (int) strcspn(arg, ","), arg);
+        return streq(name, EFI_WINDOW_NAME);
+}
+
+int efi_window_parse(const char *text, uint64_t *ret_bytes)
+{
+        static const char blank[] = " \t\r\n";
+        const char *digits = text + strspn(text, blank);
+        size_t n = strcspn(digits, blank);
+        char value[16];
+        uint64_t mib;
+
+        if (n >= sizeof(value) || digits[n + strspn(digits + n, blank)])
+                return -EINVAL;
+        snprintf(value, sizeof(value), "%.*s", (int) n, digits);
+        if (parse_u64(value, 10, &mib) < 0 || mib > 0x1000000)
+                return -EINVAL;
+        *ret_bytes = mib << 20;
+        return 0;
 }
 
 bool is_uuid(const char *s)

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define MDEV_UUID_LENGTH 36
 
@@ -21,6 +22,16 @@ bool qemu_argument_is_on(const char *arg, const char *key);
 /* The device's name in sysfs, from host= or sysfsdev=: a PCI address as the user wrote it, or an mdev's
  * UUID. False where it has neither. */
 bool qemu_argument_device(const char *arg, char *ret, size_t size);
+
+/* Where OVMF looks for the size of its 64-bit window: a number of MiB. */
+#define EFI_WINDOW_NAME "opt/ovmf/X-PciMmio64Mb"
+
+/* Is it the value of -fw_cfg with that name? */
+bool qemu_argument_is_efi_window(const char *arg);
+
+/* What it holds, in bytes. Returns 0, or -EINVAL for anything else than a number of MiB up to 16 TiB: OVMF
+ * goes by its default then (edk2, PlatformInitLib/MemDetect.c). */
+int efi_window_parse(const char *text, uint64_t *ret_bytes);
 
 /* Is it a UUID, as mdevs are named? */
 bool is_uuid(const char *s);

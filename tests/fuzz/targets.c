@@ -340,7 +340,8 @@ static void check_redacted_domain(const char *xml, size_t size, const char *reda
         if (r < 0)
                 return;
         must(streq(before.name, after.name) && before.memory == after.memory);
-        must(before.n_hostdevs == after.n_hostdevs && before.efi_window == after.efi_window);
+        must(before.n_hostdevs == after.n_hostdevs && before.efi_window == after.efi_window &&
+             before.efi_window_unread == after.efi_window_unread);
         for (size_t i = 0; i < before.n_hostdevs; i++)
                 must(streq(before.hostdevs[i].bdf, after.hostdevs[i].bdf));
         guest_done(&before);

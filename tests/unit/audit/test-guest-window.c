@@ -81,10 +81,59 @@ static void test_window(void **state)
         }
 }
 
+/* Each remedy is one that can work for that guest. */
+static void test_remedy(void **state)
+{
+        static const struct {
+                enum guest_firmware firmware;
+                unsigned bits, host_bits;
+                uint64_t memory;
+                const char *remedy; /* a word of it */
+        } cases[] = {
+                { EFI, 39, 39, GIB(16), "X-PciMmio64Mb" },
+                { EFI, 39, 46, GIB(16), "X-PciMmio64Mb" },
+                { EFI, 39, 46, GIB(300), "host-passthrough" }, /* no window is left above the memory */
+                { EFI, 0, 39, GIB(300), "fewer" },
+                { BIOS, 38, 46, GIB(300), "host-passthrough" },
+                { BIOS, 0, 38, GIB(300), "fewer" },
+        };
+        struct bar bar = { .size = GIB(256), .wide = true };
+        struct device device = { .bdf = "0000:41:00.0", .bars = { bar }, .n_bars = 1 };
+        struct host h = { .devices = { .devices = &device, .n_devices = 1 } };
+        struct hostdev hostdev = { .kind = HOSTDEV_PCI, .bdf = "0000:41:00.0" };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct guest g = {
+                        .arch = (char *) "x86_64",
+                        .firmware = cases[i].firmware,
+                        .host_phys_bits = cases[i].bits == 0,
+                        .phys_bits = cases[i].bits,
+                        .memory = cases[i].memory,
+                        .hostdevs = &hostdev,
+                        .n_hostdevs = 1,
+                };
+
+                h.iommu.phys_bits = cases[i].host_bits;
+                assert_int_equal(guest_window(&h, &g).value, FACT_NO);
+                if (!strstr(guest_window_remedy(&h, &g), cases[i].remedy))
+                        fail_msg("case %zu: %s", i, guest_window_remedy(&h, &g));
+                /* It changes nothing at boot. */
+                g.hole64 = TIB(1);
+                assert_int_equal(guest_window(&h, &g).value, FACT_NO);
+                assert_null(strstr(guest_window_remedy(&h, &g), "hole64"));
+                /* What could not be read is not a no. */
+                g.efi_window_unread = true;
+                if (g.firmware == EFI)
+                        assert_int_equal(guest_window(&h, &g).value, FACT_UNKNOWN);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_window),
+                cmocka_unit_test(test_remedy),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,8 @@ static void test_mounts(void **state)
         "<cpu mode='host-passthrough'><maxphysaddr mode='passthrough' limit='46'/>" \
         "<model>hunter2</model></cpu>" \
         "<sysinfo><oemStrings><entry>hunter2</entry></oemStrings></sysinfo>" \
+        "<sysinfo type='fwcfg'><entry name='opt/hunter2'>hunter2</entry>" \
+        "<entry name='opt/ovmf/X-PciMmio64Mb' file='/etc/window'/></sysinfo>" \
         "<launchSecurity type='sev'><session>hunter2</session></launchSecurity>" \
         "<devices><emulator>/usr/bin/kvm</emulator>" \
         "<controller type='pci' model='pcie-root'><pcihole64 unit='KiB'>67108864</pcihole64></controller>" \
@@ -167,6 +169,7 @@ static void assert_same_guest(const struct guest *a, const struct guest *b)
         assert_int_equal(a->memory, b->memory);
         assert_int_equal(a->hole64, b->hole64);
         assert_int_equal(a->efi_window, b->efi_window);
+        assert_int_equal(a->efi_window_unread, b->efi_window_unread);
         assert_int_equal(a->firmware, b->firmware);
         assert_int_equal(a->phys_bits, b->phys_bits);
         assert_int_equal(a->host_phys_bits, b->host_phys_bits);
@@ -207,7 +210,8 @@ static void test_domain(void **state)
         assert_ok(guest_parse(&after, text, n));
         assert_string_equal(after.name, "web & co");
         assert_int_equal(after.n_hostdevs, 6);
-        assert_true(after.efi_window > 0 && after.hole64 > 0 && after.phys_bits == 46);
+        assert_true(after.efi_window > 0 && after.efi_window_unread && after.hole64 > 0 &&
+                    after.phys_bits == 46);
         assert_string_equal(after.on_unaligned, "refuse");
         assert_same_guest(&before, &after);
         guest_done(&before);

@@ -348,6 +348,49 @@ static void test_override(void **state)
         guest_done(&g);
 }
 
+/* X-PciMmio64Mb, in all the words that libvirt and QEMU have for it. */
+static void test_efi_window(void **state)
+{
+#define SYSINFO(entry) "<sysinfo type='fwcfg'>" entry "</sysinfo>"
+#define NAME "opt/ovmf/X-PciMmio64Mb"
+#define FW_CFG(value) \
+        "<qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='" value "'/></qemu:commandline>"
+        static const struct {
+                const char *xml;
+                uint64_t window;
+                bool unread;
+        } cases[] = {
+                { FW_CFG("name=" NAME ",string=65536"), GIB(64), false },
+                { FW_CFG(NAME ",string=65536"), GIB(64), false },
+                { FW_CFG("name=" NAME ",file=/x"), 0, true },
+                { FW_CFG("name=" NAME "X,string=65536"), 0, false },
+                { FW_CFG("name=opt/x,string=" NAME), 0, false },
+                { SYSINFO("<entry name='" NAME "'>65536</entry>"), GIB(64), false },
+                { SYSINFO("<entry name='opt/x'>1</entry><entry name='" NAME "'>\n 65536\n</entry>"), GIB(64),
+                  false },
+                { "<sysinfo type='smbios'/>" SYSINFO("<entry name='" NAME "'>65536</entry>"), GIB(64),
+                  false },
+                { SYSINFO("<entry name='" NAME "' file='/x'/>"), 0, true },
+                { SYSINFO("<entry name='" NAME "'/>"), 0, false },
+                { SYSINFO("<entry name='" NAME "'>65536 MiB</entry>"), 0, false },
+                { SYSINFO("<entry name='" NAME "'>16777217</entry>"), 0, false },
+                { SYSINFO("<entry name='opt/x'>65536</entry>"), 0, false },
+                { "<sysinfo type='smbios'><entry name='" NAME "'>65536</entry></sysinfo>", 0, false },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char xml[512];
+                struct guest g;
+
+                snprintf(xml, sizeof(xml), "<domain " QEMU "><name>x</name>%s</domain>", cases[i].xml);
+                assert_ok(parse(&g, xml));
+                if (g.efi_window != cases[i].window || g.efi_window_unread != cases[i].unread)
+                        fail_msg("%s: %ju", cases[i].xml, (uintmax_t) g.efi_window);
+                guest_done(&g);
+        }
+}
+
 static void test_machine(void **state)
 {
         struct guest g;
@@ -483,6 +526,7 @@ int main(void)
                 cmocka_unit_test(test_kinds),
                 cmocka_unit_test(test_arguments),
                 cmocka_unit_test(test_override),
+                cmocka_unit_test(test_efi_window),
                 cmocka_unit_test(test_machine),
                 cmocka_unit_test(test_status),
                 cmocka_unit_test_setup_teardown(test_networks, fixture_setup, fixture_teardown),
