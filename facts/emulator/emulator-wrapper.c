@@ -32,28 +32,67 @@ static char *next_word(char **line)
         return word;
 }
 
-/* Is the first line of the script a shell without options, or with -e? Anything else could do anything. */
-static bool is_shell(const char *text, size_t size)
+/* NixOS has each shell in a directory of its own: /nix/store/HASH-bash-5.2/bin/bash. Returns what follows
+ * its path, or NULL. */
+static const char *skip_nix_shell(const char *text, const char *end)
+{
+        static const char store[] = "/nix/store/", bin[] = "/bin/";
+        static const char *const names[] = { "bash", "dash", "sh" };
+        size_t n = sizeof(store) - 1;
+        const char *slash;
+
+        if ((size_t) (end - text) < n || memcmp(text, store, n) != 0)
+                return NULL;
+        text += n;
+        slash = memchr(text, '/', (size_t) (end - text));
+        n = sizeof(bin) - 1;
+        if (!slash || slash == text || (size_t) (end - slash) < n || memcmp(slash, bin, n) != 0)
+                return NULL;
+        text = slash + n;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                n = strlen(names[i]);
+                if ((size_t) (end - text) >= n && memcmp(text, names[i], n) == 0)
+                        return text + n;
+        }
+        return NULL;
+}
+
+/* Returns what follows the path of a shell that does nothing by itself, or NULL. */
+static const char *skip_shell(const char *text, const char *end)
 {
         static const char *const shells[] = { "/bin/sh",         "/bin/bash",        "/bin/dash",
                                               "/usr/bin/sh",     "/usr/bin/bash",    "/usr/bin/dash",
                                               "/usr/bin/env sh", "/usr/bin/env bash" };
-        const char *end = memchr(text, '\n', size);
 
-        text += 2;
-        while (end && text < end && *text == ' ')
-                text++;
-        for (size_t i = 0; end && i < ELEMENTSOF(shells); i++) {
+        for (size_t i = 0; i < ELEMENTSOF(shells); i++) {
                 size_t n = strlen(shells[i]);
-                const char *rest;
 
-                if ((size_t) (end - text) < n || memcmp(text, shells[i], n) != 0)
-                        continue;
-                rest = text + n;
-                if (rest == end || (end - rest == 3 && memcmp(rest, " -e", 3) == 0))
-                        return true;
+                if ((size_t) (end - text) >= n && memcmp(text, shells[i], n) == 0)
+                        return text + n;
         }
-        return false;
+        return skip_nix_shell(text, end);
+}
+
+/* Is the first line of the script a shell without options, or with -e? Anything else could do anything. */
+static bool is_shell(const char *text, size_t size)
+{
+        const char *end = memchr(text, '\n', size), *rest;
+
+        if (!end)
+                return false;
+        text += 2;
+        while (text < end && *text == ' ')
+                text++;
+        rest = skip_shell(text, end);
+        return rest && (rest == end || (end - rest == 3 && memcmp(rest, " -e", 3) == 0));
+}
+
+/* A path, or a name that is looked up in $PATH. */
+static bool is_program(const char *word)
+{
+        if (strchr(word, '$'))
+                return false;
+        return *word == '/' || (!strchr(word, '/') && *word != '-' && *word);
 }
 
 /* The program of one line that is plain, or NULL. */
@@ -64,12 +103,19 @@ static const char *parse_exec(char *line)
         if (!word || !streq(word, "exec"))
                 return NULL;
         program = next_word(&line);
-        if (!program || *program != '/' || strchr(program, '$'))
+        if (program && streq(program, "-a")) { /* what the program is called matters to nobody */
+                word = next_word(&line);
+                if (!word || (strchr(word, '$') && !streq(word, "$0")))
+                        return NULL;
+                program = next_word(&line);
+        }
+        if (!program || !is_program(program))
                 return NULL;
-        while ((word = next_word(&line))) {
+        for (bool first = true; (word = next_word(&line)); first = false) {
                 if (streq(word, "$@"))
                         return line[strspn(line, " \t\r")] ? NULL : program;
-                if (strchr(word, '$'))
+                /* An emulator takes options. What takes a program as its first word starts that one. */
+                if (strchr(word, '$') || (first && *word != '-'))
                         return NULL;
         }
         return NULL;

@@ -7,7 +7,8 @@
 #define WRAPPER_MAX 4096
 
 /* The program that a plain wrapper script starts: besides comments, the script has one command, which is
- * exec /path/to/program [plain options] "$@". *ret_program is absolute, the caller's to free. Returns 0,
- * -EINVAL for any other script (variables, conditions, an environment that may change what the program
- * does), -ENOEXEC where the text is not a script at all, or -ENOMEM. */
+ * exec [-a NAME] PROGRAM [plain options] "$@". *ret_program is absolute, or has no slash and is looked up in
+ * $PATH; it is the caller's to free. Returns 0, -EINVAL for any other script (variables, conditions, an
+ * environment that may change what the program does), -ENOEXEC where the text is not a script at all, or
+ * -ENOMEM. */
 int emulator_wrapper_parse(const char *text, size_t size, char **ret_program);

@@ -67,23 +67,51 @@ void emulator_note(const struct root *root, const char *what, const char *key, c
         root_note(root, question, answer);
 }
 
-/* For a plain wrapper script, *ret_target is the program that it starts. */
-static int read_script(struct emulator *e, int fd, char **ret_target)
+/* Looks a name up as the wrapper's shell does, in the $PATH that systemd gives to services
+ * (systemd.exec(5)): the daemons that start guests are such. Where it is nowhere, it would be in the first
+ * place. */
+static char *find_program(const struct root *root, const char *name)
 {
+        static const char *const directories[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+                                                   "/usr/bin",        "/sbin",          "/bin" };
+        _cleanup_free_ char *first = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                _cleanup_free_ char *path = NULL, *answer = NULL;
+
+                if (asprintf(&path, "%s/%s", directories[i], name) < 0) {
+                        path = NULL;
+                        return NULL;
+                }
+                answer = emulator_ask(root, "emulator", path);
+                if (answer || exists_at(root->fd, relative_path(path)))
+                        return TAKE_PTR(path);
+                if (!first)
+                        first = TAKE_PTR(path);
+        }
+        return TAKE_PTR(first);
+}
+
+/* For a plain wrapper script, *ret_target is the program that it starts. */
+static int read_script(struct emulator *e, const struct root *root, int fd, char **ret_target)
+{
+        _cleanup_free_ char *program = NULL;
         char text[WRAPPER_MAX + 1];
         ssize_t n = pread(fd, text, sizeof(text), 0);
         int r;
 
         if (n < 0)
                 return 0;
-        r = emulator_wrapper_parse(text, (size_t) n, ret_target);
+        r = emulator_wrapper_parse(text, (size_t) n, &program);
         if (r == -ENOMEM)
                 return r;
         if (r == -EINVAL)
                 e->why = emulator_why(WHY_SCRIPT);
-        if (r == 0)
-                e->why = NULL;
-        return 0;
+        if (r < 0)
+                return 0;
+        e->why = NULL;
+        *ret_target = *program == '/' ? TAKE_PTR(program) : find_program(root, program);
+        return *ret_target ? 0 : -ENOMEM;
 }
 
 /* Looks at one file of the live host, or a real one of a recorded host. */
@@ -106,7 +134,7 @@ static int read_file(struct emulator *e, const struct root *root, const char *pa
                 return 0;
         }
         r = emulator_code_read(e, fd);
-        return r == -ENOEXEC ? read_script(e, fd, ret_target) : r;
+        return r == -ENOEXEC ? read_script(e, root, fd, ret_target) : r;
 }
 
 /* The same from the recorded answer. Returns 1, 0 where there is none, or -ENOMEM. */
@@ -407,6 +435,8 @@ int emulator_facts_read(struct emulator_facts *f, const struct root *root)
                 "/usr/bin/qemu-system-aarch64",
                 "/usr/local/bin/qemu-system-x86_64",
                 "/run/current-system/sw/bin/qemu-system-x86_64", /* NixOS */
+                "/run/libvirt/nix-emulators/qemu-system-x86_64", /* its libvirt's own links */
+                "/run/libvirt/nix-emulators/qemu-kvm",
         };
 
         assert(f);

@@ -314,7 +314,7 @@ static void run_wrapper(const struct root *root, const uint8_t *data, size_t siz
 
         (void) root;
         if (emulator_wrapper_parse(text, size, &program) >= 0)
-                must(program && *program == '/');
+                must(program && (*program == '/' || (*program && !strchr(program, '/'))));
 }
 
 static void run_argument(const struct root *root, const uint8_t *data, size_t size)

@@ -142,7 +142,22 @@ static void test_wrapper_text(void **state)
                 { "#!/usr/bin/python3\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
                 { "#!/usr/bin/env LD_PRELOAD=x sh\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
                 { "#!/bin/sh\n/usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
-                { "#!/bin/sh\nexec qemu \"$@\"\n", NULL, -EINVAL },
+                /* Debian's /usr/bin/kvm */
+                { "#! /bin/sh\nexec qemu-system-x86_64 -enable-kvm \"$@\"", "qemu-system-x86_64", 0 },
+                { "#!/bin/sh\nexec bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec -x \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec \"\" \"$@\"\n", NULL, -EINVAL },
+                /* NixOS */
+                { "#! /nix/store/0c-bash/bin/bash -e\nexec -a \"$0\" \"/nix/store/1d-qemu/bin/.qemu\"  "
+                  "\"$@\"\n",
+                  "/nix/store/1d-qemu/bin/.qemu", 0 },
+                { "#!/bin/sh\nexec -a qemu /usr/bin/qemu \"$@\"\n", "/usr/bin/qemu", 0 },
+                { "#!/bin/sh\nexec -a \"$X\" /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/bin/sh\nexec -a\n", NULL, -EINVAL },
+                { "#!/nix/store/0c-bash/bin/bash -c\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/nix/store/0c-python/bin/python3\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/nix/store/bash\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
+                { "#!/nix/store//bin/sh\nexec /usr/bin/qemu \"$@\"\n", NULL, -EINVAL },
                 { "#!/bin/sh\nexec /usr/bin/qemu\n", NULL, -EINVAL },
                 { "#!/bin/sh\nexec /usr/bin/qemu $@\n", NULL, -EINVAL },
                 { "#!/bin/sh\nexec /usr/bin/qemu '$@'\n", NULL, -EINVAL },
@@ -199,6 +214,7 @@ static void test_wrapper(void **state)
         struct fixture *f = *state;
         struct emulator_facts facts;
         const struct emulator *e;
+        struct emulator one;
 
         fixture_write(f, QEMU, WRAPPER);
         expect_unknown(f, "the program that the wrapper script starts is not there");
@@ -221,6 +237,20 @@ static void test_wrapper(void **state)
         fixture_copy(f, "opt/qemu", sample("region"));
         assert_int_equal(emulator_facts_get(&facts, &f->root, "/" QEMU)->generation, GENERATION_PER_REGION);
         emulator_facts_done(&facts);
+
+        /* A name alone is looked up where services look: the first place counts. */
+        fixture_write(f, QEMU, "#!/bin/sh\nexec qemu-real -enable-kvm \"$@\"\n");
+        expect_unknown(f, "the program that the wrapper script starts is not there");
+        fixture_copy(f, "usr/bin/qemu-real", sample("area"));
+        fixture_copy(f, "opt/qemu-real", sample("region"));
+        assert_ok(emulator_read(&one, &f->root, "/" QEMU));
+        assert_int_equal(one.generation, GENERATION_PER_AREA);
+        assert_string_equal(one.target, "/usr/bin/qemu-real");
+        emulator_done(&one);
+        fixture_copy(f, "usr/local/bin/qemu-real", sample("region"));
+        assert_ok(emulator_read(&one, &f->root, "/" QEMU));
+        assert_string_equal(one.target, "/usr/local/bin/qemu-real");
+        emulator_done(&one);
 
         fixture_write(f, QEMU, "#!/bin/sh\nx=/opt/qemu\nexec $x \"$@\"\n");
         expect_unknown(f, "a script that does more than to start a program");
