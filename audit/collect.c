@@ -572,7 +572,7 @@ static int collect_hostdev(struct findings *f, const struct host *h, const struc
         const char *bdf = *hostdev->bdf ? hostdev->bdf : NULL;
         int r;
 
-        if (hostdev->kind == HOSTDEV_ARGUMENT) {
+        if (hostdev->kind == HOSTDEV_ARGUMENT && g->manager != GUEST_OF_PROXMOX) {
                 r = findings_add(f, FINDING_GUEST_RAW_DEVICE, g->name, "%s", bdf ?: "unknown device");
                 if (r < 0)
                         return r;
@@ -777,7 +777,8 @@ static int collect_unseen(struct findings *f, const struct host *h)
                   h->kernel.thp != THP_ALWAYS && h->kernel.huge_pmd.value == FACT_YES },
                 { "whether the module is active", h->module.alive, module_works(&h->module) },
                 { "what is bound to VFIO", h->binds_readable, h->binds_readable.why != NULL },
-                { "libvirt's guests", h->libvirt.readable, h->libvirt.installed.value != FACT_NO },
+                { "the guests", h->libvirt.readable,
+                  h->libvirt.installed.value != FACT_NO || h->libvirt.proxmox },
                 { "whether a framebuffer has a part of a device", h->devices.reservations,
                   has_unseen_bar(&h->devices) },
                 { "which block devices are in use", h->uses.block, h->devices.n_devices > 0 },

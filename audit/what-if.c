@@ -169,6 +169,13 @@ static bool guest_gains(const struct what_if *now, const struct what_if *then, c
         return false;
 }
 
+/* Everything but the kernel's part goes through libvirt: its daemon's environment, or an edit of a domain.
+ */
+static bool fix_reaches(const struct guest *g, unsigned fixes)
+{
+        return !g || g->manager == GUEST_OF_LIBVIRT || !(fixes & ~MODULE_AND_THP);
+}
+
 static struct help help_of(const struct what_if *now, gains_t gains, const struct subject *s)
 {
         struct help help = { .emulator = now->emulator };
@@ -176,7 +183,8 @@ static struct help help_of(const struct what_if *now, gains_t gains, const struc
 
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 then = *now;
-                if (what_if_assume(&then, FIX_BIT(id)) && gains(now, &then, s))
+                if (fix_reaches(s->guest, FIX_BIT(id)) && what_if_assume(&then, FIX_BIT(id)) &&
+                    gains(now, &then, s))
                         help.alone |= FIX_BIT(id);
         }
         if (help.alone & MODULE_AND_THP)
@@ -239,7 +247,8 @@ static struct help help_guest_with(const struct host *h, const struct module_fac
         struct subject s = { .host = h, .guest = g };
         struct what_if now = what_if_now(h, m, guest_placer(h, g));
 
-        now.emulator = emulator ?: find_better_emulator(&now, &s);
+        if (g->manager == GUEST_OF_LIBVIRT)
+                now.emulator = emulator ?: find_better_emulator(&now, &s);
         return help_of(&now, guest_gains, &s);
 }
 
@@ -328,7 +337,8 @@ static bool help_add_users(struct help *sum, const struct host *h, const struct 
 static bool users_are_unseen(const struct host *h)
 {
         return h->mappings.complete.value == FACT_UNKNOWN ||
-               (h->libvirt.installed.value != FACT_NO && h->libvirt.readable.value == FACT_UNKNOWN);
+               ((h->libvirt.installed.value != FACT_NO || h->libvirt.proxmox) &&
+                h->libvirt.readable.value == FACT_UNKNOWN);
 }
 
 static void help_add_placer(struct help *sum, const struct host *h, const struct module_facts *m,
@@ -407,7 +417,7 @@ bool what_if_guest(const struct host *h, const struct guest *g, unsigned fixes,
 
         w = what_if_now(h, &h->module, guest_placer(h, g));
         w.emulator = emulator;
-        if (!what_if_assume(&w, fixes))
+        if (!fix_reaches(g, fixes) || !what_if_assume(&w, fixes))
                 return false;
         *ret = guest_cost(&h->devices, g, &w.kernel, &w.module, w.placer, 0);
         return true;

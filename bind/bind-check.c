@@ -62,7 +62,8 @@ static bool guest_has_device(const struct libvirt_guest *g, const char *bdf, boo
         return false;
 }
 
-/* libvirt takes a device with managed='yes' by itself when its guest starts, and gives it back. */
+/* libvirt takes a device with managed='yes' by itself when its guest starts, and gives it back; Proxmox
+ * takes each, and keeps it. */
 static int check_guests(const struct host *h, const struct device *d, bool returning, struct findings *ret)
 {
         for (size_t i = 0; i < h->libvirt.n_guests; i++) {
@@ -77,7 +78,9 @@ static int check_guests(const struct host *h, const struct device *d, bool retur
                                          g->xml.name ?: "?");
                 else if (managed && !returning)
                         r = findings_add(ret, FINDING_BIND_CLAIMED, d->bdf,
-                                         "libvirt binds it for the guest %s (managed='yes')",
+                                         g->xml.manager == GUEST_OF_PROXMOX
+                                                 ? "Proxmox binds it for the guest %s (hostpci)"
+                                                 : "libvirt binds it for the guest %s (managed='yes')",
                                          g->xml.name ?: "?");
                 if (r < 0)
                         return r;
@@ -93,7 +96,7 @@ static int check_claims(const struct host *h, const struct device *d, struct fin
                 const struct claim *c = &h->claims.claims[i];
                 int r;
 
-                if ((c->tool != CLAIM_DRIVERCTL && c->tool != CLAIM_MDEVCTL) || !claim_matches(c, d))
+                if (c->tool == CLAIM_CMDLINE || c->tool == CLAIM_MODPROBE || !claim_matches(c, d))
                         continue;
                 r = findings_add(ret, FINDING_BIND_CLAIMED, d->bdf, "%s (%s)", claim_tool_to_string(c->tool),
                                  c->file);

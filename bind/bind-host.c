@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "facts/guest/libvirt-paths.h"
+#include "facts/guest/proxmox-conf.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -40,6 +41,26 @@ static bool mentions_devices(const struct root *root, const char *directory)
                         continue;
                 /* The program reports what cannot be read. */
                 if (grep_file_at(root->fd, path, words, &lines) < 0 || may_have_devices(lines))
+                        return true;
+        }
+        return false;
+}
+
+/* The same of Proxmox's guests. */
+static bool proxmox_mentions_devices(const struct root *root)
+{
+        static const char *const words[] = { "hostpci", "vfio", NULL };
+        _cleanup_(names_done) struct names names = {};
+        int r = list_dir_at(root->fd, PROXMOX_DEFINED_DIR, &names);
+
+        if (r < 0)
+                return r != -ENOENT && r != -ENOTDIR;
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_free_ char *path = NULL, *lines = NULL;
+
+                if (asprintf(&path, PROXMOX_DEFINED_DIR "/%s", names.names[i]) < 0)
+                        path = NULL;
+                if (!path || grep_file_at(root->fd, path, words, &lines) < 0 || *lines)
                         return true;
         }
         return false;
@@ -101,12 +122,13 @@ static int parse_guests(struct libvirt_facts *l, json_object *list)
         if (!json_object_is_type(list, json_type_array))
                 return -EBADMSG;
         for (size_t i = 0; i < json_object_array_length(list); i++) {
-                json_object *o = json_object_array_get_idx(list, i), *name, *devices;
+                json_object *o = json_object_array_get_idx(list, i), *name, *devices, *manager;
                 struct libvirt_guest *g;
                 int r;
 
                 if (!json_object_object_get_ex(o, "name", &name) ||
-                    !json_object_object_get_ex(o, "devices", &devices))
+                    !json_object_object_get_ex(o, "devices", &devices) ||
+                    !json_object_object_get_ex(o, "manager", &manager))
                         return -EBADMSG;
                 g = array_append(l->guests, l->n_guests);
                 if (!g)
@@ -114,6 +136,10 @@ static int parse_guests(struct libvirt_facts *l, json_object *list)
                 g->xml.name = strdup(json_object_get_string(name) ?: "?");
                 if (!g->xml.name)
                         return -ENOMEM;
+                r = guest_manager_from_string(json_object_get_string(manager) ?: "");
+                if (r < 0)
+                        return -EBADMSG;
+                g->xml.manager = (enum guest_manager) r;
                 g->running = get_boolean(o, "running");
                 r = parse_hostdevs(&g->xml, devices);
                 if (r < 0)
@@ -155,7 +181,7 @@ static int parse_answer(struct libvirt_facts *l, const char *text)
                 return r;
         if (!json_object_object_get_ex(o, "unread", &unread))
                 return 0;
-        if (asprintf(&l->unread, "libvirt's guests could not all be read: %s",
+        if (asprintf(&l->unread, "the guests could not all be read: %s",
                      json_object_get_string(unread) ?: "?") < 0) {
                 l->unread = NULL;
                 return -ENOMEM;
@@ -195,7 +221,7 @@ static int read_guests(struct host *h)
 
         h->libvirt.readable = fact_is(true, SOURCE_XML);
         if (!mentions_devices(h->root, LIBVIRT_DEFINED_DIR) &&
-            !mentions_devices(h->root, LIBVIRT_RUNNING_DIR))
+            !mentions_devices(h->root, LIBVIRT_RUNNING_DIR) && !proxmox_mentions_devices(h->root))
                 return 0;
         r = run_and_parse_guests(h);
         if (r < 0) {

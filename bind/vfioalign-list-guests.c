@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints libvirt's guests with their devices as JSON, for bind/bind-host.c: "guests", "damaged" (files that
- * libvirt cannot read either) and, where not all guests could be seen, why in "unread". The argument is the
- * root of a host; without one it is this host. */
+/* Prints the guests of libvirt and of Proxmox with their devices as JSON, for bind/bind-host.c: "guests",
+ * "damaged" (files that libvirt cannot read either) and, where not all guests could be seen, why in
+ * "unread". The argument is the root of a host; without one it is this host. */
 #include <json-c/json.h>
 
 #include "facts/guest/facts-libvirt.h"
@@ -14,7 +14,7 @@ static json_object *guest_to_json(const struct libvirt_guest *g)
         for (size_t i = 0; i < g->xml.n_hostdevs; i++) {
                 json_object *d;
 
-                if (!*g->xml.hostdevs[i].bdf) /* of a pool; libvirt picks one at the start */
+                if (!*g->xml.hostdevs[i].bdf) /* of a pool: one is picked at the start */
                         continue;
                 d = json_object_new_object();
                 json_object_object_add(d, "address", json_object_new_string(g->xml.hostdevs[i].bdf));
@@ -22,6 +22,8 @@ static json_object *guest_to_json(const struct libvirt_guest *g)
                 json_object_array_add(devices, d);
         }
         json_object_object_add(o, "name", json_object_new_string(g->xml.name ?: "?"));
+        json_object_object_add(o, "manager",
+                               json_object_new_string(guest_manager_to_string(g->xml.manager)));
         json_object_object_add(o, "running", json_object_new_boolean(g->running));
         json_object_object_add(o, "devices", devices);
         return o;

@@ -171,6 +171,7 @@ static void say_decision(const struct snapshot *s, const struct libvirt_guest *g
 {
         const struct device_use *taken = find_taken(&s->host, guest);
         const struct guest *g = &guest->xml;
+        const char *taker = g->manager == GUEST_OF_PROXMOX ? "Proxmox" : "libvirt";
         struct config c = config_default();
         struct help help = help_guest(&s->host, g, NULL);
         struct decision d;
@@ -178,12 +179,16 @@ static void say_decision(const struct snapshot *s, const struct libvirt_guest *g
         (void) config_read(&c, &s->root, NULL, NULL);
         d = decision_make(&s->host, &c, g);
         fputc('\n', stdout);
-        print_line(stdout, "A start now would be %s: %s.", decision_word(&d, taken), d.text);
+        if (g->manager == GUEST_OF_LIBVIRT)
+                print_line(stdout, "A start now would be %s: %s.", decision_word(&d, taken), d.text);
+        else
+                print_line(stdout, "vfioalignd has no say in its start: only libvirt's system daemon asks "
+                                   "before it starts a guest.");
         if (taken && taken->kind == USE_UNKNOWN)
-                print_line(stdout, "  libvirt would take %s from its driver, and it may be in use: %s.",
+                print_line(stdout, "  %s would take %s from its driver, and it may be in use: %s.", taker,
                            taken->bdf, taken->what);
         else if (taken)
-                print_line(stdout, "  libvirt would take %s from its driver, but it is in use (%s): %s.",
+                print_line(stdout, "  %s would take %s from its driver, but it is in use (%s): %s.", taker,
                            taken->bdf, use_kind_to_string(taken->kind), taken->what);
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 _cleanup_free_ char *command = NULL;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "facts/guest/proxmox-conf.h"
 #include "facts/kernel/modprobe-conf.h"
 #include "util/array.h"
 #include "util/file.h"
@@ -20,6 +21,7 @@ static const char *const claim_tool_table[_CLAIM_TOOL_MAX] = {
         [CLAIM_CMDLINE] = "kernel-cmdline",
         [CLAIM_MODPROBE] = "modprobe.d",
         [CLAIM_MDEVCTL] = "mdevctl",
+        [CLAIM_PROXMOX] = "proxmox",
 };
 /* clang-format on */
 DEFINE_STRING_TABLE(claim_tool, enum claim_tool);
@@ -226,13 +228,60 @@ static int read_modprobe(struct claims *c, const struct root *root)
         return r;
 }
 
+/* Whether the name of mapping i stands for others as well. The one device of a name is its guest's. */
+static bool is_choice(const struct proxmox_mappings *m, size_t i)
+{
+        for (size_t k = 0; k < m->n; k++)
+                if (k != i && streq(m->mappings[k].name, m->mappings[i].name))
+                        return true;
+        return false;
+}
+
+static int claim_mapping(struct claims *c, const char *path)
+{
+        _cleanup_free_ char *copy = strdup(path);
+        char *save = NULL;
+
+        if (!copy)
+                return -ENOMEM;
+        for (char *s = strtok_r(copy, ";", &save); s; s = strtok_r(NULL, ";", &save)) {
+                char first[sizeof(bdf_t) + 2];
+                struct claim *claim;
+                bdf_t bdf;
+
+                /* Without a function it is all of them; the group goes by its first one. */
+                snprintf(first, sizeof(first), "%s.0", s);
+                if (bdf_parse(s, bdf) < 0 && bdf_parse(first, bdf) < 0)
+                        continue;
+                claim = add_claim(c, CLAIM_PROXMOX, "vfio-pci", PROXMOX_MAPPINGS_FILE, 0);
+                if (!claim)
+                        return -ENOMEM;
+                memcpy(claim->bdf, bdf, sizeof(bdf_t));
+        }
+        return 0;
+}
+
+static int read_proxmox(struct claims *c, const struct root *root)
+{
+        _cleanup_(proxmox_mappings_done) struct proxmox_mappings m = {};
+        int r;
+
+        r = proxmox_mappings_read(&m, root);
+        if (r == -ENOMEM)
+                return r;
+        note_error(c, r);
+        for (size_t i = 0; i < m.n; i++) {
+                r = is_choice(&m, i) ? claim_mapping(c, m.mappings[i].path) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int claims_read(struct claims *c, const struct root *root)
 {
         static int (*const readers[])(struct claims *, const struct root *) = {
-                read_driverctl,
-                read_cmdline,
-                read_modprobe,
-                read_mdevctl,
+                read_driverctl, read_cmdline, read_modprobe, read_mdevctl, read_proxmox,
         };
         unsigned long failures;
 

@@ -9,6 +9,7 @@ enum claim_tool {
         CLAIM_CMDLINE,   /* vfio-pci.ids= on the kernel's command line */
         CLAIM_MODPROBE,  /* options vfio-pci ids= in modprobe.d(5) */
         CLAIM_MDEVCTL,   /* /etc/mdevctl.d/PARENT/UUID: a mediated device on that function */
+        CLAIM_PROXMOX,   /* /etc/pve/mapping/pci.cfg: one of several that a guest can get by one name */
         _CLAIM_TOOL_MAX,
         _CLAIM_TOOL_INVALID = -EINVAL,
 };

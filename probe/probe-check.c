@@ -94,6 +94,11 @@ static const struct libvirt_guest *find_guest(const struct host *h, const char *
 
 static int check_guests(struct check *c)
 {
+        static const char *const shutdown_commands[_GUEST_MANAGER_MAX] = {
+                [GUEST_OF_LIBVIRT] = "virsh shutdown",
+                [GUEST_OF_SESSION] = "virsh -c qemu:///session shutdown",
+                [GUEST_OF_PROXMOX] = "qm shutdown",
+        };
         const struct libvirt_guest *guest = find_guest(c->host, c->bdf, true);
         _cleanup_free_ char *argument = NULL;
 
@@ -102,10 +107,9 @@ static int check_guests(struct check *c)
         argument = shell_argument(guest->xml.name ?: "?");
         if (!argument)
                 return -ENOMEM;
-        return set_obstacle(
-                c, PROBE_GUEST_RUNS,
-                "%s is in the guest %s, which is running; shut it down first (virsh shutdown %s)", c->bdf,
-                guest->xml.name ?: "?", argument);
+        return set_obstacle(c, PROBE_GUEST_RUNS,
+                            "%s is in the guest %s, which is running; shut it down first (%s %s)", c->bdf,
+                            guest->xml.name ?: "?", shutdown_commands[guest->xml.manager], argument);
 }
 
 static int check_uses(struct check *c)

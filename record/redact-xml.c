@@ -134,11 +134,13 @@ static const char *on_or_off(const char *argument)
         return qemu_argument_is_on(argument, "x-no-mmap") ? "on" : "off";
 }
 
-/* The value of an option of QEMU's. Returns 1 and what is kept of it, 0 where that is nothing, or -ENOMEM.
- */
-static int redact_option(const char *option, const char *value, char **ret)
+int redact_option(const char *option, const char *value, char **ret)
 {
         int n = -1;
+
+        assert(option);
+        assert(value);
+        assert(ret);
 
         if (streq(option, "device"))
                 return redact_device_argument(value, ret);
@@ -170,12 +172,14 @@ static int redact_option(const char *option, const char *value, char **ret)
         return n < 0 ? -ENOMEM : 1;
 }
 
-static bool is_kept_option(const char *argument)
+bool option_is_kept(const char *word)
 {
         static const char *const names[] = { "device", "set", "global", "fw_cfg" };
 
+        assert(word);
+
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (streq(argument + strspn(argument, "-"), names[i]))
+                if (streq(word + strspn(word, "-"), names[i]))
                         return true;
         return false;
 }
@@ -208,7 +212,7 @@ static int copy_option(xmlNode *from, xmlNode *to)
                 return r;
         if (r > 0)
                 text = kept;
-        else if (is_kept_option(value))
+        else if (option_is_kept(value))
                 text = value;
         return xmlNewProp(to, (const xmlChar *) "value", (const xmlChar *) text) ? 0 : -ENOMEM;
 }

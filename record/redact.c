@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 
+#include "redact-proxmox.h"
 #include "redact-xml.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -14,9 +15,10 @@ static const struct {
         const char *pattern; /* "*" also stands for several parts of a path */
         enum redaction how;
 } files[] = {
-        { "/proc/*/cmdline", REDACT_ARGUMENTS }, { "/proc/cmdline", REDACT_KERNEL_ARGUMENTS },
-        { "/proc/*/mountinfo", REDACT_MOUNTS },  { "/etc/libvirt/*.xml", REDACT_XML },
-        { "/run/libvirt/*.xml", REDACT_XML },
+        { "/proc/*/cmdline", REDACT_ARGUMENTS },       { "/proc/cmdline", REDACT_KERNEL_ARGUMENTS },
+        { "/proc/*/mountinfo", REDACT_MOUNTS },        { "/etc/libvirt/*.xml", REDACT_XML },
+        { "/run/libvirt/*.xml", REDACT_XML },          { "/etc/pve/*.conf", REDACT_PROXMOX },
+        { "/etc/pve/*.cfg", REDACT_PROXMOX_MAPPINGS },
 };
 
 enum redaction redaction_of(const char *path)
@@ -173,6 +175,10 @@ static int redact_text(enum redaction how, char *data, size_t size, FILE *out)
                 return redact_kernel_arguments(data, out);
         case REDACT_MOUNTS:
                 return redact_mounts(data, out);
+        case REDACT_PROXMOX:
+                return redact_proxmox(data, out);
+        case REDACT_PROXMOX_MAPPINGS:
+                return redact_proxmox_mappings(data, out);
         default:
                 (void) fwrite(data, 1, size, out);
                 return 0;

@@ -14,6 +14,8 @@
  *
  * - of mounts: what is mounted where, of the file systems that are on block devices;
  *
+ * - of Proxmox's guests and mappings: what facts/guest/proxmox.c reads, up to the first section;
+ *
  * - of libvirt's XML: the elements and attributes that facts/guest/ reads. A file that is not XML is left
  * out as a whole.
  *
@@ -24,6 +26,9 @@ enum redaction {
         REDACT_KERNEL_ARGUMENTS,
         REDACT_XML,
         REDACT_MOUNTS,
+        REDACT_PROXMOX,
+        REDACT_PROXMOX_MAPPINGS,
+        _REDACTION_MAX,
 };
 
 /* How to redact a file, by its absolute path. */

@@ -341,9 +341,9 @@ static void say_foretold(json_object *head, json_object *guest, FILE *out)
                         say(out, 0, "Nothing can be predicted, because %s.", unknown);
                 return;
         }
-        say(out, 0, "Predicted for the next start (%s BARs): %s, because %s.%s",
-            json_get_text(foretold, "bars"), cost_text(foretold, text), limit_text(head, foretold, why),
-            luck_text(foretold));
+        say(out, 0, "Predicted for the next start (%s BAR%s): %s, because %s.%s",
+            json_get_text(foretold, "bars"), json_get_number(foretold, "bars") == 1 ? "" : "s",
+            cost_text(foretold, text), limit_text(head, foretold, why), luck_text(foretold));
         say_after(json_get(guest, "after"), out);
         if (unknown)
                 say(out, 0, "This does not include all of its BARs, because %s.", unknown);
@@ -352,12 +352,18 @@ static void say_foretold(json_object *head, json_object *guest, FILE *out)
 void report_explain_guest(json_object *head, json_object *guest, FILE *out)
 {
         json_object *devices = json_get(guest, "devices");
-        const char *pid = json_get_text(guest, "pid");
+        const char *pid = json_get_text(guest, "pid"), *title = json_get_text(guest, "title");
+        int manager = guest_manager_from_string(json_get_text(guest, "manager") ?: "");
         cell_t text, page;
 
         say(out, 0, "%s %s%s%s; emulator: %s; BAR alignment: %s.", json_get_text(guest, "name"),
             pid ? "is running (process " : "is defined", pid ?: "", pid ? ")" : "",
             json_get_text(guest, "emulator") ?: "unknown", json_get_text(guest, "generation"));
+        if (manager == GUEST_OF_PROXMOX)
+                say(out, 0, "It is a guest of Proxmox%s%s%s.", title ? ", which calls it " : "", title ?: "",
+                    json_get_flag(guest, "autostart") ? ", started with the host" : "");
+        if (manager == GUEST_OF_SESSION)
+                say(out, 0, "It is a guest of a user's own libvirt (qemu:///session).");
         for (size_t i = 0; i < json_length(devices); i++)
                 say_hostdev(json_object_array_get_idx(devices, i), out);
         if (json_get_flag(guest, "measured"))

@@ -112,6 +112,8 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
 
         json_add_string(o, "name", g->name);
         json_add_string(o, "uuid", g->uuid);
+        json_add_string(o, "manager", guest_manager_to_string(g->manager));
+        json_add_string(o, "title", g->title);
         json_add_bool(o, "defined", guest->defined);
         json_add_bool(o, "running", guest->running);
         json_add_bool(o, "autostart", guest->autostart);

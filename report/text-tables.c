@@ -168,6 +168,9 @@ static const struct column guest_columns[] = {
         { "DEVICES", "its VFIO devices", SCOLS_FL_WRAP, .extra = true, .cell = cell_guest_devices },
         { "EMULATOR", "path of its emulator", .extra = true, .path = "emulator" },
         { "UUID", "its UUID", .extra = true, .path = "uuid" },
+        { "MANAGER", "who starts it: libvirt, a user's session of libvirt, or proxmox", .extra = true,
+          .path = "manager" },
+        { "TITLE", "what its owner calls it, where its name is a number", .extra = true, .path = "title" },
 };
 
 static const struct column mapping_columns[] = {

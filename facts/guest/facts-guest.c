@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "guest-option.h"
 #include "libvirt-paths.h"
 #include "qemu-argument.h"
 #include "util/array.h"
@@ -34,33 +35,15 @@ static const char *const guest_firmware_table[_GUEST_FIRMWARE_MAX] = {
 
 DEFINE_STRING_TABLE(guest_firmware, enum guest_firmware)
 
-static void hostdev_done(struct hostdev *h)
-{
-        free(h->driver);
-        free(h->uuid);
-        free(h->network);
-        free(h->parent);
-        free(h->alias);
-        *h = (struct hostdev){};
-}
+/* clang-format off */
+static const char *const guest_manager_table[_GUEST_MANAGER_MAX] = {
+        [GUEST_OF_LIBVIRT] = "libvirt",
+        [GUEST_OF_SESSION] = "session",
+        [GUEST_OF_PROXMOX] = "proxmox",
+};
+/* clang-format on */
 
-/* Takes over what h owns, whatever comes of it. */
-static int add_hostdev(struct guest *g, struct hostdev *h)
-{
-        struct hostdev *slot;
-
-        if (g->n_hostdevs == GUEST_HOSTDEVS_MAX) {
-                hostdev_done(h);
-                return -EFBIG;
-        }
-        slot = array_append(g->hostdevs, g->n_hostdevs);
-        if (!slot) {
-                hostdev_done(h);
-                return -ENOMEM;
-        }
-        *slot = TAKE(*h, (struct hostdev){});
-        return 0;
-}
+DEFINE_STRING_TABLE(guest_manager, enum guest_manager)
 
 static int add_network(struct guest *g, xmlNode *interface)
 {
@@ -104,7 +87,7 @@ static int add_pci(struct guest *g, xmlNode *node, enum hostdev_kind kind, xmlNo
             !read_driver(node, &h))
                 return 0;
         h.alias = xml_attribute(xml_child(named, "alias"), "name");
-        return add_hostdev(g, &h);
+        return guest_add_hostdev(g, &h);
 }
 
 static int add_mdev(struct guest *g, xmlNode *node)
@@ -121,7 +104,7 @@ static int add_mdev(struct guest *g, xmlNode *node)
         }
         h.managed = xml_attribute_is(node, "managed", "yes");
         h.alias = xml_attribute(xml_child(node, "alias"), "name");
-        return add_hostdev(g, &h);
+        return guest_add_hostdev(g, &h);
 }
 
 static int add_nvme(struct guest *g, xmlNode *disk)
@@ -133,7 +116,7 @@ static int add_nvme(struct guest *g, xmlNode *disk)
                 return 0;
         h.managed = xml_attribute_is(source, "managed", "yes");
         h.alias = xml_attribute(xml_child(disk, "alias"), "name");
-        return add_hostdev(g, &h);
+        return guest_add_hostdev(g, &h);
 }
 
 static int add_interface(struct guest *g, xmlNode *node)
@@ -183,72 +166,6 @@ static int read_devices(struct guest *g, const xmlNode *devices)
         return 0;
 }
 
-/* -device */
-static int read_device_option(struct guest *g, const char *arg)
-{
-        struct hostdev h = { .kind = HOSTDEV_ARGUMENT };
-        char device[64], id[256];
-
-        if (!qemu_argument_is_vfio(arg) || !qemu_argument_device(arg, device, sizeof(device)))
-                return 0;
-        if (bdf_parse(device, h.bdf) < 0) {
-                if (!is_uuid(device))
-                        return 0;
-                h.uuid = strdup(device);
-                if (!h.uuid)
-                        return -ENOMEM;
-        }
-        h.no_mmap = qemu_argument_is_on(arg, "x-no-mmap");
-        h.iommufd = qemu_argument_get(arg, "iommufd", id, sizeof(id));
-        if (qemu_argument_get(arg, "id", id, sizeof(id)))
-                h.alias = memory_note(strdup(id));
-        return add_hostdev(g, &h);
-}
-
-/* -set device.ID.x-no-mmap=on */
-static int read_set_option(struct guest *g, const char *arg)
-{
-        const char *id = startswith(arg, "device."), *dot = id ? strstr(id, ".x-no-mmap=") : NULL;
-
-        if (!dot || !qemu_argument_is_on(dot + 1, "x-no-mmap"))
-                return 0;
-        for (size_t i = 0; i < g->n_hostdevs; i++) {
-                struct hostdev *h = &g->hostdevs[i];
-
-                if (h->kind != HOSTDEV_NVME && h->alias && strlen(h->alias) == (size_t) (dot - id) &&
-                    startswith(id, h->alias))
-                        h->no_mmap = true;
-        }
-        return 0;
-}
-
-/* -global vfio-pci.x-no-mmap=on */
-static int read_global_option(struct guest *g, const char *arg)
-{
-        const char *property = startswith(arg, "vfio-pci.");
-
-        if (!property || !startswith(property, "x-no-mmap=") || !qemu_argument_is_on(property, "x-no-mmap"))
-                return 0;
-        for (size_t i = 0; i < g->n_hostdevs; i++)
-                if (g->hostdevs[i].kind != HOSTDEV_NVME)
-                        g->hostdevs[i].no_mmap = true;
-        return 0;
-}
-
-/* -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536 */
-static int read_fw_cfg_option(struct guest *g, const char *arg)
-{
-        char value[64];
-
-        if (!qemu_argument_is_efi_window(arg))
-                return 0;
-        if (qemu_argument_get(arg, "string", value, sizeof(value)))
-                (void) efi_window_parse(value, &g->efi_window);
-        else
-                g->efi_window_unread = true;
-        return 0;
-}
-
 /* The same in libvirt's own words: <entry name='opt/ovmf/X-PciMmio64Mb'>65536</entry> */
 static int read_fw_cfg_entry(struct guest *g, xmlNode *entry)
 {
@@ -291,49 +208,21 @@ static xmlNode *qemu_child(xmlNode *node, const char *name)
         return NULL;
 }
 
-/* An option that takes a value stands in two <qemu:arg>: "-device" and "vfio-pci,...". */
-static int read_option(struct guest *g, xmlNode *commandline, const char *name,
-                       int (*read_value)(struct guest *g, const char *value))
+static int read_arguments(struct guest *g, xmlNode *commandline)
 {
-        _cleanup_free_ char *before = NULL;
+        _cleanup_(words_done) struct words words = {};
 
         xml_foreach (node, commandline) {
                 _cleanup_free_ char *arg = xml_is(node, "arg") ? xml_attribute(node, "value") : NULL;
+                int r;
 
                 if (!arg)
                         continue;
-                if (before && streq(before + strspn(before, "-"), name)) {
-                        int r = read_value(g, arg);
-
-                        if (r < 0)
-                                return r;
-                }
-                free(before);
-                before = TAKE_PTR(arg);
-        }
-        return 0;
-}
-
-static int read_arguments(struct guest *g, xmlNode *commandline)
-{
-        /* In this order: -set and -global also apply to devices that follow them. */
-        static const struct {
-                const char *name;
-                int (*read_value)(struct guest *g, const char *value);
-        } options[] = {
-                { "device", read_device_option },
-                { "set", read_set_option },
-                { "global", read_global_option },
-                { "fw_cfg", read_fw_cfg_option },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
-                int r = read_option(g, commandline, options[i].name, options[i].read_value);
-
+                r = words_add(&words, arg, strlen(arg));
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return guest_read_options(g, &words);
 }
 
 static void read_environment(struct guest *g, xmlNode *commandline)
@@ -540,7 +429,7 @@ static int add_pool(struct guest *g, const char *name, xmlDocPtr doc)
                 hostdev_done(&h);
                 return -ENOMEM;
         }
-        return add_hostdev(g, &h);
+        return guest_add_hostdev(g, &h);
 }
 
 int guest_read_networks(struct guest *g, const struct root *root)
@@ -575,6 +464,7 @@ void guest_done(struct guest *g)
         for (size_t i = 0; i < g->n_networks; i++)
                 free(g->networks[i]);
         free(g->name);
+        free(g->title);
         free(g->uuid);
         free(g->emulator);
         free(g->hostdevs);

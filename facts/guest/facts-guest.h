@@ -49,9 +49,20 @@ enum guest_firmware {
         _GUEST_FIRMWARE_INVALID = -EINVAL,
 };
 
-/* What one domain XML says about devices that go through VFIO. */
+/* Who starts a guest. vfioalign's hook and its edits are for those of libvirt's system daemon alone. */
+enum guest_manager {
+        GUEST_OF_LIBVIRT,
+        GUEST_OF_SESSION, /* libvirt's daemon of some user: qemu:///session */
+        GUEST_OF_PROXMOX,
+        _GUEST_MANAGER_MAX,
+        _GUEST_MANAGER_INVALID = -EINVAL,
+};
+
+/* What one domain XML, or Proxmox's configuration, says about devices that go through VFIO. */
 struct guest {
-        char *name;
+        enum guest_manager manager;
+        char *name;               /* of one of Proxmox: its number */
+        char *title;              /* the name that its owner gave to one of Proxmox; NULL: none */
         char *uuid;               /* NULL in an XML that has none */
         char *emulator;           /* NULL: libvirt's default */
         struct hostdev *hostdevs; /* in the XML's order, those of <qemu:commandline> last */
@@ -83,6 +94,7 @@ struct guest {
 
 DECLARE_STRING_TABLE(hostdev_kind, enum hostdev_kind);
 DECLARE_STRING_TABLE(guest_firmware, enum guest_firmware);
+DECLARE_STRING_TABLE(guest_manager, enum guest_manager);
 
 /* Parses a domain XML of `size` bytes: no entities, no network, bounded. Returns 0, -EFBIG over the bounds,
  * -EBADMSG where it is not a domain XML, or -ENOMEM; on an error g is empty, else guest_done() frees it. */

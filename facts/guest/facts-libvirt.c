@@ -5,6 +5,7 @@
 
 #include "libvirt-daemon.h"
 #include "libvirt-paths.h"
+#include "proxmox.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -22,6 +23,8 @@ static struct libvirt_guest *find_guest(struct libvirt_facts *l, const struct gu
         for (size_t i = 0; i < l->n_guests; i++) {
                 const struct guest *other = &l->guests[i].xml;
 
+                if (other->manager != g->manager)
+                        continue;
                 if (g->uuid && other->uuid ? streq(g->uuid, other->uuid) : streq(g->name, other->name))
                         return &l->guests[i];
         }
@@ -186,6 +189,100 @@ static int read_guests(struct libvirt_facts *l, const struct root *root, const c
         return 0;
 }
 
+/* The process of one of Proxmox's guests, or 0. A file whose guest has died may name another process. */
+static pid_t read_proxmox_pid(const struct root *root, const char *id)
+{
+        char path[sizeof(PROXMOX_RUNNING_DIR "/.pid") + 256];
+        _cleanup_free_ char *command = NULL;
+        uint64_t pid;
+
+        snprintf(path, sizeof(path), PROXMOX_RUNNING_DIR "/%s.pid", id);
+        if (read_u64_at(root->fd, path, 10, &pid) < 0 || pid == 0 || pid > INT32_MAX)
+                return 0;
+        snprintf(path, sizeof(path), "proc/%d/comm", (int) pid);
+        if (read_line_at(root->fd, path, &command) < 0 ||
+            !(startswith(command, "kvm") || startswith(command, "qemu")))
+                return 0;
+        return (pid_t) pid;
+}
+
+/* "101.conf": 1 and the number, or 0 for any other file. */
+static bool is_proxmox_conf(const char *name, char id[static 16])
+{
+        size_t n = strspn(name, "0123456789");
+
+        if (n == 0 || n > 9 || !streq(name + n, ".conf"))
+                return false;
+        snprintf(id, 16, "%.*s", (int) n, name);
+        return true;
+}
+
+static int read_proxmox_guest(struct libvirt_facts *l, const struct root *root,
+                              const struct proxmox_mappings *m, const char *id)
+{
+        _cleanup_(guest_done) struct guest g = {};
+        char path[sizeof(PROXMOX_DEFINED_DIR "/.conf") + 16];
+        _cleanup_free_ char *text = NULL;
+        struct libvirt_guest *slot;
+        bool autostart = false;
+        int r;
+
+        snprintf(path, sizeof(path), PROXMOX_DEFINED_DIR "/%s.conf", id);
+        r = read_file_at(root->fd, path, PROXMOX_CONF_MAX, &text, NULL);
+        if (r == -ENOMEM || r == -ENOENT) /* removed or migrated since it was listed */
+                return r == -ENOMEM ? r : 0;
+        if (r < 0)
+                return note_unread(l, path, r);
+        r = proxmox_guest_parse(&g, id, text, m, root, &autostart);
+        if (r == -EFBIG)
+                return note_unread(l, path, r);
+        if (r <= 0)
+                return r;
+        r = add_guest(l, &g, &slot);
+        if (r < 0)
+                return r;
+        slot->defined = true;
+        slot->autostart = autostart;
+        slot->pid = read_proxmox_pid(root, id);
+        slot->running = slot->pid != 0;
+        return 0;
+}
+
+static int read_proxmox(struct libvirt_facts *l, const struct root *root)
+{
+        _cleanup_(proxmox_mappings_done) struct proxmox_mappings m = {};
+        _cleanup_(names_done) struct names names = {};
+        int r;
+
+        r = list_dir_at(root->fd, PROXMOX_DEFINED_DIR, &names);
+        if (r == -ENOMEM)
+                return r;
+        l->proxmox = (r != -ENOENT && r != -ENOTDIR) || exists_at(root->fd, "usr/sbin/qm");
+        if (!l->proxmox)
+                return 0;
+        if (r < 0) /* pmxcfs, which shows them there, does not run or let us in */
+                note_incomplete(l, r == -EACCES ? "the files of Proxmox's guests are only root's to read"
+                                                : "the files of Proxmox's guests cannot be read");
+        r = proxmox_mappings_read(&m, root);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                r = note_unread(l, PROXMOX_MAPPINGS_FILE, r);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < names.n; i++) {
+                char id[16];
+
+                if (!is_proxmox_conf(names.names[i], id))
+                        continue;
+                r = read_proxmox_guest(l, root, &m, id);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int read_all_guests(struct libvirt_facts *l, const struct root *root)
 {
         int r;
@@ -193,7 +290,10 @@ static int read_all_guests(struct libvirt_facts *l, const struct root *root)
         r = read_guests(l, root, LIBVIRT_RUNNING_DIR, true);
         if (r < 0)
                 return r;
-        return read_guests(l, root, LIBVIRT_DEFINED_DIR, false);
+        r = read_guests(l, root, LIBVIRT_DEFINED_DIR, false);
+        if (r < 0)
+                return r;
+        return read_proxmox(l, root);
 }
 
 static void read_autostart(struct libvirt_facts *l, const struct root *root)
@@ -203,7 +303,7 @@ static void read_autostart(struct libvirt_facts *l, const struct root *root)
                 _cleanup_free_ char *target = NULL;
                 const char *name = l->guests[i].xml.name;
 
-                if (strchr(name, '/') || strlen(name) > 255)
+                if (l->guests[i].xml.manager != GUEST_OF_LIBVIRT || strchr(name, '/') || strlen(name) > 255)
                         continue;
                 snprintf(path, sizeof(path), LIBVIRT_AUTOSTART_DIR "/%s.xml", name);
                 l->guests[i].autostart = read_link_at(root->fd, path, &target) >= 0;

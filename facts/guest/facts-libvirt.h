@@ -4,7 +4,8 @@
 #include "facts-guest.h"
 
 /* What libvirt knows, from its files alone (libvirt-paths.h): its daemon is not asked and need not run. Most
- * files are only root's to read; what they say is unknown to others. */
+ * files are only root's to read; what they say is unknown to others. Its list of guests also has those of
+ * Proxmox VE (proxmox.h), by guest.manager. */
 
 /* The drop-in that gives the daemons LD_PRELOAD with our library. Its name sorts after that of `systemctl
  * edit`, so it can extend what the operator has set there. */
@@ -21,7 +22,7 @@ struct libvirt_guest {
 
 struct libvirt_facts {
         struct fact installed;      /* a daemon for QEMU guests is on this host */
-        struct fact readable;       /* the list of guests below has all that libvirt can know */
+        struct fact readable;       /* the list of guests below has all that libvirt and Proxmox can know */
         struct fact hook_installed; /* ours is there, and libvirt would run it */
         struct fact site_hook;      /* the site has one of its own, which runs before ours */
         /* The daemon runs our hook. It looks for hooks when it starts and when it is reloaded (libvirt,
@@ -39,6 +40,7 @@ struct libvirt_facts {
          * starts, so the list above is complete without them; what their guests would have is unknown. */
         char **damaged;
         size_t n_damaged;
+        bool proxmox; /* this is a node of Proxmox VE */
         char *unread; /* internal: what `readable` says of the first file that could not be read */
 };
 

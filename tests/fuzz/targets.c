@@ -23,6 +23,7 @@
 #include "facts/guest/facts-libvirt.h"
 #include "facts/guest/facts-mapping.h"
 #include "facts/guest/guest-scan.h"
+#include "facts/guest/proxmox.h"
 #include "facts/guest/qemu-argument.h"
 #include "facts/kernel/kernel-symbols.h"
 #include "facts/kernel/module-index.h"
@@ -348,14 +349,34 @@ static void check_redacted_domain(const char *xml, size_t size, const char *reda
         guest_done(&after);
 }
 
+/* So is a guest of Proxmox. */
+static void check_redacted_proxmox(const struct root *root, const char *conf, const char *redacted)
+{
+        const struct proxmox_mappings none = {};
+        struct guest before = {}, after = {};
+        bool a = false, b = false;
+        int r = proxmox_guest_parse(&before, "100", conf, &none, root, &a);
+
+        must(proxmox_guest_parse(&after, "100", redacted, &none, root, &b) == r && a == b);
+        must(before.n_hostdevs == after.n_hostdevs && before.efi_window == after.efi_window);
+        must(before.memory == after.memory && before.firmware == after.firmware);
+        must(before.phys_bits == after.phys_bits && before.host_phys_bits == after.host_phys_bits);
+        for (size_t i = 0; i < before.n_hostdevs; i++)
+                must(streq(before.hostdevs[i].bdf, after.hostdevs[i].bdf) &&
+                     before.hostdevs[i].kind == after.hostdevs[i].kind &&
+                     before.hostdevs[i].no_mmap == after.hostdevs[i].no_mmap);
+        guest_done(&before);
+        guest_done(&after);
+}
+
 static void run_redact(const struct root *root, const uint8_t *data, size_t size)
 {
-        const enum redaction how = size > 0 ? (enum redaction)(REDACT_ARGUMENTS + data[0] % REDACT_MOUNTS)
+        const enum redaction how = size > 0 ? (enum redaction)(REDACT_ARGUMENTS +
+                                                               data[0] % (_REDACTION_MAX - 1))
                                             : REDACT_NOTHING;
         _cleanup_free_ char *once = NULL, *twice = NULL, *copy = NULL;
         size_t n, n_twice;
 
-        (void) root;
         if (size < 1)
                 return;
         /* Without a NUL behind it, as files come. */
@@ -367,6 +388,40 @@ static void run_redact(const struct root *root, const uint8_t *data, size_t size
         must(n == n_twice && memcmp(once, twice, n) == 0); /* what is left out once needs no more of it */
         if (how == REDACT_XML)
                 check_redacted_domain(copy, size - 1, once, n);
+        if (how == REDACT_PROXMOX) {
+                _cleanup_free_ char *text = text_of(data + 1, size - 1);
+
+                check_redacted_proxmox(root, text, once);
+        }
+}
+
+static void run_proxmox(const struct root *root, const uint8_t *data, size_t size)
+{
+        _cleanup_free_ char *text = text_of(data, size);
+        struct proxmox_mappings m;
+        bool autostart = false;
+        struct guest g;
+
+        must(proxmox_mappings_parse(
+                     &m, "gpu\n\tmap node=a,path=0000:41:00.0\nany\n\tmap path=1:0\n\tmap path=2:0\n",
+                     "a") >= 0);
+        if (proxmox_guest_parse(&g, "100", text, &m, root, &autostart) > 0) {
+                must(g.n_hostdevs <= GUEST_HOSTDEVS_MAX && g.emulator && g.machine);
+                guest_done(&g);
+        }
+        proxmox_mappings_done(&m);
+}
+
+static void run_proxmox_mappings(const struct root *root, const uint8_t *data, size_t size)
+{
+        _cleanup_free_ char *text = text_of(data, size);
+        struct proxmox_mappings m;
+
+        (void) root;
+        must(proxmox_mappings_parse(&m, text, "pve1") >= 0);
+        for (size_t i = 0; i < m.n; i++)
+                must(*m.mappings[i].name && *m.mappings[i].path);
+        proxmox_mappings_done(&m);
 }
 
 static void run_claims(const struct root *root, const uint8_t *data, size_t size)
@@ -398,6 +453,8 @@ const struct fuzz_target fuzz_targets[] = {
         { "wrapper", NULL, run_wrapper },
         { "argument", NULL, run_argument },
         { "redact", NULL, run_redact },
+        { "proxmox", NULL, run_proxmox },
+        { "proxmox-mappings", NULL, run_proxmox_mappings },
         { "modprobe", "etc/modprobe.d/vfio.conf", run_claims },
 };
 const size_t n_fuzz_targets = ELEMENTSOF(fuzz_targets);

@@ -337,6 +337,15 @@ static void test_users(void **state)
         assert_string_equal(names(help_host(&h).here), "module+preload");
         h.mappings.complete.value = FACT_YES;
 
+        /* What goes through libvirt does not reach a guest of Proxmox. */
+        h.libvirt.n_guests = 1;
+        help = help_guest(&h, &guest.xml, NULL);
+        assert_string_equal(names(help_all(&help)), "module+preload");
+        guest.xml.manager = GUEST_OF_PROXMOX;
+        help = help_guest(&h, &guest.xml, NULL);
+        assert_string_equal(names(help_all(&help)), "module");
+        guest.xml.manager = GUEST_OF_LIBVIRT;
+
         /* Its QEMU aligns: the module is for nobody. */
         h.libvirt.n_guests = 1;
         e.generation = GENERATION_PER_AREA;

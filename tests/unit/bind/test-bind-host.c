@@ -24,6 +24,14 @@ static struct host look(struct fixture *f)
         return h;
 }
 
+static bool has_finding(const struct findings *f, enum finding_id id, const char *detail)
+{
+        for (size_t i = 0; i < f->n_findings; i++)
+                if (f->findings[i].id == id && (!detail || strcmp(f->findings[i].detail, detail) == 0))
+                        return true;
+        return false;
+}
+
 static void test_guests(void **state)
 {
         struct fixture *f = *state;
@@ -37,6 +45,44 @@ static void test_guests(void **state)
         assert_string_equal(h.libvirt.guests[0].xml.hostdevs[0].bdf, GPU);
         assert_true(h.libvirt.guests[0].xml.hostdevs[0].managed);
         assert_int_equal(h.libvirt.n_damaged, 0);
+        bind_host_done(&h);
+}
+
+/* Proxmox binds for its guests as well, and keeps what it has bound. */
+static void test_proxmox(void **state)
+{
+        struct fixture *f = *state;
+        struct findings findings = {};
+        struct bind_order order = { .operation = BIND_BIND };
+        struct iommu_group group = { .number = 1, .n_members = 1 };
+        struct device device = { .bdf = GPU };
+        const struct device *members[] = { &device };
+        struct host h;
+
+        fixture_write(f, "etc/pve/qemu-server/101.conf", "hostpci0: 41:00.0\n");
+        h = look(f);
+        assert_int_equal(h.libvirt.readable.value, FACT_YES);
+        assert_int_equal(h.libvirt.n_guests, 1);
+        assert_string_equal(h.libvirt.guests[0].xml.hostdevs[0].bdf, GPU);
+        assert_int_equal(h.libvirt.guests[0].xml.manager, GUEST_OF_PROXMOX);
+
+        group.members = members;
+        assert_ok(bind_check(&h, &group, &order, &findings));
+        assert_true(has_finding(&findings, FINDING_BIND_CLAIMED,
+                                "Proxmox binds it for the guest 101 (hostpci)"));
+        findings_done(&findings);
+        order.operation = BIND_UNBIND;
+        assert_ok(bind_check(&h, &group, &order, &findings));
+        assert_false(has_finding(&findings, FINDING_BIND_CLAIMED, NULL));
+        findings_done(&findings);
+        bind_host_done(&h);
+
+        fixture_write(f, "run/qemu-server/101.pid", "77\n");
+        fixture_write(f, "proc/77/comm", "kvm\n");
+        h = look(f);
+        assert_ok(bind_check(&h, &group, &order, &findings));
+        assert_true(has_finding(&findings, FINDING_BIND_IN_USE, "the guest 101 runs with it"));
+        findings_done(&findings);
         bind_host_done(&h);
 }
 
@@ -122,10 +168,8 @@ int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_guests),
-                FIXTURE_TEST(test_damaged),
-                FIXTURE_TEST(test_unread),
-                FIXTURE_TEST(test_check),
+                FIXTURE_TEST(test_guests), FIXTURE_TEST(test_proxmox), FIXTURE_TEST(test_damaged),
+                FIXTURE_TEST(test_unread), FIXTURE_TEST(test_check),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

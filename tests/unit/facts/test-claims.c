@@ -72,6 +72,33 @@ static void test_all(void **state)
         claims_done(&c);
 }
 
+/* Proxmox gives a guest any device that a name stands for; one alone is a device of the guest. */
+static void test_proxmox(void **state)
+{
+        struct fixture *f = *state;
+        struct claims c;
+
+        fixture_link(f, "etc/pve/local", "nodes/pve1");
+        fixture_write(
+                f, "etc/pve/mapping/pci.cfg",
+                "one\n\tmap node=pve1,path=0000:43:00.0\n\tmap node=pve2,path=0000:42:00.0\n"
+                "any\n\tmap node=pve1,path=0000:41:00.0;0000:41:00.1\n\tmap node=pve1,path=0000:44:00\n");
+        assert_ok(claims_read(&c, &f->root));
+        assert_int_equal(c.n_claims, 3);
+        for (size_t i = 0; i < c.n_claims; i++)
+                assert_claim(&c, i, CLAIM_PROXMOX, "/etc/pve/mapping/pci.cfg", 0, "vfio-pci");
+        assert_true(claim_matches(&c.claims[0], &gpu));
+        assert_string_equal(c.claims[1].bdf, "0000:41:00.1");
+        assert_string_equal(c.claims[2].bdf, "0000:44:00.0");
+        claims_done(&c);
+
+        fixture_remove(f, "etc/pve/mapping/pci.cfg");
+        fixture_link(f, "etc/pve/mapping/pci.cfg", "pci.cfg");
+        assert_ok(claims_read(&c, &f->root));
+        assert_int_equal(c.complete.value, FACT_UNKNOWN);
+        claims_done(&c);
+}
+
 static void test_ids(void **state)
 {
         static const struct {
@@ -133,6 +160,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_all, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_proxmox, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_ids, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_none, fixture_setup, fixture_teardown),
         };

@@ -17,6 +17,8 @@ static void test_which(void **state)
         assert_int_equal(redaction_of("/etc/libvirt/qemu/networks/a.xml"), REDACT_XML);
         assert_int_equal(redaction_of("/run/libvirt/qemu/a.xml"), REDACT_XML);
         assert_int_equal(redaction_of("/proc/1/mountinfo"), REDACT_MOUNTS);
+        assert_int_equal(redaction_of("/etc/pve/nodes/pve1/qemu-server/101.conf"), REDACT_PROXMOX);
+        assert_int_equal(redaction_of("/etc/pve/mapping/pci.cfg"), REDACT_PROXMOX_MAPPINGS);
         assert_int_equal(redaction_of("/proc/17/comm"), REDACT_NOTHING);
         assert_int_equal(redaction_of("/etc/libvirt/qemu.conf"), REDACT_NOTHING);
 }
@@ -52,6 +54,39 @@ static void test_arguments(void **state)
         check(REDACT_ARGUMENTS, "-name\0-name", 11, "-name\0-name", 12);
         check(REDACT_ARGUMENTS, "", 0, "", 0);
         check(REDACT_ARGUMENTS, "a\0\0\0", 4, "a", 2);
+}
+
+static void test_proxmox(void **state)
+{
+        static const char conf[] =
+                "# hunter2\nagent: hunter2\n"
+                "args: -device vfio-pci,host=1:0.0,vf-token=hunter2 -vnc 'hunter2 x' -fw_cfg "
+                "opt/x,string=hunter2 "
+                "-set device.hostpci0.x-no-mmap=on\n"
+                "cipassword: hunter2\ncpu: host,hunter2=1,phys-bits=46\ndescription: hunter2\n"
+                "hostpci0: 0000:41:00,romfile=hunter2,pcie=1\nhostpci1: mapping=gpu,mdev=nvidia-63\n"
+                "hostpci2: hunter2=1\nhostpcihunter2: x\nipconfig0: hunter2\nmachine: q35,x=hunter2\n"
+                "memory: 2048\nname: web\nnet0: hunter2\nonboot: 1\n"
+                "smbios1: uuid=5b0c7a3e-3d0f-4d55-9a55-6f2f0a6c1e01,serial=hunter2\nsshkeys: hunter2\n"
+                "[hunter2]\nname: hunter2\n";
+        static const char kept[] =
+                "args: '-device' 'vfio-pci,host=1:0.0' 'redacted' 'redacted' '-fw_cfg' 'redacted' '-set' "
+                "'device.hostpci0.x-no-mmap=on'\n"
+                "cpu: cputype=host,phys-bits=46\n"
+                "hostpci0: host=0000:41:00\nhostpci1: mapping=gpu,mdev=nvidia-63\nhostpci2: other=redacted\n"
+                "machine: type=q35\nmemory: current=2048\nname: web\nonboot: 1\n"
+                "smbios1: uuid=5b0c7a3e-3d0f-4d55-9a55-6f2f0a6c1e01\n";
+        static const char mappings[] = "# hunter2\ngpu\n\tdescription hunter2\n"
+                                       "\tmap id=hunter2,node=pve1,path=0000:41:00.0\nhunter2 x\n";
+        static const char kept_mappings[] =
+                "pci: gpu\n\tmap path=0000:41:00.0,node=pve1\npci: redacted redacted\n";
+
+        (void) state;
+        check(REDACT_PROXMOX, conf, strlen(conf), kept, strlen(kept));
+        check(REDACT_PROXMOX, kept, strlen(kept), kept, strlen(kept));
+        check(REDACT_PROXMOX_MAPPINGS, mappings, strlen(mappings), kept_mappings, strlen(kept_mappings));
+        check(REDACT_PROXMOX_MAPPINGS, kept_mappings, strlen(kept_mappings), kept_mappings,
+              strlen(kept_mappings));
 }
 
 static void test_kernel_arguments(void **state)
@@ -296,6 +331,7 @@ int main(void)
                 cmocka_unit_test(test_which),
                 cmocka_unit_test(test_arguments),
                 cmocka_unit_test(test_kernel_arguments),
+                cmocka_unit_test(test_proxmox),
                 cmocka_unit_test(test_mounts),
                 cmocka_unit_test(test_domain),
                 cmocka_unit_test(test_status),
