@@ -6,6 +6,7 @@
 
 #include "facts/emulator/emulator-probe.h"
 #include "host-archive.h"
+#include "util/file.h"
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/print.h"
@@ -49,10 +50,24 @@ static int log_unpack_error(int r, const char *path, const char *why)
         return log_error(r, "Failed to open '%s': %s: %m", path, why);
 }
 
+/* A root file system that does not run has both, and both are empty. */
+static bool is_host(const struct root *root)
+{
+        static const char *const directories[] = { "proc", "sys" };
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                _cleanup_(names_done) struct names names = {};
+
+                if (list_dir_at(root->fd, directories[i], &names) >= 0 && names.n > 0)
+                        return true;
+        }
+        return false;
+}
+
 /* --root takes a directory or an archive. */
 static int open_root(struct snapshot *s, const char *path)
 {
-        const char *why;
+        const char *why, *given = path;
         struct stat st;
         int r;
 
@@ -66,7 +81,12 @@ static int open_root(struct snapshot *s, const char *path)
                 path = s->unpacked.path;
         }
         r = root_open(&s->root, path);
-        return r < 0 ? log_error(r, "Failed to open '%s': %m", path ?: "/") : 0;
+        if (r < 0)
+                return log_error(r, "Failed to open '%s': %m", path ?: "/");
+        if (given && !is_host(&s->root))
+                return log_error(-ENODATA,
+                                 "'%s' is not a recorded host: there is nothing in its proc and sys", given);
+        return 0;
 }
 
 static int read_facts(struct snapshot *s, const struct options *o)

@@ -6,6 +6,7 @@ that it prints is described there."""
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 from pathlib import Path
@@ -78,8 +79,28 @@ class Schema(unittest.TestCase):
             for word in ids + ["0000:41:00.0", "2 GiB", "6.12.0-test"]:
                 self.assertIn(word, text)
 
+    def test_no_host(self):
+        """A folder or an archive that is not of a host is an error, whatever is asked of it."""
+        with tempfile.TemporaryDirectory() as root:
+            Path(root, "etc/libvirt").mkdir(parents=True)
+            Path(root, "proc").mkdir()  # as in an image of a system
+            Path(root, "sys").mkdir()
+            archive = Path(root, "etc.tar")
+            with tarfile.open(archive, "w") as tar:
+                tar.add(Path(root, "etc"), "etc")
+            for host in root, archive:
+                for verb in (["audit"], ["audit", "--json"], ["audit", "--fail-on", "error"], ["devices"], ["guests"],
+                             ["emulators"], ["mappings"], ["explain", "no-vfio"], ["fix", "list"], ["fix", "plan"],
+                             ["dump", root + "/out.tar"]):
+                    run = subprocess.run([CTL, *verb, "--root", host], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                         text=True)
+                    self.assertEqual((run.returncode, run.stdout), (1, ""), (verb, host))
+                    self.assertIn(f"'{host}' is not a recorded host", run.stderr)
+            self.assertFalse(Path(root, "out.tar").exists())
+
     def test_bare_host(self):
         with tempfile.TemporaryDirectory() as root:
+            write(root, "proc/cmdline", "quiet\n")
             report = self.report.check(self.run_ctl("audit", "--json", "--root", root))
             facts = [f for part in (report["kernel"], report["module"]) for f in part.values() if isinstance(f, dict)]
             self.assertEqual((report["devices"], report["iommu"]["value"]), ([], "unknown"))
