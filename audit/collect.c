@@ -119,6 +119,15 @@ static int collect_thp(struct findings *f, const struct kernel_facts *k)
         return k->thp == THP_MADVISE ? add_plain(f, FINDING_THP_ASKS) : 0;
 }
 
+static int collect_no_huge_fault(struct findings *f, const struct kernel_facts *k)
+{
+        if (k->fault_fills.value != FACT_NO)
+                return add_plain(f, FINDING_KERNEL_NO_HUGE_FAULT);
+        return findings_add(f, FINDING_KERNEL_NO_HUGE_FAULT, NULL,
+                            "each page of a BAR takes a fault of its own: this kernel has the handler, "
+                            "and was built without transparent huge pages");
+}
+
 static int collect_kernel(struct findings *f, const struct host *h)
 {
         const struct kernel_facts *k = &h->kernel;
@@ -130,8 +139,10 @@ static int collect_kernel(struct findings *f, const struct host *h)
                         return r;
         }
         /* All the rest matters only if there are huge entries to be had. */
+        if (k->huge_pmd.value == FACT_NO)
+                return collect_no_huge_fault(f, k);
         if (k->huge_pmd.value != FACT_YES)
-                return k->huge_pmd.value == FACT_NO ? add_plain(f, FINDING_KERNEL_NO_HUGE_FAULT) : 0;
+                return 0;
 
         r = collect_placement(f, h);
         if (r < 0)
@@ -771,6 +782,8 @@ static int collect_unseen(struct findings *f, const struct host *h)
                 /* A fact about what does not exist or makes no difference may stay unknown. */
                 { "whether an IOMMU is active", h->iommu.at_work, true },
                 { "large entries for VFIO", h->kernel.huge_pmd, h->kernel.vfio.value != FACT_NO },
+                { "what a fault in a BAR fills", h->kernel.fault_fills,
+                  h->kernel.huge_pmd.value == FACT_NO },
                 { "where the kernel places mappings", h->kernel.places_pmd, !module_works(&h->module) },
                 { "how memory is pinned for DMA", h->kernel.pin_by_leaf, true },
                 { "whether THP settings apply to VFIO", h->kernel.thp_exempt,

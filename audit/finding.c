@@ -155,11 +155,13 @@ static const struct finding_type types[_FINDING_MAX] = {
         [FINDING_KERNEL_NO_HUGE_FAULT] = {
                 .severity = SEVERITY_NOTICE,
                 .text = "This kernel maps device memory with 4 KiB entries only",
-                .explanation = "The address of a mapping makes no difference on this kernel, which fills a "
-                               "whole BAR at its first access. Linux has large entries for VFIO since "
-                               "6.12; some distributions have them in older kernels.",
-                .remedy = "Boot Linux 6.12 or later, or a distribution kernel that has huge page faults "
-                          "for VFIO",
+                .explanation = "The address of a mapping makes no difference on this kernel. Linux has "
+                               "large entries for VFIO since 6.12, where it has transparent huge pages: a "
+                               "kernel with PREEMPT_RT has none. Some distributions have them in older "
+                               "kernels. Up to 6.11 a BAR is filled whole at its first access; since then "
+                               "each of its pages takes a fault of its own.",
+                .remedy = "Boot Linux 6.12 or later without PREEMPT_RT, or a distribution kernel that has "
+                          "huge page faults for VFIO",
                 .message_id = "61d202d23b7a4171963cbb23ecbed6f7",
         },
         [FINDING_KERNEL_ALIGNS] = {

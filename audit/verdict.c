@@ -176,8 +176,9 @@ static struct verdict mapping_verdict(const struct kernel_facts *k, struct cap p
                 }
         }
 
-        /* Without a huge fault handler the first fault fills the whole mapping (abafbc551fdd). */
-        v.faults = k->huge_pmd.value == FACT_NO ? 1 : mapping_entries(k, offset, size, v.page_size);
+        v.faults = mapping_entries(k, offset, size, v.page_size);
+        if (k->huge_pmd.value == FACT_NO && k->fault_fills.value != FACT_NO)
+                v.faults = k->fault_fills.value == FACT_YES ? 1 : COUNT_UNKNOWN;
         if (k->huge_pmd.value == FACT_UNKNOWN || !sure) {
                 v.faults = COUNT_UNKNOWN;
                 v.page_size = 0;

@@ -13,6 +13,7 @@ json_object *report_kernel(const struct host *h)
         json_add_fact(o, "vfio", k->vfio);
         json_add_fact(o, "huge_pmd", k->huge_pmd);
         json_add_fact(o, "huge_pud", k->huge_pud);
+        json_add_fact(o, "fault_fills", k->fault_fills);
         json_add_fact(o, "places_pmd", k->places_pmd);
         json_add_fact(o, "places_pud", k->places_pud);
         json_add_string(o, "thp", thp_mode_to_string(k->thp));

@@ -27,8 +27,10 @@ DEFINE_STRING_TABLE(thp_mode, enum thp_mode);
 
 /* Everything that is looked up by name, so kallsyms is read once. */
 static const char *const symbol_names[] = {
-        "vfio_pci_mmap_huge_fault",      "vmf_insert_pfn_pmd", "vmf_insert_pfn_pud",
-        "vfio_pci_core_register_device", KERNEL_LIVE_SYMBOLS,  NULL,
+        "vfio_pci_mmap_huge_fault", "vmf_insert_pfn_pmd",
+        "vmf_insert_pfn_pud",       "vfio_pci_core_register_device",
+        "vfio_pci_mmap_page_fault", "vfio_pci_mmap_fault",
+        KERNEL_LIVE_SYMBOLS,        NULL,
 };
 
 DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
@@ -134,6 +136,23 @@ static void read_huge_faults(struct kernel_facts *k, const struct root *root, st
                 read_huge_faults_running(k, symbols);
         else
                 k->huge_pmd = k->huge_pud = fact_unknown("vfio-pci is neither loaded nor installed");
+}
+
+static struct fact read_fault_fills(struct kernel_symbols *symbols)
+{
+        struct fact f;
+
+        f = kernel_symbols_has_function(symbols, "vfio_pci_mmap_page_fault");
+        if (f.value == FACT_YES)
+                return fact_is(false, f.source);
+        f = kernel_symbols_has_function(symbols, "vfio_pci_mmap_fault");
+        if (f.value == FACT_YES)
+                return f;
+        /* vfio-pci is not loaded. This structure came with the same series of patches. */
+        f = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "pfn");
+        if (f.value == FACT_UNKNOWN)
+                return f;
+        return fact_is(f.value == FACT_NO, f.source);
 }
 
 static struct fact read_mapping_order(struct kernel_symbols *symbols)
@@ -265,6 +284,7 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         k->thp = read_thp_mode(root);
 
         read_huge_faults(k, root, symbols);
+        k->fault_fills = read_fault_fills(symbols);
         k->pin_by_leaf = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "addr_mask");
         k->thp_exempt = kernel_live_exempt(root, symbols);
         k->mapping_order = read_mapping_order(symbols);

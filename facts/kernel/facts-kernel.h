@@ -30,9 +30,15 @@ struct kernel_facts {
         struct fact vfio; /* vfio-pci is loaded, built in, or installed for this kernel */
 
         /* vfio-pci's fault handler inserts PMD entries (vfio_pci_mmap_huge_fault, 6.12; also in distribution
-         * kernels with an older number), and PUD entries (x86 only, up to 7.3). */
+         * kernels with an older number), and PUD entries (x86-64; riscv64 since 7.3). */
         struct fact huge_pmd;
         struct fact huge_pud;
+
+        /* The first fault in a BAR fills the whole mapping with base pages (vfio_pci_mmap_fault, up
+         * to 6.11). f9e54c3a2f5b ended that: where a later kernel has no huge entries, because of
+         * PREEMPT_RT, without THP, or on an architecture that has none, each base page takes a fault of its
+         * own. */
+        struct fact fault_fills;
 
         /* mmap() of any file without an alignment hook lands on a PMD boundary, or a PUD boundary. That was
          * an accident of ed48e87c7df3, which 34d7cf637c43 ended. */
@@ -57,7 +63,8 @@ struct kernel_facts {
         struct hook_place hook_place; /* for a refresh */
 
         enum thp_mode thp;
-        struct fact thp_exempt;  /* VFIO mappings get huge entries whatever THP is set to (7.2, 6.12.115) */
+        struct fact thp_exempt;  /* VFIO mappings get huge entries whatever THP is set to
+                                  * (7.3, 7.2.8, 6.18.55,  6.12.115) */
         struct fact pin_by_leaf; /* type1 pins a mapping by page-table leaf, not by base page (0fd06844de5d,
                                   * 6.15): struct follow_pfnmap_args has addr_mask */
 };

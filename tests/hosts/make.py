@@ -131,6 +131,7 @@ class Host:
         for question, answer in (
                 ("enum tva_type", "yes" if tva_type else "no"),
                 ("function vfio_pci_mmap_huge_fault", "yes"),
+                ("function vfio_pci_mmap_page_fault", "yes"),
                 ("function vmf_insert_pfn_pmd", "yes"),
                 ("function vmf_insert_pfn_pud", "yes" if pud else "no"),
                 ("member file_operations get_mapping_order", "no"),

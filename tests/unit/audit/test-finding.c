@@ -52,6 +52,7 @@ static const struct kernel_facts linux_7_3 = {
         .vfio = YES,
         .huge_pmd = YES,
         .huge_pud = YES,
+        .fault_fills = NO,
         .places_pmd = NO,
         .places_pud = NO,
         .thp = THP_ALWAYS,
@@ -137,6 +138,11 @@ static void test_kernel(void **state)
         h.kernel.huge_pmd.value = h.kernel.huge_pud.value = FACT_NO;
         h.kernel.pin_by_leaf.value = FACT_NO;
         h.kernel.thp = THP_NEVER;
+        h.kernel.fault_fills.value = FACT_UNKNOWN;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_NO_HUGE_FAULT, FINDING_FACTS_UNSEEN);
+        h.kernel.fault_fills.value = FACT_YES;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_NO_HUGE_FAULT);
+        h.kernel.fault_fills.value = FACT_NO; /* PREEMPT_RT */
         ASSERT_FINDINGS(&h, FINDING_KERNEL_NO_HUGE_FAULT);
 
         h = new_host();

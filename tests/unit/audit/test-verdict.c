@@ -24,6 +24,7 @@ static const struct kernel_facts linux_6_1 = {
         .vfio = YES,
         .huge_pmd = NO,
         .huge_pud = NO,
+        .fault_fills = YES,
         .places_pmd = NO,
         .places_pud = NO,
         .thp = THP_ALWAYS,
@@ -48,6 +49,29 @@ static const struct kernel_facts linux_7_3 = {
         .places_pud = NO,
         .thp = THP_ALWAYS,
         .pin_by_leaf = YES,
+};
+/* PREEMPT_RT, where there is no THP */
+static const struct kernel_facts linux_7_3_rt = {
+        X86,
+        .vfio = YES,
+        .huge_pmd = NO,
+        .huge_pud = NO,
+        .fault_fills = NO,
+        .places_pmd = NO,
+        .places_pud = NO,
+        .thp = THP_UNKNOWN,
+        .pin_by_leaf = YES,
+};
+static const struct kernel_facts linux_unknown_fault = {
+        X86,
+        .vfio = YES,
+        .huge_pmd = NO,
+        .huge_pud = NO,
+        .fault_fills = UNKNOWN,
+        .places_pmd = NO,
+        .places_pud = NO,
+        .thp = THP_ALWAYS,
+        .pin_by_leaf = NO,
 };
 static const struct kernel_facts arm64_64k = {
         .page_size = KIB(64),
@@ -92,13 +116,20 @@ static const struct {
         enum condition limit;
         bool luck;
 } rows[] = {
-        /* A kernel without huge faults fills the whole mapping at its first fault. */
+        /* Without huge faults, a kernel up to 6.11 fills the whole mapping at its first fault. */
         { "6.1", &linux_6_1, &no_module, GENERATION_NONE, GIB(2), KIB(4), 1, 524288, CONDITION_HUGE_FAULT,
           false },
         { "6.1, QEMU that aligns", &linux_6_1, &no_module, GENERATION_PER_REGION, GIB(2), KIB(4), 1, 524288,
           CONDITION_HUGE_FAULT, false },
         { "6.1, module", &linux_6_1, &module_on, GENERATION_NONE, GIB(2), KIB(4), 1, 524288,
           CONDITION_HUGE_FAULT, false },
+
+        { "7.3-rt", &linux_7_3_rt, &no_module, GENERATION_NONE, GIB(2), KIB(4), 524288, 524288,
+          CONDITION_HUGE_FAULT, false },
+        { "7.3-rt, QEMU that aligns", &linux_7_3_rt, &no_module, GENERATION_PER_REGION, GIB(2), KIB(4),
+          524288, 524288, CONDITION_HUGE_FAULT, false },
+        { "no huge faults, and which handler is unknown", &linux_unknown_fault, &no_module, GENERATION_NONE,
+          GIB(2), KIB(4), COUNT_UNKNOWN, 524288, CONDITION_HUGE_FAULT, false },
 
         { "6.12", &linux_6_12, &no_module, GENERATION_NONE, GIB(2), MIB(2), 1024, 524288,
           CONDITION_PLACEMENT, true },

@@ -335,6 +335,54 @@ static void test_built_in(void **state)
         kernel_facts_done(&k);
 }
 
+/* What a fault fills where there are no huge entries: up to 6.11, with PREEMPT_RT, and without vfio-pci. */
+static void test_fault_fills(void **state)
+{
+        static const struct {
+                const char *kallsyms;
+                bool members; /* BTF has struct follow_pfnmap_args */
+                enum fact_value fills;
+        } cases[] = {
+                { "0000000000000000 t vfio_pci_mmap_fault\t[vfio_pci_core]\n", false, FACT_YES },
+                { "0000000000000000 t vfio_pci_mmap_page_fault\t[vfio_pci_core]\n", false, FACT_NO },
+                { "0000000000000000 t vfio_pci_mmap_huge_fault\t[vfio_pci_core]\n"
+                  "0000000000000000 t vfio_pci_mmap_page_fault\t[vfio_pci_core]\n",
+                  true, FACT_NO },
+                { "", true, FACT_NO },
+                { "", false, FACT_YES },
+        };
+        struct fixture *f = *state;
+        struct kernel_facts k;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct btf *btf = btf__new_empty();
+                char text[256];
+
+                assert_non_null(btf);
+                if (cases[i].members) {
+                        int word = btf__add_int(btf, "long unsigned int", 8, 0);
+
+                        assert_true(btf__add_struct(btf, "follow_pfnmap_args", 16) > 0);
+                        assert_ok(btf__add_field(btf, "pfn", word, 0, 0));
+                }
+                write_host(f);
+                fixture_remove(f, "sys/kernel/btf/vfio_pci_core");
+                write_btf(f, "sys/kernel/btf/vmlinux", btf);
+                btf__free(btf);
+                snprintf(text, sizeof(text), "0000000000000000 T _stext\n%s", cases[i].kallsyms);
+                fixture_write(f, "proc/kallsyms", text);
+                k = read_facts(f);
+                assert_int_equal(k.huge_pmd.value, FACT_NO);
+                assert_int_equal(k.fault_fills.value, cases[i].fills);
+                kernel_facts_done(&k);
+        }
+
+        fixture_remove(f, "sys/kernel/btf");
+        k = read_facts(f);
+        assert_int_equal(k.fault_fills.value, FACT_UNKNOWN);
+        kernel_facts_done(&k);
+}
+
 #define FOPS UINT64_C(0xffffffffc0a01000)
 #define FOPS_MMAP UINT64_C(0xffffffffc0b00010)
 #define THP_ORDERS UINT64_C(0xffffffff81774280)
@@ -913,6 +961,7 @@ int main(void)
                 FIXTURE_TEST(test_refresh),
                 FIXTURE_TEST(test_refresh_without_memory),
                 FIXTURE_TEST(test_again),
+                FIXTURE_TEST(test_fault_fills),
                 FIXTURE_TEST(test_exempt),
                 FIXTURE_TEST(test_exempt_elsewhere),
                 FIXTURE_TEST(test_exempt_stable),
