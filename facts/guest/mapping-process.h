@@ -15,7 +15,7 @@ void mapping_process_read(struct mapping_process *p, const struct root *root, co
                           int fd);
 
 /* Adds the VFIO files that it holds open. *ret_more: how many of its descriptors were left out. Returns 0,
- * also without the privilege to see them; -ENOMEM; or a negative errno of process_is_unread(), with those that
- * were seen before the time was over. */
+ * also without the privilege to see them; -ENOMEM; or a negative errno of process_is_unread(), with those
+ * that were seen before the time was over. */
 int vfio_holders_read(const struct root *root, const struct process *p, int fd, struct vfio_holder **holders,
                       size_t *n_holders, size_t *ret_more);

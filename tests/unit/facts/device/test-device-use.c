@@ -825,9 +825,9 @@ static void test_many_files(void **state)
         read_uses(f, &u);
         assert_ok(process_round_end(&f->root, NULL));
         assert_int_equal(u.processes.value, FACT_UNKNOWN);
-        assert_uses(
-                &u, NIC,
-                "process:? (pid 10, controlC0)|process:? (pid 11, controlC0)|virtual-functions:1 virtual function");
+        assert_uses(&u, NIC,
+                    "process:? (pid 10, controlC0)|process:? (pid 11, controlC0)|"
+                    "virtual-functions:1 virtual function");
         device_uses_done(&u);
 }
 
