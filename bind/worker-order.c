@@ -106,15 +106,17 @@ static int parse_order(struct worker_order *o, json_object *json, const char **w
 
 int worker_order_parse(struct worker_order *o, const char *text, const char **ret_why)
 {
-        _cleanup_(json_object_putp) json_object *json = NULL;
+        _cleanup_(json_object_putp) json_object *json = NULL, *again = NULL;
         int r;
 
         assert(o && text && ret_why);
 
-        errno = 0;
-        json = json_tokener_parse(text);
         *o = (struct worker_order){};
-        if (errno == ENOMEM) {
+        json = json_tokener_parse(text);
+        errno = 0;
+        again = json_tokener_parse(text);
+        /* json-c before 0.17 goes on without a key that it has no memory for: it would be another order. */
+        if ((!json && errno == ENOMEM) || !json_object_equal(json, again)) {
                 *ret_why = "memory is out";
                 return -ENOMEM;
         }

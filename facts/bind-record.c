@@ -171,7 +171,7 @@ static int parse_record(struct bind_record *r, json_object *o)
         return read_members(r, o);
 }
 
-int bind_record_read(struct bind_record *r, const struct root *root, const char *first_bdf)
+static int read_record(struct bind_record *r, const struct root *root, const char *first_bdf)
 {
         _cleanup_(json_tokener_freep) json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
         _cleanup_(json_object_putp) json_object *o = NULL;
@@ -181,10 +181,6 @@ int bind_record_read(struct bind_record *r, const struct root *root, const char 
         bdf_t bdf;
         size_t size;
         int k;
-
-        assert(r);
-        assert(root);
-        assert(first_bdf);
 
         if (!tokener)
                 return -ENOMEM;
@@ -198,10 +194,7 @@ int bind_record_read(struct bind_record *r, const struct root *root, const char 
                 return k;
 
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        errno = 0;
         o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* its NUL ends the text */
-        if (errno == ENOMEM) /* json-c does not tell it from a damaged text */
-                return -ENOMEM;
         if (json_tokener_get_parse_end(tokener) != size)
                 return -EBADMSG;
         k = parse_record(&record, o);
@@ -211,6 +204,19 @@ int bind_record_read(struct bind_record *r, const struct root *root, const char 
                 return -EBADMSG;
         *r = TAKE(record, (struct bind_record){});
         return 0;
+}
+
+int bind_record_read(struct bind_record *r, const struct root *root, const char *first_bdf)
+{
+        int k;
+
+        assert(r);
+        assert(root);
+        assert(first_bdf);
+
+        k = read_record(r, root, first_bdf);
+        /* json-c before 0.17 goes on without a key that it has no memory for, and then it is not there. */
+        return k == -EBADMSG ? read_record(r, root, first_bdf) : k;
 }
 
 /* These return false when memory is out. json-c would not notice: it returns NULL then, and takes NULL as
@@ -317,9 +323,6 @@ static int add_record(struct bind_records *b, const struct root *root, const cha
         int r;
 
         r = bind_record_read(&record, root, name);
-        /* json-c before 0.17 goes on without the key that it has no memory for. */
-        if (r == -EBADMSG)
-                r = bind_record_read(&record, root, name);
         if (r < 0)
                 return r;
         if (!streq(record.boot_id, boot_id))

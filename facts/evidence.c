@@ -126,16 +126,13 @@ static int parse_sightings(struct evidence *e, json_object *o)
         return 0;
 }
 
-int evidence_read(struct evidence *e, const struct root *root)
+static int read_evidence(struct evidence *e, const struct root *root)
 {
         _cleanup_(json_tokener_freep) json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
         _cleanup_(json_object_putp) json_object *o = NULL;
         _cleanup_free_ char *text = NULL;
         size_t size;
         int r;
-
-        assert(e);
-        assert(root);
 
         *e = (struct evidence){};
         if (!tokener)
@@ -146,16 +143,25 @@ int evidence_read(struct evidence *e, const struct root *root)
         if (r < 0)
                 return r;
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        errno = 0;
         o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* its NUL ends the text */
-        if (errno == ENOMEM) /* json-c does not tell it from a damaged text */
-                return -ENOMEM;
         if (json_tokener_get_parse_end(tokener) != size)
                 return -EBADMSG;
         r = parse_sightings(e, o);
         if (r < 0)
                 evidence_done(e);
         return r;
+}
+
+int evidence_read(struct evidence *e, const struct root *root)
+{
+        int r;
+
+        assert(e);
+        assert(root);
+
+        r = read_evidence(e, root);
+        /* json-c before 0.17 goes on without a key that it has no memory for, and then it is not there. */
+        return r == -EBADMSG ? read_evidence(e, root) : r;
 }
 
 void evidence_done(struct evidence *e)
