@@ -513,7 +513,7 @@ static bool try_fault(const struct operation *op, struct input *in, const char *
         if (r == -ENOMEM)
                 progress->refused++;
         else if (r != good_result)
-                excuse_library(op, in, strerror(-r));
+                complain(op, in, strerror(-r));
         else if (r >= 0 && !streq(text, good)) {
                 complain(op, in, "another result");
                 if (getenv("FAULTS_SHOW"))
