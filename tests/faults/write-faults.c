@@ -17,6 +17,7 @@
 #include "facts/evidence.h"
 #include "facts/host.h"
 #include "fix/fix-record.h"
+#include "fix/fix-thp.h"
 #include "fix/preload.h"
 #include "tests/unit/bind/results.h"
 #include "util/file-write.h"
@@ -47,11 +48,19 @@ struct operation {
         const struct disk_file *files;
         int (*run)(const struct root *root);
         enum side (*look)(const struct root *root);
-        bool in_memory; /* below /run: no name outlives a power cut */
+        bool in_memory; /* below /run or /sys: nothing outlives a power cut */
 };
 
 static char dir[64];
 static unsigned long injected, bad;
+
+/* Of what is undone. */
+static enum side opposite_side(enum side side)
+{
+        static const enum side opposite[] = { SIDE_NEW, SIDE_BETWEEN, SIDE_OLD, SIDE_BROKEN };
+
+        return opposite[side];
+}
 
 /* --- The page sizes that were seen */
 
@@ -162,6 +171,82 @@ static enum side look_hold(const struct root *root)
         return fix_is_held_off(root, FIX_THP) ? SIDE_NEW : SIDE_OLD;
 }
 
+/* --- What transparent_hugepage was before us */
+
+#define SETTING "sys/kernel/mm/transparent_hugepage/enabled"
+
+#define SETTING_FOLDERS \
+        { "run", NULL }, { "sys", NULL }, { "sys/kernel", NULL }, { "sys/kernel/mm", NULL }, \
+        { \
+                "sys/kernel/mm/transparent_hugepage", NULL \
+        }
+
+/* The last write to the setting stands at the end of the file. */
+static const struct disk_file thp_files[] = { SETTING_FOLDERS, { SETTING, "" }, {} };
+static const struct disk_file thp_set_files[] = {
+        SETTING_FOLDERS,
+        { SETTING, "always" },
+        { "run/vfioalign", NULL },
+        { FIX_RECORDS, NULL },
+        { FIX_RECORDS "/thp", "madvise\n" },
+        {},
+};
+
+static enum thp_mode read_setting(const struct root *root)
+{
+        _cleanup_free_ char *text = NULL;
+
+        size_t size;
+
+        must(read_file_at(root->fd, SETTING, KIB(4), &text, &size) >= 0);
+        return size >= strlen("always") && streq(text + size - strlen("always"), "always") ? THP_ALWAYS
+                                                                                           : THP_MADVISE;
+}
+
+static int run_thp(const struct root *root, enum fix_action action)
+{
+        struct fix_plan plan = {};
+        struct host h = { .root = root };
+        int r;
+
+        h.kernel.thp = read_setting(root);
+        h.kernel.thp_exempt = fact_is(false, SOURCE_NONE);
+        r = fix_thp(&h, action, false, &plan);
+        must(!plan.refusal);
+        fix_plan_done(&plan);
+        return r;
+}
+
+static int run_thp_apply(const struct root *root)
+{
+        return run_thp(root, FIX_APPLY);
+}
+
+static int run_thp_revert(const struct root *root)
+{
+        return run_thp(root, FIX_REVERT);
+}
+
+/* The setting is never changed without a record of what it was. */
+static enum side look_thp(const struct root *root)
+{
+        bool is_set = read_setting(root) == THP_ALWAYS;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = read_line_at(root->fd, FIX_RECORDS "/thp", &text);
+        if (r == -ENOENT)
+                return is_set ? SIDE_BROKEN : SIDE_OLD;
+        if (r < 0 || !streq(text, "madvise"))
+                return SIDE_BROKEN;
+        return is_set ? SIDE_NEW : SIDE_BETWEEN;
+}
+
+static enum side look_thp_revert(const struct root *root)
+{
+        return opposite_side(look_thp(root));
+}
+
 /* --- The drop-ins of libvirt's daemons */
 
 #define DROP_IN(unit) "etc/systemd/system/" unit ".service.d/" LIBVIRT_PRELOAD_DROP_IN
@@ -244,9 +329,7 @@ static enum side look_apply(const struct root *root)
 
 static enum side look_revert(const struct root *root)
 {
-        static const enum side opposite[] = { SIDE_NEW, SIDE_BETWEEN, SIDE_OLD, SIDE_BROKEN };
-
-        return opposite[look_apply(root)];
+        return opposite_side(look_apply(root));
 }
 
 /* Adds the library, which is wherever this build has it, and what an applied fix has left. */
@@ -288,6 +371,8 @@ static const struct operation operations[] = {
         { "record", record_files, run_record, look_record },
         { "record-remove", record_files, run_record_remove, look_record_remove },
         { "hold", run_files, run_hold, look_hold, true },
+        { "thp-apply", thp_files, run_thp_apply, look_thp, true },
+        { "thp-revert", thp_set_files, run_thp_revert, look_thp_revert, true },
         { "preload-apply", apply_files, run_apply, look_apply },
         { "preload-revert", revert_files, run_revert, look_revert },
 };
@@ -352,7 +437,7 @@ static void try_faults(const struct operation *op, const struct root *root)
                                 break;
                         if (!disk_has_failed())
                                 continue;
-                        if (r < 0 && r != -errors[i])
+                        if (r < 0 && r != -(errors[i] ?: EIO))
                                 complain(op, at, how, strerror(-r));
                         look(op, root, at, how, r >= 0);
                 }
