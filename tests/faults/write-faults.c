@@ -130,12 +130,23 @@ static int run_record(const struct root *root)
         return r;
 }
 
+/* A start finds nothing in the folder that it cannot read. */
+static bool records_are_whole(const struct root *root)
+{
+        _cleanup_free_ char *bad = NULL;
+        struct bind_records records;
+
+        must(bind_records_read(&records, root, &bad) >= 0);
+        bind_records_done(&records);
+        return !bad;
+}
+
 static enum side look_record(const struct root *root)
 {
         struct bind_record record;
         enum side side;
 
-        if (bind_record_read(&record, root, BDF) < 0)
+        if (!records_are_whole(root) || bind_record_read(&record, root, BDF) < 0)
                 return SIDE_BROKEN;
         side = record.state == BIND_STATE_BOUND ? SIDE_NEW : SIDE_OLD;
         bind_record_done(&record);
@@ -153,7 +164,7 @@ static int run_record_remove(const struct root *root)
 static enum side look_record_remove(const struct root *root)
 {
         if (!exists_at(root->fd, BIND_RECORDS "/" BDF))
-                return SIDE_NEW;
+                return records_are_whole(root) ? SIDE_NEW : SIDE_BROKEN;
         return look_record(root);
 }
 
