@@ -175,8 +175,11 @@ int main(int argc, char **argv)
 {
         static const unsigned sizes[] = { 1, 2, 8 };
         json_object *results = json_object_new_object();
+        /* Under sanitizers, where each process takes its time to end, what eight functions add would take
+         * most of an hour; that code is the same. */
+        size_t n_sizes = getenv("TESTS_SLOWER") ? ELEMENTSOF(sizes) - 1 : ELEMENTSOF(sizes);
 
-        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+        for (size_t i = 0; i < n_sizes; i++) {
                 struct fake_kernel *k = make_host(sizes[i]);
                 struct fake_result r;
 
