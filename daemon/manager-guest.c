@@ -17,6 +17,9 @@
 /* Reserved from the hook's deadline for reading the worker's answer and sending ours. */
 #define ANSWER_USEC (500 * USEC_PER_MSEC)
 
+/* The hook gives up at its deadline, so what it is to know has to be on its way before. */
+#define REPLY_USEC (250 * USEC_PER_MSEC)
+
 /* A hook's call that waits for a fix, or for its devices. */
 struct request {
         struct manager *manager;
@@ -207,6 +210,14 @@ static bool snapshot_is_behind(const struct manager *m, const struct guest *g)
         return false;
 }
 
+/* When a request is answered at the latest: of a short time no more than a quarter is taken for that. */
+static uint64_t latest_answer(uint64_t deadline_usec)
+{
+        uint64_t now = clock_usec(CLOCK_BOOTTIME), left = deadline_usec > now ? deadline_usec - now : 0;
+
+        return deadline_usec - (left / 4 < REPLY_USEC ? left / 4 : REPLY_USEC);
+}
+
 /* Watches for what ends the wait: the hook's own end, and its deadline. sd_bus_track does not do, because it
  * asks the bus whether the sender is there, and waits for the answer. */
 static int request_watch(struct request *q, uint64_t deadline_usec)
@@ -223,7 +234,8 @@ static int request_watch(struct request *q, uint64_t deadline_usec)
         r = sd_bus_add_match_async(m->bus, &q->leaving, match, on_owner_changed, on_watched, q);
         if (r < 0)
                 return r;
-        return sd_event_add_time(m->event, &q->deadline, CLOCK_BOOTTIME, deadline_usec, 0, on_deadline, q);
+        return sd_event_add_time(m->event, &q->deadline, CLOCK_BOOTTIME, latest_answer(deadline_usec), 0,
+                                 on_deadline, q);
 }
 
 /* Begins to hand over its devices, where that is ours to do. */
