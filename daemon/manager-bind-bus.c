@@ -14,9 +14,14 @@
 #define ACTION_BIND "org.vfioalign1.bind"
 #define DEVICES_MAX 1024
 
+/* Calls of one user that are under way or wait their turn: others need places too. */
+#define CALLS_OF_USER_MAX 32
+
 /* A call of Bind or Unbind that has not been answered yet. It is carried out even if its caller has gone. */
 struct bind_call {
         struct manager *manager;
+        struct bind_call *next; /* in the manager's list, where it is allowed */
+        uid_t uid;              /* the same */
         sd_bus_message *message;
         enum bind_operation operation;
         bdf_t *devices;
@@ -27,6 +32,11 @@ struct bind_call {
 
 static void bind_call_free(struct bind_call *c)
 {
+        for (struct bind_call **p = &c->manager->bind_calls; *p; p = &(*p)->next)
+                if (*p == c) {
+                        *p = c->next;
+                        break;
+                }
         sd_bus_message_unref(c->message);
         free(c->devices);
         free(c);
@@ -82,7 +92,16 @@ static void on_done(json_object *groups, const char *failed, void *userdata)
                 "vfioalign-worker: %s (IOMMU groups that were through: %zu, see the journal)", failed, n);
 }
 
-static void on_authorized(const sd_bus_error *denied, void *userdata)
+static bool has_place(const struct manager *m, uid_t uid)
+{
+        size_t n = 0;
+
+        for (const struct bind_call *c = m->bind_calls; c; c = c->next)
+                n += c->uid == uid;
+        return caller_is_privileged(uid) || n < CALLS_OF_USER_MAX;
+}
+
+static void on_authorized(const sd_bus_error *denied, uid_t uid, void *userdata)
 {
         _cleanup_(bind_call_freep) struct bind_call *c = userdata;
         const struct bind_order order = {
@@ -98,11 +117,19 @@ static void on_authorized(const sd_bus_error *denied, void *userdata)
                 (void) sd_bus_reply_method_error(c->message, denied);
                 return;
         }
+        if (!has_place(c->manager, uid)) {
+                (void) sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Too many calls of this user are waiting");
+                return;
+        }
         r = bind_job_new(c->manager, &order, c->devices, c->n_devices, on_done, c);
         if (r < 0) {
                 reply_error(c, r);
                 return;
         }
+        c->uid = uid;
+        c->next = c->manager->bind_calls;
+        c->manager->bind_calls = c;
         TAKE_PTR(c); /* on_done's */
 }
 

@@ -196,11 +196,12 @@ static int start_unit(struct fix_call *c)
         return systemd_job_start(c->manager->bus, call, UNIT, GIVE_UP_USEC, on_done, c, &c->job);
 }
 
-static void on_authorized(const sd_bus_error *denied, void *userdata)
+static void on_authorized(const sd_bus_error *denied, uid_t uid, void *userdata)
 {
         _cleanup_(fix_call_freep) struct fix_call *c = userdata;
         int r;
 
+        (void) uid; /* one at a time, whoever asks */
         if (denied) {
                 (void) sd_bus_reply_method_error(c->message, denied);
                 return;

@@ -24,7 +24,7 @@ struct authorization {
         struct authorization *next;
         sd_bus_message *message; /* of the one who asks */
         const char *action;
-        uid_t uid;         /* of its sender, once polkit is asked */
+        uid_t uid;         /* of its sender, once that is known */
         sd_bus_slot *call; /* NULL before */
         authorized_t done;
         void *userdata;
@@ -70,9 +70,10 @@ static void authorization_end(struct authorization *a, const sd_bus_error *denie
 {
         authorized_t done = a->done;
         void *userdata = a->userdata;
+        uid_t uid = a->uid;
 
         authorization_free(a);
-        done(denied, userdata);
+        done(denied, uid, userdata);
 }
 
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -137,7 +138,6 @@ static int ask_polkit(struct authorization *a, uid_t uid, sd_bus_error *denied)
                               interactive ? INTERACTIVE_USEC : RULES_USEC);
         if (r < 0)
                 return r;
-        a->uid = uid;
         a->next = m->authorizations;
         m->authorizations = a;
         return 0;
@@ -148,6 +148,7 @@ static void on_caller_known(int error, uid_t uid, void *userdata)
         _cleanup_(sd_bus_error_free) sd_bus_error denied = SD_BUS_ERROR_NULL;
         struct authorization *a = userdata;
 
+        a->uid = uid;
         if (error == 0 && caller_is_privileged(uid)) {
                 authorization_end(a, NULL);
                 return;

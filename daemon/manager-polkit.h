@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <sys/types.h>
 #include <systemd/sd-bus.h>
 
 struct manager;
 
-/* Called once. denied: the error to answer the sender with; NULL: the sender may do it. */
-typedef void (*authorized_t)(const sd_bus_error *denied, void *userdata);
+/* Called once. denied: the error to answer the sender with; NULL: the sender, who is that user, may do it.
+ */
+typedef void (*authorized_t)(const sd_bus_error *denied, uid_t uid, void *userdata);
 
 /* Asks whether the sender may do that: root always, others where polkit says so. Never waits: `done` is
  * called later, or at once where the sender is known to be root. action: static. Returns 0; or a negative

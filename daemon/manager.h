@@ -10,6 +10,7 @@
 #include "facts/host.h"
 
 struct authorization;  /* manager-polkit.c: a question that polkit has not answered yet */
+struct bind_call;      /* manager-bind-bus.c: a Bind or Unbind that is under way */
 struct bind_job;       /* bind-job.c: a run of the worker */
 struct boot_attempt;   /* manager-bind.c: a function with Bind=boot that is not tried again */
 struct caller;         /* manager-caller.c: a sender of calls, and who that is */
@@ -56,7 +57,8 @@ struct manager {
         bool stopping;              /* nothing new is started */
         struct bind_job *bind_jobs; /* list, in the order of their requests */
         sd_event_source *bind_jobs_start;
-        bool settled; /* what a killed daemon or worker left is finished or rolled back */
+        struct bind_call *bind_calls; /* list */
+        bool settled;                 /* what a killed daemon or worker left is finished or rolled back */
         struct boot_attempt *boot_attempts;
         size_t n_boot_attempts;
         struct guest_binding *guest_bindings; /* list */

@@ -846,6 +846,33 @@ class Polkit(Case):
         self.bind(NIC)
         self.assertEqual(len(self.calls()), 0)
 
+    def test_queue(self):
+        """Whoever may bind does not take all places of those who wait for their turn."""
+        self.mock("True, False")
+        self.host.plan(bind={"gate": self.host.gate()})
+        code = ("import dbus, dbus.bus, dbus.lowlevel, sys\n"
+                "connection = dbus.bus.BusConnection(sys.argv[1])\n"
+                "for n in range(int(sys.argv[3])):\n"
+                "    message = dbus.lowlevel.MethodCallMessage('org.vfioalign1', '/org/vfioalign1', sys.argv[2], 'Bind')\n"
+                "    message.append([sys.argv[4]], '', dbus.UInt64(1), signature='asst')\n"
+                "    try:\n"
+                "        connection.send_message_with_reply_and_block(message, 1)\n"
+                "    except dbus.DBusException as e:\n"
+                "        print(e, flush=True)\n")
+
+        def flood(user, n):
+            return [self.run_as(user, sys.executable, "-c", code, self.bus.address, INTERFACE, str(n), NIC) for _ in range(4)]
+
+        answers = "".join(self.answer(run) for run in flood(65534, 9))
+        self.assertEqual(answers.count("NoReply"), 32, answers)
+        self.assertEqual(answers.count("Too many calls of this user are waiting"), 4, answers)
+        self.assertEqual("".join(self.answer(run) for run in flood(1, 1)).count("NoReply"), 4)
+        self.host.plan()
+        for note in self.host.notes():
+            os.kill(note["pid"], signal.SIGKILL)
+        self.assertEqual(self.bind(NIC2)["groups"][0]["outcome"], "bound")
+        self.assertNotIn("Too many", "".join(self.answer(run) for run in flood(65534, 1)))
+
     def test_hangs(self):
         """Nobody waits for polkit but who asks; so many calls of one user may, so many in all, and no more."""
         polkit = self.mock("True, False")
