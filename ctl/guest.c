@@ -3,6 +3,7 @@
  * load. */
 #include <locale.h>
 
+#include "audit/guest-cost.h"
 #include "ctl.h"
 #include "fix/domain-fix.h"
 #include "fix/domain-libvirt.h"
@@ -239,15 +240,23 @@ static int change_domain(struct guest_request *q, const char *shown, const struc
  * the request with *ret_code. */
 static bool find_fix(struct guest_request *q, const struct domain_subject *s, int *ret_code)
 {
+        struct guest_cost cost;
+        char text[256];
+
         if (!q->fix)
                 q->fix = choose_fix(q);
         if (q->fix)
                 return true;
+        cost = guest_cost(&s->host->devices, s->guest, &s->host->kernel, &s->host->module,
+                          guest_placer(s->host, s->guest), 0);
         if (domain_falls_short(s))
                 *ret_code = request_end(q, "refused",
                                         "no fix of the guest itself can be applied here, or is fit to be "
                                         "chosen unasked");
-        else
+        else if (cost.why) {
+                snprintf(text, sizeof(text), "none of its BARs is known to fall short, but %s", cost.why);
+                *ret_code = request_end(q, "unchanged", text);
+        } else
                 *ret_code = request_end(q, "unchanged", "none of its BARs is known to fall short");
         return false;
 }

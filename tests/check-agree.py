@@ -145,6 +145,24 @@ def unassigned(root):
     path.write_text("".join(lines))
 
 
+def gone(root):
+    """The firmware numbers the devices of a guest differently now."""
+    edited("train-b", "slot='0x00'", "slot='0x1f'")(root)
+
+
+def boot_display(iomem):
+    """A GPU that the firmware has used as its display, and what /proc/iomem shows of it."""
+    def change(root):
+        device = root / "sys/bus/pci/devices/0000:df:00.0"
+        (device / "boot_vga").write_text("1\n")
+        uevent = device / "uevent"
+        uevent.write_text(re.sub("DRIVER=.*", "DRIVER=vfio-pci", uevent.read_text()))
+        start, end, _ = (int(n, 16) for n in (device / "resource").read_text().splitlines()[2].split())
+        (root / "proc/iomem").write_text(iomem and f"{start:x}-{end:x} : 0000:df:00.0\n  {start:x}-{start + 0x7fffff:x} : {iomem}\n" or
+                                         "0-0 : 0000:df:00.0\n  0-0 : BOOTFB\n")
+    return change
+
+
 def vendor_vfio(root):
     """A function that the vendor's own driver registers with VFIO."""
     device = root / "sys/bus/pci/devices/0000:df:00.0"
@@ -201,6 +219,9 @@ CHANGED = {
     "damaged-alone": ("eight-gpu", [no_guests, damaged], "module"),
     "odd-guest": ("eight-gpu", [odd_guest], "module"),
     "unassigned": ("eight-gpu", [unassigned], "module"),
+    "gone": ("eight-gpu", [gone], "module"),
+    "reserved": ("eight-gpu", [boot_display("simpledrm")], "module"),
+    "may-be-reserved": ("eight-gpu", [boot_display(None)], "module"),
     "vendor-vfio": ("eight-gpu", [vendor_vfio], "module"),
     "other-vmm": ("eight-gpu", [no_guests, other_vmm], "preload"),
     "no-iommu": ("eight-gpu", [no_iommu], "module"),
@@ -322,7 +343,7 @@ class Agree(unittest.TestCase):
         for finding in report["findings"]:
             if finding["id"] == "guest-small-pages" and finding["subject"] == name:
                 self.assertEqual(finding.get("fixes", []), choice)
-        self.check_plan(root, guest)
+        self.check_plan(root, report, guest)
         return decision
 
     def plan(self, root, name, *fix):
@@ -335,7 +356,7 @@ class Agree(unittest.TestCase):
         self.assertNotEqual(told["outcome"], "failed", told)
         return told
 
-    def check_plan(self, root, guest):
+    def check_plan(self, root, report, guest):
         """The fixes of the guest itself by guest plan: which help, which is chosen, and what is said of one that does not."""
         name, cost = guest["name"], guest["foretold"]
         _, domain = domains(root).get(name, (None, None))
@@ -364,6 +385,9 @@ class Agree(unittest.TestCase):
         possible = [f["id"] for f in told["fixes"] if not f["refusal"] and f["state"] == "absent"]
         chosen = [f for f in FIXES if f in helps and f in possible and f != "no-mmap"]
         self.assertEqual(told["fix"], chosen[0] if chosen else None)
+        missing = {f["detail"] for f in report["findings"] if f["id"] == "guest-device-missing" and f["subject"] == name}
+        if missing and told["outcome"] == "unchanged":
+            self.assertIn("but its device is not on this host", told["reason"])
         for fix in possible:
             named = self.plan(root, name, fix)
             if named["outcome"] == "planned":
