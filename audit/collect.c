@@ -732,6 +732,19 @@ static int collect_unread(struct findings *f, const struct host *h)
                             "there was no time left to ask %zu further processes", u->n_unasked);
 }
 
+static int collect_mappings_unseen(struct findings *f, const struct mapping_facts *m)
+{
+        if (m->complete.value != FACT_UNKNOWN)
+                return 0;
+        if (m->n_denied == 0)
+                return findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s", m->complete.why);
+        if (m->n_denied == 1)
+                return findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s: process %d (%s)", m->complete.why,
+                                    m->denied, m->denied_command ?: "?");
+        return findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s: process %d (%s) and %zu more",
+                            m->complete.why, m->denied, m->denied_command ?: "?", m->n_denied - 1);
+}
+
 static int collect_mappings(struct findings *f, const struct host *h)
 {
         int r;
@@ -751,11 +764,9 @@ static int collect_mappings(struct findings *f, const struct host *h)
                 if (r < 0)
                         return r;
         }
-        if (h->mappings.complete.value == FACT_UNKNOWN) {
-                r = findings_add(f, FINDING_MAPPINGS_UNSEEN, NULL, "%s", h->mappings.complete.why);
-                if (r < 0)
-                        return r;
-        }
+        r = collect_mappings_unseen(f, &h->mappings);
+        if (r < 0)
+                return r;
         r = collect_omissions(f, &h->mappings);
         if (r < 0)
                 return r;

@@ -282,7 +282,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "line or in modprobe.d(5)), or panic_on_taint= on the kernel command line, "
                                "which would turn the load into a panic. vfioalign does not try to load it "
                                "then.",
-                .remedy = "Lift what forbids it, or run guests with QEMU 9.2 or later",
+                .remedy = "Lift what forbids it (for Secure Boot, sign the module and enrol the key: "
+                          "mokutil --import KEY, then reboot), or run guests with QEMU 9.2 or later",
                 .lacks = FIX_BIT(FIX_MODULE),
                 .message_id = "49fd3e72191540b8b7f352ef5d7fe01b",
         },

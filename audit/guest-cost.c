@@ -61,7 +61,7 @@ static const char *reason_of_bar(const struct bar *b)
                 return "a part of a BAR of its device is reserved for something else";
         if (b->replaced)
                 return "the driver of its device has regions of its own";
-        return "a framebuffer may have reserved a part of its device, and only root can see that";
+        return "a framebuffer may have reserved a part of its device, which could not be seen";
 }
 
 static void add_device(struct guest_cost *c, const struct device *d, const struct kernel_facts *k,

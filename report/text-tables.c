@@ -218,6 +218,7 @@ static bool is_unknown(json_object *fact)
 int report_print_table(enum report_table table, json_object *head, struct devices *devices,
                        const char *columns, FILE *out)
 {
+        json_object *guests = json_get(json_get(head, "libvirt"), "guests_readable");
         struct rows rows;
 
         assert(table >= 0 && table < _REPORT_TABLE_MAX);
@@ -237,6 +238,8 @@ int report_print_table(enum report_table table, json_object *head, struct device
                 if (r < 0)
                         return r;
         }
+        if (table == TABLE_GUESTS && is_unknown(guests))
+                print_line(out, "Not all guests could be read: %s.", json_get_text(guests, "why") ?: "?");
         if (table == TABLE_MAPPINGS && is_unknown(json_get(head, "mappings_complete")))
                 print_line(out, "Not all processes could be looked at: %s.",
                            json_get_text(json_get(head, "mappings_complete"), "why"));

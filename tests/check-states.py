@@ -124,11 +124,26 @@ class States(unittest.TestCase):
 
         h.write("proc/iomem", "\n".join("0-0" + line[line.index(" : "):] for line in tree))
         finding, = self.findings("bar-reserved", "facts-unseen")
-        self.assertIn("whether a framebuffer has a part of a device (only root sees the addresses in /proc/iomem)",
+        self.assertIn("whether a framebuffer has a part of a device (without CAP_SYS_ADMIN, /proc/iomem shows no addresses)",
                       finding["detail"])
         self.assertIn("nothing is predicted, because a framebuffer may have reserved a part of its device",
                       self.words("explain", "game"))
         self.assertRegex(self.ctl("audit"), r"c3:00.0 +0 +32 GiB .* unknown unknown unknown")
+
+    def test_unseen(self):
+        """What could not be read is named."""
+        h = self.host
+        h.answer("all-processes-seen", "no")
+        finding, = self.findings("mappings-unseen")
+        self.assertEqual(finding["detail"], "some processes may not be looked into")
+        for answer, text in ("1 1 systemd", "process 1 (systemd)"), ("3 412 sh d", "process 412 (sh d) and 2 more"):
+            h.answer("process-denied", answer)
+            finding, = self.findings("mappings-unseen")
+            self.assertEqual(finding["detail"], "some processes may not be looked into: " + text)
+        self.assertNotIn("could be read", self.ctl("guests"))
+        h.libvirt("libvirtd", 2417, start=31)
+        h.link("etc/libvirt/qemu", "qemu")
+        self.assertIn("No guest with a VFIO device, as far as can be seen.\nNot all guests could be read: ", self.ctl("guests"))
 
     def late(self, driver, program=None, builtin=(), cmdline=""):
         """What is said of a GPU and its audio that a driver of the host had first at boot."""

@@ -195,7 +195,7 @@ static int read_lines(struct device_facts *f, const struct root *root, const str
                 file_report_opened(FILE_EXCERPT, root->fd, IOMEM, lines.fd, text, size);
                 return 0;
         }
-        f->reservations = fact_unknown("only root sees the addresses in /" IOMEM);
+        f->reservations = fact_unknown("without CAP_SYS_ADMIN, /" IOMEM " shows no addresses");
         (void) file_report_denied(root->fd, IOMEM, -EACCES);
         return 0;
 }

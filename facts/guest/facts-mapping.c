@@ -611,6 +611,47 @@ int mapping_facts_read_process(struct mapping_facts *f, const struct root *root,
 /* A record does not show what its reader was not allowed to see, so that is an answer in it. */
 #define QUESTION_COMPLETE "all-processes-seen"
 
+#define QUESTION_DENIED "process-denied"
+
+/* The first one is named: on a host with hundreds, the others are like it. */
+static void note_denied(struct mapping_facts *f, const struct root *root, pid_t pid)
+{
+        char path[sizeof("proc//comm") + 10];
+
+        if (f->n_denied++ > 0)
+                return;
+        f->denied = pid;
+        snprintf(path, sizeof(path), "proc/%d/comm", pid);
+        (void) read_line_at(root->fd, path, &f->denied_command);
+}
+
+/* In a record: "NUMBER PID COMMAND". */
+static void settle_denied(struct mapping_facts *f, const struct root *root)
+{
+        _cleanup_free_ char *answer = NULL;
+        char text[128];
+        unsigned long long number;
+        int pid, n = -1;
+
+        if (root->live) {
+                if (f->n_denied == 0)
+                        return;
+                snprintf(text, sizeof(text), "%zu %d %s", f->n_denied, f->denied, f->denied_command ?: "?");
+                for (char *s = text; *s; s++)
+                        if ((unsigned char) *s < ' ')
+                                *s = '?';
+                root_note(root, QUESTION_DENIED, text);
+                return;
+        }
+        answer = root_answer(root, QUESTION_DENIED);
+        if (!answer || sscanf(answer, "%llu %d %n", &number, &pid, &n) != 2 || n < 0 || pid <= 0)
+                return;
+        free(f->denied_command);
+        f->n_denied = number;
+        f->denied = pid;
+        f->denied_command = strdup(answer + n);
+}
+
 static void settle_complete(struct mapping_facts *f, const struct root *root, bool denied, bool unread)
 {
         _cleanup_free_ char *answer = root_answer(root, QUESTION_COMPLETE);
@@ -729,7 +770,10 @@ int mapping_facts_read(struct mapping_facts *f, const struct root *root, const s
                 r = mapping_facts_read_process(f, root, list[i].pid, devices, NULL, 0);
                 if (r == -ENOMEM)
                         return r;
-                denied |= r == -EACCES || r == -EPERM;
+                if (r == -EACCES || r == -EPERM) {
+                        note_denied(f, root, list[i].pid);
+                        denied = true;
+                }
                 unread |= process_is_unread(r);
                 if (r == -EACCES || r == -EPERM || r == -ESRCH)
                         continue;
@@ -740,6 +784,7 @@ int mapping_facts_read(struct mapping_facts *f, const struct root *root, const s
         }
         if (root->live)
                 sort_facts(f);
+        settle_denied(f, root);
         settle_complete(f, root, denied, unread);
         return 0;
 }
@@ -764,6 +809,7 @@ void mapping_facts_done(struct mapping_facts *f)
                 free(f->holders[i].command);
         for (size_t i = 0; i < f->n_omissions; i++)
                 free(f->omissions[i].command);
+        free(f->denied_command);
         free(f->omissions);
         free(f->counts);
         free(f->mappings);

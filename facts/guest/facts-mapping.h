@@ -77,6 +77,9 @@ struct mapping_facts {
         size_t n_processes;
         struct vfio_holder *holders; /* by process */
         size_t n_holders;
+        pid_t denied; /* one that could not be looked into, or 0; and how many there are */
+        char *denied_command;
+        size_t n_denied;
         struct mapping_omission *omissions;
         size_t n_omissions, n_more_omissions; /* of the latter, only the number is kept */
         struct mapping_count *counts;         /* internal: by user */

@@ -363,7 +363,8 @@ static void test_help(void **state)
         /* Where it is forbidden, the next fix helps the guest, and is an edit of its domain. */
         h.module.loadable = (struct fact){ .value = FACT_NO, .why = "because" };
         assert_finding(&h, FINDING_MODULE_FORBIDDEN, SEVERITY_WARNING,
-                       "Lift what forbids it, or run guests with QEMU 9.2 or later");
+                       "Lift what forbids it (for Secure Boot, sign the module and enrol the key: mokutil "
+                       "--import KEY, then reboot), or run guests with QEMU 9.2 or later");
         assert_finding(&h, FINDING_KERNEL_UNALIGNED, SEVERITY_WARNING,
                        "Run guests with QEMU 9.2 or later, which aligns BARs by itself");
         assert_finding(&h, FINDING_GUEST_SMALL_PAGES, SEVERITY_WARNING,
