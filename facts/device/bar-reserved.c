@@ -6,6 +6,7 @@
 #include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/module-name.h"
 
 #define IOMEM "proc/iomem"
@@ -187,7 +188,7 @@ static int read_lines(struct device_facts *f, const struct root *root, const str
         if (!excerpt)
                 return -ENOMEM;
         r = judge_lines(spans, lines.text, excerpt, &seen);
-        if (fclose(excerpt) != 0 || r < 0)
+        if (memory_stream_close(excerpt, &text) < 0 || r < 0)
                 return -ENOMEM;
         /* A record has no line where there is none about a BAR. */
         if (seen || (!root->live && lines.size == 0)) {

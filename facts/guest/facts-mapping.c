@@ -245,9 +245,9 @@ static int candidates_from_holders(struct candidates *c, const struct root *root
                 free(holders[i].command);
         }
         free(holders);
-        if (more > 0)
+        if (r < 0 || more > 0)
                 c->n = 0; /* not all of them are known */
-        return r;
+        return r == -ENOMEM ? r : 0;
 }
 
 /* VFIO maps a BAR that is smaller than a page as a whole page, which has up to 64 KiB (arm64). */
@@ -649,7 +649,7 @@ static void settle_denied(struct mapping_facts *f, const struct root *root)
         free(f->denied_command);
         f->n_denied = number;
         f->denied = pid;
-        f->denied_command = strdup(answer + n);
+        f->denied_command = memory_note(strdup(answer + n));
 }
 
 static void settle_complete(struct mapping_facts *f, const struct root *root, bool denied, bool unread)
