@@ -302,7 +302,10 @@ static void print_bar_counts(const struct host *h, size_t small, FILE *out)
         format_t huge, page;
 
         if (n == 0) {
-                fputs("No PCI devices.\n", out);
+                if (h->devices.listed.value == FACT_YES)
+                        fputs("No PCI devices.\n", out);
+                else
+                        fputs("The PCI devices of this host could not be listed.\n", out);
                 return;
         }
         if (asprintf(&text, "%zu PCI function%s; %zu BAR%s under %s not shown: %s pages everywhere.", n,

@@ -219,11 +219,14 @@ int report_print_table(enum report_table table, json_object *head, struct device
                        const char *columns, FILE *out)
 {
         json_object *guests = json_get(json_get(head, "libvirt"), "guests_readable");
+        const char *unlisted = NULL;
         struct rows rows;
 
         assert(table >= 0 && table < _REPORT_TABLE_MAX);
         assert(out);
 
+        if (table == TABLE_DEVICES && devices && devices->host->devices.listed.value != FACT_YES)
+                unlisted = "The PCI devices of this host could not be listed.";
         if (table == TABLE_DEVICES && devices)
                 rows = (struct rows){ devices->host->devices.n_devices, get_device, devices };
         else
@@ -231,7 +234,7 @@ int report_print_table(enum report_table table, json_object *head, struct device
 
         /* Without rows there is nothing to lay out, but a wrong column is still wrong. */
         if (rows.n == 0 && !columns)
-                print_line(out, "%s", tables[table].empty);
+                print_line(out, "%s", unlisted ?: tables[table].empty);
         else {
                 int r = table_print(rows, tables[table].columns, tables[table].n, columns, out);
 

@@ -145,6 +145,14 @@ class States(unittest.TestCase):
         h.link("etc/libvirt/qemu", "qemu")
         self.assertIn("No guest with a VFIO device, as far as can be seen.\nNot all guests could be read: ", self.ctl("guests"))
 
+    def test_no_devices(self):
+        """That there are none is not said where nobody could look."""
+        self.assertIn("could not be listed", self.ctl("audit"))
+        self.assertIn("could not be listed", self.ctl("devices"))
+        self.host.write("sys/bus/pci/devices/.keep", "")
+        self.assertIn("No PCI devices.", self.ctl("audit"))
+        self.assertIn("No PCI devices.", self.ctl("devices"))
+
     def late(self, driver, program=None, builtin=(), cmdline=""):
         """What is said of a GPU and its audio that a driver of the host had first at boot."""
         h = self.host = Host(self.dir.name)
