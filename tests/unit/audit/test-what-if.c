@@ -50,6 +50,7 @@ static void test_host(void **state)
 {
         struct fixture *f = *state;
         struct host h = new_host(&f->root);
+        struct device unseen = devices[1];
 
         assert_string_equal(found(&h, NULL), "module");
         h.module.loadable.value = FACT_NO;
@@ -76,6 +77,11 @@ static void test_host(void **state)
         h.devices.n_devices = 1;
         assert_string_equal(found(&h, NULL), "none");
         h.devices.devices = &devices[0]; /* the bridge */
+        assert_string_equal(found(&h, NULL), "none");
+        h.devices.devices = &unseen;
+        assert_string_equal(found(&h, NULL), "module");
+        for (size_t i = 0; i < unseen.n_bars; i++)
+                unseen.bars[i].unseen = true; /* a framebuffer may have a part of it */
         assert_string_equal(found(&h, NULL), "none");
 
         /* 6.1 */
