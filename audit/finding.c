@@ -610,7 +610,7 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .text = "The mappings of some processes could not be read",
                 .explanation = "Only root, or a process with CAP_SYS_PTRACE, may see the mappings of other "
                                "processes.",
-                .remedy = "Run the audit as root",
+                .remedy = "Run the audit as root; for a recorded host, make the recording as root",
                 .remedy_as_root = "Run the audit on the host itself, outside of any container; a sandbox "
                                   "can take CAP_SYS_PTRACE from root, too",
                 .message_id = "c687c5fbe2bc479bb33d0045375632ee",
