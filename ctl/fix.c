@@ -109,9 +109,14 @@ static void print_outcome(json_object *outcome, bool dry_run)
         const char *id = json_get_text(outcome, "id") ?: "?", *note = json_get_text(outcome, "note"),
                    *refusal = json_get_text(outcome, "refusal"), *error = json_get_text(outcome, "error");
         json_object *steps = json_get(outcome, "steps");
+        const char *before = "";
 
+        if (dry_run)
+                before = "would: ";
+        else if (refusal || error) /* some may have been taken, and the last one has failed */
+                before = "tried: ";
         for (size_t i = 0; i < json_length(steps); i++)
-                print_line(stdout, "%s: %s%s", id, dry_run ? "would: " : "",
+                print_line(stdout, "%s: %s%s", id, before,
                            json_object_get_string(json_object_array_get_idx(steps, i)));
         if (json_length(steps) == 0 && !refusal && !error)
                 print_line(stdout, "%s: nothing to do%s%s", id, note ? ": " : "", note ?: "");

@@ -44,7 +44,7 @@ static int run_modprobe(const char *option, struct fix_plan *plan)
                         return -errno;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 return 0;
-        (void) fix_plan_refuse(plan, "modprobe failed: journalctl -k says why");
+        (void) fix_plan_refuse(plan, "modprobe failed; its own message, or else journalctl -k, says why");
         return -EIO;
 }
 
@@ -94,9 +94,12 @@ static int module_apply(const struct host *h, bool dry_run, struct fix_plan *pla
         r = check_obstacles(h, plan);
         if (r < 0 || plan->refusal)
                 return r;
-        if (m->loaded.value != FACT_YES)
+        if (m->loaded.value != FACT_YES) {
                 r = fix_plan_step(plan, "modprobe " VFIO_ALIGN_MODULE);
-        else if (m->enabled.value != FACT_YES)
+                if (r >= 0 && dry_run && m->installed.value == FACT_UNKNOWN)
+                        r = fix_plan_note(plan,
+                                          "it may fail: whether the module is installed could not be seen");
+        } else if (m->enabled.value != FACT_YES)
                 r = fix_plan_step(plan, "echo 1 >/" PARAMETER);
         if (r < 0 || dry_run)
                 return r;

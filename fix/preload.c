@@ -217,12 +217,30 @@ static enum fix_state files_state(const struct root *root)
         return FIX_PARTIAL;
 }
 
+#define UNRECORDED "the units of libvirt's daemons are not recorded: run this on the host itself"
+
+/* A recorded host has none of the files that this fix is about: nobody knows what they are like there. */
+static bool units_are_unrecorded(const struct host *h)
+{
+        if (h->root->live || h->libvirt.installed.value == FACT_NO)
+                return false;
+        for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++) {
+                _cleanup_(target_done) struct target t = {};
+
+                if (target_read(&t, h->root, &libvirt_daemons[i]) < 0 || t.others.installed)
+                        return false;
+        }
+        return true;
+}
+
 enum fix_state fix_preload_state(const struct host *h)
 {
         enum fix_state state;
 
         assert(h);
 
+        if (units_are_unrecorded(h))
+                return h->libvirt.preload.value == FACT_YES ? FIX_APPLIED : FIX_UNKNOWN;
         state = files_state(h->root);
         if (state == FIX_ABSENT && restart_due(h, false))
                 return FIX_PARTIAL;
@@ -623,6 +641,11 @@ int fix_preload(const struct host *h, enum fix_action action, bool dry_run, stru
         assert(h);
         assert(plan);
 
+        if (units_are_unrecorded(h)) {
+                if (action == FIX_REVERT)
+                        return fix_plan_note(plan, UNRECORDED);
+                return fix_plan_refuse(plan, UNRECORDED);
+        }
         r = read_and_run(h, action, dry_run, targets, plan);
         for (size_t i = 0; i < N_LIBVIRT_DAEMONS; i++)
                 target_done(&targets[i]);

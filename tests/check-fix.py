@@ -107,6 +107,34 @@ class Printed(Case):
         self.assertEqual(self.run_ctl("plan", "none").returncode, 2)
 
 
+    def test_recorded(self):
+        """What is not recorded of a host is not taken from this one, nor for absent."""
+        host = str(HOSTS / "eight-gpu")  # it has libvirt, and none of its units
+
+        def ctl(*args):
+            return subprocess.run([CTL, "fix", *args, "--root", host], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+        run = ctl("plan", "preload")
+        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertEqual(run.stderr, "vfioalignctl: preload: the units of libvirt's daemons are not recorded: run this on the "
+                                     "host itself\n")
+        fixes = {f["id"]: f["state"] for f in json.loads(ctl("list", "--json").stdout)["fixes"]}
+        self.assertEqual((fixes["preload"], fixes["module"]), ("unknown", "absent"))
+        run = ctl("revert", "--dry-run")
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+
+    def test_unseen_module(self):
+        """A plan that may fail says so."""
+        with tempfile.TemporaryDirectory() as root:
+            shutil.copytree(HOSTS / "eight-gpu", root, dirs_exist_ok=True, symlinks=True)
+            for directory in Path(root, "lib/modules").glob("*"):
+                shutil.rmtree(directory)
+                directory.symlink_to(directory.name)  # how a record says that it was not readable
+            run = subprocess.run([CTL, "fix", "plan", "module", "--root", root], stdout=subprocess.PIPE, text=True)
+        self.assertEqual(run.stdout, "module: would: modprobe vfio_align\n"
+                                     "module: it may fail: whether the module is installed could not be seen\n")
+
+
 class OnBus(Case):
     def test_dry_run(self):
         """By the real program, to its end."""
@@ -242,6 +270,15 @@ class Polkit(Case):
         self.start(self.ctl(json.dumps(outcome(steps=[], refusal="it must not be")), status=1))
         run = self.fix("apply", "thp")
         self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", "vfioalignctl: thp: it must not be\n"))
+
+    def test_failed(self):
+        """A step that has failed does not look as if it was done."""
+        self.systemd()
+        self.polkit("True, False")
+        self.start(self.ctl(json.dumps(outcome(error="Read-only file system")), status=1))
+        run = self.fix("apply", "thp")
+        self.assertEqual((run.returncode, run.stderr), (1, "vfioalignctl: thp: failed: Read-only file system\n"))
+        self.assertEqual(run.stdout, "thp: tried: write always to /sys/kernel/mm/transparent_hugepage/enabled\n")
 
     def test_none(self):
         self.systemd()
