@@ -63,6 +63,7 @@ static int get_report(json_object **ret)
 static int print_status(json_object *report)
 {
         uint64_t n_defined = json_get_number(json_get(report, "libvirt"), "guests_with_vfio");
+        uint64_t n_others = json_get_number(json_get(report, "libvirt"), "other_guests_with_vfio");
         const char *off = json_get_text(report, "switched_off_by");
         int r = 0;
 
@@ -78,6 +79,12 @@ static int print_status(json_object *report)
                 r = report_print_table(TABLE_GUESTS, report, NULL, NULL, stdout);
         if (r < 0)
                 return r;
+        if (n_others > 0)
+                print_line(
+                        stdout,
+                        "%ju more with VFIO devices, running or not, %s not started by libvirt's daemon, so "
+                        "vfioalignd does not see them start: vfioalignctl guests",
+                        (uintmax_t) n_others, n_others == 1 ? "is" : "are");
         fputc('\n', stdout);
         r = report_print_findings(report, stdout);
         if (r < 0)

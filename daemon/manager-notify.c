@@ -31,7 +31,9 @@ static void print_guests(const struct manager *m, FILE *out)
         format_t page;
 
         if (m->n_guests == 0) {
-                fputs("no guest with VFIO devices runs", out);
+                /* Those of Proxmox may run, and are not followed. */
+                fprintf(out, "no guest%s with VFIO devices runs",
+                        m->host.libvirt.proxmox ? " of libvirt" : "");
                 return;
         }
         for (size_t i = 0; i < m->n_guests; i++) {

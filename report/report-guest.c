@@ -155,10 +155,19 @@ json_object *report_libvirt(const struct host *h)
         const struct libvirt_facts *l = &h->libvirt;
         struct guest_cost total = host_cost(h);
         json_object *o = json_new_object(), *cost = json_new_object();
-        uint64_t assigned = 0;
+        uint64_t all = 0, assigned = 0, others = 0;
 
-        for (size_t i = 0; i < l->n_guests; i++)
-                assigned += l->guests[i].xml.n_hostdevs > 0;
+        for (size_t i = 0; i < l->n_guests; i++) {
+                const struct guest *g = &l->guests[i].xml;
+
+                all += g->manager == GUEST_OF_LIBVIRT;
+                if (g->n_hostdevs == 0)
+                        continue;
+                if (g->manager == GUEST_OF_LIBVIRT)
+                        assigned++;
+                else
+                        others++;
+        }
         json_add_fact(o, "installed", l->installed);
         json_add_fact(o, "running", l->running);
         json_add_fact(o, "hook_installed", l->hook_installed);
@@ -167,8 +176,9 @@ json_object *report_libvirt(const struct host *h)
         json_add_fact(o, "thp", l->thp);
         json_add_fact(o, "preload", l->preload);
         json_add_fact(o, "guests_readable", l->readable);
-        json_add_count(o, "guests", l->n_guests);
+        json_add_count(o, "guests", all);
         json_add_count(o, "guests_with_vfio", assigned);
+        json_add_count(o, "other_guests_with_vfio", others);
         json_add_count(cost, "bars", total.n_bars);
         json_add_count(cost, "faults", total.faults);
         json_add_count(cost, "pin_steps", total.pin_steps);

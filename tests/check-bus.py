@@ -120,14 +120,29 @@ class OnBus(unittest.TestCase):
 
     def test_status_off(self):
         """Guests that are off are not said to be none."""
-        hosts = Path(__file__).resolve().parent / "hosts"
+        text = self.status_of(Path(__file__).resolve().parent / "hosts/eight-gpu")
+        self.assertIn("no guest with VFIO devices runs", text)
+        self.assertIn("No guest with a VFIO device runs; libvirt has 2: vfioalignctl guests", text)
+        self.assertNotIn("more with VFIO devices", text)
+
+    def test_status_proxmox(self):
+        """Nor are those of Proxmox, whose starts the daemon does not see."""
+        with tempfile.TemporaryDirectory() as root:
+            shutil.copytree(Path(__file__).resolve().parent / "hosts/eight-gpu", root, dirs_exist_ok=True, symlinks=True)
+            conf = Path(root, "etc/pve/qemu-server/101.conf")
+            conf.parent.mkdir(parents=True)
+            conf.write_text("hostpci0: 0000:52:00.0\n")
+            text = self.status_of(root)
+        self.assertIn("no guest of libvirt with VFIO devices runs", text)
+        self.assertIn("libvirt has 2: vfioalignctl guests", text)
+        self.assertIn("1 more with VFIO devices, running or not, is not started by libvirt's daemon", text)
+
+    def status_of(self, root):
         bus = Bus()
         self.addCleanup(bus.close)
-        daemon = Daemon(DAEMON, bus, env={"VFIOALIGN_ROOT": str(hosts / "eight-gpu")})
+        daemon = Daemon(DAEMON, bus, env={"VFIOALIGN_ROOT": str(root)})
         self.addCleanup(daemon.close)
-        run = subprocess.run([CTL, "status"], env=bus.env, stdout=subprocess.PIPE, text=True)
-        self.assertIn("no guest with VFIO devices runs", run.stdout)
-        self.assertIn("No guest with a VFIO device runs; libvirt has 2: vfioalignctl guests", run.stdout)
+        return subprocess.run([CTL, "status"], env=bus.env, stdout=subprocess.PIPE, text=True).stdout
 
     def test_report(self):
         report = Report(SCHEMA).check(self.manager.GetReport())
