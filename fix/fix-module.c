@@ -84,6 +84,16 @@ static int verify_module(const struct host *h, struct fix_plan *plan)
         return -EIO;
 }
 
+static int plan_load(const struct module_facts *m, bool dry_run, struct fix_plan *plan)
+{
+        int r;
+
+        r = fix_plan_step(plan, "modprobe " VFIO_ALIGN_MODULE);
+        if (r < 0 || !dry_run || m->installed.value != FACT_UNKNOWN)
+                return r;
+        return fix_plan_note(plan, "it may fail: whether the module is installed could not be seen");
+}
+
 static int module_apply(const struct host *h, bool dry_run, struct fix_plan *plan)
 {
         const struct module_facts *m = &h->module;
@@ -94,12 +104,9 @@ static int module_apply(const struct host *h, bool dry_run, struct fix_plan *pla
         r = check_obstacles(h, plan);
         if (r < 0 || plan->refusal)
                 return r;
-        if (m->loaded.value != FACT_YES) {
-                r = fix_plan_step(plan, "modprobe " VFIO_ALIGN_MODULE);
-                if (r >= 0 && dry_run && m->installed.value == FACT_UNKNOWN)
-                        r = fix_plan_note(plan,
-                                          "it may fail: whether the module is installed could not be seen");
-        } else if (m->enabled.value != FACT_YES)
+        if (m->loaded.value != FACT_YES)
+                r = plan_load(m, dry_run, plan);
+        else if (m->enabled.value != FACT_YES)
                 r = fix_plan_step(plan, "echo 1 >/" PARAMETER);
         if (r < 0 || dry_run)
                 return r;
