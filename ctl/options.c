@@ -65,13 +65,13 @@ static const struct option_row {
  * short form; letters are above those numbers. */
 struct getopt_tables {
         struct option options[ELEMENTSOF(option_rows) + 1];
-        char letters[2 * ELEMENTSOF(option_rows) + 1];
+        char letters[1 + 2 * ELEMENTSOF(option_rows) + 1];
 };
 
 static struct getopt_tables getopt_tables_make(unsigned accepted)
 {
-        struct getopt_tables t = {};
-        size_t n = 0, k = 0;
+        struct getopt_tables t = { .letters = ":" }; /* what is wrong is ours to say */
+        size_t n = 0, k = 1;
 
         for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
                 const struct option_row *row = &option_rows[i];
@@ -89,7 +89,54 @@ static struct getopt_tables getopt_tables_make(unsigned accepted)
         return t;
 }
 
-/* c: what getopt_long() returned, which has printed what is wrong with any other option. */
+bool option_takes_next(const char *word)
+{
+        assert(word);
+
+        for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
+                const struct option_row *row = &option_rows[i];
+                const char *name = startswith(word, "--");
+
+                if (row->parse == parse_flag)
+                        continue;
+                if (name ? streq(name, row->name) : word[0] == '-' && word[1] == row->letter && !word[2])
+                        return true;
+        }
+        return false;
+}
+
+/* "--json=1" */
+static bool gives_value_to_flag(const char *word)
+{
+        for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
+                const char *name = startswith(word, "--"),
+                           *rest = name ? startswith(name, option_rows[i].name) : NULL;
+
+                if (rest && *rest == '=' && option_rows[i].parse == parse_flag)
+                        return true;
+        }
+        return false;
+}
+
+/* What is wrong where getopt_long() returned c. */
+static void print_wrong_option(int c, const char *verb, const char *word)
+{
+        char letter[3] = { '-', (char) optopt };
+
+        /* Of several letters in one word, optopt is the one; it is the number of a row where it is not one.
+         */
+        if (!startswith(word, "--") && optopt > ' ')
+                word = letter;
+        if (c == ':')
+                print_line(stderr, "vfioalignctl: %s: option '%s' requires an argument", verb, word);
+        else if (gives_value_to_flag(word))
+                print_line(stderr, "vfioalignctl: %s: option '%s' takes no argument", verb, word);
+        else
+                print_line(stderr, "vfioalignctl: %s: unrecognized option '%s'; see vfioalignctl %s --help",
+                           verb, word, verb);
+}
+
+/* c: what getopt_long() returned. NULL: no option that it knows. */
 static const struct option_row *find_row(int c)
 {
         if (c < (int) ELEMENTSOF(option_rows))
@@ -113,8 +160,10 @@ int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int 
         while ((c = getopt_long(argc, argv, tables.letters, tables.options, NULL)) >= 0) {
                 const struct option_row *row = find_row(c);
 
-                if (!row)
+                if (!row) {
+                        print_wrong_option(c, argv[0], argv[optind - 1]);
                         return -CTL_USAGE;
+                }
                 r = row->parse(optarg, (char *) &o + row->offset);
                 if (r < 0)
                         return r;

@@ -39,5 +39,8 @@ struct options {
 int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words,
                   struct options *ret);
 
+/* Whether the word is an option whose value is the next word. */
+bool option_takes_next(const char *word);
+
 /* For config_read(), by verbs that go on with the defaults. */
 void warn_of_config(const char *file, unsigned line, bool fatal, const char *what, void *userdata);

@@ -5,6 +5,7 @@
 
 #include "bind-request.h"
 #include "ctl.h"
+#include "options.h"
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/print.h"
@@ -52,6 +53,41 @@ static const struct verb *find_verb(const char *name)
                 if (streq(verbs[i].name, name))
                         return &verbs[i];
         return NULL;
+}
+
+static void print_verb_help(const struct verb *verb)
+{
+        print_line(stdout, "vfioalignctl %s %s", verb->name, verb->arguments);
+        fputc('\n', stdout);
+        print_line(stdout, "  %s", verb->help);
+        fputs("\nSee vfioalignctl(1).\n", stdout);
+}
+
+/* Whether the arguments of a verb ask for its help. What libvirt calls with a guest's name is asked for
+ * nothing: the name can be any. */
+static bool asks_for_help(const struct verb *verb, int argc, char *argv[])
+{
+        for (int i = 2; verb->help && i < argc && !streq(argv[i], "--"); i++) {
+                if (streq(argv[i], "-h") || streq(argv[i], "--help"))
+                        return true;
+                i += option_takes_next(argv[i]);
+        }
+        return false;
+}
+
+/* Puts the verb in front of the options that were given before it. */
+static void move_verb(int argc, char *argv[])
+{
+        int i = 1;
+        char *verb;
+
+        while (i < argc && *argv[i] == '-' && !streq(argv[i], "--"))
+                i += 1 + option_takes_next(argv[i]);
+        if (i >= argc)
+                return;
+        verb = argv[i];
+        memmove(argv + 2, argv + 1, (size_t) (i - 1) * sizeof(*argv));
+        argv[1] = verb;
 }
 
 /* A program of ours stands beside this one where both were built, and in LIBEXECDIR where they are
@@ -102,10 +138,15 @@ int main(int argc, char *argv[])
                 print_line(stdout, "vfioalignctl " PROJECT_VERSION);
                 return CTL_OK;
         }
+        move_verb(argc, argv);
         verb = find_verb(argv[1]);
         if (!verb) {
                 print_line(stderr, "vfioalignctl: unknown verb '%s'; see vfioalignctl --help", argv[1]);
                 return CTL_USAGE;
+        }
+        if (asks_for_help(verb, argc, argv)) {
+                print_verb_help(verb);
+                return CTL_OK;
         }
         return run_verb(verb, argc, argv);
 }

@@ -68,6 +68,11 @@ class Manual(unittest.TestCase):
         shown = re.findall(r"^  ([a-z]+ ?.*)\n {8}\S", help_of(CTL), flags=re.M)
         self.assertGreaterEqual(len(shown), 3)
         verbs = re.findall(r"^(\*[a-z]+\*.*)\n\t", sections("vfioalignctl.1")["VERBS"], flags=re.M)
+        for line in shown:
+            verb = line.split()[0]
+            for option in "--help", "-h":
+                run = subprocess.run([CTL, verb, option], stdout=subprocess.PIPE, text=True, check=True)
+                self.assertEqual(run.stdout.splitlines()[0], "vfioalignctl " + line)
         # The verb that only libvirt calls is in the manual, and not in --help.
         self.assertEqual([plain(v) for v in verbs if not v.startswith("*hook*")], shown)
         for verb in verbs:

@@ -3,6 +3,7 @@
 """What vfioalignctl prints as JSON follows fleet/audit.schema.json, on this host and on made-up ones; and all
 that it prints is described there."""
 
+import json
 import os
 import subprocess
 import sys
@@ -122,10 +123,32 @@ class Schema(unittest.TestCase):
                 run = subprocess.run([CTL, "audit", "--json", "--root", root], stdout=full, stderr=subprocess.DEVNULL)
                 self.assertEqual(run.returncode, 1)
 
+    def test_options(self):
+        """Options can stand before the verb, and what is wrong with one is said by vfioalignctl."""
+        with tempfile.TemporaryDirectory() as root:
+            write_host(root)
+            expected = self.run_ctl("devices", "--output", "ADDRESS", "--root", root)
+            for args in (["--root", root, "devices", "-o", "ADDRESS"], ["-o", "ADDRESS", f"--root={root}", "devices"],
+                         ["--root", root, "-oADDRESS", "devices"]):
+                self.assertEqual(self.run_ctl(*args), expected)
+            json.loads(self.run_ctl("--json", "devices", "--root", root))
+        for args, error in ((["audit", "--nope"], "audit: unrecognized option '--nope'; see vfioalignctl audit --help"),
+                            (["audit", "-jx"], "audit: unrecognized option '-x'; see vfioalignctl audit --help"),
+                            (["audit", "--area", "x"], "audit: unrecognized option '--area'; see vfioalignctl audit --help"),
+                            (["audit", "--root"], "audit: option '--root' requires an argument"),
+                            (["devices", "-o"], "devices: option '-o' requires an argument"),
+                            (["--json=1", "audit"], "audit: option '--json=1' takes no argument"),
+                            (["--json", "nope"], "unknown verb 'nope'; see vfioalignctl --help")):
+            run = subprocess.run([CTL, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertEqual((run.returncode, run.stdout, run.stderr), (2, "", f"vfioalignctl: {error}\n"), args)
+        # What libvirt calls does not take a guest's name for an option of its own.
+        run = subprocess.run([CTL, "hook", "--help", "reconnect", "begin", "-"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertNotIn("vfioalignctl hook", run.stdout)
+
     def test_schema_bites(self):
         """A document that breaks its promise is turned away."""
         import copy
-        import json
         import jsonschema
         good = self.report.check(self.run_ctl("audit", "--json"))
 
