@@ -580,6 +580,10 @@ static int collect_guest_pages(struct findings *f, const struct host *h, const s
 static int collect_hostdev(struct findings *f, const struct host *h, const struct guest *g,
                            const struct hostdev *hostdev)
 {
+        static const char *const corrections[_GUEST_MANAGER_MAX] = {
+                [GUEST_OF_SESSION] = "Correct the address: virsh -c qemu:///session edit GUEST, as its user",
+                [GUEST_OF_PROXMOX] = "Correct the address: qm set GUEST --hostpciN ADDRESS",
+        };
         const char *bdf = *hostdev->bdf ? hostdev->bdf : NULL;
         int r;
 
@@ -593,8 +597,12 @@ static int collect_hostdev(struct findings *f, const struct host *h, const struc
                 if (r < 0)
                         return r;
         }
-        if (bdf && h->devices.listed.value == FACT_YES && !device_facts_find(&h->devices, bdf))
-                return findings_add(f, FINDING_GUEST_DEVICE_MISSING, g->name, "%s", bdf);
+        if (!bdf || h->devices.listed.value != FACT_YES || device_facts_find(&h->devices, bdf))
+                return 0;
+        r = findings_add(f, FINDING_GUEST_DEVICE_MISSING, g->name, "%s", bdf);
+        if (r < 0)
+                return r;
+        f->findings[f->n_findings - 1].remedy = corrections[g->manager];
         return 0;
 }
 

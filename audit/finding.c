@@ -720,7 +720,7 @@ char *finding_remedy(const struct finding *f)
         if (f->fixes != 0)
                 return fix_command(f->fixes, f->guest);
         if (f->remedy)
-                return strdup(f->remedy);
+                return remedy_for_subject(f->remedy, f->subject);
         return remedy_for_subject(f->recorded ? types[f->id].remedy : finding_remedy_text(f->id),
                                   f->subject);
 }

@@ -155,6 +155,18 @@ static const struct device_use *find_taken(const struct host *h, const struct li
         return NULL;
 }
 
+/* A function that the guest needs and that is not there, or NULL. */
+static const char *find_missing(const struct host *h, const struct libvirt_guest *g)
+{
+        for (size_t i = 0; i < g->xml.n_hostdevs && !g->running; i++) {
+                const char *bdf = g->xml.hostdevs[i].bdf;
+
+                if (*bdf && h->devices.listed.value == FACT_YES && !device_facts_find(&h->devices, bdf))
+                        return bdf;
+        }
+        return NULL;
+}
+
 static const char *decision_word(const struct decision *d, const struct device_use *taken)
 {
         if (!d->allowed)
@@ -171,7 +183,8 @@ static void say_decision(const struct snapshot *s, const struct libvirt_guest *g
 {
         const struct device_use *taken = find_taken(&s->host, guest);
         const struct guest *g = &guest->xml;
-        const char *taker = g->manager == GUEST_OF_PROXMOX ? "Proxmox" : "libvirt";
+        const char *missing = find_missing(&s->host, guest),
+                   *taker = g->manager == GUEST_OF_PROXMOX ? "Proxmox" : "libvirt";
         struct config c = config_default();
         struct help help = help_guest(&s->host, g, NULL);
         struct decision d;
@@ -179,7 +192,9 @@ static void say_decision(const struct snapshot *s, const struct libvirt_guest *g
         (void) config_read(&c, &s->root, NULL, NULL);
         d = decision_make(&s->host, &c, g);
         fputc('\n', stdout);
-        if (g->manager == GUEST_OF_LIBVIRT)
+        if (missing)
+                print_line(stdout, "A start now would fail: %s is not on this host.", missing);
+        else if (g->manager == GUEST_OF_LIBVIRT)
                 print_line(stdout, "A start now would be %s: %s.", decision_word(&d, taken), d.text);
         else
                 print_line(stdout, "vfioalignd has no say in its start: only libvirt's system daemon asks "

@@ -172,6 +172,27 @@ class Commands(Case):
         self.assertIn("--area is about a BAR", self.ctl("explain", "--area", "0:0+4K", "train-a", code=2))
         self.assertIn("--area is about a BAR", self.ctl("explain", "--area", "0:0+4K", "no-iommu", code=2))
 
+    def test_start(self):
+        """What is said of a guest's start, and what to do about its device, holds for whoever starts it."""
+        gone = "<source><address domain='0' bus='0xf9' slot='0' function='0'/></source>"
+        (self.root / "etc/libvirt/qemu/gone.xml").write_text(
+            f"<domain type='kvm'><name>gone</name><devices><hostdev mode='subsystem' type='pci' managed='yes'>{gone}"
+            "</hostdev></devices></domain>")
+        conf = self.root / "etc/pve/qemu-server"
+        conf.mkdir(parents=True)
+        (conf / "101.conf").write_text("name: a b\nhostpci0: f9:00.0\n")
+        (conf / "102.conf").write_text("hostpci0: 1b:00.0\n")
+        for name, edit in ("gone", "virsh edit gone"), ("101", "qm set 101 --hostpciN ADDRESS"):
+            text = self.ctl("explain", name)
+            self.assertIn("A start now would fail: 0000:f9:00.0 is not on this host.", text)
+            self.assertIn(f"-> Correct the address: {edit}\n", text)
+            self.assertNotIn("allowed", text)
+        self.assertIn("It is a guest of Proxmox, which calls it a b.", self.ctl("explain", "101"))
+        text = self.ctl("explain", "102")
+        self.assertIn("vfioalignd has no say in its start", text)
+        self.assertNotIn("allowed", text)
+        self.assertNotIn("guest apply", text)
+
     def test_completion(self):
         """The shell of whoever presses Tab runs nothing that is in a guest's name."""
         names = ["plain", "a b", "a$(touch ran)", "a`touch ran`", "a;touch ran", "a'q"]
