@@ -581,7 +581,6 @@ static int collect_hostdev(struct findings *f, const struct host *h, const struc
                            const struct hostdev *hostdev)
 {
         static const char *const corrections[_GUEST_MANAGER_MAX] = {
-                [GUEST_OF_SESSION] = "Correct the address: virsh -c qemu:///session edit GUEST, as its user",
                 [GUEST_OF_PROXMOX] = "Correct the address: qm set GUEST --hostpciN ADDRESS",
         };
         const char *bdf = *hostdev->bdf ? hostdev->bdf : NULL;

@@ -277,8 +277,8 @@ static void say_not_found(const struct host *h, const char *subject)
                 unread = h->root->live && geteuid() != 0 ? "run this as root" : l->readable.why ?: "unknown";
         print_line(stderr,
                    "vfioalignctl: '%s' is neither a finding, nor a PCI address, nor a guest with VFIO "
-                   "devices of this host%s%s%s",
-                   subject, unread ? " (guests could not be read: " : "", unread ?: "", unread ? ")" : "");
+                   "devices of this host (%s%s)",
+                   subject, unread ? "guests could not be read: " : SESSIONS_UNREAD, unread ?: "");
 }
 
 /* subject: a PCI address, the id of a finding, or the name of a guest. */

@@ -96,7 +96,6 @@ static int check_guests(struct check *c)
 {
         static const char *const shutdown_commands[_GUEST_MANAGER_MAX] = {
                 [GUEST_OF_LIBVIRT] = "virsh shutdown",
-                [GUEST_OF_SESSION] = "virsh -c qemu:///session shutdown",
                 [GUEST_OF_PROXMOX] = "qm shutdown",
         };
         const struct libvirt_guest *guest = find_guest(c->host, c->bdf, true);

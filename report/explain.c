@@ -362,8 +362,6 @@ void report_explain_guest(json_object *head, json_object *guest, FILE *out)
         if (manager == GUEST_OF_PROXMOX)
                 say(out, 0, "It is a guest of Proxmox%s%s%s.", title ? ", which calls it " : "", title ?: "",
                     json_get_flag(guest, "autostart") ? ", started with the host" : "");
-        if (manager == GUEST_OF_SESSION)
-                say(out, 0, "It is a guest of a user's own libvirt (qemu:///session).");
         for (size_t i = 0; i < json_length(devices); i++)
                 say_hostdev(json_object_array_get_idx(devices, i), out);
         if (json_get_flag(guest, "measured"))

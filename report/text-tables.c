@@ -168,8 +168,7 @@ static const struct column guest_columns[] = {
         { "DEVICES", "its VFIO devices", SCOLS_FL_WRAP, .extra = true, .cell = cell_guest_devices },
         { "EMULATOR", "path of its emulator", .extra = true, .path = "emulator" },
         { "UUID", "its UUID", .extra = true, .path = "uuid" },
-        { "MANAGER", "who starts it: libvirt, a user's session of libvirt, or proxmox", .extra = true,
-          .path = "manager" },
+        { "MANAGER", "who starts it: libvirt or proxmox", .extra = true, .path = "manager" },
         { "TITLE", "what its owner calls it, where its name is a number", .extra = true, .path = "title" },
 };
 
@@ -199,8 +198,9 @@ static const struct {
         [TABLE_DEVICES] = { "devices", "No PCI devices.", device_columns, ELEMENTSOF(device_columns) },
         [TABLE_EMULATORS] = { "emulators", "No emulator is installed at the usual places.", emulator_columns,
                               ELEMENTSOF(emulator_columns) },
-        [TABLE_GUESTS] = { "guests", "No guest with a VFIO device, as far as can be seen.", guest_columns,
-                           ELEMENTSOF(guest_columns) },
+        [TABLE_GUESTS] = { "guests",
+                           "No guest with a VFIO device, as far as can be seen: " SESSIONS_UNREAD ".",
+                           guest_columns, ELEMENTSOF(guest_columns) },
         [TABLE_MAPPINGS] = { "mappings", "No process maps a VFIO device, as far as can be seen.",
                              mapping_columns, ELEMENTSOF(mapping_columns) },
 };

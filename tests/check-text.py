@@ -172,6 +172,14 @@ class Commands(Case):
         self.assertIn("--area is about a BAR", self.ctl("explain", "--area", "0:0+4K", "train-a", code=2))
         self.assertIn("--area is about a BAR", self.ctl("explain", "--area", "0:0+4K", "no-iommu", code=2))
 
+    def test_session(self):
+        """Where a guest is not known that can be a user's own, that is said."""
+        text = self.ctl("explain", "session-vm", code=1)
+        self.assertIn("(those of users' own libvirt (qemu:///session) are not read)", text)
+        for domain in self.root.glob("etc/libvirt/qemu/*.xml"):
+            domain.unlink()
+        self.assertIn("those of users' own libvirt (qemu:///session) are not read.", self.ctl("guests"))
+
     def test_start(self):
         """What is said of a guest's start, and what to do about its device, holds for whoever starts it."""
         gone = "<source><address domain='0' bus='0xf9' slot='0' function='0'/></source>"

@@ -38,7 +38,6 @@ DEFINE_STRING_TABLE(guest_firmware, enum guest_firmware)
 /* clang-format off */
 static const char *const guest_manager_table[_GUEST_MANAGER_MAX] = {
         [GUEST_OF_LIBVIRT] = "libvirt",
-        [GUEST_OF_SESSION] = "session",
         [GUEST_OF_PROXMOX] = "proxmox",
 };
 /* clang-format on */

@@ -49,10 +49,10 @@ enum guest_firmware {
         _GUEST_FIRMWARE_INVALID = -EINVAL,
 };
 
-/* Who starts a guest. vfioalign's hook and its edits are for those of libvirt's system daemon alone. */
+/* Who starts a guest. vfioalign's hook and its edits are for those of libvirt alone, and that is its system
+ * daemon: the guests of qemu:///session are in home directories, and are not read. */
 enum guest_manager {
         GUEST_OF_LIBVIRT,
-        GUEST_OF_SESSION, /* libvirt's daemon of some user: qemu:///session */
         GUEST_OF_PROXMOX,
         _GUEST_MANAGER_MAX,
         _GUEST_MANAGER_INVALID = -EINVAL,
