@@ -77,6 +77,16 @@ static int open_device(const char *bdf)
         return fd;
 }
 
+/* vfio_pci_core_mmap() reserves the BAR at the first mmap of a device, up to kernel 7.3 without a lock: of
+ * two at the same time, one can fail with EBUSY. So the first one is made by this process alone. */
+static void map_first(int fd)
+{
+        void *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, (off_t) REGION);
+
+        if (p == MAP_FAILED || munmap(p, PAGE) < 0)
+                die("the first mmap");
+}
+
 static void map(enum kind kind, int fd, size_t size, off_t base, unsigned *seed)
 {
         size_t pages = size / PAGE, length = 1 + (size_t) rand_r(seed) % pages,
@@ -180,6 +190,7 @@ int main(int argc, char **argv)
         for (int i = 2; i < argc; i += 2, n_devices++) {
                 devices[n_devices] = open_device(argv[i]);
                 sizes[n_devices] = strtoull(argv[i + 1], NULL, 10);
+                map_first(devices[n_devices]);
         }
         file = mkstemp(path);
         unlink(path);
