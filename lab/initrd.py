@@ -22,16 +22,9 @@ def read_module(path):
     return data
 
 
-def initrd(name, kernel):
-    """The file of one kernel, whose folder is given."""
-    key = digest(kernel.name, LAB / "init", str(INITRD_MODULES), source(build_initrd, read_module))
-    (modules,) = (kernel / "lib/modules").iterdir()
-    return cache.get(f"initrd-{name}", key, lambda work: build_initrd(modules, work / "initrd")) / "initrd"
-
-
-def build_initrd(modules, target):
-    """busybox and the few modules on the way to the root disk; lab/init does the rest."""
-    need("busybox-static", "cpio", "zstd")
+def load_order(modules, names):
+    """The files of modules in a lib/modules/RELEASE and of all that they need, each behind what it needs. A name that is
+    not there adds nothing: such a module is built in, or of another release."""
     depends, order = {}, []
     for line in (modules / "modules.dep").read_text().splitlines():
         path, _, rest = line.partition(":")
@@ -41,12 +34,26 @@ def build_initrd(modules, target):
         path, rest = depends.get(name, (None, []))
         for p in rest:
             add(Path(p).name.split(".")[0].replace("-", "_"))
-        if path and path not in order:
-            order.append(path)
+        if path and modules / path not in order:
+            order.append(modules / path)
 
-    # ext4 and 9p find these by name at run time.
-    for name in ("crc32c_generic", "crc32c_intel", "libcrc32c", *INITRD_MODULES):
+    for name in names:
         add(name)
+    return order
+
+
+def initrd(name, kernel):
+    """The file of one kernel, whose folder is given."""
+    key = digest(kernel.name, LAB / "init", str(INITRD_MODULES), source(build_initrd, load_order, read_module))
+    (modules,) = (kernel / "lib/modules").iterdir()
+    return cache.get(f"initrd-{name}", key, lambda work: build_initrd(modules, work / "initrd")) / "initrd"
+
+
+def build_initrd(modules, target):
+    """busybox and the few modules on the way to the root disk; lab/init does the rest."""
+    need("busybox-static", "cpio", "zstd")
+    # ext4 and 9p find these by name at run time.
+    order = load_order(modules, ["crc32c_generic", "crc32c_intel", "libcrc32c", *INITRD_MODULES])
     tree = target.with_suffix(".tree")
     for d in ("bin", "modules", "proc", "sys", "dev", "root"):
         (tree / d).mkdir(parents=True)
@@ -54,8 +61,8 @@ def build_initrd(modules, target):
     shutil.copy2(LAB / "init", tree / "init")
     names = []
     for path in order:
-        name = Path(path).name.split(".ko")[0] + ".ko"
-        (tree / "modules" / name).write_bytes(read_module(modules / path))
+        name = path.name.split(".ko")[0] + ".ko"
+        (tree / "modules" / name).write_bytes(read_module(path))
         names.append(name)
     (tree / "modules/order").write_text("\n".join(names) + "\n")
     find = subprocess.run(["find", "."], cwd=tree, check=True, capture_output=True).stdout

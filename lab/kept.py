@@ -9,7 +9,7 @@ import modules
 import product
 from common import BUILD, LAB, digest
 from images import image
-from kernels import kernel
+from kernels import extra_modules, kernel
 from scenario import Result
 
 FOLDER = BUILD / "kept"
@@ -31,7 +31,8 @@ class Kept:
         image_name, kernel_name = host.split("/")
         module = modules.module(kernel_name)
         key = digest(self.common, s.path(), image(image_name).name, kernel(kernel_name).name,
-                     (module / ".key").read_text() if module else "", product.packages_key() if s.packages else "")
+                     (module / ".key").read_text() if module else "", product.packages_key() if s.packages else "",
+                     extra_modules(kernel_name).name if s.modules else "")
         return FOLDER / f"{s.name}-{image_name}-{kernel_name}-{key}.json"
 
     def find(self, s, host):

@@ -2,10 +2,12 @@
 """The kernels of the lab."""
 
 import shutil
+import subprocess
 
 import cache
 import debug_kernel
-from common import BUILD, digest, need, run, say, source
+from common import BUILD, LabError, digest, need, run, say, source
+from initrd import load_order, read_module
 from packages import fetch_packages
 
 # name: suite with the kernel, the image whose compiler and headers fit it
@@ -21,6 +23,9 @@ PRUNED = ("drivers/gpu drivers/media drivers/infiniband drivers/staging drivers/
           "drivers/net/wireless drivers/net/ethernet/mellanox drivers/usb drivers/hid drivers/scsi drivers/bluetooth "
           "drivers/input drivers/md drivers/mtd drivers/hwmon drivers/net/can drivers/nfc sound net/bluetooth "
           "net/wireless net/mac80211 drivers/ata fs/xfs fs/btrfs fs/ocfs2 fs/gfs2 fs/f2fs fs/ceph").split()
+
+# Pruned modules that a scenario with `# modules: yes` has nevertheless, together with all that they need.
+EXTRA = "btrfs raid1 dm_crypt dm_multipath dm_round_robin bochs usbcore".split()
 
 
 def kernel(name):
@@ -58,6 +63,37 @@ def build_packaged_kernel(name, suite, work):
     shutil.rmtree(work / "x")
     run(["depmod", "-b", str(work), release], log)
     (work / "release").write_text(release)
+
+
+def extra_modules(name):
+    """The folder with EXTRA of one kernel, and in NAME.order the files that have to be loaded for each of them, in their
+    order. They are an entry of their own because a change of the kernel's would rebuild all images."""
+    key = digest(kernel(name).name, str(EXTRA), source(fetch_packages, build_extra_modules, load_order))
+    return cache.get(f"modules-{name}", key, lambda work: build_extra_modules(name, work))
+
+
+def build_extra_modules(name, work):
+    need("kmod", "xz-utils", "debian-archive-keyring")
+    release = release_of(name)
+    suite, _ = KERNELS[name]
+    say(f"kernel {name}: fetching more of its modules from {suite}")
+    log = BUILD / "logs" / f"modules-{name}.log"
+    try:
+        fetch_packages(suite, [f"linux-image-{release}"], work, log)
+    except subprocess.CalledProcessError as e:
+        raise LabError(f"{suite} has no linux-image-{release} any more, from which kernel {name} was made. Remove "
+                       f"{kernel(name)} to have the newest one.") from e
+    (modules,) = {p.parent for p in (work / "x").glob("**/lib/modules/*/kernel")}
+    if not (work / "x/lib").exists():
+        (work / "x/lib").symlink_to("usr/lib")
+    run(["depmod", "-b", str(work / "x"), release], log)
+    for wanted in EXTRA:
+        files = []
+        for path in load_order(modules, [wanted]):
+            files.append(path.name.split(".ko")[0] + ".ko")
+            (work / files[-1]).write_bytes(read_module(path))
+        (work / f"{wanted}.order").write_text("".join(f"{f}\n" for f in files))
+    shutil.rmtree(work / "x")
 
 
 def release_of(name):

@@ -13,9 +13,9 @@ import debug_kernel
 import modules
 import product
 from common import BUILD, LAB, claim, run, say
-from images import image
+from images import btrfs_pair, image
 from initrd import initrd
-from kernels import kernel, release_of
+from kernels import extra_modules, kernel, release_of
 
 CPUS = 1  # emulated ones can miss what another patches into the kernel, and the kernel then panics; seen twice
 MEMORY = "4G"
@@ -32,6 +32,7 @@ TROUBLE = re.compile(r"Kernel panic|BUG:|Oops|cut here|sysrq: Trigger a crash")
 
 # What stands at which address on the root bus; scenarios get each as $LAB_NAME.
 DEVICES = {
+    "DISPLAY": "0000:00:04.0",   # bochs-display, a second one besides the boot display
     "BAR_2G": "0000:00:05.0",    # ivshmem: BAR 2 of 2 GiB with memory behind it
     "BAR_256M": "0000:00:06.0",  # pci-testdev: BAR 2 with nothing behind it
     "BAR_4M": "0000:00:07.0",
@@ -89,9 +90,10 @@ def emulator():
 class Machine:
     """accel: for the trial of KVM only, which has nothing of the code under test."""
 
-    def __init__(self, image, kernel, name, accel=None, console=None, devices=0, packages=False, cpus=CPUS):
+    def __init__(self, image, kernel, name, accel=None, console=None, devices=0, packages=False, cpus=CPUS,
+                 modules=False):
         self.image, self.kernel, self.accel, self.devices, self.packages = image, kernel, accel, devices, packages
-        self.cpus = cpus
+        self.cpus, self.modules = cpus, modules
         self.name, self.claim = claim(BUILD / "boots", f"{image}-{kernel}-{name}")
         self.share = BUILD / "boots" / self.name
         self.console = BUILD / "logs" / f"console-{self.name}.log"
@@ -117,6 +119,9 @@ class Machine:
         run(["cp", "-a", f"{product.build_tools()}/.", str(self.share / "tools")])
         if self.packages:
             run(["cp", "-a", str(product.build_packages()), str(self.share / "packages")])
+        if self.modules:
+            for folder in (extra_modules(self.kernel), btrfs_pair()):
+                run(["cp", "-a", f"{folder}/.", str(self.share / "extra")])
         shutil.copy2(LAB / "agent", self.share / "agent")
         env = {f"LAB_{k}": v for k, v in DEVICES.items()}
         env |= {"LAB_IMAGE": self.image, "LAB_KERNEL": self.kernel, "LAB_MODE": mode,
@@ -165,6 +170,7 @@ class Machine:
             -drive file={disk},if=virtio,format=raw,snapshot=on
             -virtfs local,path={self.share},mount_tag=lab,security_model=none,multidevs=remap
             -device intel-iommu,intremap=on,caching-mode=on,aw-bits=48
+            -device bochs-display,{at('DISPLAY')}
             -object memory-backend-ram,id=bar,size=2G -device ivshmem-plain,memdev=bar,{at('BAR_2G')}
             -device pci-testdev,membar=256M,{at('BAR_256M')}
             -device pci-testdev,membar=4M,{at('BAR_4M')}

@@ -31,15 +31,23 @@ def all_at_once(calls):
             done.result()
 
 
-def prepare(hosts, packages=False):
-    """Builds what machines on these hosts need: "IMAGE/KERNEL"."""
+def prepare(hosts, packages=False, extra=()):
+    """Builds what machines on these hosts need: "IMAGE/KERNEL". extra: kernels whose extra modules are needed, too."""
     pairs = [h.split("/") for h in hosts]
     names = sorted({k for _, k in pairs})
     all_at_once([lambda k=k: kernels.kernel(k) for k in names])
     all_at_once([lambda i=i: images.image(i) for i in sorted({i for i, _ in pairs})])
     all_at_once([product.build_install, product.build_tools, machine.accelerator,
                  *([product.build_packages] if packages else []),
+                 *([images.btrfs_pair] if extra else []),
+                 *(lambda k=k: kernels.extra_modules(k) for k in sorted(extra)),
                  *(lambda k=k, f=f: f(k) for k in names for f in (modules.module, modules.tool_modules))])
+
+
+def prepare_for(pairs):
+    """What these (scenario, host) pairs need."""
+    prepare({host for _, host in pairs}, any(s.packages for s, _ in pairs),
+            {host.split("/")[1] for s, host in pairs if s.modules})
 
 
 class Group:
@@ -47,7 +55,7 @@ class Group:
 
     def __init__(self, host, boot):
         self.host, self.boot = host, boot
-        self.left, self.machines, self.boots = [], 0, 0
+        self.left, self.machines, self.boots, self.modules = [], 0, 0, False
 
     def seconds(self):
         return sum(s.seconds for s in self.left)
@@ -59,7 +67,9 @@ class Queue:
     def __init__(self, todo):
         groups = {}
         for s, host in todo:
-            groups.setdefault((host, s.boot()), Group(host, s.boot())).left.append(s)
+            group = groups.setdefault((host, s.boot()), Group(host, s.boot()))
+            group.left.append(s)
+            group.modules |= s.modules
         self.groups, self.lock = list(groups.values()), threading.Lock()
         for g in self.groups:
             g.left.sort(key=lambda s: -s.seconds)
@@ -131,7 +141,8 @@ class Runner:
             return
         image, kernel = group.host.split("/")
         name = group.boot if group.boots == 1 else f"{group.boot}-{group.boots}"
-        m = Machine(image, kernel, name, devices=first.devices, cpus=first.cpus, packages=first.packages)
+        m = Machine(image, kernel, name, devices=first.devices, cpus=first.cpus, packages=first.packages,
+                    modules=group.modules)
         m.scenarios = first.folder
         try:
             m.start(first.seed)

@@ -30,6 +30,7 @@ class Scenario:
     devices: int = 0
     cpus: int = CPUS
     packages: bool = False
+    modules: bool = False  # of its kernel also those that images lack
     folder: Path = LAB / "scenarios"
 
     def boot(self):
@@ -88,7 +89,7 @@ def load(name, folder=LAB / "scenarios"):
     hosts = head["hosts"].split()
     return Scenario(name, hosts, head["check"].split() if "check" in head else hosts, int(head.get("seconds", 60)),
                     int(head.get("timeout", 120)), head.get("boot") == "own", head.get("seed"),
-                    int(head.get("devices", 0)), int(head.get("cpus", CPUS)), "packages" in head, folder)
+                    int(head.get("devices", 0)), int(head.get("cpus", CPUS)), "packages" in head, "modules" in head, folder)
 
 
 def load_all(folder=LAB / "scenarios"):

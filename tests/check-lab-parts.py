@@ -16,6 +16,7 @@ LAB = Path(sys.argv.pop(1)) / "lab"
 sys.path.insert(0, str(LAB))
 
 import cache
+import initrd
 import modules
 import runner
 import scenario
@@ -137,6 +138,25 @@ class Warnings(unittest.TestCase):
         self.assertEqual(modules.own_warnings("\n".join(self.KERNEL + self.OWN)), self.OWN)
 
 
+class LoadOrder(unittest.TestCase):
+    DEPENDS = """kernel/fs/btrfs/btrfs.ko.xz: kernel/lib/xor.ko.xz kernel/lib/raid6-pq.ko.xz
+kernel/lib/xor.ko.xz:
+kernel/lib/raid6-pq.ko.xz: kernel/lib/xor.ko.xz
+kernel/fs/ext4/ext4.ko.xz:
+"""
+
+    def order(self, *names):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "modules.dep").write_text(self.DEPENDS)
+            return [p.name.partition(".")[0] for p in initrd.load_order(Path(folder), names)]
+
+    def test_each_comes_behind_what_it_needs_and_once(self):
+        self.assertEqual(self.order("btrfs", "ext4", "raid6_pq"), ["xor", "raid6-pq", "btrfs", "ext4"])
+
+    def test_what_is_built_in_is_left_out(self):
+        self.assertEqual(self.order("virtio_pci", "ext4"), ["ext4"])
+
+
 def made_up(name, seconds, **more):
     return scenario.Scenario(name, ["i/k"], ["i/k"], seconds=seconds, **more)
 
@@ -155,6 +175,10 @@ class Queue(unittest.TestCase):
     def test_all_of_a_host_share_a_boot_the_longest_first(self):
         queue = runner.Queue([(made_up("short", 1), "i/k"), (made_up("long", 9), "i/k"), (made_up("own", 2, own_boot=True), "i/k")])
         self.assertEqual(self.drained(queue), [("shared", ["long", "short"]), ("own", ["own"])])
+
+    def test_one_that_needs_more_modules_has_them_in_a_boot_that_it_shares(self):
+        queue = runner.Queue([(made_up("long", 9), "i/k"), (made_up("with", 1, modules=True), "i/k"), (made_up("short", 1), "i/l")])
+        self.assertEqual([(g.host, g.modules) for g in queue.groups], [("i/k", True), ("i/l", False)])
 
     def test_a_long_queue_gets_a_second_machine(self):
         queue = runner.Queue([(made_up(f"s{i}", runner.SPLIT_SECONDS), "i/k") for i in range(4)])
