@@ -27,10 +27,15 @@ DEFINE_STRING_TABLE(thp_mode, enum thp_mode);
 
 /* Everything that is looked up by name, so kallsyms is read once. */
 static const char *const symbol_names[] = {
-        "vfio_pci_mmap_huge_fault", "vmf_insert_pfn_pmd",
-        "vmf_insert_pfn_pud",       "vfio_pci_core_register_device",
-        "vfio_pci_mmap_page_fault", "vfio_pci_mmap_fault",
-        KERNEL_LIVE_SYMBOLS,        NULL,
+        "vfio_pci_mmap_huge_fault",
+        "vmf_insert_pfn_pmd",
+        "vmf_insert_pfn_pud",
+        "vfio_pci_core_register_device",
+        "vfio_pci_mmap_page_fault",
+        "vfio_pci_mmap_fault",
+        KERNEL_LIVE_SYMBOLS,
+        KERNEL_EXEMPT_SYMBOLS,
+        NULL,
 };
 
 DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
@@ -286,7 +291,7 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         read_huge_faults(k, root, symbols);
         k->fault_fills = read_fault_fills(symbols);
         k->pin_by_leaf = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "addr_mask");
-        k->thp_exempt = kernel_live_exempt(root, symbols);
+        k->thp_exempt = kernel_exempt_read(root, symbols);
         k->mapping_order = read_mapping_order(symbols);
         kernel_live_layout(&k->hook_place, symbols);
         r = kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "kernel-exempt.h"
 #include "kernel-live.h"
 #include "util/fact.h"
 #include "util/root.h"

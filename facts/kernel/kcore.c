@@ -99,3 +99,12 @@ int kcore_read(const struct root *root, uint64_t address, void *buffer, size_t s
         root_note(root, question, hex);
         return 0;
 }
+
+const char *kcore_why(int error)
+{
+        if (error == -EACCES || error == -EPERM)
+                return "the kernel's memory is shown to root only, and not under lockdown";
+        if (error == -ENOENT || error == -ENXIO)
+                return "/proc/kcore is not there, or does not have it";
+        return "/proc/kcore cannot be read";
+}

@@ -17,3 +17,6 @@
  * confidentiality), -ENXIO if nothing is mapped there, -EBADMSG if the file is not such a core, or another
  * negative errno. */
 int kcore_read(const struct root *root, uint64_t address, void *buffer, size_t size);
+
+/* Why memory cannot be read, from what kcore_read() returned. */
+const char *kcore_why(int error);

@@ -8,18 +8,9 @@
 
 /* What only the memory of the running kernel shows (kcore.h). This needs root. */
 
-/* The names that these functions look up, for kernel_symbols_open(). "vfio_device_fops" finds
- * "vfio_device_fops_mmap" as well. */
-#define KERNEL_LIVE_SYMBOLS \
-        "vfio_device_fops", "__thp_vma_allowable_orders", "entry_SYSCALL_64", KERNEL_LIVE_EXEMPTION
-
-/* The parts of THP's exemption of device memory, if the compiler did not inline them. */
-#define KERNEL_LIVE_EXEMPTION \
-        "vma_file_bypass_thp_tuneables", "vma_file_check_thp_tuneables", "vma_can_map_huge_file"
-
-/* The exemption as root found it in this boot, "yes" or "no", for those who may not read the kernel's
- * memory. */
-#define KERNEL_LIVE_EXEMPT_RECORD "run/vfioalign/thp-exempt"
+/* The name that these functions look up, for kernel_symbols_open(). It finds "vfio_device_fops_mmap" as
+ * well. */
+#define KERNEL_LIVE_SYMBOLS "vfio_device_fops"
 
 /* Where the hook was found, so it is found again without a search through kallsyms. */
 struct hook_place {
@@ -41,11 +32,3 @@ void kernel_live_layout(struct hook_place *place, struct kernel_symbols *symbols
  * changed is left alone. The caller frees both strings. Returns 0, or -ENOMEM, where all is left alone. */
 int kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
                      struct fact *hook, char **function, char **module);
-
-/* Whether VFIO mappings get huge entries whatever THP is set to. The exemption came with 7.x, and to 6.12 by
- * 6.12.115, so the release says nothing. It is there if one of its functions is, or if they are inlined in
- * the code that decides about huge pages, __thp_vma_allowable_orders(): with the exemption that tests
- * VM_PFNMAP alone, and without it only as one flag of a mask. It is not there if neither is seen and the
- * kernel is from before enum tva_type (6.18); no later kernel without the exemption was at hand to compare
- * with. Reading the code needs root, and x86-64; who cannot read it gets what root recorded. */
-struct fact kernel_live_exempt(const struct root *root, struct kernel_symbols *symbols);

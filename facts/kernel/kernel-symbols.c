@@ -268,27 +268,40 @@ static char *ask_enum(struct btf *btf, const char *name, const char *unused)
         return memory_note(strdup(btf__find_by_name_kind(btf, name, BTF_KIND_ENUM) > 0 ? "yes" : "no"));
 }
 
+#define ANONYMOUS_MAX 4 /* how deep structures and unions without a name are looked into */
+
+/* Finds the member and its offset, in bits. */
+static bool find_member(struct btf *btf, unsigned id, const char *member, unsigned depth, unsigned *ret)
+{
+        const struct btf_type *type = btf__type_by_id(btf, id);
+
+        if (!type || !btf_is_composite(type))
+                return false;
+        for (unsigned i = 0; i < btf_vlen(type); i++) {
+                const struct btf_member *m = &btf_members(type)[i];
+                const char *name = btf__name_by_offset(btf, m->name_off);
+                unsigned within = 0;
+
+                if (name && *name ? !streq(name, member)
+                                  : depth == 0 || !find_member(btf, m->type, member, depth - 1, &within))
+                        continue;
+                *ret = btf_member_bit_offset(type, i) + within;
+                return true;
+        }
+        return false;
+}
+
 /* The offset in bytes, or "no". */
 static char *ask_member(struct btf *btf, const char *structure, const char *member)
 {
-        const struct btf_type *type;
+        unsigned bits;
         char *offset;
         int id;
 
         id = btf__find_by_name_kind(btf, structure, BTF_KIND_STRUCT);
-        if (id < 0)
+        if (id < 0 || !find_member(btf, (unsigned) id, member, ANONYMOUS_MAX, &bits))
                 return memory_note(strdup("no"));
-        type = btf__type_by_id(btf, (unsigned) id);
-        for (unsigned i = 0; i < btf_vlen(type); i++) {
-                const char *name = btf__name_by_offset(btf, btf_members(type)[i].name_off);
-
-                if (!name || !streq(name, member))
-                        continue;
-                if (asprintf(&offset, "%u", btf_member_bit_offset(type, i) / 8) < 0)
-                        return memory_note(NULL);
-                return offset;
-        }
-        return memory_note(strdup("no"));
+        return asprintf(&offset, "%u", bits / 8) < 0 ? memory_note(NULL) : offset;
 }
 
 struct fact kernel_symbols_has_function(struct kernel_symbols *s, const char *name)
@@ -345,4 +358,10 @@ struct fact kernel_symbols_has_enum(struct kernel_symbols *s, const char *name)
         if (!answer)
                 return fact_unknown("the kernel exports no BTF");
         return fact_is(streq(answer, "yes"), SOURCE_BTF);
+}
+
+const char *kernel_symbols_why(int error)
+{
+        return error == -EACCES ? "the kernel's addresses are shown to root only"
+                                : "kallsyms cannot be read";
 }

@@ -24,7 +24,8 @@ struct fact kernel_symbols_has_function(struct kernel_symbols *s, const char *na
 struct fact kernel_symbols_has_member(struct kernel_symbols *s, const char *structure, const char *member);
 struct fact kernel_symbols_has_enum(struct kernel_symbols *s, const char *name);
 
-/* The member's offset in bytes. -ENOENT if there is no such member, -ENODATA if there is no BTF. */
+/* The member's offset in bytes; one of an anonymous union counts as the structure's own. -ENOENT if there is
+ * no such member, -ENODATA if there is no BTF. */
 int kernel_symbols_offset(struct kernel_symbols *s, const char *structure, const char *member,
                           uint64_t *ret);
 
@@ -39,3 +40,6 @@ int kernel_symbols_at(struct kernel_symbols *s, uint64_t address, char **ret_nam
 /* The bytes from there to the next symbol. -ENOENT if none follows within 4 KiB, -ENODATA if kallsyms cannot
  * be read. */
 int kernel_symbols_size(struct kernel_symbols *s, uint64_t address, uint64_t *ret);
+
+/* Why there is no address, from what kernel_symbols_address() returned if that is not -ENOENT. */
+const char *kernel_symbols_why(int error);

@@ -14,6 +14,7 @@
 #include "fixture.h"
 #include "test.h"
 #include "tests/faults/alloc.h"
+#include "thp-code.h"
 #include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -333,6 +334,36 @@ static void test_built_in(void **state)
         assert_int_equal(k.huge_pmd.value, FACT_YES);
         assert_int_equal(k.huge_pud.value, FACT_YES);
         kernel_facts_done(&k);
+}
+
+/* A member of an anonymous union is the structure's own, as vm_flags is in struct vm_area_struct. */
+static void test_anonymous_member(void **state)
+{
+        struct fixture *f = *state;
+        struct btf *btf = btf__new_empty();
+        struct kernel_symbols *symbols;
+        uint64_t offset;
+        int word, inner;
+
+        assert_non_null(btf);
+        word = btf__add_int(btf, "long unsigned int", 8, 0);
+        inner = btf__add_union(btf, NULL, 8);
+        assert_true(inner > 0);
+        assert_ok(btf__add_field(btf, "vm_flags", word, 0, 0));
+        assert_true(btf__add_struct(btf, "vm_area_struct", 48) > 0);
+        assert_ok(btf__add_field(btf, "vm_mm", word, 16 * 8, 0));
+        assert_ok(btf__add_field(btf, NULL, inner, 32 * 8, 0));
+        assert_ok(btf__add_field(btf, "named", inner, 40 * 8, 0));
+        write_btf(f, "sys/kernel/btf/vmlinux", btf);
+        btf__free(btf);
+
+        assert_ok(kernel_symbols_open(&f->root, "none", (const char *const[]){ NULL }, &symbols));
+        assert_ok(kernel_symbols_offset(symbols, "vm_area_struct", "vm_mm", &offset));
+        assert_int_equal(offset, 16);
+        assert_ok(kernel_symbols_offset(symbols, "vm_area_struct", "vm_flags", &offset));
+        assert_int_equal(offset, 32);
+        assert_int_equal(kernel_symbols_offset(symbols, "vm_area_struct", "vm_ops", &offset), -ENOENT);
+        kernel_symbols_close(symbols);
 }
 
 /* What a fault fills where there are no huge entries: up to 6.11, with PREEMPT_RT, and without vfio-pci. */
@@ -767,6 +798,105 @@ static void test_exempt(void **state)
         }
 }
 
+/* A host with the code of a real kernel, as root sees it. mm_offset: of vm_mm in struct vm_area_struct.
+ * with: the code of a function that it calls. */
+static void write_code_host(struct fixture *f, const struct thp_code *c, unsigned mm_offset, bool with)
+{
+        _cleanup_free_ char *kallsyms = NULL, *text = NULL;
+        size_t size;
+        FILE *file = open_memstream(&kallsyms, &size);
+
+        assert_non_null(file);
+        fprintf(file,
+                "ffffffff81000000 T _stext\nffffffff81000040 T entry_SYSCALL_64\n"
+                "%016jx T __x86_return_thunk\n%016jx D transparent_hugepage_flags\n",
+                (uintmax_t) c->thunk, (uintmax_t) c->flags);
+        for (size_t i = 0; i < ELEMENTSOF(c->functions) && c->functions[i].code; i++)
+                fprintf(file, "%016jx T %s\n%016jx T next_%zu\n", (uintmax_t) c->functions[i].address,
+                        i == 0 ? "__thp_vma_allowable_orders" : "vma_is_special_huge",
+                        (uintmax_t) c->functions[i].address + c->functions[i].size, i);
+        fclose(file);
+
+        write_host(f);
+        fixture_remove(f, "sys/kernel/btf");
+        fixture_write(f, "proc/kallsyms", kallsyms);
+        file = open_memstream(&text, &size);
+        assert_non_null(file);
+        fprintf(file,
+                "btf enum tva_type\t%s\nbtf member vm_area_struct vm_flags\t32\n"
+                "btf member vm_area_struct vm_mm\t%u\nbtf member vm_area_struct vm_ops\t%u\n",
+                c->typed ? "yes" : "no", mm_offset, c->ops_offset);
+        for (size_t i = 0; i < (with ? ELEMENTSOF(c->functions) : 1) && c->functions[i].code; i++)
+                fprintf(file, "kcore %jx %x\t%s\n", (uintmax_t) c->functions[i].address,
+                        c->functions[i].size, c->functions[i].code);
+        fclose(file);
+        fixture_write(f, ANSWERS_FILE, text);
+}
+
+#define MM_OFFSET 16
+
+static struct kernel_facts read_code_host(struct fixture *f, const struct thp_code *c, unsigned mm_offset,
+                                          bool with)
+{
+        struct kernel_facts k;
+        struct root root; /* one that has not read the answers before */
+
+        write_code_host(f, c, mm_offset, with);
+        assert_ok(root_open(&root, f->dir));
+        assert_ok(kernel_facts_read(&k, &root));
+        root_close(&root);
+        return k;
+}
+
+/* What the code of Debian's kernels does. Each is also tried with the flag of THP, or the layout of a
+ * mapping, where it is not: the code then fails a control, and only the patterns and the enum may speak. */
+static void test_exempt_code(void **state)
+{
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(thp_codes); i++) {
+                struct thp_code c = thp_codes[i];
+                struct kernel_facts k;
+
+                k = read_code_host(f, &c, MM_OFFSET, true);
+                if (k.thp_exempt.value != c.exempt || k.thp_exempt.source != SOURCE_KCORE)
+                        fail_msg("%s: %s (%s)", c.release, fact_value_to_string(k.thp_exempt.value),
+                                 k.thp_exempt.why);
+                kernel_facts_done(&k);
+
+                c.flags += 8;
+                k = read_code_host(f, &c, MM_OFFSET, true);
+                if (k.thp_exempt.value != c.exempt && k.thp_exempt.value != FACT_UNKNOWN)
+                        fail_msg("%s, flags elsewhere: %s", c.release,
+                                 fact_value_to_string(k.thp_exempt.value));
+                if (c.typed && c.exempt == FACT_NO)
+                        assert_int_equal(k.thp_exempt.value, FACT_UNKNOWN);
+                kernel_facts_done(&k);
+
+                c.flags -= 8;
+                c.ops_offset += 8;
+                k = read_code_host(f, &c, MM_OFFSET, true);
+                if (c.typed && c.exempt == FACT_NO)
+                        assert_int_equal(k.thp_exempt.value, FACT_UNKNOWN);
+                kernel_facts_done(&k);
+
+                c.ops_offset -= 8;
+                k = read_code_host(f, &c, MM_OFFSET + 8,
+                                   true); /* a mapping of nobody's gets nothing at all */
+                if (c.typed)
+                        assert_true(k.thp_exempt.value != FACT_NO);
+                kernel_facts_done(&k);
+
+                if (!c.functions[1].code)
+                        continue;
+                k = read_code_host(f, &c, MM_OFFSET,
+                                   false); /* a record without the function that it calls */
+                if (c.exempt == FACT_NO)
+                        assert_fact(k.thp_exempt, FACT_UNKNOWN, SOURCE_NONE);
+                kernel_facts_done(&k);
+        }
+}
+
 /* Kernels before 6.18 got it by a stable release, so their code shows both yes and no. */
 static void test_exempt_stable(void **state)
 {
@@ -961,8 +1091,10 @@ int main(void)
                 FIXTURE_TEST(test_refresh),
                 FIXTURE_TEST(test_refresh_without_memory),
                 FIXTURE_TEST(test_again),
+                FIXTURE_TEST(test_anonymous_member),
                 FIXTURE_TEST(test_fault_fills),
                 FIXTURE_TEST(test_exempt),
+                FIXTURE_TEST(test_exempt_code),
                 FIXTURE_TEST(test_exempt_elsewhere),
                 FIXTURE_TEST(test_exempt_stable),
                 FIXTURE_TEST(test_exempt_recorded),
