@@ -25,6 +25,7 @@
 #define CANDIDATES_MAX 64
 
 #define VFIO_NODES "/dev/vfio/devices/vfio"
+#define DMA_BUFS "/dmabuf:vfio"
 
 struct candidates {
         bdf_t bdf[CANDIDATES_MAX];
@@ -39,8 +40,26 @@ struct evidence_of_process {
                 named; /* by its arguments, and by what the caller knows: what it was started with */
 };
 
+/* A kernel that maps BARs by dma-bufs ("vfio/pci: Convert BAR mmap() to use a DMABUF", v4 of July 2026)
+ * names the function and the BAR, and has the plain offset in the BAR: "/dmabuf:vfio0:0000:00:03.0/1". */
+static bool parse_dma_buf(const char *name, struct mapping *m)
+{
+        char address[sizeof(bdf_t)];
+        unsigned bar;
+        int n = -1;
+
+        name += strlen(DMA_BUFS);
+        name += strspn(name, "0123456789");
+        if (sscanf(name, ":%16[0-9a-f:.]/%u%n", address, &bar, &n) != 2 || n < 0 ||
+            name[n + strspn(name + n, " \n")] || bar >= REGIONS_MAX || bdf_parse(address, m->bdf) < 0)
+                return false;
+        m->region = (int) bar;
+        return true;
+}
+
 int mapping_parse(const char *line, struct mapping *ret)
 {
+        struct mapping m;
         uint64_t start, end, offset;
         const char *name;
         int n = -1;
@@ -50,13 +69,20 @@ int mapping_parse(const char *line, struct mapping *ret)
             n < 0 || end <= start)
                 return 0;
         name = line + n;
+        m = (struct mapping){
+                .start = start, .size = end - start, .offset = offset, .region = -1, .cdev = -1
+        };
+        if (startswith(name, DMA_BUFS)) {
+                if (!parse_dma_buf(name, &m))
+                        return 0;
+                *ret = m;
+                return 1;
+        }
         /* A group's device file is anonymous; a character device of its own since 6.6. */
         if (!startswith(name, "anon_inode:[vfio-device]") && !startswith(name, VFIO_NODES))
                 return 0;
 
-        *ret = (struct mapping){
-                .start = start, .size = end - start, .offset = offset, .region = -1, .cdev = -1
-        };
+        *ret = m;
         (void) sscanf(name, VFIO_NODES "%9d", &ret->cdev);
         if (offset >> REGION_SHIFT < REGIONS_MAX) {
                 ret->region = (int) (offset >> REGION_SHIFT);
@@ -332,6 +358,8 @@ static void resolve_function(struct mapping *m, const struct device_facts *devic
         const char *match = d ? d->bdf : NULL;
         struct candidates fitting;
 
+        if (*m->bdf) /* the kernel has named it */
+                return;
         /* A physical address can look like a region (2 TiB like region 2): a BAR that fits comes first. */
         if (!match && !fits_any(m, devices) && resolve_physical(m, devices))
                 return;
@@ -345,7 +373,7 @@ static void resolve_function(struct mapping *m, const struct device_facts *devic
                 memcpy(m->bdf, match, sizeof(bdf_t));
 }
 
-static const char *const vfio_words[] = { "vfio-device", "/dev/vfio/", NULL };
+static const char *const vfio_words[] = { "vfio-device", "/dev/vfio/", DMA_BUFS, NULL };
 
 /* Some of them may be no mappings of VFIO devices after all. */
 #define PROCESS_LINES_MAX ((size_t) 2 * PROCESS_MAPPINGS_MAX)
@@ -391,6 +419,18 @@ static int check_node(const struct reading *r, const struct mapping *m, const ch
         return is_hosts_node(r, path) || process_is_believed(&r->process);
 }
 
+/* Anybody can give a dma-buf of memory any name. That the process has the device open is shown by the
+ * kernel. */
+static bool is_own_dma_buf(const struct reading *r, const struct mapping *m)
+{
+        struct candidates own = {};
+
+        if (process_is_believed(&r->process))
+                return true;
+        candidates_from_fdinfo(&own, r->root, &r->process, r->fd);
+        return has_candidate(&own, m->bdf);
+}
+
 /* Whether the mapping is of a VFIO device, and not only of a file with such a name. Returns 1, 0, or a
  * negative errno of process_is_unread(). A record has what was found, as "vfio-mapping PID START" ->
  * "yes|no"; where an older one has nothing, the name is believed. */
@@ -415,7 +455,7 @@ static int is_genuine(struct reading *r, const struct mapping *m, const char *li
                 r->major = major;
                 r->minor = minor;
                 r->inode = inode;
-                q = check_node(r, m, line + n);
+                q = *m->bdf ? is_own_dma_buf(r, m) : check_node(r, m, line + n);
                 if (q < 0)
                         return q;
                 r->genuine = q > 0;

@@ -100,6 +100,7 @@ void mapping_facts_done(struct mapping_facts *f);
 /* The process with that id, or NULL. */
 const struct mapping_process *mapping_facts_find_process(const struct mapping_facts *f, pid_t pid);
 
-/* Parses one line of /proc/PID/maps: 1 and *ret (without pid, command, bdf) for what has the name of a VFIO
- * device's mapping, else 0. A process can choose that name, unless it is anonymous. */
+/* Parses one line of /proc/PID/maps: 1 and *ret (without pid, command, and unless the line has it bdf) for
+ * what has the name of a VFIO device's mapping, else 0. A process can choose that name, unless it is
+ * anonymous. */
 int mapping_parse(const char *line, struct mapping *ret);

@@ -13,6 +13,9 @@
 #include "util/macro.h"
 #include "util/process-file.h"
 
+#define LINE_DMA_BUF \
+        "7f10c0000000-7f1140000000 rw-s 00000000 00:0d 77                         " \
+        "/dmabuf:vfio0:0000:00:05.0/2\n"
 #define LINE_BAR2 \
         "7f10c0000000-7f1140000000 rw-s 20000000000 00:13 1065                     " \
         "anon_inode:[vfio-device]\n"
@@ -23,8 +26,13 @@ static void test_parse(void **state)
                 const char *line;
                 uint64_t start, size, offset;
                 int region;
+                const char *bdf;
         } cases[] = {
-                { LINE_BAR2, 0x7f10c0000000, GIB(2), 0, 2 },
+                { LINE_BAR2, 0x7f10c0000000, GIB(2), 0, 2, "" },
+                /* A BAR that is mapped through a dma-buf, as proposed in 2026 */
+                { LINE_DMA_BUF, 0x7f10c0000000, GIB(2), 0, 2, "0000:00:05.0" },
+                { "7f10c0000000-7f10c0002000 rw-s 10000003000 00:0d 77 /dmabuf:vfio12:10000:e1:00.0/4\n",
+                  0x7f10c0000000, KIB(8), 0x10000003000, 4, "10000:e1:00.0" },
                 { "7f10c0000000-7f10c0002000 rw-s 10000003000 00:13 1065 anon_inode:[vfio-device]",
                   0x7f10c0000000, KIB(8), 0x3000, 1 },
                 /* A device file of its own, 6.6 */
@@ -53,6 +61,13 @@ static void test_parse(void **state)
                 "7f1140000000-7f1140000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]",
                 "zz10c0000000-7f1140000000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]",
                 "7f10c0000000-7f1140000000 rw-s 20000000000 00:13 anon_inode:[vfio-device]",
+                "7f10c0000000-7f1140000000 rw-s 00000000 00:0d 77 /dmabuf:vfio0:0000:00:05.0",
+                "7f10c0000000-7f1140000000 rw-s 00000000 00:0d 77 /dmabuf:vfio0:0000:00:05.0/",
+                "7f10c0000000-7f1140000000 rw-s 00000000 00:0d 77 /dmabuf:vfio0:0000:00:05.0/2/3",
+                "7f10c0000000-7f1140000000 rw-s 00000000 00:0d 77 /dmabuf:vfio0:0000:00:05.0/99",
+                "7f10c0000000-7f1140000000 rw-s 00000000 00:0d 77 /dmabuf:vfio0:00:05/2",
+                "7f10c0000000-7f1140000000 rw-s 00000000 00:0d 77 /dmabuf:vfio",
+                "7f10c0000000-7f1140000000 rw-s 00000000 00:0d 77 /dmabuf:udmabuf",
         };
         struct mapping m;
 
@@ -63,6 +78,7 @@ static void test_parse(void **state)
                 assert_int_equal(m.size, cases[i].size);
                 assert_int_equal(m.offset, cases[i].offset);
                 assert_int_equal(m.region, cases[i].region);
+                assert_string_equal(m.bdf, cases[i].bdf ?: "");
         }
         memset(&m, 0x55, sizeof(m));
         for (size_t i = 0; i < ELEMENTSOF(others); i++)
@@ -591,6 +607,34 @@ static void test_forged(void **state)
         mapping_facts_done(&m);
 }
 
+/* A dma-buf's name can be chosen by whoever has one, so a stranger has to have the device open as well. */
+static void test_dma_buf(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+
+        write_devices(f);
+        WRITE_PROCESS(f, LINE_DMA_BUF, "qemu\0-device\0vfio-pci,host=0000:00:06.0");
+        read_all(f, &m);
+        assert_int_equal(m.n_mappings, 1);
+        assert_string_equal(m.mappings[0].bdf, "0000:00:05.0"); /* though 0000:00:06.0 has such a BAR, too */
+        assert_int_equal(m.mappings[0].region, 2);
+        mapping_facts_done(&m);
+
+        assert_int_equal(count_live(f), 1);
+        if (geteuid() != 0)
+                return;
+        assert_int_equal(chown(fixture_path(f, "proc/4242"), STRANGER, STRANGER), 0);
+        assert_int_equal(count_live(f), 0);
+        fixture_link(f, "proc/4242/fd/9", "anon_inode:[vfio-device]");
+        fixture_write(f, "proc/4242/fdinfo/9",
+                      "vfio-device-syspath: /sys/devices/pci0000:00/0000:00:06.0\n");
+        assert_int_equal(count_live(f), 0);
+        fixture_write(f, "proc/4242/fdinfo/9",
+                      "vfio-device-syspath: /sys/devices/pci0000:00/0000:00:05.0\n");
+        assert_int_equal(count_live(f), 1);
+}
+
 static void test_forged_holder(void **state)
 {
         struct fixture *f = *state;
@@ -716,6 +760,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_sysfsdev, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_stall, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_forged, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_dma_buf, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_forged_holder, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_bounds, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_descriptor_time, fixture_setup, fixture_teardown),
