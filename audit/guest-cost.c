@@ -3,7 +3,21 @@
 
 #include <assert.h>
 
+#include "emulator-fit.h"
 #include "util/macro.h"
+
+/* clang-format off */
+static const char *const dma_route_table[_DMA_ROUTE_MAX] = {
+        [DMA_ROUTE_UNKNOWN] = "unknown",
+        [DMA_ROUTE_TYPE1] = "type1",
+        [DMA_ROUTE_NONE] = "none",
+        [DMA_ROUTE_DMA_BUF] = "dma-buf",
+};
+/* clang-format on */
+DEFINE_STRING_TABLE(dma_route, enum dma_route);
+
+/* A trace event of hw/vfio/region.c, where QEMU 11 exports BARs */
+#define QEMU_DMA_BUF "vfio_region_dmabuf"
 
 const struct emulator *guest_emulator(const struct host *h, const struct guest *g)
 {
@@ -28,6 +42,55 @@ struct placer guest_placer(const struct host *h, const struct guest *g)
         if (placer.preload)
                 placer.advises = FACT_YES;
         return placer;
+}
+
+/* Whether QEMU has iommufd map BARs as dma-bufs. Without the event's name only an older one surely does not.
+ */
+static enum fact_value emulator_exports_bars(const struct root *root, const struct emulator *e)
+{
+        struct fact has = emulator_has_text(root, e, QEMU_DMA_BUF);
+
+        if (has.value == FACT_NO && e->generation != GENERATION_NONE && e->generation != GENERATION_PER_AREA)
+                return FACT_UNKNOWN;
+        return has.value;
+}
+
+enum dma_route guest_dma_route(const struct host *h, const struct guest *g, const struct hostdev *hostdev)
+{
+        enum fact_value exports;
+
+        assert(h);
+        assert(g);
+        assert(hostdev);
+
+        if (hostdev->no_mmap || hostdev->kind == HOSTDEV_NVME)
+                return DMA_ROUTE_NONE;
+        if (!hostdev->iommufd)
+                return DMA_ROUTE_TYPE1;
+        if (h->kernel.dma_buf.value == FACT_NO)
+                return DMA_ROUTE_NONE;
+        exports = emulator_exports_bars(h->root, guest_emulator(h, g));
+        if (exports == FACT_NO)
+                return DMA_ROUTE_NONE;
+        return exports == FACT_YES && h->kernel.dma_buf.value == FACT_YES ? DMA_ROUTE_DMA_BUF
+                                                                          : DMA_ROUTE_UNKNOWN;
+}
+
+bool process_uses_iommufd(const struct mapping_facts *f, pid_t pid)
+{
+        assert(f);
+
+        for (size_t i = 0; i < f->n_holders; i++)
+                if (f->holders[i].pid == pid && f->holders[i].iommufd)
+                        return !f->holders[i].container;
+        return false;
+}
+
+/* IOMMU_IOAS_MAP refuses the addresses of a BAR and touches nothing, and a dma-buf has no addresses: the
+ * pages are filled one by one when the guest uses them. */
+static void spare_start(struct verdict *v)
+{
+        v->faults = v->pin_steps = 0;
 }
 
 static void add_count(uint64_t *sum, uint64_t n)
@@ -65,7 +128,7 @@ static const char *reason_of_bar(const struct bar *b)
 }
 
 static void add_device(struct guest_cost *c, const struct device *d, const struct kernel_facts *k,
-                       const struct module_facts *m, struct placer placer, uint64_t from)
+                       const struct module_facts *m, struct placer placer, bool iommufd, uint64_t from)
 {
         for (size_t i = 0; i < d->n_bars; i++) {
                 const struct area whole = { .region_size = d->bars[i].size, .size = d->bars[i].size };
@@ -80,6 +143,8 @@ static void add_device(struct guest_cost *c, const struct device *d, const struc
                         continue;
                 }
                 v = verdict_area(k, m, placer, &whole);
+                if (iommufd)
+                        spare_start(&v);
                 add_bar(c, k, &v, d->bars[i].size, from, d->bdf);
         }
 }
@@ -114,7 +179,7 @@ struct guest_cost guest_cost(const struct device_facts *devices, const struct gu
                 if (hostdev->no_mmap || hostdev->kind == HOSTDEV_NVME)
                         continue;
                 if (d)
-                        add_device(&c, d, k, m, placer, from);
+                        add_device(&c, d, k, m, placer, hostdev->iommufd, from);
                 else {
                         c.incomplete |= !*hostdev->bdf;
                         c.why = c.why ?: unknown_reason(devices, hostdev);
@@ -132,6 +197,7 @@ struct guest_cost process_cost(const struct host *h, pid_t pid)
 {
         const struct mapping_process *p = mapping_facts_find_process(&h->mappings, pid);
         struct placer placer = process_placer(h, pid);
+        const bool iommufd = process_uses_iommufd(&h->mappings, pid);
         struct guest_cost c = {};
 
         for (size_t i = 0; i < h->mappings.n_mappings; i++) {
@@ -141,6 +207,8 @@ struct guest_cost process_cost(const struct host *h, pid_t pid)
                 if (m->pid != pid)
                         continue;
                 v = verdict_mapping(&h->kernel, p ? p->thp : fact_unknown(NULL), placer, m);
+                if (iommufd)
+                        spare_start(&v);
                 add_bar(&c, &h->kernel, &v, m->size, 0, m->bdf);
         }
         return c;

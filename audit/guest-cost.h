@@ -5,13 +5,25 @@
 #include "facts/host.h"
 #include "verdict.h"
 
+/* How the BARs of a device get into the IOMMU, for DMA of other devices to them. */
+enum dma_route {
+        DMA_ROUTE_UNKNOWN, /* by iommufd; which of the last two is unknown */
+        DMA_ROUTE_TYPE1,   /* type1 looks up each page, and so fills the mapping */
+        DMA_ROUTE_NONE,    /* not at all: with iommufd, up to Linux 6.18 or QEMU 10 */
+        DMA_ROUTE_DMA_BUF, /* by iommufd, as ranges of physical addresses */
+        _DMA_ROUTE_MAX,
+        _DMA_ROUTE_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(dma_route, enum dma_route);
+
 /* What a guest's BARs cost it: predicted from its XML, or measured at the mappings that it has. */
 struct guest_cost {
         struct verdict worst;    /* of the BAR that falls furthest short of what it could have */
         uint64_t best_page_size; /* bytes, of that BAR; 0: no known BAR could have huge pages */
         bdf_t bdf;               /* the device of that BAR */
         uint64_t largest;        /* bytes: the size of that BAR */
-        uint64_t faults;         /* of all BARs; COUNT_UNKNOWN if that of one is unknown */
+        uint64_t faults;         /* at its start, of all BARs; COUNT_UNKNOWN if that of one is unknown. With
+                                  * iommufd nothing fills a BAR until the guest uses it. */
         uint64_t pin_steps;      /* likewise */
         size_t n_bars;
         bool incomplete; /* the function of a device is chosen at the start, or its driver replaces a BAR */
@@ -25,6 +37,12 @@ const struct emulator *guest_emulator(const struct host *h, const struct guest *
 
 /* What places the BARs of the guest. */
 struct placer guest_placer(const struct host *h, const struct guest *g);
+
+/* Of one of its devices. */
+enum dma_route guest_dma_route(const struct host *h, const struct guest *g, const struct hostdev *hostdev);
+
+/* Whether that process has devices by iommufd only. */
+bool process_uses_iommufd(const struct mapping_facts *f, pid_t pid);
 
 /* k, m, placer: as they are, or as they would be after a fix. Devices that the host does not have cost
  * nothing. from: bytes; smaller BARs do not count as the worst. */

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "audit/guest-cost.h"
 #include "config/fix-id.h"
 #include "report.h"
 #include "table.h"
@@ -320,14 +321,35 @@ static void say_evidence(json_object *evidence, FILE *out)
         }
 }
 
+static const char *dma_text(json_object *hostdev)
+{
+        static const char *const texts[_DMA_ROUTE_MAX] = {
+                [DMA_ROUTE_UNKNOWN] =
+                        "by iommufd: nothing fills its BARs while the guest starts; whether other "
+                        "devices can reach them by DMA is unknown",
+                [DMA_ROUTE_NONE] =
+                        "by iommufd, which leaves its BARs out: nothing fills them while the guest "
+                        "starts, and no other device can reach them by DMA",
+                [DMA_ROUTE_DMA_BUF] =
+                        "by iommufd, which maps its BARs for DMA as dma-bufs: nothing fills them "
+                        "while the guest starts",
+        };
+        enum dma_route route = dma_route_from_string(json_get_text(hostdev, "dma"));
+
+        return json_get_flag(hostdev, "iommufd") && route >= 0 ? texts[route] : NULL;
+}
+
 static void say_hostdev(json_object *hostdev, FILE *out)
 {
+        const char *dma = dma_text(hostdev);
         const char *name = json_get_text(hostdev, "address");
 
         name = name ?: json_get_text(hostdev, "uuid");
         name = name ?: json_get_text(hostdev, "network");
-        say(out, 2, "%s: %s%s", json_get_text(hostdev, "kind"), name ?: "not known yet",
-            json_get_flag(hostdev, "no_mmap") ? ", not mapped (x-no-mmap)" : "");
+        if (json_get_flag(hostdev, "no_mmap"))
+                dma = "not mapped (x-no-mmap)";
+        say(out, 2, "%s: %s%s%s", json_get_text(hostdev, "kind"), name ?: "not known yet", dma ? ", " : "",
+            dma ?: "");
 }
 
 static void say_foretold(json_object *head, json_object *guest, FILE *out)

@@ -4,7 +4,7 @@
 #include "audit/guest-window.h"
 #include "report-parts.h"
 
-static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
+static json_object *new_hostdev(const struct host *h, const struct guest *g, const struct hostdev *d)
 {
         json_object *o = json_new_object();
 
@@ -17,6 +17,7 @@ static json_object *new_hostdev(const struct host *h, const struct hostdev *d)
         json_add_bool(o, "managed", d->managed);
         json_add_bool(o, "no_mmap", d->no_mmap);
         json_add_bool(o, "iommufd", d->iommufd);
+        json_add_string(o, "dma", dma_route_to_string(guest_dma_route(h, g, d)));
         json_add_string(o, "driver", d->driver);
         json_add_string(o, "uuid", d->uuid);
         json_add_string(o, "network", d->network);
@@ -123,7 +124,7 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
                         emulator_generation_to_string(e ? e->generation : GENERATION_UNKNOWN));
         json_add_string(o, "machine", g->machine);
         for (size_t i = 0; i < g->n_hostdevs; i++)
-                json_append(devices, new_hostdev(h, &g->hostdevs[i]));
+                json_append(devices, new_hostdev(h, g, &g->hostdevs[i]));
         json_add(o, "devices", devices);
         json_add_fact(o, "window", guest_window(h, g));
 

@@ -19,6 +19,7 @@ json_object *report_kernel(const struct host *h)
         json_add_string(o, "thp", thp_mode_to_string(k->thp));
         json_add_fact(o, "thp_exempt", k->thp_exempt);
         json_add_fact(o, "pin_by_leaf", k->pin_by_leaf);
+        json_add_fact(o, "dma_buf", k->dma_buf);
         json_add_fact(o, "hook", k->hook);
         json_add_string(o, "hook_function", k->hook_function);
         json_add_string(o, "hook_module", k->hook_module);

@@ -10,6 +10,8 @@ json_object *report_mapping(const struct kernel_facts *k, const struct mapping_f
         struct verdict v = verdict_mapping(k, p ? p->thp : fact_unknown(NULL), placer, m);
         format_t address;
 
+        if (process_uses_iommufd(f, m->pid))
+                v.pin_steps = 0;
         json_add_count(o, "pid", (uint64_t) m->pid);
         json_add_string(o, "command", m->command);
         json_add_string(o, "device", *m->bdf ? m->bdf : NULL);

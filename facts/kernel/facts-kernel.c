@@ -25,17 +25,15 @@ DEFINE_STRING_TABLE(thp_mode, enum thp_mode);
 #define PROBE_PMD "socket-probe pmd"
 #define PROBE_PUD "socket-probe pud"
 
+#define IOMMUFD_MAPS_BAR "vfio_pci_dma_buf_iommufd_map"
+
 /* Everything that is looked up by name, so kallsyms is read once. */
 static const char *const symbol_names[] = {
-        "vfio_pci_mmap_huge_fault",
-        "vmf_insert_pfn_pmd",
-        "vmf_insert_pfn_pud",
-        "vfio_pci_core_register_device",
-        "vfio_pci_mmap_page_fault",
-        "vfio_pci_mmap_fault",
-        KERNEL_LIVE_SYMBOLS,
-        KERNEL_EXEMPT_SYMBOLS,
-        NULL,
+        "vfio_pci_mmap_huge_fault", "vmf_insert_pfn_pmd",
+        "vmf_insert_pfn_pud",       "vfio_pci_core_register_device",
+        "vfio_pci_mmap_page_fault", "vfio_pci_mmap_fault",
+        IOMMUFD_MAPS_BAR,           KERNEL_LIVE_SYMBOLS,
+        KERNEL_EXEMPT_SYMBOLS,      NULL,
 };
 
 DEFINE_TRIVIAL_CLEANUP(struct kernel_symbols *, kernel_symbols_close)
@@ -158,6 +156,17 @@ static struct fact read_fault_fills(struct kernel_symbols *symbols)
         if (f.value == FACT_UNKNOWN)
                 return f;
         return fact_is(f.value == FACT_NO, f.source);
+}
+
+static struct fact read_dma_buf(const struct kernel_facts *k, const struct root *root,
+                                struct kernel_symbols *symbols)
+{
+        struct fact f = kernel_symbols_has_function(symbols, IOMMUFD_MAPS_BAR);
+
+        if (f.value != FACT_NO || k->vfio.value == FACT_NO ||
+            exists_at(root->fd, "sys/module/vfio_pci_core"))
+                return f;
+        return fact_unknown("vfio-pci is not loaded");
 }
 
 static struct fact read_mapping_order(struct kernel_symbols *symbols)
@@ -290,6 +299,7 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
 
         read_huge_faults(k, root, symbols);
         k->fault_fills = read_fault_fills(symbols);
+        k->dma_buf = read_dma_buf(k, root, symbols);
         k->pin_by_leaf = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "addr_mask");
         k->thp_exempt = kernel_exempt_read(root, symbols);
         k->mapping_order = read_mapping_order(symbols);

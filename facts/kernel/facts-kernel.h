@@ -66,6 +66,9 @@ struct kernel_facts {
         enum thp_mode thp;
         struct fact thp_exempt;  /* VFIO mappings get huge entries whatever THP is set to
                                   * (7.3, 7.2.8, 6.18.55,  6.12.115) */
+        struct fact dma_buf;     /* vfio-pci exports BARs as dma-bufs that iommufd maps for DMA (6.19, with
+                                  * CONFIG_VFIO_PCI_DMABUF); without them iommufd maps no BAR, because it
+                                  * refuses the addresses of one (VM_PFNMAP) */
         struct fact pin_by_leaf; /* type1 pins a mapping by page-table leaf, not by base page (0fd06844de5d,
                                   * 6.15): struct follow_pfnmap_args has addr_mask */
 };

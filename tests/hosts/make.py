@@ -132,6 +132,7 @@ class Host:
                 ("enum tva_type", "yes" if tva_type else "no"),
                 ("function vfio_pci_mmap_huge_fault", "yes"),
                 ("function vfio_pci_mmap_page_fault", "yes"),
+                ("function vfio_pci_dma_buf_iommufd_map", "yes" if tva_type else "no"),
                 ("function vmf_insert_pfn_pmd", "yes"),
                 ("function vmf_insert_pfn_pud", "yes" if pud else "no"),
                 ("member file_operations get_mapping_order", "no"),
@@ -480,6 +481,11 @@ def sriov_nic():
       <mac address='52:54:00:6d:90:02'/>
       <source network='vf-pool'/>
     </interface>""", machine="pc-q35-10.0"))
+    # By iommufd, with a QEMU that does not export BARs as dma-bufs
+    h.write("etc/libvirt/qemu/firewall.xml", domain(
+        "firewall", "c2e95b0d-6f0e-4f2b-b1a3-52d1f0c7a911", 8,
+        hostdev("0000:5e:00.1").replace("<source>", "<driver iommufd='yes'/>\n      <source>"), machine="pc-q35-10.0"))
+    h.answer("emulator-text /usr/bin/qemu-system-x86_64 vfio_region_dmabuf", "no")
     h.done()
 
 

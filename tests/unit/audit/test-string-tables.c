@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit/finding.h"
+#include "audit/guest-cost.h"
 #include "audit/verdict.h"
 #include "config/config.h"
 #include "facts/bind-record.h"
@@ -41,6 +42,7 @@ TEST_TABLE(thp_mode, enum thp_mode, _THP_MODE_MAX)
 TEST_TABLE(severity, enum severity, _SEVERITY_MAX)
 TEST_TABLE(finding, enum finding_id, _FINDING_MAX)
 TEST_TABLE(condition, enum condition, _CONDITION_MAX)
+TEST_TABLE(dma_route, enum dma_route, _DMA_ROUTE_MAX)
 TEST_TABLE(policy, enum policy, _POLICY_MAX)
 TEST_TABLE(fix_id, enum fix_id, _FIX_ID_MAX)
 TEST_TABLE(fix_state, enum fix_state, _FIX_STATE_MAX)
@@ -56,10 +58,11 @@ int main(void)
                 cmocka_unit_test(test_bind_state),     cmocka_unit_test(test_emulator_generation),
                 cmocka_unit_test(test_thp_mode),       cmocka_unit_test(test_severity),
                 cmocka_unit_test(test_finding),        cmocka_unit_test(test_condition),
-                cmocka_unit_test(test_policy),         cmocka_unit_test(test_on_unreachable),
-                cmocka_unit_test(test_bind_policy),    cmocka_unit_test(test_fix_id),
-                cmocka_unit_test(test_fix_state),      cmocka_unit_test(test_on_unaligned),
-                cmocka_unit_test(test_guest_firmware), cmocka_unit_test(test_hostdev_kind),
+                cmocka_unit_test(test_dma_route),      cmocka_unit_test(test_policy),
+                cmocka_unit_test(test_on_unreachable), cmocka_unit_test(test_bind_policy),
+                cmocka_unit_test(test_fix_id),         cmocka_unit_test(test_fix_state),
+                cmocka_unit_test(test_on_unaligned),   cmocka_unit_test(test_guest_firmware),
+                cmocka_unit_test(test_hostdev_kind),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

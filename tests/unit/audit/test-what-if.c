@@ -95,6 +95,89 @@ static struct guest_cost cost(const struct host *h, const struct guest *g)
         return guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g), 0);
 }
 
+/* How the BARs of a device are mapped for DMA, and what that costs a guest's start: by kernel and emulator.
+ */
+static void test_iommufd(void **state)
+{
+        static const struct {
+                enum fact_value dma_buf;
+                enum emulator_generation generation;
+                bool exports; /* the emulator's binary names the event */
+                enum dma_route route;
+        } cases[] = {
+                { FACT_NO, GENERATION_PER_REGION, true, DMA_ROUTE_NONE },     /* up to 6.18 */
+                { FACT_NO, GENERATION_UNKNOWN, false, DMA_ROUTE_NONE },       /* the same */
+                { FACT_YES, GENERATION_PER_REGION, true, DMA_ROUTE_DMA_BUF }, /* QEMU 11 */
+                { FACT_YES, GENERATION_PER_AREA, false, DMA_ROUTE_NONE },     /* QEMU 10 */
+                { FACT_YES, GENERATION_NONE, false, DMA_ROUTE_NONE },         /* QEMU 9.0 */
+                { FACT_YES, GENERATION_PER_REGION, false, DMA_ROUTE_UNKNOWN },
+                { FACT_YES, GENERATION_UNKNOWN, false, DMA_ROUTE_UNKNOWN },
+                { FACT_UNKNOWN, GENERATION_PER_REGION, true, DMA_ROUTE_UNKNOWN },
+                { FACT_UNKNOWN, GENERATION_PER_AREA, false, DMA_ROUTE_NONE },
+        };
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct emulator e = { .path = (char *) "/opt/qemu" };
+        struct hostdev hostdevs[3] = {};
+        struct guest g = new_guest(hostdevs, "0000:00:05.0");
+        struct guest_cost type1, iommufd;
+
+        h.emulators = (struct emulator_facts){ .emulators = &e, .n_emulators = 1 };
+        g.emulator = e.path;
+        e.generation = GENERATION_NONE;
+        type1 = cost(&h, &g);
+        assert_true(type1.faults > 0 && type1.pin_steps > 0);
+        assert_int_equal(guest_dma_route(&h, &g, &hostdevs[0]), DMA_ROUTE_TYPE1);
+
+        hostdevs[0].iommufd = true;
+        iommufd = cost(&h, &g);
+        assert_int_equal(iommufd.faults, 0);
+        assert_int_equal(iommufd.pin_steps, 0);
+        assert_int_equal(iommufd.worst.page_size, type1.worst.page_size); /* which the guest still gets */
+        assert_int_equal(iommufd.worst.limit, type1.worst.limit);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                fixture_write_bytes(f, "opt/qemu",
+                                    cases[i].exports ? "\0vfio_region_dmabuf\0" : "\0vfio_region\0",
+                                    cases[i].exports ? 20 : 14);
+                h.kernel.dma_buf.value = cases[i].dma_buf;
+                e.generation = cases[i].generation;
+                assert_int_equal(guest_dma_route(&h, &g, &hostdevs[0]), cases[i].route);
+        }
+        fixture_remove(f, "opt/qemu");
+        h.kernel.dma_buf.value = FACT_YES;
+        e.generation = GENERATION_PER_AREA;
+        assert_int_equal(guest_dma_route(&h, &g, &hostdevs[0]), DMA_ROUTE_UNKNOWN);
+        hostdevs[0].no_mmap = true;
+        assert_int_equal(guest_dma_route(&h, &g, &hostdevs[0]), DMA_ROUTE_NONE);
+}
+
+/* A process that has the device by iommufd: what it maps was not filled for DMA. */
+static void test_iommufd_process(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = new_host(&f->root);
+        struct mapping m = { .pid = 7, .start = GIB(7) + KIB(4), .size = GIB(2), .bdf = "0000:00:05.0" };
+        struct vfio_holder holders[] = { { .pid = 7, .group = -1, .cdev = 0, .iommufd = true },
+                                         { .pid = 8, .group = 4, .cdev = -1, .container = true } };
+        struct guest_cost c;
+
+        h.mappings = (struct mapping_facts){
+                .mappings = &m, .n_mappings = 1, .holders = holders, .n_holders = 2
+        };
+        c = process_cost(&h, 7);
+        assert_int_equal(c.n_bars, 1);
+        assert_int_equal(c.worst.page_size, KIB(4));
+        assert_int_equal(c.faults, 0);
+        assert_int_equal(c.pin_steps, 0);
+        m.pid = 8;
+        c = process_cost(&h, 8);
+        assert_int_equal(c.faults, 524288);
+        holders[0].container = true; /* both: type1 may have filled it */
+        m.pid = 7;
+        c = process_cost(&h, 7);
+        assert_int_equal(c.faults, 524288);
+}
+
 static void test_guest(void **state)
 {
         struct fixture *f = *state;
@@ -406,6 +489,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_host, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_iommufd, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_iommufd_process, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_guest, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_emulator, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_recorded_emulator, fixture_setup, fixture_teardown),

@@ -336,6 +336,37 @@ static void test_built_in(void **state)
         kernel_facts_done(&k);
 }
 
+/* Whether iommufd gets BARs as dma-bufs is seen while vfio-pci is loaded. */
+static void test_dma_buf(void **state)
+{
+        struct fixture *f = *state;
+        struct kernel_facts k;
+
+        write_host(f);
+        k = read_facts(f);
+        assert_int_equal(k.dma_buf.value, FACT_NO);
+        kernel_facts_done(&k);
+
+        fixture_remove(f, LOADED);
+        fixture_remove(f, "sys/module");
+        fixture_write(f, "proc/kallsyms", "0000000000000000 T _stext\n");
+        fixture_remove(f, "sys/kernel/btf/vfio_pci_core");
+        fake_module_write(f, "vfio_pci_core", NULL, 0, false);
+        fake_modules_index(f);
+        k = read_facts(f);
+        assert_int_equal(k.vfio.value, FACT_YES);
+        assert_int_equal(k.dma_buf.value, FACT_UNKNOWN);
+        kernel_facts_done(&k);
+
+        fixture_write(f, LOADED, "0\n");
+        fixture_write(f, "proc/kallsyms",
+                      "0000000000000000 T _stext\n"
+                      "0000000000000000 T vfio_pci_dma_buf_iommufd_map\t[vfio_pci_core]\n");
+        k = read_facts(f);
+        assert_int_equal(k.dma_buf.value, FACT_YES);
+        kernel_facts_done(&k);
+}
+
 /* A member of an anonymous union is the structure's own, as vm_flags is in struct vm_area_struct. */
 static void test_anonymous_member(void **state)
 {
@@ -1091,6 +1122,7 @@ int main(void)
                 FIXTURE_TEST(test_refresh),
                 FIXTURE_TEST(test_refresh_without_memory),
                 FIXTURE_TEST(test_again),
+                FIXTURE_TEST(test_dma_buf),
                 FIXTURE_TEST(test_anonymous_member),
                 FIXTURE_TEST(test_fault_fills),
                 FIXTURE_TEST(test_exempt),
