@@ -83,7 +83,7 @@ static int collect_module(struct findings *f, const struct host *h)
                 return add_plain(f, FINDING_MODULE_DISABLED);
         if (!module_would_help(h))
                 return 0;
-        if (m->installed.value == FACT_NO)
+        if (m->installed.value == FACT_NO && h->kernel.takes_module.value != FACT_NO)
                 return collect_module_not_installed(f, m);
         if (m->loadable.value == FACT_NO)
                 return findings_add(f, FINDING_MODULE_FORBIDDEN, NULL, "%s", m->loadable.why);

@@ -277,7 +277,8 @@ static const struct finding_type types[_FINDING_MAX] = {
         [FINDING_MODULE_FORBIDDEN] = {
                 .severity = SEVERITY_WARNING,
                 .text = "This host forbids loading the vfio_align module",
-                .explanation = "The reason can be kernel.modules_disabled, lockdown or sig_enforce without "
+                .explanation = "The reason can be a kernel that was built without what the module needs, "
+                               "kernel.modules_disabled, lockdown or sig_enforce without "
                                "a signature that this host accepts, a blacklist (on the kernel command "
                                "line or in modprobe.d(5)), or panic_on_taint= on the kernel command line, "
                                "which would turn the load into a panic. vfioalign does not try to load it "

@@ -10,6 +10,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/memory.h"
+#include "util/parse.h"
 
 /* clang-format off */
 static const char *const thp_mode_table[_THP_MODE_MAX] = {
@@ -24,6 +25,9 @@ DEFINE_STRING_TABLE(thp_mode, enum thp_mode);
 /* The questions that a recorded host answers */
 #define PROBE_PMD "socket-probe pmd"
 #define PROBE_PUD "socket-probe pud"
+#define TAKES_MODULE "takes-module" /* "yes", or the number of the reason against it */
+
+#define DATA_OF_EVERY_KERNEL "init_task"
 
 #define IOMMUFD_MAPS_BAR "vfio_pci_dma_buf_iommufd_map"
 
@@ -32,7 +36,8 @@ static const char *const symbol_names[] = {
         "vfio_pci_mmap_huge_fault", "vmf_insert_pfn_pmd",
         "vmf_insert_pfn_pud",       "vfio_pci_core_register_device",
         "vfio_pci_mmap_page_fault", "vfio_pci_mmap_fault",
-        IOMMUFD_MAPS_BAR,           KERNEL_LIVE_SYMBOLS,
+        IOMMUFD_MAPS_BAR,           "register_kprobe",
+        DATA_OF_EVERY_KERNEL,       KERNEL_LIVE_SYMBOLS,
         KERNEL_EXEMPT_SYMBOLS,      NULL,
 };
 
@@ -169,6 +174,68 @@ static struct fact read_dma_buf(const struct kernel_facts *k, const struct root 
         return fact_unknown("vfio-pci is not loaded");
 }
 
+static const char *const module_obstacles[] = {
+        "this kernel loads no modules (CONFIG_MODULES)",
+        "this kernel shows no symbols (CONFIG_KALLSYMS)",
+        "this kernel has no kprobes (CONFIG_KPROBES), by which the module finds vfio's operations",
+        "this kernel keeps no names of data (CONFIG_KALLSYMS_ALL), by which the module finds vfio's "
+        "operations",
+};
+
+static bool kernel_lacks(struct kernel_symbols *symbols, const char *name)
+{
+        uint64_t address;
+
+        return kernel_symbols_address(symbols, name, &address) == -ENOENT;
+}
+
+/* The number of what is missing on this host, or -ENOENT: nothing, or -ENODATA: /proc does not show it. */
+static int find_module_obstacle(const struct root *root, struct kernel_symbols *symbols)
+{
+        const bool modules = exists_at(root->fd, "proc/modules");
+        uint64_t address;
+
+        if (modules && !exists_at(root->fd, "proc/kallsyms"))
+                return 1;
+        if (kernel_symbols_address(symbols, "register_kprobe", &address) == -ENODATA)
+                return -ENODATA;
+        if (!modules)
+                return 0;
+        if (kernel_lacks(symbols, "register_kprobe"))
+                return 2;
+        return kernel_lacks(symbols, DATA_OF_EVERY_KERNEL) ? 3 : -ENOENT;
+}
+
+/* A record has only what was looked for when it was made, so there the answer counts. */
+static struct fact read_takes_module(const struct root *root, struct kernel_symbols *symbols)
+{
+        _cleanup_free_ char *answer = NULL;
+        struct fact no = fact_is(false, SOURCE_KALLSYMS);
+        char text[16] = "yes";
+        uint64_t n;
+        int obstacle;
+
+        if (root->live) {
+                obstacle = find_module_obstacle(root, symbols);
+                if (obstacle == -ENODATA)
+                        return fact_unknown("/proc does not show the kernel's symbols");
+                if (obstacle >= 0)
+                        snprintf(text, sizeof(text), "%d", obstacle);
+                root_note(root, TAKES_MODULE, text);
+                answer = memory_note(strdup(text));
+        } else {
+                answer = root_answer(root, TAKES_MODULE);
+        }
+        if (!answer)
+                return fact_unknown("it was not recorded");
+        if (streq(answer, "yes"))
+                return fact_is(true, SOURCE_KALLSYMS);
+        if (parse_u64(answer, 10, &n) < 0 || n >= ELEMENTSOF(module_obstacles))
+                return fact_unknown("what was recorded is not known to this version");
+        no.why = module_obstacles[n];
+        return no;
+}
+
 static struct fact read_mapping_order(struct kernel_symbols *symbols)
 {
         static const struct {
@@ -302,6 +369,7 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         k->dma_buf = read_dma_buf(k, root, symbols);
         k->pin_by_leaf = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "addr_mask");
         k->thp_exempt = kernel_exempt_read(root, symbols);
+        k->takes_module = read_takes_module(root, symbols);
         k->mapping_order = read_mapping_order(symbols);
         kernel_live_layout(&k->hook_place, symbols);
         r = kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);

@@ -60,6 +60,9 @@ struct kernel_facts {
          * the slot, or it has get_mapping_order(), as proposed since 2025. If it is yes, places_* follow
          * from it. */
         struct fact aligns;
+        struct fact
+                takes_module; /* the kernel has what vfio_align needs of it: modules, kprobes, and the names
+                               * of data (CONFIG_KALLSYMS_ALL). If not, `why` says what is missing. */
         struct fact mapping_order;    /* file_operations, or vfio_device_ops, has get_mapping_order() */
         struct hook_place hook_place; /* for a refresh */
 

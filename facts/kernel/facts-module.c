@@ -204,12 +204,15 @@ static void read_installed(struct module_facts *m, const struct root *root, cons
                 find_other_release(m, root, release);
 }
 
-static struct fact decide_loadable(const struct module_facts *m, const struct root *root)
+static struct fact decide_loadable(const struct module_facts *m, const struct root *root,
+                                   const struct kernel_facts *k)
 {
         struct fact no = fact_is(false, SOURCE_SYSFS);
         uint64_t disabled, taint;
         int unread;
 
+        if (k->takes_module.value == FACT_NO)
+                return k->takes_module;
         if (read_u64_at(root->fd, "proc/sys/kernel/modules_disabled", 10, &disabled) >= 0 && disabled) {
                 no.source = SOURCE_PROC;
                 no.why = "kernel.modules_disabled=1: no module can be loaded until the next boot";
@@ -282,7 +285,7 @@ void module_facts_read(struct module_facts *m, const struct root *root, const st
         read_installed(m, root, k->release);
         m->signature_enforced = read_signature_enforced(root);
         m->secure_boot = read_secure_boot(root);
-        m->loadable = decide_loadable(m, root);
+        m->loadable = decide_loadable(m, root, k);
 
         m->loaded = read_loaded(root);
         m->alive = decide_alive(m, root, k);

@@ -115,6 +115,10 @@ static void test_kernel(void **state)
         h = new_host();
         h.module.installed.value = FACT_NO;
         ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_NOT_INSTALLED);
+        /* Nobody is told to install what this kernel cannot take. */
+        h.kernel.takes_module.value = FACT_NO;
+        h.module.loadable = (struct fact){ .value = FACT_NO, .why = "no kprobes" };
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_FORBIDDEN);
         h = new_host();
         h.module.loadable = (struct fact){ .value = FACT_NO, .why = "because" };
         ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_MODULE_FORBIDDEN);

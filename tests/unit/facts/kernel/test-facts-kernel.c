@@ -367,6 +367,59 @@ static void test_dma_buf(void **state)
         kernel_facts_done(&k);
 }
 
+/* What vfio_align needs of the kernel, and what a record says of that. */
+static void test_takes_module(void **state)
+{
+        static const struct {
+                const char *kallsyms; /* NULL: there is no such file */
+                bool modules;
+                enum fact_value value;
+                const char *why;
+        } cases[] = {
+                { "0000000000000000 T _stext\n0000000000000000 T register_kprobe\n"
+                  "0000000000000000 D init_task\n",
+                  true, FACT_YES, NULL },
+                { "0000000000000000 T _stext\n0000000000000000 T register_kprobe\n", true, FACT_NO,
+                  "KALLSYMS_ALL" },
+                { "0000000000000000 T _stext\n0000000000000000 D init_task\n", true, FACT_NO, "KPROBES" },
+                { "0000000000000000 T _stext\n", false, FACT_NO, "MODULES" },
+                { NULL, true, FACT_NO, "CONFIG_KALLSYMS)" },
+                { "", true, FACT_UNKNOWN, NULL }, /* as a container can have it */
+                { NULL, false, FACT_UNKNOWN, NULL },
+        };
+        struct fixture *f = *state;
+        struct kernel_facts k;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                write_host(f);
+                fixture_remove(f, "proc/kallsyms");
+                if (exists_at(f->root.fd, "proc/modules"))
+                        fixture_remove(f, "proc/modules");
+                if (cases[i].kallsyms)
+                        fixture_write(f, "proc/kallsyms", cases[i].kallsyms);
+                if (cases[i].modules)
+                        fixture_write(f, "proc/modules", "");
+                f->root.live = true;
+                k = read_facts(f);
+                f->root.live = false;
+                assert_int_equal(k.takes_module.value, cases[i].value);
+                if (cases[i].why)
+                        assert_non_null(strstr(k.takes_module.why, cases[i].why));
+                kernel_facts_done(&k);
+        }
+
+        k = read_facts(f); /* an old record */
+        assert_int_equal(k.takes_module.value, FACT_UNKNOWN);
+        kernel_facts_done(&k);
+        fixture_write(f, ANSWERS_FILE, "takes-module\t2\n");
+        root_close(&f->root);
+        assert_ok(root_open(&f->root, f->dir));
+        k = read_facts(f);
+        assert_int_equal(k.takes_module.value, FACT_NO);
+        assert_non_null(strstr(k.takes_module.why, "KPROBES"));
+        kernel_facts_done(&k);
+}
+
 /* A member of an anonymous union is the structure's own, as vm_flags is in struct vm_area_struct. */
 static void test_anonymous_member(void **state)
 {
@@ -1123,6 +1176,7 @@ int main(void)
                 FIXTURE_TEST(test_refresh_without_memory),
                 FIXTURE_TEST(test_again),
                 FIXTURE_TEST(test_dma_buf),
+                FIXTURE_TEST(test_takes_module),
                 FIXTURE_TEST(test_anonymous_member),
                 FIXTURE_TEST(test_fault_fills),
                 FIXTURE_TEST(test_exempt),

@@ -90,6 +90,23 @@ static void test_panic_on_taint(void **state)
         assert_allowed(f);
 }
 
+/* Where the kernel has not what the module needs, it is not loadable, whatever the host allows. */
+static void test_kernel_without(void **state)
+{
+        struct fixture *f = *state;
+        struct kernel_facts k = { .release = (char[]){ FAKE_RELEASE } };
+        struct module_facts m;
+
+        k.takes_module = fact_is(false, SOURCE_KALLSYMS);
+        k.takes_module.why = "no kprobes";
+        module_facts_read(&m, &f->root, &k);
+        assert_int_equal(m.loadable.value, FACT_NO);
+        assert_string_equal(m.loadable.why, "no kprobes");
+        k.takes_module = fact_unknown(NULL);
+        module_facts_read(&m, &f->root, &k);
+        assert_int_equal(m.loadable.value, FACT_YES);
+}
+
 static void test_modules_disabled(void **state)
 {
         struct fixture *f = *state;
@@ -334,6 +351,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_parameters, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_panic_on_taint, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_kernel_without, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_modules_disabled, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_blacklist, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_signature, fixture_setup, fixture_teardown),
