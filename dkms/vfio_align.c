@@ -31,6 +31,10 @@
 #include <linux/vfio.h>
 #include <linux/vmalloc.h>
 
+#ifndef CONFIG_TRANSPARENT_HUGEPAGE
+#error "This kernel has no transparent huge pages (with PREEMPT_RT none has), so there is no huge page for device memory to align to"
+#endif
+
 #ifndef FOPS_HAS_get_unmapped_area
 #error "Kbuild could not ask the kernel's headers about struct file_operations"
 #endif
