@@ -25,6 +25,7 @@
 struct elf_image {
         Elf *elf;
         int fd;
+        bool arm; /* for AArch64, or else x86-64 */
         uint64_t file_size, loaded;
         uint8_t *code; /* of elf_image_function() */
 };
@@ -39,8 +40,9 @@ static int check_header(struct elf_image *image)
         if (elf_kind(image->elf) != ELF_K_ELF || !gelf_getehdr(image->elf, &header))
                 return -ENOEXEC;
         if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
-            header.e_machine != EM_X86_64)
+            (header.e_machine != EM_X86_64 && header.e_machine != EM_AARCH64))
                 return -EPROTOTYPE;
+        image->arm = header.e_machine == EM_AARCH64;
         if (elf_getshdrnum(image->elf, &n) < 0 || n > SECTIONS_MAX)
                 return -ENOEXEC;
         return 0;
@@ -250,24 +252,95 @@ static uint64_t plt_slot(struct elf_image *image, uint64_t address)
         return 0;
 }
 
+static uint32_t arm_word(const uint8_t *bytes)
+{
+        uint32_t word;
+
+        memcpy(&word, bytes, sizeof(word));
+        return le32toh(word);
+}
+
+/* The signed number of `bits` bits at the bottom of it. */
+static uint64_t arm_signed(uint64_t value, unsigned bits)
+{
+        const uint64_t sign = UINT64_C(1) << (bits - 1);
+
+        return ((value & ((sign << 1) - 1)) ^ sign) - sign;
+}
+
+/* The same on AArch64: "adrp x16, page; ldr x17, [x16, #offset]", perhaps behind "bti c". */
+static uint64_t arm_plt_slot(struct elf_image *image, uint64_t address)
+{
+        uint8_t entry[16];
+
+        if (!read_bytes_at(image, address, entry, sizeof(entry)))
+                return 0;
+        for (size_t i = 0; i + 8 <= sizeof(entry); i += 4) {
+                uint32_t adrp = arm_word(entry + i), ldr = arm_word(entry + i + 4);
+                uint64_t pages = arm_signed((uint64_t) (adrp >> 5 & 0x7ffff) << 2 | (adrp >> 29 & 3), 21);
+
+                if ((adrp & 0x9f00001f) == 0x90000010 && (ldr & 0xffc003ff) == 0xf9400211)
+                        return ((address + i) & ~UINT64_C(0xfff)) + (pages << 12) +
+                               (uint64_t) (ldr >> 10 & 0xfff) * 8;
+        }
+        return 0;
+}
+
+/* The slot that a direct call at that place of the code goes through, or 0. */
+static uint64_t call_slot(struct elf_image *image, const uint8_t *code, uint64_t address)
+{
+        if (image->arm) {
+                uint32_t bl = arm_word(code);
+
+                return (bl & 0xfc000000) == 0x94000000
+                               ? arm_plt_slot(image, address + (arm_signed(bl & 0x3ffffff, 26) << 2))
+                               : 0;
+        }
+        if (code[0] == 0xe8) /* call rel32 */
+                return plt_slot(image, relative_target(code + 1, address + 5));
+        if (code[0] == 0xff && code[1] == 0x15) /* call *rel32(%rip) */
+                return relative_target(code + 2, address + 6);
+        return 0;
+}
+
 size_t elf_image_count_calls(struct elf_image *image, const uint8_t *code, size_t size, uint64_t address,
                              const char *import)
 {
         uint64_t slots[SLOTS_MAX];
         size_t n_slots = find_slots(image, import, slots), n = 0;
+        const size_t step = image->arm ? 4 : 1, longest = image->arm ? 4 : 6;
 
-        /* This scans bytes, not instructions. Other bytes are very unlikely to name the import's slot. */
-        for (size_t i = 0; n_slots > 0 && i + 6 <= size; i++) {
-                uint64_t slot = 0;
+        /* On x86 this scans bytes, not instructions. Other bytes are very unlikely to name the import's
+         * slot. */
+        for (size_t i = 0; n_slots > 0 && i + longest <= size; i += step) {
+                uint64_t slot = call_slot(image, code + i, address + i);
 
-                if (code[i] == 0xe8) /* call rel32 */
-                        slot = plt_slot(image, relative_target(code + i + 1, address + i + 5));
-                else if (code[i] == 0xff && code[i + 1] == 0x15) /* call *rel32(%rip) */
-                        slot = relative_target(code + i + 2, address + i + 6);
                 for (size_t k = 0; slot && k < n_slots; k++)
                         n += slot == slots[k];
         }
         return n;
+}
+
+/* "mov w0, #0x40000000", as movz or as orr, to any register of either width. */
+static bool arm_loads_gib(uint32_t word)
+{
+        return (word & 0x7fffffe0) == 0x52a80000 || (word & 0xffffffe0) == 0x320203e0 ||
+               (word & 0xffffffe0) == 0xb26203e0;
+}
+
+bool elf_image_loads_gib(const struct elf_image *image, const uint8_t *code, size_t size)
+{
+        const uint32_t gib = 1U << 30;
+
+        assert(image);
+        assert(code);
+
+        if (!image->arm)
+                return memmem(code, size, &gib, sizeof(gib));
+        for (size_t i = 0; i + 4 <= size; i += 4)
+                if (arm_loads_gib(arm_word(code + i)))
+                        return true;
+        return false;
 }
 
 /* Is the text in that section? 1, 0, or a negative errno. The section is read in pieces of `size` bytes,

@@ -10,7 +10,9 @@
 struct elf_image;
 
 /* The descriptor stays the caller's, and must stay open as long as the image. Returns 0, -ENOEXEC for a
- * file that is broken or not ELF, -EPROTOTYPE for one that is not 64-bit for x86-64, or another errno. */
+ * file that is broken or not ELF, -EPROTOTYPE for one that is neither for x86-64 nor for AArch64, or another
+ * errno.
+ */
 int elf_image_open(int fd, struct elf_image **ret);
 
 /* NULL is fine. */
@@ -26,6 +28,9 @@ int elf_image_function(struct elf_image *image, const char *name, const uint8_t 
  * GOT. */
 size_t elf_image_count_calls(struct elf_image *image, const uint8_t *code, size_t size, uint64_t address,
                              const char *import);
+
+/* Whether the code has the number 1 GiB in an instruction. */
+bool elf_image_loads_gib(const struct elf_image *image, const uint8_t *code, size_t size);
 
 /* Whether the read-only data of the binary contain the text: 1, 0, or a negative errno where they cannot be
  * read. */

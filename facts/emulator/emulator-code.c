@@ -45,15 +45,9 @@ const char *emulator_why(enum emulator_why why)
         return emulator_whys[why];
 }
 
-static bool contains_gib(const uint8_t *code, size_t size)
-{
-        const uint32_t gib = 1U << 30;
-
-        return memmem(code, size, &gib, sizeof(gib));
-}
-
 /* The first generation reserves address space and maps over it, with two calls of mmap() where older QEMUs
- * have one, and caps the alignment at 1 GiB. (Seen in the binaries of 7.2, 10.0 and 11.1.) */
+ * have one, and caps the alignment at 1 GiB. (Seen in the binaries of 7.2, 10.0 and 11.1, for x86-64 and for
+ * arm64.) */
 static int classify_code(struct emulator *e, struct elf_image *image)
 {
         const uint8_t *code;
@@ -72,7 +66,7 @@ static int classify_code(struct emulator *e, struct elf_image *image)
                 e->why = emulator_why(WHY_NO_CALL);
                 return 0;
         }
-        if (calls < 2 || !contains_gib(code, size)) {
+        if (calls < 2 || !elf_image_loads_gib(image, code, size)) {
                 e->generation = GENERATION_NONE;
                 e->source = SOURCE_ELF;
                 return 0;

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -124,11 +125,119 @@ static void test_junk(void **state)
                 assert_non_null(e.why);
                 emulator_done(&e);
         }
-        bytes[18] = 183; /* e_machine: aarch64 */
+        bytes[18] = (char) 243; /* e_machine: RISC-V */
         fixture_write_bytes(f, QEMU, bytes, size);
         assert_ok(emulator_read(&e, &f->root, "/" QEMU));
         assert_int_equal(e.generation, GENERATION_UNKNOWN);
         emulator_done(&e);
+}
+
+/* A program for arm64, with all that is looked at: vfio_region_mmap() calls mmap64() through the PLT. */
+struct arm_program {
+        Elf64_Ehdr header;
+        Elf64_Sym symbols[3];
+        char names[32];
+        Elf64_Rela slots[1];
+        uint32_t code[8], plt[4];
+        char text[64], section_names[8];
+        Elf64_Shdr sections[7];
+};
+
+#define PLACE(member) offsetof(struct arm_program, member)
+#define SECTION(type, flags, member, link, entry) \
+        { \
+                .sh_type = (type), .sh_flags = (flags), .sh_addr = PLACE(member), \
+                .sh_offset = PLACE(member), .sh_size = sizeof(((struct arm_program *) NULL)->member), \
+                .sh_link = (link), .sh_entsize = (entry), \
+        }
+
+#define ARM_SLOT UINT64_C(0x23ff8) /* in the GOT, far behind the code */
+#define ARM_MOV_GIB 0xd2a80002     /* mov x2, #0x40000000 */
+#define ARM_RET 0xd65f03c0
+
+static struct arm_program new_arm_program(void)
+{
+        const uint64_t plt = PLACE(plt) + 4; /* behind "bti c" */
+        struct arm_program p = {
+                .header = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+                                         EV_CURRENT },
+                            .e_type = ET_DYN,
+                            .e_machine = EM_AARCH64,
+                            .e_version = EV_CURRENT,
+                            .e_shoff = PLACE(sections),
+                            .e_ehsize = sizeof(Elf64_Ehdr),
+                            .e_shentsize = sizeof(Elf64_Shdr),
+                            .e_shnum = 7,
+                            .e_shstrndx = 6 },
+                .symbols = { {},
+                             { .st_name = 1,
+                               .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+                               .st_shndx = 4,
+                               .st_value = PLACE(code),
+                               .st_size = sizeof(p.code) },
+                             { .st_name = 18, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC) } },
+                .names = "\0vfio_region_mmap\0mmap64",
+                .slots = { { .r_offset = ARM_SLOT,
+                             .r_info = ELF64_R_INFO(2, 1026 /* R_AARCH64_JUMP_SLOT */) } },
+                .plt = { 0xd503245f, 0, 0, ARM_RET },
+                .sections = { {},
+                              SECTION(SHT_DYNSYM, SHF_ALLOC, symbols, 2, sizeof(Elf64_Sym)),
+                              SECTION(SHT_STRTAB, SHF_ALLOC, names, 0, 0),
+                              SECTION(SHT_RELA, SHF_ALLOC, slots, 1, sizeof(Elf64_Rela)),
+                              SECTION(SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, code, 0, 0),
+                              SECTION(SHT_PROGBITS, SHF_ALLOC, text, 0, 0),
+                              SECTION(SHT_STRTAB, 0, section_names, 0, 0) },
+        };
+        uint64_t pages = (ARM_SLOT >> 12) - (plt >> 12);
+
+        p.sections[4].sh_size += sizeof(p.plt); /* the PLT follows the function */
+        p.plt[1] = 0x90000010 | (uint32_t) (pages & 3) << 29 | (uint32_t) (pages >> 2) << 5; /* adrp x16 */
+        p.plt[2] = 0xf9400211 | (uint32_t) (ARM_SLOT & 0xfff) / 8 << 10; /* ldr x17, [x16, #offset] */
+        for (size_t i = 0; i < ELEMENTSOF(p.code); i++)
+                p.code[i] = ARM_RET;
+        return p;
+}
+
+/* bl, from code[i] to the PLT */
+static void call_mmap(struct arm_program *p, size_t i)
+{
+        p->code[i] = 0x94000000 | (uint32_t) (PLACE(plt) - (PLACE(code) + 4 * i)) / 4;
+}
+
+static enum emulator_generation arm_generation(struct fixture *f, const struct arm_program *p)
+{
+        enum emulator_generation g;
+        struct emulator e;
+
+        fixture_write_bytes(f, QEMU, p, sizeof(*p));
+        assert_ok(emulator_read(&e, &f->root, "/" QEMU));
+        g = e.generation;
+        assert_int_equal(e.why == NULL, g != GENERATION_UNKNOWN);
+        emulator_done(&e);
+        return g;
+}
+
+static void test_arm(void **state)
+{
+        struct fixture *f = *state;
+        struct arm_program p = new_arm_program();
+
+        assert_int_equal(arm_generation(f, &p), GENERATION_UNKNOWN); /* no call */
+        call_mmap(&p, 1);
+        assert_int_equal(arm_generation(f, &p), GENERATION_NONE);
+        p.code[2] = ARM_MOV_GIB;
+        assert_int_equal(arm_generation(f, &p), GENERATION_NONE); /* the number alone is no proof */
+        call_mmap(&p, 5);
+        assert_int_equal(arm_generation(f, &p), GENERATION_PER_AREA);
+        p.code[2] = 0x52a80017; /* mov w23 */
+        assert_int_equal(arm_generation(f, &p), GENERATION_PER_AREA);
+        p.code[2] = 0xd2a00817; /* mov x23, #0x400000 */
+        assert_int_equal(arm_generation(f, &p), GENERATION_NONE);
+        p.code[2] = 0xb26203e1; /* mov x1, as orr */
+        strcpy(p.text, "overlapping sparse mmap regions detected");
+        assert_int_equal(arm_generation(f, &p), GENERATION_PER_REGION);
+        p.slots[0].r_offset += 8; /* another function's slot */
+        assert_int_equal(arm_generation(f, &p), GENERATION_UNKNOWN);
 }
 
 /* Every byte broken in turn, in what is read first: wrong answers are fine, crashes are not. */
@@ -251,7 +360,7 @@ int main(int argc, char *argv[])
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_calls), FIXTURE_TEST(test_generations), FIXTURE_TEST(test_junk),
                 FIXTURE_TEST(test_broken),    FIXTURE_TEST(test_random),      FIXTURE_TEST(test_pieces),
-                FIXTURE_TEST(test_build_id),
+                FIXTURE_TEST(test_build_id),  FIXTURE_TEST(test_arm),
         };
 
         if (argc != 2)
