@@ -8,6 +8,7 @@
 #include "report/report.h"
 #include "running-guest.h"
 #include "util/clock.h"
+#include "util/log.h"
 #include "util/memory.h"
 #include "util/switch.h"
 
@@ -105,6 +106,7 @@ static const char *get_text(struct manager *m, bool for_root)
         s->texts[for_root] = strdup(text);
         s->made_usec = clock_usec(CLOCK_MONOTONIC);
         s->cost_usec = s->made_usec - begin;
+        log_debug("The report for %s was made", for_root ? "root" : "others");
         return s->texts[for_root];
 }
 

@@ -246,6 +246,15 @@ class OnBus(unittest.TestCase):
         self.assertEqual(run.returncode, 1)
         self.assertIn("another vfioalignd", run.stderr)
 
+    def test_name(self):
+        """Not even root's programs take it over."""
+        connection = dbus.bus.BusConnection(self.bus.address)
+        self.addCleanup(connection.close)
+        owner = connection.get_name_owner("org.vfioalign1")
+        flags = dbus.bus.NAME_FLAG_REPLACE_EXISTING | dbus.bus.NAME_FLAG_DO_NOT_QUEUE
+        self.assertEqual(connection.request_name("org.vfioalign1", flags), dbus.bus.REQUEST_NAME_REPLY_EXISTS)
+        self.assertEqual(connection.get_name_owner("org.vfioalign1"), owner)
+
 
 # Calls of a stranger, who has no privilege and waits for nothing: by so many connections as many of each method, with
 # descriptors. It says how many were sent.
@@ -528,6 +537,25 @@ class Strangers(unittest.TestCase):
         self.assertEqual([line for line in lines if line.startswith("MAINPID") or line == "STATUS=x"], [])
         self.assertIn(r"web\x0aMAINPID=1", json.loads(self.manager.GetReport())["status"])
 
+    def test_report_made_once(self):
+        """The text is made anew for what has changed in it, and not for each call."""
+        self.start()
+        for _ in range(3):
+            self.manager.GetReport()
+            self.get_report()
+        self.assertEqual(self.daemon.log.count("The report for root was made"), 1)
+        self.assertEqual(self.daemon.log.count("The report for others was made"), 1)
+
+    def test_name(self):
+        """Nobody but root owns it, whether it is taken or free."""
+        self.start()
+        code = ("import sys, dbus, dbus.bus\n"
+                "dbus.bus.BusConnection(sys.argv[1]).request_name('org.vfioalign1', dbus.bus.NAME_FLAG_DO_NOT_QUEUE)")
+        for _ in range(2):
+            run = self.run_as(65534, sys.executable, "-c", code, self.bus.address)
+            self.assertIn("AccessDenied", run.communicate(timeout=60)[1])
+            self.daemon.close()
+
     def test_root_only(self):
         """Also where a bus has no policy for it, and by the unique name."""
         self.start(policy=lambda text: text.replace('<deny send_destination="org.vfioalign1"/>',
@@ -539,6 +567,14 @@ class Strangers(unittest.TestCase):
                                   "/org/vfioalign1", f"{INTERFACE}.{args[0]}", *args[1:])
                 self.assertIn("Only root may do this", run.communicate(timeout=60)[1])
         self.manager.GuestReleased("guest")
+
+
+class Unit(unittest.TestCase):
+    def test_bounds(self):
+        """What the daemon itself cannot bound, and what brings it back."""
+        lines = (Path(XML).parent / "vfioalignd.service").read_text().splitlines()
+        for line in "Restart=always", "MemoryMax=1G", "TasksMax=1024", "LimitNOFILE=16384":
+            self.assertIn(line, lines)
 
 
 class BusLost(unittest.TestCase):

@@ -112,6 +112,12 @@ class Hook(unittest.TestCase):
             self.assertLess(took, SLACK, phase)
         self.assert_all(1 + SLACK, refuses=True, prefix=self.configure("[Guest]\nOnUnreachable=refuse\nHookDeadlineSec=1\n"))
 
+    def test_other_devices(self):
+        """Words are not devices: a guest with a USB stick, or that only tells of such devices, is refused by nobody."""
+        usb = (b"<domain><name>guest</name><description>vfio hostdev</description><devices><hostdev mode='subsystem' type='usb'>"
+               b"<source><vendor id='0x1234'/><product id='0x5678'/></source></hostdev></devices></domain>")
+        self.assert_all(SLACK, stdin=usb, prefix=self.configure("[Guest]\nOnUnreachable=refuse\n"))
+
     def test_no_vfio(self):
         """A guest without such a device waits for nobody, and nothing refuses it."""
         self.start_daemon().signal(signal.SIGSTOP)

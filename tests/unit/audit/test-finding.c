@@ -274,6 +274,17 @@ static void test_root(void **state)
         }
 }
 
+/* A guest's name is an argument of the command, and nothing else. */
+static void test_command(void **state)
+{
+        const struct finding f = { .id = FINDING_GUEST_SMALL_PAGES, .subject = (char *) "a; reboot" };
+        _cleanup_free_ char *text = NULL;
+
+        (void) state;
+        text = finding_remedy(&f);
+        assert_non_null(strstr(text, "vfioalignctl explain 'a; reboot'"));
+}
+
 /* A BAR that VFIO cannot map has a finding where it is for a guest, and no pages. */
 static void test_obstacles(void **state)
 {
@@ -317,6 +328,34 @@ static void test_obstacles(void **state)
         hostdev.kind = HOSTDEV_NETWORK;
         cost = guest_cost(&h.devices, &guest.xml, &h.kernel, &h.module, (struct placer){}, 0);
         assert_string_equal(cost.why, "which function it gets is decided at its start");
+}
+
+/* Who does not answer, and what was left out, is said; of many as much as a person reads. */
+static void test_left_out(void **state)
+{
+        struct unread_process unread[20] = { { 7, (char *) "staller" } };
+        struct mapping_omission omission = { .pid = 8, .command = (char *) "mapper", .mappings = 64000 };
+        struct host h = new_host();
+        struct findings f;
+        size_t n = 0;
+
+        (void) state;
+        assert_no_finding(&h, FINDING_PROCESS_UNREAD);
+        assert_no_finding(&h, FINDING_MAPPINGS_OMITTED);
+        h.unread = (struct unread_processes){ unread, 1, 0 };
+        assert_ok(findings_collect(&f, &h));
+        assert_string_equal(find(&f, FINDING_PROCESS_UNREAD)->detail, "process 7 (staller)");
+        findings_done(&f);
+        h.unread = (struct unread_processes){ unread, 20, 5 };
+        h.mappings.omissions = &omission;
+        h.mappings.n_omissions = 1;
+        assert_ok(findings_collect(&f, &h));
+        for (size_t i = 0; i < f.n_findings; i++)
+                n += f.findings[i].id == FINDING_PROCESS_UNREAD;
+        assert_int_equal(n, 16 + 2);
+        assert_string_equal(find(&f, FINDING_MAPPINGS_OMITTED)->detail,
+                            "64000 further mappings of process 8 (mapper) are not shown");
+        findings_done(&f);
 }
 
 static void test_damaged(void **state)
@@ -545,7 +584,8 @@ int main(void)
                 cmocka_unit_test(test_table),   cmocka_unit_test(test_kernel),
                 cmocka_unit_test(test_unknown), cmocka_unit_test(test_subjects),
                 cmocka_unit_test(test_root),    cmocka_unit_test(test_remedy_of_guest),
-                cmocka_unit_test(test_damaged), cmocka_unit_test(test_obstacles),
+                cmocka_unit_test(test_damaged), cmocka_unit_test(test_left_out),
+                cmocka_unit_test(test_command), cmocka_unit_test(test_obstacles),
                 cmocka_unit_test(test_help),    cmocka_unit_test(test_binds),
                 cmocka_unit_test(test_uses),
         };

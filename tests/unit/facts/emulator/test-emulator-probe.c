@@ -220,6 +220,11 @@ static void test_not_possible(void **state)
         e = (struct emulator){ .path = p.path, .replaced = true };
         assert_int_equal(emulator_probe(&e, &p.live, p.library, NULL, 0, NULL, &why), -EOPNOTSUPP);
 
+        /* What others can change is not run by root. */
+        e = (struct emulator){ .path = p.path, .changeable = true };
+        if (geteuid() == 0)
+                assert_int_equal(emulator_probe(&e, &p.live, p.library, NULL, 0, NULL, &why), -EPERM);
+
         /* A library that is not there: the emulator finds no device. */
         e = (struct emulator){ .path = p.path };
         assert_int_equal(emulator_probe(&e, &p.live, "/nonexistent.so", NULL, 0, NULL, &why), 0);

@@ -75,6 +75,21 @@ static void test_list(void **state)
         emulator_facts_done(&facts);
 }
 
+/* What is proposed to guests, and tried: not what a process alone shows, nor what others can change. */
+static void test_hosts(void **state)
+{
+        const struct emulator process = {}, installed = { .distribution = true },
+                              named = { .libvirt = true },
+                              replaced = { .distribution = true, .replaced = true },
+                              container = { .libvirt = true, .container = true },
+                              changeable = { .libvirt = true, .changeable = true };
+
+        (void) state;
+        assert_true(emulator_is_hosts(&installed) && emulator_is_hosts(&named));
+        assert_false(emulator_is_hosts(&process) || emulator_is_hosts(&replaced));
+        assert_false(emulator_is_hosts(&container) || emulator_is_hosts(&changeable));
+}
+
 /* A domain may name its emulator by any path; what counts is the file. */
 static void test_names(void **state)
 {
@@ -303,8 +318,8 @@ int main(int argc, char *argv[])
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_list),    FIXTURE_TEST(test_names),    cmocka_unit_test(test_wrapper_text),
-                FIXTURE_TEST(test_wrapper), FIXTURE_TEST(test_recorded),
+                cmocka_unit_test(test_hosts),        FIXTURE_TEST(test_list),    FIXTURE_TEST(test_names),
+                cmocka_unit_test(test_wrapper_text), FIXTURE_TEST(test_wrapper), FIXTURE_TEST(test_recorded),
         };
 
         if (argc != 2)
