@@ -6,12 +6,14 @@
 #include "fix/decision.h"
 #include "manager-guest-bind.h"
 #include "manager-report.h"
+#include "manager-retry.h"
 #include "manager.h"
 #include "messages.h"
 #include "running-guest.h"
 #include "util/array.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/process-file.h"
 #include "util/switch.h"
 
 /* Reserved from the hook's deadline for reading the worker's answer and sending ours. */
@@ -347,6 +349,8 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
 
         r = running_guest_new(m, guest, slot ? *slot : NULL, on_guest_exit, &g);
         if (r < 0) {
+                if (process_is_unread(r))
+                        manager_retry_soon(m);
                 log_warning(r, "Failed to read what guest '%s' got, ignoring: %m", guest->name);
                 return;
         }

@@ -22,6 +22,7 @@
 #include "manager-notify.h"
 #include "manager-polkit.h"
 #include "manager-report.h"
+#include "manager-retry.h"
 #include "manager-udev.h"
 #include "running-guest.h"
 #include "util/clock.h"
@@ -185,6 +186,7 @@ struct manager *manager_free(struct manager *m)
         manager_libvirt_close(m);
         manager_evidence_close(m);
         manager_udev_close(m);
+        manager_retry_close(m);
         sd_event_source_disable_unref(m->audit_timer);
         for (size_t i = 0; i < m->n_guests; i++)
                 running_guest_free(m->guests[i]);
@@ -303,6 +305,7 @@ int manager_audit(struct manager *m)
         }
         manager_notify_status(m);
         manager_bus_changed(m);
+        manager_retry_unread(m);
         manager_bind_boot(m);
         return 0;
 }

@@ -48,6 +48,8 @@ struct manager {
 
         sd_event_source *audit_timer;
         uint64_t audit_asked_usec; /* when audit_timer was first asked for, CLOCK_MONOTONIC */
+        sd_event_source *retry_timer;
+        unsigned n_retries; /* one after another */
         struct udev_monitor *udev_monitor;
         sd_event_source *udev_source;
         struct libvirt_watch *libvirt;

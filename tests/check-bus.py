@@ -537,6 +537,27 @@ class Strangers(unittest.TestCase):
         self.assertEqual([line for line in lines if line.startswith("MAINPID") or line == "STATUS=x"], [])
         self.assertIn(r"web\x0aMAINPID=1", json.loads(self.manager.GetReport())["status"])
 
+    def test_retry(self):
+        """What was not read of a guest, because it was pinning its memory, is read again without a cause."""
+        self.start()
+        self.daemon.close()
+        guest = subprocess.Popen(["sleep", "infinity"])
+        self.addCleanup(guest.wait)
+        self.addCleanup(guest.kill)
+        run_guest(self.root, "recorded", guest)
+        status = self.root / "run/libvirt/qemu/recorded.xml"
+        status.write_text(re.sub(r'pid="\d+"', f'pid="{guest.pid}"', status.read_text(), count=1))
+        with (self.root / "vfioalign/answers").open("a") as answers:
+            answers.write(f"processes-unread\t0 {guest.pid}\n")
+        self.daemon = Daemon(DAEMON, self.bus, {"VFIOALIGN_ROOT": str(self.root)})
+        self.addCleanup(self.daemon.close)
+        self.manager = self.connect()
+        report = json.loads(self.manager.GetReport())
+        self.assertIn("process-unread", {f["id"] for f in report["findings"]})
+        self.assertEqual(report["guests"], [])
+        wait_for(lambda: json.loads(self.manager.GetReport())["guests"], "another look at the guest")
+        self.assertRegex(self.daemon.log, r"Guest '\w+' \(pid")
+
     def test_report_made_once(self):
         """The text is made anew for what has changed in it, and not for each call."""
         self.start()

@@ -118,7 +118,7 @@ void process_round_begin(const struct root *root)
         reads->n_trusted = 0;
 }
 
-static int add_unread(struct unread_processes *u, const struct root *root, pid_t pid)
+static int add_unread(struct unread_processes *u, const struct root *root, pid_t pid, bool trusted)
 {
         struct unread_process *slot;
         char path[sizeof("proc//comm") + 10];
@@ -132,6 +132,7 @@ static int add_unread(struct unread_processes *u, const struct root *root, pid_t
         if (!slot)
                 return -ENOMEM;
         slot->pid = pid;
+        slot->trusted = trusted;
         snprintf(path, sizeof(path), "proc/%d/comm", pid);
         (void) read_line_at(root->fd, path, &slot->command); /* this never stalls */
         return 0;
@@ -169,7 +170,7 @@ static int read_recorded(const struct root *root, struct unread_processes *u)
         u->n_unasked = number;
         while ((word = strtok_r(NULL, " ", &save)))
                 if (parse_u64(word, 10, &number) >= 0 && number <= INT32_MAX &&
-                    add_unread(u, root, (pid_t) number) < 0)
+                    add_unread(u, root, (pid_t) number, true) < 0)
                         return -ENOMEM;
         return 0;
 }
@@ -183,6 +184,7 @@ static int copy_unread(const struct unread_processes *from, struct unread_proces
                 if (!slot)
                         return -ENOMEM;
                 slot->pid = from->processes[i].pid;
+                slot->trusted = from->processes[i].trusted;
                 if (from->processes[i].command)
                         slot->command = memory_note(strdup(from->processes[i].command));
         }
@@ -339,7 +341,7 @@ static int settle_read(const struct root *root, const struct process *p, int fd,
 {
         spend_time(root, p, start);
         if (process_is_unread(r)) {
-                if (add_unread(&root->reads->unread, root, p->pid) < 0)
+                if (add_unread(&root->reads->unread, root, p->pid, p->trusted) < 0)
                         return -ENOMEM;
                 return r;
         }
@@ -546,7 +548,7 @@ int process_time_end(const struct root *root, const struct process *p, const str
         if (t->end == UINT64_MAX)
                 return r;
         spend_time(root, p, t->start);
-        if (r == -ETIMEDOUT && add_unread(&root->reads->unread, root, p->pid) < 0)
+        if (r == -ETIMEDOUT && add_unread(&root->reads->unread, root, p->pid, p->trusted) < 0)
                 return -ENOMEM;
         return r;
 }

@@ -24,6 +24,7 @@ struct process {
  * processes that did not answer remembered, and not asked again. */
 struct unread_process {
         pid_t pid;
+        bool trusted; /* root's, or a guest that libvirt started */
         char *command;
 };
 
