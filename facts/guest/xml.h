@@ -54,9 +54,14 @@ bool xml_is(const xmlNode *node, const char *name);
 /* The first such element below the node; node may be NULL. */
 xmlNode *xml_child(const xmlNode *node, const char *name);
 
+static inline xmlNode *xml_first(const xmlNode *node)
+{
+        return node ? node->children : NULL;
+}
+
 /* For each element below the node, which may be NULL. */
 #define xml_foreach(n, node) \
-        for (xmlNode *n = (node) ? (node)->children : NULL; n; n = n->next) \
+        for (xmlNode *n = xml_first(node); n; n = n->next) \
                 if (n->type == XML_ELEMENT_NODE)
 
 /* What follows notes where memory is out (util/memory.h), and says that there is nothing. */
