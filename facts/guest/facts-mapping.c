@@ -165,8 +165,10 @@ static void candidates_from_fdinfo(struct candidates *c, const struct root *root
                         continue;
                 snprintf(path, sizeof(path), "fdinfo/%s", names.names[i]);
                 r = process_grep(root, p, process_fd, path, words, 1, &text, &more);
-                if (process_is_unread(r))
+                if (process_is_unread(r)) {
+                        c->n = 0; /* not all of them are known */
                         return;
+                }
                 if (r < 0)
                         continue;
                 text[strcspn(text, "\n")] = '\0';
