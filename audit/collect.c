@@ -200,29 +200,52 @@ static int collect_groups(struct findings *f, const struct host *h)
         return 0;
 }
 
+/* Tools that want the same driver do not undo each other. */
+static bool claims_agree(const struct claim *a, const struct claim *b)
+{
+        return a->tool == b->tool || (a->driver && b->driver && module_name_equal(a->driver, b->driver));
+}
+
+/* Whoever starts the guest binds the function to vfio-pci. libvirt gives it back later, which takes away the
+ * driver_override that driverctl has set; an ID that vfio-pci knows stays with it. Proxmox keeps it. */
+static bool claim_bears_guest(const struct claim *c, const struct guest *g)
+{
+        if (!c->driver || !module_name_equal(c->driver, "vfio-pci"))
+                return false;
+        return g->manager == GUEST_OF_PROXMOX || c->tool != CLAIM_DRIVERCTL;
+}
+
+static bool guest_binds(const struct guest *g, const struct device *d)
+{
+        for (size_t i = 0; i < g->n_hostdevs; i++)
+                if (g->hostdevs[i].managed && streq(g->hostdevs[i].bdf, d->bdf))
+                        return true;
+        return false;
+}
+
 static int collect_claims(struct findings *f, const struct host *h, const struct device *d)
 {
-        const struct claim *first = NULL;
-        const struct libvirt_guest *g;
+        const struct libvirt_guest *g = guest_with(h, d);
+        const struct claim *first = NULL, *other = NULL;
 
         for (size_t i = 0; i < h->claims.n_claims; i++) {
                 const struct claim *c = &h->claims.claims[i];
 
                 if (!claim_matches(c, d))
                         continue;
-                if (first && first->tool != c->tool)
+                if (first && !claims_agree(first, c))
                         return findings_add(f, FINDING_DEVICE_CLAIMED, d->bdf, "%s (%s) and %s (%s)",
                                             claim_tool_to_string(first->tool), first->file,
                                             claim_tool_to_string(c->tool), c->file);
                 first = first ?: c;
+                if (g && !other && !claim_bears_guest(c, &g->xml))
+                        other = c;
         }
-        g = first ? guest_with(h, d) : NULL;
-        for (size_t i = 0; g && i < g->xml.n_hostdevs; i++)
-                if (g->xml.hostdevs[i].managed && streq(g->xml.hostdevs[i].bdf, d->bdf))
-                        return findings_add(f, FINDING_DEVICE_CLAIMED, d->bdf,
-                                            "%s (%s) and the guest %s (managed='yes')",
-                                            claim_tool_to_string(first->tool), first->file, g->xml.name);
-        return 0;
+        if (!other || !guest_binds(&g->xml, d))
+                return 0;
+        return findings_add(f, FINDING_DEVICE_CLAIMED, d->bdf, "%s (%s) and the guest %s (%s)",
+                            claim_tool_to_string(other->tool), other->file, g->xml.name,
+                            g->xml.manager == GUEST_OF_PROXMOX ? "hostpci" : "managed='yes'");
 }
 
 static int collect_use(struct findings *f, const struct host *h, const struct device *d)

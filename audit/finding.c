@@ -301,8 +301,8 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .severity = SEVERITY_NOTICE,
                 .text = "More than one tool claims this device",
                 .explanation = "driverctl, mdevctl, a module option (vfio-pci ids=) or a guest's "
-                               "definition claim the same function. Whichever acts last wins, and the "
-                               "others do not notice.",
+                               "definition claim the same function, and do not agree. Whichever acts last "
+                               "wins, and the others do not notice.",
                 .remedy = "Leave the device to one of them",
                 .message_id = "a4aa12738bbf420f8e288a348c783e0d",
         },

@@ -578,6 +578,64 @@ static void test_binds(void **state)
         findings_done(&f);
 }
 
+/* Those that want the same driver, and do not undo each other, are no finding. */
+static void test_claims(void **state)
+{
+        static const struct {
+                enum claim_tool a, b; /* b: as a for one claim alone */
+                const char *driver_a, *driver_b;
+                enum guest_manager guest; /* _GUEST_MANAGER_MAX: no guest has it */
+                bool found;
+        } cases[] = {
+                { CLAIM_CMDLINE, CLAIM_MODPROBE, "vfio-pci", "vfio-pci", _GUEST_MANAGER_MAX, false },
+                { CLAIM_MODPROBE, CLAIM_DRIVERCTL, "vfio-pci", "vfio-pci", _GUEST_MANAGER_MAX, false },
+                { CLAIM_MODPROBE, CLAIM_PROXMOX, "vfio-pci", "vfio-pci", _GUEST_MANAGER_MAX, false },
+                { CLAIM_MODPROBE, CLAIM_DRIVERCTL, "vfio-pci", "nouveau", _GUEST_MANAGER_MAX, true },
+                { CLAIM_MODPROBE, CLAIM_DRIVERCTL, "vfio-pci", NULL, _GUEST_MANAGER_MAX, true },
+                { CLAIM_MODPROBE, CLAIM_MDEVCTL, "vfio-pci", NULL, _GUEST_MANAGER_MAX, true },
+                { CLAIM_MODPROBE, CLAIM_MODPROBE, "vfio-pci", "vfio-pci", GUEST_OF_LIBVIRT, false },
+                { CLAIM_CMDLINE, CLAIM_MODPROBE, "vfio-pci", "vfio-pci", GUEST_OF_PROXMOX, false },
+                /* libvirt takes away what driverctl has written. */
+                { CLAIM_DRIVERCTL, CLAIM_DRIVERCTL, "vfio-pci", "vfio-pci", GUEST_OF_LIBVIRT, true },
+                { CLAIM_MODPROBE, CLAIM_DRIVERCTL, "vfio-pci", "vfio-pci", GUEST_OF_LIBVIRT, true },
+                { CLAIM_DRIVERCTL, CLAIM_DRIVERCTL, "vfio-pci", "vfio-pci", GUEST_OF_PROXMOX, false },
+                { CLAIM_DRIVERCTL, CLAIM_DRIVERCTL, "nouveau", "nouveau", GUEST_OF_PROXMOX, true },
+                { CLAIM_MDEVCTL, CLAIM_MDEVCTL, NULL, NULL, GUEST_OF_LIBVIRT, true },
+        };
+        struct hostdev hostdev = { .bdf = "0000:00:05.0", .managed = true };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct claim claims[] = {
+                        { .tool = cases[i].a,
+                          .bdf = "0000:00:05.0",
+                          .driver = (char *) cases[i].driver_a,
+                          .file = (char *) "/a" },
+                        { .tool = cases[i].b,
+                          .bdf = "0000:00:05.0",
+                          .driver = (char *) cases[i].driver_b,
+                          .file = (char *) "/b" },
+                };
+                struct libvirt_guest guest = {
+                        .xml = { .name = (char *) "g", .hostdevs = &hostdev, .n_hostdevs = 1 },
+                        .defined = true
+                };
+                struct host h = new_host();
+                struct findings f;
+
+                h.claims = (struct claims){ .claims = claims, .n_claims = ELEMENTSOF(claims) };
+                if (cases[i].guest != _GUEST_MANAGER_MAX) {
+                        guest.xml.manager = cases[i].guest;
+                        h.libvirt.guests = &guest;
+                        h.libvirt.n_guests = 1;
+                }
+                assert_ok(findings_collect(&f, &h));
+                if ((find(&f, FINDING_DEVICE_CLAIMED) != NULL) != cases[i].found)
+                        fail_msg("case %zu", i);
+                findings_done(&f);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -587,7 +645,7 @@ int main(void)
                 cmocka_unit_test(test_damaged), cmocka_unit_test(test_left_out),
                 cmocka_unit_test(test_command), cmocka_unit_test(test_obstacles),
                 cmocka_unit_test(test_help),    cmocka_unit_test(test_binds),
-                cmocka_unit_test(test_uses),
+                cmocka_unit_test(test_uses),    cmocka_unit_test(test_claims),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
