@@ -60,6 +60,7 @@ static const char *const finding_table[_FINDING_MAX] = {
         [FINDING_BIND_FAILED] = "bind-failed",
         [FINDING_BIND_QUARANTINED] = "bind-quarantined",
         [FINDING_BIND_LATE] = "bind-late",
+        [FINDING_BIND_TAINT] = "bind-taint",
         [FINDING_EMULATOR_UNALIGNED] = "emulator-unaligned",
         [FINDING_EMULATOR_UNKNOWN] = "emulator-unknown",
         [FINDING_EMULATOR_STALE] = "emulator-stale",
@@ -463,6 +464,16 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "does.",
                 .remedy = "Do what the detail says, if anything (BINDING AT BOOT in vfioalignd(8))",
                 .message_id = "fb2db6ed97074acc900ecc1116b38d10",
+        },
+        [FINDING_BIND_TAINT] = {
+                .severity = SEVERITY_ERROR,
+                .text = "Binding to a named driver could panic this host",
+                .explanation = "Linux from about 7.4 on marks itself as tainted when a function is bound to "
+                               "a driver that was named for it, and panic_on_taint= on the kernel "
+                               "command line covers marks that Linux 7.3 did not have yet. vfioalign "
+                               "binds nothing then.",
+                .remedy = "Boot with a mask in panic_on_taint= that has only the bits it is meant for",
+                .message_id = "f8dcc860e45542adad8c6e8ddba748cf",
         },
         [FINDING_EMULATOR_UNALIGNED] = {
                 .severity = SEVERITY_NOTICE,

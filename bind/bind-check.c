@@ -5,6 +5,7 @@
 
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/panic-on-taint.h"
 
 bool bind_is_forceable(enum finding_id id)
 {
@@ -131,6 +132,29 @@ static int note_damaged(const struct host *h, struct findings *ret)
         return 0;
 }
 
+/* Documentation/admin-guide/tainted-kernels.rst of Linux 7.3 ends with bit 19. TAINT_FORCED_BIND was on its
+ * way then (driver-core, September 2026): which bit it gets is not known. */
+#define TAINTS_KNOWN UINT64_C(0xfffff)
+#define TAINTS_KNOWN_TO "7.3"
+
+/* Would a bind panic the host? Where the release is not seen, it may. */
+static int check_taint(const struct host *h, const struct device *d, struct findings *ret)
+{
+        _cleanup_free_ char *release = NULL;
+        uint64_t mask = h->root ? panic_on_taint_read(h->root) : 0;
+
+        if (!(mask & ~TAINTS_KNOWN))
+                return 0;
+        if (read_line_at(h->root->fd, "proc/sys/kernel/osrelease", &release) >= 0) {
+                release[strspn(release, "0123456789.")] = '\0'; /* "7.3.4+deb13-amd64", "7.4-rc1" */
+                if (strncmp(release, TAINTS_KNOWN_TO ".", strlen(TAINTS_KNOWN_TO ".")) == 0 ||
+                    strverscmp(release, TAINTS_KNOWN_TO) <= 0)
+                        return 0;
+        }
+        return findings_add(ret, FINDING_BIND_TAINT, d->bdf, "panic_on_taint=%jx, Linux %s",
+                            (uintmax_t) mask, release ?: "of an unknown release");
+}
+
 static int check_infrastructure(const struct iommu_group *g, const struct device *d, bool returning,
                                 struct findings *ret)
 {
@@ -248,6 +272,9 @@ int bind_check(const struct host *h, const struct iommu_group *g, const struct b
                         return r;
                 if (order->operation != BIND_BIND)
                         continue;
+                r = check_taint(h, d, ret);
+                if (r < 0)
+                        return r;
                 r = note_damaged(h, ret);
                 if (r < 0)
                         return r;

@@ -11,6 +11,7 @@
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/module-name.h"
+#include "util/panic-on-taint.h"
 
 #define EFIVARS "sys/firmware/efi/efivars/"
 #define RELEASES_MAX 64
@@ -23,24 +24,6 @@
 #define TAINT_UNSIGNED_MODULE (1U << 13)
 
 DEFINE_TRIVIAL_CLEANUP(struct module_index *, module_index_close)
-
-/* The mask of panic_on_taint=, which shows only on the command line; 0 if it is not set. */
-static uint64_t read_panic_on_taint(const struct root *root)
-{
-        _cleanup_free_ char *cmdline = NULL;
-        const char *value;
-        uint64_t mask = 0;
-        char *save = NULL;
-
-        if (read_line_at(root->fd, "proc/cmdline", &cmdline) < 0)
-                return 0;
-        for (char *word = strtok_r(cmdline, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-                value = startswith(word, "panic_on_taint=");
-                if (value)
-                        mask = strtoull(value, NULL, 16);
-        }
-        return mask;
-}
 
 /* list: names separated by commas, as in a parameter of the kernel's command line, or one name up to white
  * space. */
@@ -220,7 +203,7 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
         }
 
         taint = TAINT_OOT_MODULE | (m->is_signed.value == FACT_YES ? 0 : TAINT_UNSIGNED_MODULE);
-        if (read_panic_on_taint(root) & taint) {
+        if (panic_on_taint_read(root) & taint) {
                 no.source = SOURCE_CMDLINE;
                 no.why = "panic_on_taint= on the kernel command line: "
                          "an out-of-tree module would panic this host";

@@ -86,6 +86,49 @@ static void test_proxmox(void **state)
         bind_host_done(&h);
 }
 
+/* On kernels that may taint themselves by a bind, it is not made where panic_on_taint= could cover that. */
+static void test_taint(void **state)
+{
+        static const struct {
+                const char *release, *cmdline;
+                bool refused;
+        } cases[] = {
+                { "7.4.0-amd64", "quiet panic_on_taint=0xffffffff\n", true },
+                { "7.10.2", "panic_on_taint=100000\n", true },
+                { "8.0-rc1", "panic_on_taint=100000\n", true },
+                { NULL, "panic_on_taint=100000\n", true },
+                { "7.4.0-amd64", "quiet panic_on_taint=0xfffff\n", false },
+                { "7.4.0-amd64", "quiet\n", false },
+                { "7.3.4+deb13-amd64", "panic_on_taint=0xffffffff\n", false },
+                { "7.3-rc7", "panic_on_taint=0xffffffff\n", false },
+                { "6.12.118+deb13-amd64", "panic_on_taint=0xffffffff\n", false },
+                { "5.14.0-503.el9", "panic_on_taint=0xffffffff\n", false },
+        };
+        struct fixture *f = *state;
+        struct bind_order order = { .operation = BIND_BIND };
+        struct device device = { .bdf = GPU };
+        const struct device *members[] = { &device };
+        struct iommu_group group = { .number = 1, .n_members = 1, .members = members };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct findings findings = {};
+                struct host h;
+
+                fixture_write(f, "proc/cmdline", cases[i].cmdline);
+                if (cases[i].release)
+                        fixture_write(f, "proc/sys/kernel/osrelease", cases[i].release);
+                else
+                        fixture_remove(f, "proc/sys/kernel/osrelease");
+                h = look(f);
+                assert_ok(bind_check(&h, &group, &order, &findings));
+                if (has_finding(&findings, FINDING_BIND_TAINT, NULL) != cases[i].refused)
+                        fail_msg("Linux %s, %s", cases[i].release ?: "?", cases[i].cmdline);
+                findings_done(&findings);
+                bind_host_done(&h);
+        }
+        assert_false(bind_is_forceable(FINDING_BIND_TAINT) || bind_is_note(FINDING_BIND_TAINT));
+}
+
 /* A file that no parser reads is named, and hides only what its own guest would have. */
 static void test_damaged(void **state)
 {
@@ -169,7 +212,7 @@ int main(void)
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 FIXTURE_TEST(test_guests), FIXTURE_TEST(test_proxmox), FIXTURE_TEST(test_damaged),
-                FIXTURE_TEST(test_unread), FIXTURE_TEST(test_check),
+                FIXTURE_TEST(test_unread), FIXTURE_TEST(test_check),   FIXTURE_TEST(test_taint),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
