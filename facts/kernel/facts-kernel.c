@@ -166,10 +166,14 @@ static struct fact read_fault_fills(struct kernel_symbols *symbols)
 static struct fact read_dma_buf(const struct kernel_facts *k, const struct root *root,
                                 struct kernel_symbols *symbols)
 {
+        _cleanup_free_ char *answer = root_answer(root, "btf function " IOMMUFD_MAPS_BAR);
         struct fact f = kernel_symbols_has_function(symbols, IOMMUFD_MAPS_BAR);
 
-        if (f.value != FACT_NO || k->vfio.value == FACT_NO ||
-            exists_at(root->fd, "sys/module/vfio_pci_core"))
+        if (f.value != FACT_NO)
+                return f;
+        if (!root->live && !answer)
+                return fact_unknown("it was not recorded");
+        if (k->vfio.value == FACT_NO || exists_at(root->fd, "sys/module/vfio_pci_core"))
                 return f;
         return fact_unknown("vfio-pci is not loaded");
 }

@@ -343,6 +343,10 @@ static void test_dma_buf(void **state)
         struct kernel_facts k;
 
         write_host(f);
+        k = read_facts(f); /* a record of a version that did not ask */
+        assert_int_equal(k.dma_buf.value, FACT_UNKNOWN);
+        kernel_facts_done(&k);
+        f->root.live = true;
         k = read_facts(f);
         assert_int_equal(k.dma_buf.value, FACT_NO);
         kernel_facts_done(&k);
@@ -365,6 +369,7 @@ static void test_dma_buf(void **state)
         k = read_facts(f);
         assert_int_equal(k.dma_buf.value, FACT_YES);
         kernel_facts_done(&k);
+        f->root.live = false;
 }
 
 /* What vfio_align needs of the kernel, and what a record says of that. */
