@@ -282,7 +282,7 @@ static void test_command(void **state)
 
         (void) state;
         text = finding_remedy(&f);
-        assert_non_null(strstr(text, "vfioalignctl explain 'a; reboot'"));
+        assert_non_null(strstr(text, "vfioalignctl explain --guest 'a; reboot'"));
 }
 
 /* A BAR that VFIO cannot map has a finding where it is for a guest, and no pages. */
@@ -333,7 +333,7 @@ static void test_obstacles(void **state)
 /* Who does not answer, and what was left out, is said; of many as much as a person reads. */
 static void test_left_out(void **state)
 {
-        struct unread_process unread[20] = { { 7, (char *) "staller" } };
+        struct unread_process unread[20] = { { .pid = 7, .command = (char *) "staller" } };
         struct mapping_omission omission = { .pid = 8, .command = (char *) "mapper", .mappings = 64000 };
         struct host h = new_host();
         struct findings f;
