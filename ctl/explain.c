@@ -278,7 +278,8 @@ static void say_not_found(const struct host *h, const char *subject)
         print_line(stderr,
                    "vfioalignctl: '%s' is neither a finding, nor a PCI address, nor a guest with VFIO "
                    "devices of this host (%s%s)",
-                   subject, unread ? "guests could not be read: " : SESSIONS_UNREAD, unread ?: "");
+                   subject, unread ? "guests could not be read: " : "not looked for: " SESSIONS_UNREAD,
+                   unread ?: "");
 }
 
 /* subject: a PCI address, the id of a finding, or the name of a guest. */

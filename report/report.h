@@ -12,7 +12,7 @@
 #define REPORT_SCHEMA_VERSION 1
 
 /* What no list of guests has: their files are in home directories. */
-#define SESSIONS_UNREAD "those of users' own libvirt (qemu:///session) are not read"
+#define SESSIONS_UNREAD "guests of users' own libvirt (qemu:///session)"
 
 /* A report is one JSON document; every other form (tables, sentences, one line) is a view of it, so no two
  * disagree. Sizes are bytes, times RFC 3339 in UTC, and what is unknown is null or says "unknown".

@@ -233,9 +233,11 @@ int report_print_table(enum report_table table, json_object *head, struct device
                 rows = rows_of_array(json_get(head, tables[table].key));
 
         /* Without rows there is nothing to lay out, but a wrong column is still wrong. */
-        if (rows.n == 0 && !columns)
+        if (rows.n == 0 && !columns) {
                 print_line(out, "%s", unlisted ?: tables[table].empty);
-        else {
+                if (table == TABLE_GUESTS)
+                        print_line(out, "Not looked for: " SESSIONS_UNREAD ".");
+        } else {
                 int r = table_print(rows, tables[table].columns, tables[table].n, columns, out);
 
                 if (r < 0)

@@ -175,10 +175,10 @@ class Commands(Case):
     def test_session(self):
         """Where a guest is not known that can be a user's own, that is said."""
         text = self.ctl("explain", "session-vm", code=1)
-        self.assertIn("(those of users' own libvirt (qemu:///session) are not read)", text)
+        self.assertIn("(not looked for: guests of users' own libvirt (qemu:///session))", text)
         for domain in self.root.glob("etc/libvirt/qemu/*.xml"):
             domain.unlink()
-        self.assertIn("those of users' own libvirt (qemu:///session) are not read.", self.ctl("guests"))
+        self.assertIn("\nNot looked for: guests of users' own libvirt (qemu:///session)", self.ctl("guests"))
 
     def test_start(self):
         """What is said of a guest's start, and what to do about its device, holds for whoever starts it."""
