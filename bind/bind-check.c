@@ -14,7 +14,7 @@ bool bind_is_forceable(enum finding_id id)
 
 bool bind_is_note(enum finding_id id)
 {
-        return id == FINDING_GUEST_DAMAGED;
+        return id == FINDING_GUEST_DAMAGED || id == FINDING_FACTS_UNSEEN;
 }
 
 static enum finding_id finding_of_use(enum use_kind kind)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <fcntl.h>
 
+#include "opener.h"
 #include "util/clock.h"
 #include "util/file-write.h"
 #include "util/file.h"
@@ -265,14 +266,45 @@ int binding_reachable(const struct root *root, const char *bdf)
         return n > 0 ? -EHOSTDOWN : -EIO;
 }
 
-int binding_read_serial(const struct root *root, const char *bdf, char ret[static 24])
+/* Without CAP_SYS_ADMIN the kernel ends the file after its first 64 bytes, but gives its true size. */
+static bool is_cut(int fd)
+{
+        struct stat st;
+        uint8_t byte;
+
+        return fstat(fd, &st) >= 0 && st.st_size > EXTENDED_CONFIG &&
+               pread(fd, &byte, sizeof(byte), EXTENDED_CONFIG) == 0;
+}
+
+/* Returns a descriptor or a negative errno. *ret_cut: where no way was found to see all of it, why. */
+static int open_whole_config(const struct root *root, const char *bdf, int *ret_cut)
 {
         _cleanup_close_ int fd = open_config(root, bdf);
+        opener_path_t path;
+        int whole;
+
+        *ret_cut = 0;
+        if (fd < 0 || !root->live || !is_cut(fd))
+                return TAKE_FD(fd);
+        whole = opener_open(root, opener_config_path(bdf, path));
+        if (whole >= 0)
+                return whole;
+        *ret_cut = whole;
+        return TAKE_FD(fd);
+}
+
+int binding_read_serial(const struct root *root, const char *bdf, char ret[static 24], int *ret_unseen)
+{
         unsigned offset = EXTENDED_CONFIG;
+        _cleanup_close_ int fd = -EBADF;
+        int unseen;
         uint8_t s[8];
 
+        fd = open_whole_config(root, bdf, &unseen);
         if (fd < 0)
                 return fd;
+        if (ret_unseen)
+                *ret_unseen = unseen;
         ret[0] = '\0';
         for (unsigned i = 0; i < CAPABILITIES_MAX && offset >= EXTENDED_CONFIG; i++) {
                 uint8_t head[4];

@@ -58,5 +58,6 @@ int binding_settings_bring(struct binding_writer *w, const char *bdf, const stru
  * is, -ENODEV where the function is gone, or another negative errno. */
 int binding_reachable(const struct root *root, const char *bdf);
 
-/* Its PCIe serial number; empty where it shows none. Returns 0 or a negative errno. */
-int binding_read_serial(const struct root *root, const char *bdf, char ret[static 24]);
+/* Its PCIe serial number; empty where it shows none. Returns 0 or a negative errno. *ret_unseen (may be
+ * NULL): 0, or the negative errno for which it could not be seen whether there is one; ret is empty then. */
+int binding_read_serial(const struct root *root, const char *bdf, char ret[static 24], int *ret_unseen);

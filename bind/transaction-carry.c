@@ -47,7 +47,7 @@ bool is_same_function(const struct transaction *t, const struct bind_member *m)
 
         return d && d->vendor == m->vendor && d->device == m->device &&
                d->subsystem_vendor == m->subsystem_vendor && d->subsystem_device == m->subsystem_device &&
-               (!*m->serial || (binding_read_serial(t->root, m->bdf, serial) >= 0 &&
+               (!*m->serial || (binding_read_serial(t->root, m->bdf, serial, NULL) >= 0 &&
                                 (!*serial || streq(serial, m->serial))));
 }
 

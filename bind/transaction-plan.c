@@ -6,12 +6,13 @@
 #include "util/file.h"
 #include "util/macro.h"
 
-/* Where the member is now: its serial number, m->before and m->settings. */
-static int read_member(const struct root *root, struct bind_member *m)
+/* Where the member is now: its serial number, m->before and m->settings. *ret_unseen: as of
+ * binding_read_serial(). */
+static int read_member(const struct root *root, struct bind_member *m, int *ret_unseen)
 {
         int r;
 
-        r = binding_read_serial(root, m->bdf, m->serial);
+        r = binding_read_serial(root, m->bdf, m->serial, ret_unseen);
         if (r < 0)
                 return r;
         r = binding_read(root, m->bdf, &m->before);
@@ -53,12 +54,20 @@ static int plan_unbind(struct transaction *t, const struct device *d, struct bin
         return 0;
 }
 
+/* Without it, another function of the same kind in the same place would pass for this one. */
+static int note_unseen_serial(struct transaction *t, const char *bdf, int error)
+{
+        return findings_add(&t->result->findings, FINDING_FACTS_UNSEEN, bdf,
+                            "the serial number by which it would be recognised (vfioalign-open: %s)",
+                            strerror(-error));
+}
+
 /* Adds the function to the record, as it is and as it has to be. */
 static int plan_member(struct transaction *t, const struct device *d)
 {
         struct bind_member *m = array_append(t->result->record.members, t->result->record.n_members);
         const char *driver = t->order->driver;
-        int r;
+        int r, unseen;
 
         if (!m)
                 return -ENOMEM;
@@ -67,10 +76,15 @@ static int plan_member(struct transaction *t, const struct device *d)
         m->device = d->device;
         m->subsystem_vendor = d->subsystem_vendor;
         m->subsystem_device = d->subsystem_device;
-        r = read_member(t->root, m);
+        r = read_member(t->root, m, &unseen);
         if (r < 0)
                 return transaction_refuse(t, r == -ENODEV ? FINDING_BIND_UNASSIGNABLE : FINDING_BIND_UNSEEN,
                                           m->bdf, strerror(-r));
+        if (unseen < 0) {
+                r = note_unseen_serial(t, m->bdf, unseen);
+                if (r < 0)
+                        return r;
+        }
         if (!streq(m->before.driver, d->driver ?: ""))
                 return transaction_refuse(t, FINDING_BIND_BUSY, m->bdf, "its driver has just changed");
         m->after = m->before;

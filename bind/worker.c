@@ -9,6 +9,7 @@
 
 #include "bind-host.h"
 #include "journal.h"
+#include "opener.h"
 #include "util/array.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -245,12 +246,25 @@ static int print_result(struct worker *w, const char *bdf, enum bind_outcome out
         return 0;
 }
 
+/* Reads a file that the kernel shows to CAP_SYS_ADMIN only, which vfioalign-open has if we do not. */
+static int read_hidden(const struct root *root, const char *path, char **ret)
+{
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = read_file_at(root->fd, path, STACK_MAX_SIZE, ret, NULL);
+        if (r != -EACCES && r != -EPERM)
+                return r;
+        fd = opener_open(root, path);
+        return fd < 0 ? fd : read_fd(fd, STACK_MAX_SIZE, ret, NULL);
+}
+
 static char *read_stack(const struct root *root, pid_t pid)
 {
-        char path[sizeof("proc//stack") + 10], *text = NULL;
+        opener_path_t path;
+        char *text = NULL;
 
-        snprintf(path, sizeof(path), "proc/%d/stack", pid);
-        if (read_file_at(root->fd, path, STACK_MAX_SIZE, &text, NULL) >= 0)
+        if (read_hidden(root, opener_stack_path(pid, path), &text) >= 0)
                 return text;
         /* Without the right to see the stack, at least the function in which the process sleeps. */
         snprintf(path, sizeof(path), "proc/%d/wchan", pid);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Each right of the service is needed: with all of them the daemon sees what it should, and without this one
- * it does not. And what the service may not do is not needed. */
+ * it does not. What the service may not do is not needed, or vfioalign-open does it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -12,9 +13,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bind/opener.h"
 #include "facts/device/device-use.h"
 #include "facts/kernel/facts-kernel.h"
 #include "fixture.h"
@@ -26,14 +29,6 @@
 #define NOBODY 65534
 
 static pid_t stranger; /* a process of another user */
-
-/* bind/worker.c, bind/binding.c: where a task hangs, and the serial number of a device. */
-static bool sees_admin(const struct root *root)
-{
-        _cleanup_free_ char *stack = NULL;
-
-        return read_file_at(root->fd, "proc/self/stack", KIB(64), &stack, NULL) >= 0;
-}
 
 /* facts/emulator/emulator-process.c: what a guest runs on; facts/guest/facts-mapping.c: what it got.
  * (Since 6.13 CAP_SYS_ADMIN shows the mappings as well.) */
@@ -58,6 +53,24 @@ static bool sees_dac(const struct root *root)
         return r >= 0;
 }
 
+/* facts/guest/facts-mapping.c, facts/device/device-use-process.c: which device a mapping is really of */
+static bool sees_restore(const struct root *root)
+{
+        struct names names = {};
+        char path[32], link[NAME_MAX + 40];
+        bool seen = false;
+
+        snprintf(path, sizeof(path), "proc/%d/map_files", stranger);
+        if (list_dir_at(root->fd, path, &names) >= 0 && names.n > 0) {
+                struct statx st;
+
+                snprintf(link, sizeof(link), "%s/%s", path, names.names[0]);
+                seen = statx(root->fd, link, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) >= 0;
+        }
+        names_done(&names);
+        return seen;
+}
+
 static const struct right {
         const char *name;
         int number;
@@ -65,21 +78,31 @@ static const struct right {
 } rights[] = {
         { "CAP_SYS_PTRACE", CAP_SYS_PTRACE, sees_ptrace },
         { "CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH, sees_dac },
-        { "CAP_SYS_ADMIN", CAP_SYS_ADMIN, sees_admin },
+        { "CAP_CHECKPOINT_RESTORE", CAP_CHECKPOINT_RESTORE, sees_restore },
 };
+
+static void keep_capabilities(uint64_t capabilities)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[2] = {
+                { .effective = (uint32_t) capabilities, .permitted = (uint32_t) capabilities },
+                { .effective = (uint32_t) (capabilities >> 32),
+                  .permitted = (uint32_t) (capabilities >> 32) },
+        };
+
+        if (syscall(SYS_capset, &header, data) < 0)
+                _exit(99);
+}
 
 /* The capabilities of the unit, without this one. */
 static void keep_rights(const struct right *without)
 {
-        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-        struct __user_cap_data_struct data[2] = {};
+        uint64_t capabilities = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(rights); i++)
                 if (&rights[i] != without)
-                        data[rights[i].number / 32].effective |= 1U << rights[i].number % 32;
-        data[0].permitted = data[0].effective;
-        if (syscall(SYS_capset, &header, data) < 0)
-                _exit(99);
+                        capabilities |= 1ULL << rights[i].number;
+        keep_capabilities(capabilities);
 }
 
 /* RestrictAddressFamilies= of the unit: no TCP/IP. */
@@ -130,11 +153,9 @@ static bool sees_without(const struct right *right, const struct right *without)
         return status == 1;
 }
 
-static void test_capabilities(void **state)
+/* A process of another user, as a guest is. */
+static void start_stranger(void)
 {
-        (void) state;
-        if (geteuid() != 0 || prctl(PR_CAPBSET_READ, CAP_SETUID) != 1)
-                skip();
         stranger = fork();
         assert_true(stranger >= 0);
         if (stranger == 0) {
@@ -152,7 +173,20 @@ static void test_capabilities(void **state)
                 snprintf(path, sizeof(path), "/proc/%d/fd", stranger);
                 assert_int_equal(stat(path, &st), 0);
         }
+}
 
+static void end_stranger(void)
+{
+        assert_int_equal(kill(stranger, SIGKILL), 0);
+        assert_int_equal(waitpid(stranger, NULL, 0), stranger);
+}
+
+static void test_capabilities(void **state)
+{
+        (void) state;
+        if (geteuid() != 0 || prctl(PR_CAPBSET_READ, CAP_SETUID) != 1)
+                skip();
+        start_stranger();
         for (size_t i = 0; i < ELEMENTSOF(rights); i++) {
                 print_message("%s\n", rights[i].name);
                 if (!sees_without(&rights[i], NULL)) {
@@ -161,14 +195,73 @@ static void test_capabilities(void **state)
                 }
                 assert_false(sees_without(&rights[i], &rights[i]));
         }
-        assert_int_equal(kill(stranger, SIGKILL), 0);
-        assert_int_equal(waitpid(stranger, NULL, 0), stranger);
+        end_stranger();
 }
 
-/* The unit grants these, and no others. */
+/* bind/worker.c: where a task hangs. The worker has the rights of the unit, vfioalign-open has these, and
+ * the socket is elsewhere than on the host. */
+static bool sees_stack(struct fixture *f, uint64_t opener_capabilities)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        pid_t opener, worker;
+        int listening, seen;
+
+        listening = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        assert_true(listening >= 0);
+        fixture_write(f, OPENER_SOCKET, "");
+        fixture_remove(f, OPENER_SOCKET);
+        snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" OPENER_SOCKET, f->root.fd);
+        assert_int_equal(bind(listening, (struct sockaddr *) &address, sizeof(address)), 0);
+        assert_int_equal(listen(listening, 1), 0);
+
+        opener = fork();
+        assert_true(opener >= 0);
+        if (opener == 0) {
+                struct root root;
+
+                if (root_open(&root, NULL) < 0)
+                        _exit(99);
+                keep_capabilities(opener_capabilities);
+                _exit(opener_serve(&root, listening, 300) == 0 ? 0 : 99);
+        }
+        close(listening);
+        worker = fork();
+        assert_true(worker >= 0);
+        if (worker == 0) {
+                _cleanup_free_ char *stack = NULL;
+                opener_path_t path;
+                int fd;
+
+                keep_rights(NULL);
+                opener_stack_path(getpid(), path);
+                if (read_file_at(AT_FDCWD, fixture_path(f, path), KIB(64), &stack, NULL) >= 0)
+                        _exit(99);
+                fd = opener_open(&f->root, path);
+                _exit(fd >= 0 && read_fd(fd, KIB(64), &stack, NULL) >= 0 ? 1 : 0);
+        }
+        seen = wait_for_exit(worker);
+        assert_int_not_equal(seen, 99);
+        assert_int_equal(wait_for_exit(opener), 0);
+        fixture_remove(f, OPENER_SOCKET);
+        return seen == 1;
+}
+
+static void test_opener(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_free_ char *stack = NULL;
+
+        if (geteuid() != 0 || prctl(PR_CAPBSET_READ, CAP_SETUID) != 1 ||
+            read_file_at(AT_FDCWD, "/proc/self/stack", KIB(64), &stack, NULL) < 0)
+                skip(); /* a container */
+        assert_true(sees_stack(f, 1ULL << CAP_SYS_ADMIN));
+        assert_false(sees_stack(f, 0));
+}
+
+/* The units grant these, and no others. */
 static void test_unit(void **state)
 {
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = NULL, *opener = NULL;
         char expected[256] = "\nCapabilityBoundingSet=";
 
         (void) state;
@@ -179,6 +272,10 @@ static void test_unit(void **state)
         }
         assert_non_null(strstr(text, expected));
         assert_non_null(strstr(text, "\nRestrictAddressFamilies=AF_UNIX AF_NETLINK\n"));
+
+        assert_ok(read_file_at(AT_FDCWD, OPEN_UNIT, KIB(64), &opener, NULL));
+        assert_non_null(strstr(opener, "\nCapabilityBoundingSet=CAP_SYS_ADMIN\n"));
+        assert_null(strstr(opener, "ReadWritePaths="));
 }
 
 static void see_address(enum file_kind kind, const char *path, const char *data, size_t size, void *userdata)
@@ -259,6 +356,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_unit),
                 cmocka_unit_test(test_capabilities),
+                cmocka_unit_test_setup_teardown(test_opener, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_addresses),
                 cmocka_unit_test_setup_teardown(test_probe, fixture_setup, fixture_teardown),
         };
