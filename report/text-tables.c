@@ -198,9 +198,8 @@ static const struct {
         [TABLE_DEVICES] = { "devices", "No PCI devices.", device_columns, ELEMENTSOF(device_columns) },
         [TABLE_EMULATORS] = { "emulators", "No emulator is installed at the usual places.", emulator_columns,
                               ELEMENTSOF(emulator_columns) },
-        [TABLE_GUESTS] = { "guests",
-                           "No guest with a VFIO device, as far as can be seen: " SESSIONS_UNREAD ".",
-                           guest_columns, ELEMENTSOF(guest_columns) },
+        [TABLE_GUESTS] = { "guests", "No guest with a VFIO device, as far as can be seen.", guest_columns,
+                           ELEMENTSOF(guest_columns) },
         [TABLE_MAPPINGS] = { "mappings", "No process maps a VFIO device, as far as can be seen.",
                              mapping_columns, ELEMENTSOF(mapping_columns) },
 };
