@@ -8,6 +8,7 @@
 #include "audit/what-if.h"
 #include "util/array.h"
 #include "util/file.h"
+#include "util/kallsyms.h"
 
 /* libvirt's NEWS: <qemu:override> came with 8.2, <driver iommufd=''/> with 12.1. */
 #define LIBVIRT_OVERRIDE 8002000
@@ -130,12 +131,12 @@ static struct fact has_device_files(const struct root *root)
         static const char *const symbols[] = { " vfio_device_fops_cdev_open", NULL }, *const vfio[] = {
                 " vfio_device_fops", NULL
         };
+        _cleanup_(file_lines_close) struct file_lines kallsyms = FILE_LINES_NONE;
         _cleanup_free_ char *file = NULL, *any = NULL;
 
-        if (grep_file_at(root->fd, "proc/kallsyms", vfio, &any) < 0 || !*any)
+        if (kallsyms_open(root, &kallsyms) < 0 || file_lines_grep(&kallsyms, vfio, &any) < 0 || !*any)
                 return fact_unknown("it cannot be seen while vfio is not loaded: modprobe vfio-pci first");
-        return fact_is(grep_file_at(root->fd, "proc/kallsyms", symbols, &file) >= 0 && *file,
-                       SOURCE_KALLSYMS);
+        return fact_is(file_lines_grep(&kallsyms, symbols, &file) >= 0 && *file, SOURCE_KALLSYMS);
 }
 
 static int refuse_version(const struct domain_subject *s, struct fix_plan *plan, const char *what)

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "util/file.h"
+#include "util/kallsyms.h"
 #include "util/macro.h"
 #include "util/memory.h"
 #include "util/parse.h"
@@ -124,7 +125,7 @@ static int grep_kallsyms(struct kernel_symbols *s, const char *const words[], ch
 {
         if (!s->kallsyms_tried) {
                 s->kallsyms_tried = true;
-                (void) file_lines_open_at(s->root->fd, "proc/kallsyms", &s->kallsyms);
+                (void) kallsyms_open(s->root, &s->kallsyms);
         }
         if (!s->kallsyms.text)
                 return -ENODATA;

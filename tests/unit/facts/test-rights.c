@@ -7,9 +7,11 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -24,6 +26,7 @@
 #include "test.h"
 #include "util/file-observer.h"
 #include "util/file.h"
+#include "util/kallsyms.h"
 #include "util/macro.h"
 
 #define NOBODY 65534
@@ -198,6 +201,41 @@ static void test_capabilities(void **state)
         end_stranger();
 }
 
+/* ProtectProc=ptraceable hides all processes of others but from who has CAP_SYS_PTRACE. */
+static bool sees_through(uint64_t capabilities)
+{
+        pid_t pid = fork();
+        int status;
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                char path[32];
+
+                if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                    mount("proc", "/proc", "proc", 0, "hidepid=ptraceable") < 0)
+                        _exit(98);
+                keep_capabilities(capabilities);
+                snprintf(path, sizeof(path), "/proc/%d/comm", stranger);
+                _exit(access(path, F_OK) == 0 ? 1 : 0);
+        }
+        status = wait_for_exit(pid);
+        assert_int_not_equal(status, 99);
+        if (status == 98)
+                skip(); /* a container */
+        return status == 1;
+}
+
+static void test_hidden_processes(void **state)
+{
+        (void) state;
+        if (geteuid() != 0 || prctl(PR_CAPBSET_READ, CAP_SETUID) != 1)
+                skip();
+        start_stranger();
+        assert_true(sees_through(1ULL << CAP_SYS_PTRACE | 1ULL << CAP_DAC_READ_SEARCH));
+        assert_false(sees_through(1ULL << CAP_DAC_READ_SEARCH));
+        end_stranger();
+}
+
 /* bind/worker.c: where a task hangs. The worker has the rights of the unit, vfioalign-open has these, and
  * the socket is elsewhere than on the host. */
 static bool sees_stack(struct fixture *f, uint64_t opener_capabilities)
@@ -272,10 +310,42 @@ static void test_unit(void **state)
         }
         assert_non_null(strstr(text, expected));
         assert_non_null(strstr(text, "\nRestrictAddressFamilies=AF_UNIX AF_NETLINK\n"));
+        assert_non_null(strstr(text, "\nBindReadOnlyPaths=-/proc/kallsyms:/" KALLSYMS_SHOWN "\n"));
 
         assert_ok(read_file_at(AT_FDCWD, OPEN_UNIT, KIB(64), &opener, NULL));
         assert_non_null(strstr(opener, "\nCapabilityBoundingSet=CAP_SYS_ADMIN\n"));
         assert_null(strstr(opener, "ReadWritePaths="));
+}
+
+/* The kernel's symbols, where the sandbox has an empty file instead of them. */
+static void test_kallsyms(void **state)
+{
+        static const struct {
+                const char *proc, *shown, *expected; /* NULL: there is no file */
+        } cases[] = {
+                { "1 T a\n", NULL, "1 T a\n" },
+                { "1 T a\n", "2 T b\n", "1 T a\n" },
+                { "", "2 T b\n", "2 T b\n" },
+                { NULL, "2 T b\n", "2 T b\n" },
+                { "", "", "" },
+                { "", NULL, "" },
+        };
+        struct fixture *f = *state;
+
+        f->root.live = true;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(file_lines_close) struct file_lines lines = FILE_LINES_NONE;
+
+                fixture_write(f, "proc/kallsyms", cases[i].proc ?: "");
+                fixture_write(f, KALLSYMS_SHOWN, cases[i].shown ?: "");
+                if (!cases[i].proc)
+                        fixture_remove(f, "proc/kallsyms");
+                if (!cases[i].shown)
+                        fixture_remove(f, KALLSYMS_SHOWN);
+                assert_ok(kallsyms_open(&f->root, &lines));
+                assert_string_equal(lines.text, cases[i].expected);
+        }
+        f->root.live = false;
 }
 
 static void see_address(enum file_kind kind, const char *path, const char *data, size_t size, void *userdata)
@@ -356,7 +426,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_unit),
                 cmocka_unit_test(test_capabilities),
+                cmocka_unit_test(test_hidden_processes),
                 cmocka_unit_test_setup_teardown(test_opener, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_kallsyms, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_addresses),
                 cmocka_unit_test_setup_teardown(test_probe, fixture_setup, fixture_teardown),
         };
