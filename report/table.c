@@ -132,7 +132,7 @@ static int add_row(struct libscols_table *table, json_object *row, const struct 
 
                 if (!text)
                         continue;
-                escaped = escape(text);
+                escaped = escape_for_locale(text); /* libsmartcols never ends on other text */
                 r = escaped ? scols_line_set_data(line, i, escaped) : -ENOMEM;
                 if (r < 0)
                         return r;

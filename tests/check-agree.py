@@ -338,8 +338,14 @@ class Agree(unittest.TestCase):
                          len(after) if guest["foretold"]["bars"] > 0 else 0)
 
         choice = first([after])
-        decision = re.search(r"^A start now would be [a-z, ]+: (.*)\.$", text, flags=re.M)[1]
-        self.assertEqual(re.findall(r"what helps: (.*?)(?:;|$)", decision), [command(choice, name)] if choice else [])
+        decision = None
+        if missing := re.search(r"^A start now would fail: (\S+) is not on this host\.$", text, flags=re.M):
+            self.assertIn(("guest-device-missing", name), [(f["id"], f["subject"]) for f in report["findings"]])
+            self.assertIn(missing[1], [d["address"] for d in guest["devices"] if not d["present"]])
+        else:
+            decision = re.search(r"^A start now would be [a-z, ]+: (.*)\.$", text, flags=re.M)[1]
+            self.assertEqual(re.findall(r"what helps: (.*?)(?:;|$)", decision),
+                             [command(choice, name)] if choice else [])
         for finding in report["findings"]:
             if finding["id"] == "guest-small-pages" and finding["subject"] == name:
                 self.assertEqual(finding.get("fixes", []), choice)

@@ -42,9 +42,10 @@ class Case(unittest.TestCase):
         with tarfile.open(RECORDED) as recorded:
             recorded.extractall(self.root)
 
-    def ctl(self, *args, code=0):
+    def ctl(self, *args, code=0, locale="C.UTF-8"):
         run = subprocess.run([CTL, *args, "--root", str(self.root)] if "--" not in args else
-                             [CTL, args[0], "--root", str(self.root), *args[1:]], capture_output=True)
+                             [CTL, args[0], "--root", str(self.root), *args[1:]], capture_output=True,
+                             env={**os.environ, "LC_ALL": locale}, timeout=60)
         text = (run.stdout + run.stderr).decode()
         self.assertEqual(run.returncode, code, text)
         return text
@@ -171,6 +172,12 @@ class Commands(Case):
     def test_area(self):
         self.assertIn("--area is about a BAR", self.ctl("explain", "--area", "0:0+4K", "train-a", code=2))
         self.assertIn("--area is about a BAR", self.ctl("explain", "--area", "0:0+4K", "no-iommu", code=2))
+
+    def test_locale(self):
+        """A table ends whatever the locale's character set can hold: that of cron and of systemd's units is ASCII."""
+        self.edit_guest("name", "gäst")
+        self.assertIn("gäst", self.ctl("guests"))
+        self.assertIn(r"g\xc3\xa4st", self.ctl("guests", locale="C"))
 
     def test_session(self):
         """Where a guest is not known that can be a user's own, that is said."""

@@ -2,6 +2,7 @@
 #include "escape.h"
 
 #include <assert.h>
+#include <langinfo.h>
 
 #include "macro.h"
 
@@ -86,14 +87,9 @@ bool escape_is_needed(const char *text)
         return harmful;
 }
 
-char *escape_to(char *buffer, size_t size, const char *text, const char *keep)
+static char *escape_into(char *buffer, size_t size, const char *text, const char *keep, bool ascii)
 {
         char *to = buffer, *end = buffer + size - 1;
-
-        assert(buffer);
-        assert(size > 0);
-        assert(text);
-        assert(keep);
 
         while (*text) {
                 char escaped[CHARACTER_MAX * ESCAPED_SIZE + 1];
@@ -101,7 +97,7 @@ char *escape_to(char *buffer, size_t size, const char *text, const char *keep)
                 size_t n = judge_character(text, &harmful), n_out = n;
                 const char *by = text;
 
-                if (harmful && !strchr(keep, *text)) {
+                if ((harmful && !strchr(keep, *text)) || (ascii && (unsigned char) *text >= 0x80)) {
                         for (size_t i = 0; i < n; i++)
                                 snprintf(escaped + i * ESCAPED_SIZE, sizeof(escaped) - i * ESCAPED_SIZE,
                                          "\\x%02x", (unsigned char) text[i]);
@@ -117,14 +113,34 @@ char *escape_to(char *buffer, size_t size, const char *text, const char *keep)
         return buffer;
 }
 
+char *escape_to(char *buffer, size_t size, const char *text, const char *keep)
+{
+        assert(buffer);
+        assert(size > 0);
+        assert(text);
+        assert(keep);
+
+        return escape_into(buffer, size, text, keep, false);
+}
+
+static char *escape_copy(const char *text, bool ascii)
+{
+        size_t size = strlen(text) * ESCAPED_SIZE + 1;
+        char *escaped = malloc(size);
+
+        return escaped ? escape_into(escaped, size, text, "", ascii) : NULL;
+}
+
 char *escape(const char *text)
 {
-        size_t size;
-        char *escaped;
-
         assert(text);
 
-        size = strlen(text) * ESCAPED_SIZE + 1;
-        escaped = malloc(size);
-        return escaped ? escape_to(escaped, size, text, "") : NULL;
+        return escape_copy(text, false);
+}
+
+char *escape_for_locale(const char *text)
+{
+        assert(text);
+
+        return escape_copy(text, !streq(nl_langinfo(CODESET), "UTF-8"));
 }

@@ -22,6 +22,10 @@ bool escape_is_needed(const char *text);
  * The caller frees it; NULL means that there is no memory. */
 char *escape(const char *text);
 
-/* The same into a buffer of so many bytes, at least 1. What does not fit is cut off before a character.
+/* The same for a library that lays text out by the locale's character set: where that is not UTF-8, each
+ * byte beyond ASCII is escaped as well. */
+char *escape_for_locale(const char *text);
+
+/* As escape(), into a buffer of so many bytes, at least 1. What does not fit is cut off before a character.
  * keep: control characters that stay as they are; "": none. Returns the buffer. */
 char *escape_to(char *buffer, size_t size, const char *text, const char *keep);
