@@ -170,30 +170,47 @@ static const struct libvirt_guest *guest_with(const struct host *h, const struct
         return NULL;
 }
 
-/* Returns a function of the group that is bound to VFIO or meant for a guest, or NULL. */
-static const struct device *find_assigned(const struct host *h, const struct iommu_group *g)
+/* Whether whoever starts the guest binds the function to vfio-pci. */
+static bool guest_binds(const struct guest *g, const struct device *d)
 {
-        for (size_t i = 0; i < g->n_members; i++)
-                if (g->members[i] != g->culprit &&
-                    (g->members[i]->driver_is_vfio || guest_with(h, g->members[i])))
-                        return g->members[i];
+        for (size_t i = 0; i < g->n_hostdevs; i++)
+                if (g->hostdevs[i].managed && streq(g->hostdevs[i].bdf, d->bdf))
+                        return true;
+        return false;
+}
+
+/* Returns a function that will still keep the group from VFIO when the one that is bound to VFIO or meant
+ * for a guest is needed, or NULL. libvirt takes what the guest has with managed='yes', Proxmox the whole
+ * group. */
+static const struct device *find_keeper(const struct host *h, const struct iommu_group *g,
+                                        const struct device *assigned)
+{
+        const struct libvirt_guest *guest = guest_with(h, assigned);
+
+        if (guest ? guest->xml.manager == GUEST_OF_PROXMOX : !assigned->driver_is_vfio)
+                return NULL;
+        for (size_t i = 0; i < g->n_culprits; i++)
+                if (g->culprits[i] != assigned && !(guest && guest_binds(&guest->xml, g->culprits[i])))
+                        return g->culprits[i];
         return NULL;
 }
 
+/* One finding for each group, about the first function that has to do without it. */
 static int collect_groups(struct findings *f, const struct host *h)
 {
         for (size_t i = 0; i < h->iommu.n_groups; i++) {
                 const struct iommu_group *g = &h->iommu.groups[i];
-                const struct device *assigned;
+                const struct device *keeper = NULL;
+                size_t k = 0;
                 int r;
 
-                if (g->viable.value != FACT_NO || !g->culprit)
+                while (k < g->n_members && !(keeper = find_keeper(h, g, g->members[k])))
+                        k++;
+                if (!keeper)
                         continue;
-                assigned = find_assigned(h, g);
-                if (!assigned)
-                        continue;
-                r = findings_add(f, FINDING_GROUP_NOT_VIABLE, assigned->bdf, "group %d: %s is bound to %s",
-                                 g->number, g->culprit->bdf, g->culprit->driver ?: "a driver");
+                r = findings_add(f, FINDING_GROUP_NOT_VIABLE, g->members[k]->bdf,
+                                 "group %d: %s is bound to %s", g->number, keeper->bdf,
+                                 keeper->driver ?: "a driver");
                 if (r < 0)
                         return r;
         }
@@ -213,14 +230,6 @@ static bool claim_bears_guest(const struct claim *c, const struct guest *g)
         if (!c->driver || !module_name_equal(c->driver, "vfio-pci"))
                 return false;
         return g->manager == GUEST_OF_PROXMOX || c->tool != CLAIM_DRIVERCTL;
-}
-
-static bool guest_binds(const struct guest *g, const struct device *d)
-{
-        for (size_t i = 0; i < g->n_hostdevs; i++)
-                if (g->hostdevs[i].managed && streq(g->hostdevs[i].bdf, d->bdf))
-                        return true;
-        return false;
 }
 
 static int collect_claims(struct findings *f, const struct host *h, const struct device *d)

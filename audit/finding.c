@@ -148,9 +148,10 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .explanation = "VFIO takes an IOMMU group only as a whole, because its functions could "
                                "reach each other without passing the IOMMU. It refuses a group while any "
                                "of its functions is bound to a host driver. Only groups with a function "
-                               "that is bound to VFIO or meant for a guest are reported.",
-                .remedy = "Bind the whole group to VFIO (vfioalignctl bind ADDRESS), or move the device to "
-                          "another slot",
+                               "that is bound to VFIO or meant for a guest are reported, and none of which "
+                               "the guest has all such functions with managed='yes'.",
+                .remedy = "Bind the whole group to VFIO (vfioalignctl bind ADDRESS), give the guest all of "
+                          "it (managed='yes'), or move the device to another slot",
                 .message_id = "50650b6b1f1e410998a30ba4d27c188e",
         },
         [FINDING_KERNEL_NO_HUGE_FAULT] = {

@@ -227,7 +227,7 @@ static void say_use(json_object *device, FILE *out)
             group ? "IOMMU group " : "no IOMMU group", group ?: "");
         say_override(device, out);
         if (culprit && !streq(culprit, json_get_text(device, "address")))
-                say(out, 0, "Its group cannot go to VFIO: %s is bound to a driver of the host.", culprit);
+                say(out, 0, "VFIO does not have its group: %s is bound to a driver of the host.", culprit);
         if (!streq(json_get_text(device, "vfio_driver") ?: "vfio-pci", "vfio-pci"))
                 say(out, 0, "Its best VFIO driver is %s.", json_get_text(device, "vfio_driver"));
         say_binding(json_get(device, "bound_by"), out);

@@ -99,7 +99,26 @@ class States(unittest.TestCase):
         self.assertEqual([devices[f"0000:41:00.{n}"]["group_viable"] for n in (0, 4, 5)], ["no", "no", "yes"])
         self.assertIsNone(devices["0000:41:00.5"]["group_culprit"])
         self.assertEqual(self.findings("group-not-viable"), [])
-        self.assertNotIn("cannot go to VFIO", self.words("explain", "41:00.5"))
+        self.assertNotIn("VFIO does not have its group", self.words("explain", "41:00.5"))
+
+    def test_managed_group(self):
+        """Who starts a guest binds what it is to have; what is left of its group keeps the guest from starting."""
+        h = self.host
+        for n, driver in enumerate(("nouveau", "snd_hda_intel", "xhci_hcd")):
+            h.pci(f"0000:01:00.{n}", "10de:1e84", 0x030000, driver, group=1,
+                  bars={0: (0x84080000 + n * MIB, 16 * KIB, MEM32)})
+        h.guest("whole", "0000:01:00.0", "0000:01:00.1", "0000:01:00.2")
+        self.assertEqual(self.findings("group-not-viable"), [])
+        h.guest("whole", "0000:01:00.0", "0000:01:00.1")
+        finding, = self.findings("group-not-viable")
+        self.assertEqual((finding["subject"], finding["detail"]), ("0000:01:00.0", "group 1: 0000:01:00.2 is bound to xhci_hcd"))
+        text = domain("whole", UUID, 16, "\n".join(hostdev(f"0000:01:00.{n}") for n in range(3)))
+        h.write("etc/libvirt/qemu/whole.xml", text.replace("managed='yes'", "managed='no'"))
+        finding, = self.findings("group-not-viable")
+        self.assertEqual(finding["detail"], "group 1: 0000:01:00.1 is bound to snd_hda_intel")
+        h.write("etc/libvirt/qemu/whole.xml", text.replace("managed='yes'", "managed='no'", 1))
+        finding, = self.findings("group-not-viable")
+        self.assertEqual((finding["subject"], finding["detail"]), ("0000:01:00.1", "group 1: 0000:01:00.0 is bound to nouveau"))
 
     def test_reserved(self):
         """A framebuffer of the firmware has a part of a GPU: as root sees it, and as others do."""

@@ -34,9 +34,11 @@ struct iommu_group {
         int number;
         const struct device **members; /* in the device_facts that were given, ordered by address */
         size_t n_members;
-        struct fact viable;           /* no: a member is bound to a driver of the host
-                                         (Documentation/driver-api/vfio.rst) */
-        const struct device *culprit; /* the first such member, or NULL */
+        struct fact viable;             /* no: a member is bound to a driver of the host
+                                           (Documentation/driver-api/vfio.rst) */
+        const struct device **culprits; /* such members, ordered by address */
+        size_t n_culprits;
+        const struct device *culprit; /* the first of them, or NULL */
 };
 
 struct iommu_facts {
@@ -61,7 +63,7 @@ struct iommu_facts {
 
         struct iommu_group *groups; /* by number */
         size_t n_groups;
-        const struct device **members; /* what the groups' members point into */
+        const struct device **members; /* what the groups' members and culprits point into */
 };
 
 /* The groups point into `devices`, which must live as long and not move. Returns 0 or -ENOMEM; *f is then

@@ -94,9 +94,9 @@ static int decide_group(struct iommu_group *g, struct drivers *known, const stru
                 if (r > 0)
                         continue;
                 g->viable = fact_is(false, SOURCE_SYSFS);
-                g->culprit = d;
-                return 0;
+                g->culprits[g->n_culprits++] = d;
         }
+        g->culprit = g->n_culprits > 0 ? g->culprits[0] : NULL;
         return 0;
 }
 
@@ -119,7 +119,8 @@ int iommu_groups_read(struct iommu_facts *f, const struct root *root, const stru
         assert(root);
         assert(devices);
 
-        f->members = calloc(devices->n_devices ?: 1, sizeof(*f->members));
+        /* The members of all groups, then room for as many culprits. */
+        f->members = calloc(devices->n_devices ?: 1, 2 * sizeof(*f->members));
         if (!f->members)
                 return -ENOMEM;
         for (size_t i = 0; i < devices->n_devices; i++)
@@ -133,7 +134,8 @@ int iommu_groups_read(struct iommu_facts *f, const struct root *root, const stru
                         if (!g)
                                 return -ENOMEM;
                         *g = (struct iommu_group){ .number = f->members[i]->group,
-                                                   .members = &f->members[i] };
+                                                   .members = &f->members[i],
+                                                   .culprits = &f->members[n + i] };
                 }
                 g->n_members++;
         }
