@@ -99,6 +99,24 @@ static void test_open(void **state)
 
 /* The kernel answers EPERM to O_NOATIME on a file of somebody else, as it does for /proc/kcore under
  * lockdown. That must not be taken for a sandbox without openat2(), nor leave a descriptor open. */
+/* A recorded host can have a FIFO where a file is expected; nobody waits for who would write to it. */
+static void test_fifo(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_free_ char *text = NULL;
+        struct file_lines lines;
+        char buffer[8];
+
+        assert_ok(mkfifoat(f->root.fd, "fifo", 0600));
+        alarm(10 * test_slower());
+        (void) read_file_at(f->root.fd, "fifo", sizeof(buffer), &text, NULL);
+        (void) read_attribute_at(f->root.fd, "fifo", buffer, sizeof(buffer));
+        if (file_lines_open_at(f->root.fd, "fifo", &lines) >= 0)
+                file_lines_close(&lines);
+        assert_int_equal(open_regular_at(f->root.fd, "fifo", NULL), -EBADMSG);
+        alarm(0);
+}
+
 static void test_not_permitted(void **state)
 {
         _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -122,6 +140,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_read, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_attribute, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_open, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_fifo, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_not_permitted),
         };
 
