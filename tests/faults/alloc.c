@@ -143,11 +143,34 @@ bool alloc_has_failed(void)
         return failed;
 }
 
+static bool is_allocator(void *address)
+{
+        static const char *const names[] = { "malloc", "calloc", "realloc", "reallocarray" };
+        Dl_info info;
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+                if (dladdr(address, &info) != 0 && info.dli_sname && strcmp(info.dli_sname, names[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* The frames of this file come first: under ASan, whose backtrace() has a frame of its own, there is one
+ * more. */
+static int first_frame(void)
+{
+        int first = 0;
+
+        for (int i = 0; i < n_where && i < 5; i++)
+                if (is_allocator(where[i]))
+                        first = i + 1;
+        return first;
+}
+
 void alloc_print_where(void)
 {
         armed = false;
         if (failed)
-                backtrace_symbols_fd(where + 2, n_where - 2, STDERR_FILENO);
+                backtrace_symbols_fd(where + first_frame(), n_where - first_frame(), STDERR_FILENO);
 }
 
 static const char *object_of(void *address)
@@ -162,11 +185,10 @@ bool alloc_failed_in_library(void)
         const char *self = object_of(alloc_arm);
 
         armed = false;
-        for (int i = 0; i < n_where; i++) {
+        for (int i = first_frame(); i < n_where; i++) {
                 const char *object = object_of(where[i]);
 
-                /* First come this file itself, and the C library on the caller's behalf. */
-                if (i < 2 || strstr(object, "/libc.so"))
+                if (strstr(object, "/libc.so")) /* on the caller's behalf */
                         continue;
                 /* Memory that one of ours gives to a library is the library's. */
                 return strcmp(object, self) != 0 ||
