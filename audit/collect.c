@@ -217,19 +217,25 @@ static int collect_groups(struct findings *f, const struct host *h)
         return 0;
 }
 
+/* Whoever starts a guest binds the function to vfio-pci. libvirt gives it back later, which takes away the
+ * driver_override that driverctl has set; an ID that vfio-pci knows stays with it. Proxmox keeps it. */
+static bool claim_bears(const struct claim *c, enum guest_manager manager)
+{
+        if (c->tool == CLAIM_LIBVIRT) /* does the same */
+                return true;
+        if (!c->driver || !module_name_equal(c->driver, "vfio-pci"))
+                return false;
+        return manager == GUEST_OF_PROXMOX || c->tool != CLAIM_DRIVERCTL;
+}
+
 /* Tools that want the same driver do not undo each other. */
 static bool claims_agree(const struct claim *a, const struct claim *b)
 {
-        return a->tool == b->tool || (a->driver && b->driver && module_name_equal(a->driver, b->driver));
-}
-
-/* Whoever starts the guest binds the function to vfio-pci. libvirt gives it back later, which takes away the
- * driver_override that driverctl has set; an ID that vfio-pci knows stays with it. Proxmox keeps it. */
-static bool claim_bears_guest(const struct claim *c, const struct guest *g)
-{
-        if (!c->driver || !module_name_equal(c->driver, "vfio-pci"))
-                return false;
-        return g->manager == GUEST_OF_PROXMOX || c->tool != CLAIM_DRIVERCTL;
+        if (a->tool == b->tool)
+                return true;
+        if (a->tool == CLAIM_LIBVIRT || b->tool == CLAIM_LIBVIRT)
+                return claim_bears(a->tool == CLAIM_LIBVIRT ? b : a, GUEST_OF_LIBVIRT);
+        return a->driver && b->driver && module_name_equal(a->driver, b->driver);
 }
 
 static int collect_claims(struct findings *f, const struct host *h, const struct device *d)
@@ -247,7 +253,7 @@ static int collect_claims(struct findings *f, const struct host *h, const struct
                                             claim_tool_to_string(first->tool), first->file,
                                             claim_tool_to_string(c->tool), c->file);
                 first = first ?: c;
-                if (g && !other && !claim_bears_guest(c, &g->xml))
+                if (g && !other && !claim_bears(c, g->xml.manager))
                         other = c;
         }
         if (!other || !guest_binds(&g->xml, d))
@@ -842,6 +848,8 @@ static int collect_unseen(struct findings *f, const struct host *h)
                 { "what is bound to VFIO", h->binds_readable, h->binds_readable.why != NULL },
                 { "the guests", h->libvirt.readable,
                   h->libvirt.installed.value != FACT_NO || h->libvirt.proxmox },
+                { "the networks that are pools", fact_unknown(h->libvirt.networks_unread),
+                  h->libvirt.networks_unread && h->libvirt.readable.value == FACT_YES },
                 { "whether a framebuffer has a part of a device", h->devices.reservations,
                   has_unseen_bar(&h->devices) },
                 { "which block devices are in use", h->uses.block, h->devices.n_devices > 0 },

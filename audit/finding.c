@@ -302,9 +302,9 @@ static const struct finding_type types[_FINDING_MAX] = {
         [FINDING_DEVICE_CLAIMED] = {
                 .severity = SEVERITY_NOTICE,
                 .text = "More than one tool claims this device",
-                .explanation = "driverctl, mdevctl, a module option (vfio-pci ids=) or a guest's "
-                               "definition claim the same function, and do not agree. Whichever acts last "
-                               "wins, and the others do not notice.",
+                .explanation = "driverctl, mdevctl, a module option (vfio-pci ids=), a guest's "
+                               "definition or a network of libvirt that is a pool claim the same function, "
+                               "and do not agree. Whichever acts last wins, and the others do not notice.",
                 .remedy = "Leave the device to one of them",
                 .message_id = "a4aa12738bbf420f8e288a348c783e0d",
         },
@@ -364,9 +364,10 @@ static const struct finding_type types[_FINDING_MAX] = {
         [FINDING_BIND_CLAIMED] = {
                 .severity = SEVERITY_WARNING,
                 .text = "Another tool manages this function",
-                .explanation = "driverctl, mdevctl, a module option (vfio-pci ids=) or libvirt "
-                               "(managed='yes') manages it. Two tools that rebind one device undo each "
-                               "other's work, and whichever acts last wins.",
+                .explanation = "driverctl, mdevctl, a module option (vfio-pci ids=) or libvirt manages it, "
+                               "the last with managed='yes' of a guest or of a network that is a pool of "
+                               "functions. Two tools that rebind one device undo each other's work, and "
+                               "whichever acts last wins.",
                 .remedy = "Leave it to that tool, or remove it from the file that the detail names; "
                           "--force overrides this once",
                 .message_id = "1735939c017d4dd28b42ca2c073a4af0",
@@ -545,13 +546,14 @@ static const struct finding_type types[_FINDING_MAX] = {
         },
         [FINDING_GUEST_DAMAGED] = {
                 .severity = SEVERITY_WARNING,
-                .text = "The XML file of a guest is damaged",
+                .text = "The XML file of a guest or of a network is damaged",
                 .explanation = "No parser can read the file: it is empty, cut off or garbled. libvirt skips "
-                               "it when it starts. Which devices its guest has is unknown, so nothing is "
-                               "predicted for that guest, and a bind cannot spare its devices. All others "
-                               "are judged as usual.",
-                .remedy = "Define the guest again with virsh define; virsh dumpxml has its XML until "
-                          "libvirt's daemon is restarted, and a backup of the file has it afterwards",
+                               "it when it starts. Which devices its guest or network has is unknown, so "
+                               "nothing is predicted for that guest, and a bind cannot spare the devices. "
+                               "All others are judged as usual.",
+                .remedy = "Define the guest again with virsh define, the network with virsh net-define; "
+                          "virsh dumpxml and net-dumpxml have its XML until libvirt's daemon is "
+                          "restarted, and a backup of the file has it afterwards",
                 .message_id = "21e3aefd4ecc491eb8728364ee509ae9",
         },
         [FINDING_HOOK_MISSING] = {

@@ -89,18 +89,28 @@ static int check_guests(const struct host *h, const struct device *d, bool retur
         return 0;
 }
 
+static int add_claim(const struct device *d, const struct claim *c, struct findings *ret)
+{
+        if (c->tool == CLAIM_LIBVIRT)
+                return findings_add(ret, FINDING_BIND_CLAIMED, d->bdf,
+                                    "libvirt binds it for guests of the network %s (%s)", c->network,
+                                    c->file);
+        return findings_add(ret, FINDING_BIND_CLAIMED, d->bdf, "%s (%s)", claim_tool_to_string(c->tool),
+                            c->file);
+}
+
 /* A module option that claims a device for a VFIO driver wants the same as a bind, so it is not against it.
- */
-static int check_claims(const struct host *h, const struct device *d, struct findings *ret)
+ * A network of libvirt is like a guest that does not run: check_guests(). */
+static int check_claims(const struct host *h, const struct device *d, bool returning, struct findings *ret)
 {
         for (size_t i = 0; i < h->claims.n_claims; i++) {
                 const struct claim *c = &h->claims.claims[i];
                 int r;
 
-                if (c->tool == CLAIM_CMDLINE || c->tool == CLAIM_MODPROBE || !claim_matches(c, d))
+                if (c->tool == CLAIM_CMDLINE || c->tool == CLAIM_MODPROBE || !claim_matches(c, d) ||
+                    (c->tool == CLAIM_LIBVIRT && returning))
                         continue;
-                r = findings_add(ret, FINDING_BIND_CLAIMED, d->bdf, "%s (%s)", claim_tool_to_string(c->tool),
-                                 c->file);
+                r = add_claim(d, c, ret);
                 if (r < 0)
                         return r;
         }
@@ -119,9 +129,10 @@ static int check_unseen(const struct host *h, const struct device *d, struct fin
         return 0;
 }
 
-/* What a damaged file hides is what its guest would have. libvirt has to read the file again before it can
- * start that guest, so it does not speak against a bind; whoever asked for the bind should know of it. */
-static int note_damaged(const struct host *h, struct findings *ret)
+/* What a damaged file hides is what its guest or network would have. libvirt has to read the file again
+ * before it can start that, so it does not speak against a bind; whoever asked for the bind should know of
+ * it. Nor does a network that could not be read: it could only be a claim, and --force overrides those. */
+static int note_files(const struct host *h, struct findings *ret)
 {
         for (size_t i = 0; i < h->libvirt.n_damaged; i++) {
                 int r = findings_add(ret, FINDING_GUEST_DAMAGED, NULL, "%s", h->libvirt.damaged[i]);
@@ -129,7 +140,9 @@ static int note_damaged(const struct host *h, struct findings *ret)
                 if (r < 0)
                         return r;
         }
-        return 0;
+        if (!h->libvirt.networks_unread)
+                return 0;
+        return findings_add(ret, FINDING_FACTS_UNSEEN, NULL, "%s", h->libvirt.networks_unread);
 }
 
 /* Documentation/admin-guide/tainted-kernels.rst of Linux 7.3 ends with bit 19. TAINT_FORCED_BIND was on its
@@ -241,7 +254,7 @@ static int check_function(const struct host *h, const struct iommu_group *g, con
          * and then a driver is named. */
         if (returning && !order->driver)
                 return 0;
-        return check_claims(h, d, ret);
+        return check_claims(h, d, returning, ret);
 }
 
 int bind_check(const struct host *h, const struct iommu_group *g, const struct bind_order *order,
@@ -275,7 +288,7 @@ int bind_check(const struct host *h, const struct iommu_group *g, const struct b
                 r = check_taint(h, d, ret);
                 if (r < 0)
                         return r;
-                r = note_damaged(h, ret);
+                r = note_files(h, ret);
                 if (r < 0)
                         return r;
         }

@@ -25,10 +25,15 @@ static bool may_have_devices(const char *lines)
                strstr(lines, "<interface type='network'") || !strstr(lines, "</domain>");
 }
 
-static bool mentions_devices(const struct root *root, const char *directory)
+/* The same of a network. Without the word it is not a pool. */
+static bool may_be_pool(const char *lines)
 {
-        static const char *const words[] = { "hostdev", "vfio", "<interface type='network'", "</domain>",
-                                             NULL };
+        return strstr(lines, "hostdev") || !strstr(lines, "</network>");
+}
+
+static bool directory_mentions(const struct root *root, const char *directory, const char *const words[],
+                               bool (*matters)(const char *lines))
+{
         _cleanup_(names_done) struct names names = {};
 
         if (list_dir_at(root->fd, directory, &names) < 0)
@@ -40,9 +45,25 @@ static bool mentions_devices(const struct root *root, const char *directory)
                     asprintf(&path, "%s/%s", directory, names.names[i]) < 0)
                         continue;
                 /* The program reports what cannot be read. */
-                if (grep_file_at(root->fd, path, words, &lines) < 0 || may_have_devices(lines))
+                if (grep_file_at(root->fd, path, words, &lines) < 0 || matters(lines))
                         return true;
         }
+        return false;
+}
+
+static bool libvirt_mentions_devices(const struct root *root)
+{
+        static const char *const words[] = { "hostdev", "vfio", "<interface type='network'", "</domain>",
+                                             NULL };
+        static const char *const network_words[] = { "hostdev", "</network>", NULL };
+        static const char *const network_directories[] = LIBVIRT_NETWORK_DIRS;
+
+        if (directory_mentions(root, LIBVIRT_DEFINED_DIR, words, may_have_devices) ||
+            directory_mentions(root, LIBVIRT_RUNNING_DIR, words, may_have_devices))
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(network_directories); i++)
+                if (directory_mentions(root, network_directories[i], network_words, may_be_pool))
+                        return true;
         return false;
 }
 
@@ -148,6 +169,57 @@ static int parse_guests(struct libvirt_facts *l, json_object *list)
         return 0;
 }
 
+static int parse_functions(struct libvirt_network *n, json_object *list)
+{
+        if (!json_object_is_type(list, json_type_array))
+                return -EBADMSG;
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                const char *function = json_object_get_string(json_object_array_get_idx(list, i));
+                bdf_t *slot = array_append(n->functions, n->n_functions);
+
+                if (!slot)
+                        return -ENOMEM;
+                if (bdf_parse(function ?: "", *slot) < 0)
+                        return -EBADMSG;
+        }
+        return 0;
+}
+
+static int parse_network(struct libvirt_network *n, json_object *o)
+{
+        const char *name = json_object_get_string(json_object_object_get(o, "name")),
+                   *file = json_object_get_string(json_object_object_get(o, "file"));
+        json_object *physical;
+
+        if (!name || !file || *file != '/')
+                return -EBADMSG;
+        n->name = strdup(name);
+        n->file = strdup(file);
+        if (!n->name || !n->file)
+                return -ENOMEM;
+        if (json_object_object_get_ex(o, "physical_function", &physical) &&
+            bdf_parse(json_object_get_string(physical) ?: "", n->physical_function) < 0)
+                return -EBADMSG;
+        return parse_functions(n, json_object_object_get(o, "functions"));
+}
+
+static int parse_networks(struct libvirt_facts *l, json_object *list)
+{
+        if (!json_object_is_type(list, json_type_array))
+                return -EBADMSG;
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                struct libvirt_network *n = array_append(l->networks, l->n_networks);
+                int r;
+
+                if (!n)
+                        return -ENOMEM;
+                r = parse_network(n, json_object_array_get_idx(list, i));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int parse_damaged(struct libvirt_facts *l, json_object *list)
 {
         if (!json_object_is_type(list, json_type_array))
@@ -176,6 +248,14 @@ static int parse_answer(struct libvirt_facts *l, const char *text)
         r = parse_guests(l, json_object_object_get(o, "guests"));
         if (r < 0)
                 return r;
+        r = parse_networks(l, json_object_object_get(o, "networks"));
+        if (r < 0)
+                return r;
+        if (json_object_object_get_ex(o, "networks_unread", &unread)) {
+                l->networks_unread = strdup(json_object_get_string(unread) ?: "?");
+                if (!l->networks_unread)
+                        return -ENOMEM;
+        }
         r = parse_damaged(l, json_object_object_get(o, "damaged"));
         if (r < 0)
                 return r;
@@ -196,8 +276,12 @@ static void guests_done(struct libvirt_facts *l)
                 free(l->guests[i].xml.name);
                 free(l->guests[i].xml.hostdevs);
         }
+        for (size_t i = 0; i < l->n_networks; i++)
+                libvirt_network_done(&l->networks[i]);
         for (size_t i = 0; i < l->n_damaged; i++)
                 free(l->damaged[i]);
+        free(l->networks);
+        free(l->networks_unread);
         free(l->damaged);
         free(l->unread);
         free(l->guests);
@@ -220,8 +304,7 @@ static int read_guests(struct host *h)
         int r;
 
         h->libvirt.readable = fact_is(true, SOURCE_XML);
-        if (!mentions_devices(h->root, LIBVIRT_DEFINED_DIR) &&
-            !mentions_devices(h->root, LIBVIRT_RUNNING_DIR) && !proxmox_mentions_devices(h->root))
+        if (!libvirt_mentions_devices(h->root) && !proxmox_mentions_devices(h->root))
                 return 0;
         r = run_and_parse_guests(h);
         if (r < 0) {
@@ -229,6 +312,16 @@ static int read_guests(struct host *h)
                 h->libvirt.readable = fact_unknown("libvirt's guests could not be read");
         }
         return r == -ENOMEM ? r : 0;
+}
+
+static int read_libvirt(struct host *h)
+{
+        int r;
+
+        r = read_guests(h);
+        if (r < 0)
+                return r;
+        return claims_add_networks(&h->claims, &h->libvirt);
 }
 
 int bind_host_read(struct host *h, const struct root *root, const bdf_t wanted[], size_t n)
@@ -241,7 +334,7 @@ int bind_host_read(struct host *h, const struct root *root, const bdf_t wanted[]
         r = host_read_devices(h, root, wanted, n);
         if (r < 0)
                 return r;
-        r = read_guests(h);
+        r = read_libvirt(h);
         if (r < 0)
                 bind_host_done(h);
         return r;

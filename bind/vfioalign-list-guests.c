@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints the guests of libvirt and of Proxmox with their devices as JSON, for bind/bind-host.c: "guests",
- * "damaged" (files that libvirt cannot read either) and, where not all guests could be seen, why in
- * "unread". The argument is the root of a host; without one it is this host. */
+/* Prints the guests of libvirt and of Proxmox with their devices, and libvirt's networks that are pools of
+ * devices, as JSON, for bind/bind-host.c: "guests", "networks", "damaged" (files that libvirt cannot read
+ * either) and, where not all of them could be seen, why in "unread" and "networks_unread". The argument is
+ * the root of a host; without one it is this host. */
 #include <json-c/json.h>
 
 #include "facts/guest/facts-libvirt.h"
@@ -29,19 +30,38 @@ static json_object *guest_to_json(const struct libvirt_guest *g)
         return o;
 }
 
+static json_object *network_to_json(const struct libvirt_network *n)
+{
+        json_object *o = json_object_new_object(), *functions = json_object_new_array();
+
+        for (size_t i = 0; i < n->n_functions; i++)
+                json_object_array_add(functions, json_object_new_string(n->functions[i]));
+        json_object_object_add(o, "name", json_object_new_string(n->name));
+        json_object_object_add(o, "file", json_object_new_string(n->file));
+        json_object_object_add(o, "functions", functions);
+        if (*n->physical_function)
+                json_object_object_add(o, "physical_function", json_object_new_string(n->physical_function));
+        return o;
+}
+
 static json_object *facts_to_json(const struct libvirt_facts *l)
 {
         json_object *o = json_object_new_object(), *guests = json_object_new_array(),
-                    *damaged = json_object_new_array();
+                    *networks = json_object_new_array(), *damaged = json_object_new_array();
 
         for (size_t i = 0; i < l->n_guests; i++)
                 json_object_array_add(guests, guest_to_json(&l->guests[i]));
+        for (size_t i = 0; i < l->n_networks; i++)
+                json_object_array_add(networks, network_to_json(&l->networks[i]));
         for (size_t i = 0; i < l->n_damaged; i++)
                 json_object_array_add(damaged, json_object_new_string(l->damaged[i]));
         json_object_object_add(o, "guests", guests);
+        json_object_object_add(o, "networks", networks);
         json_object_object_add(o, "damaged", damaged);
         if (l->readable.value != FACT_YES)
                 json_object_object_add(o, "unread", json_object_new_string(l->readable.why ?: "?"));
+        if (l->networks_unread)
+                json_object_object_add(o, "networks_unread", json_object_new_string(l->networks_unread));
         return o;
 }
 

@@ -2,6 +2,7 @@
 #include "audit/fix-command.h"
 #include "audit/what-if.h"
 #include "ctl.h"
+#include "facts/guest/libvirt-paths.h"
 #include "fix/decision.h"
 #include "snapshot.h"
 #include "util/log.h"
@@ -251,11 +252,13 @@ static int explain_guest(const struct snapshot *s, json_object *head, json_objec
 static const char *find_damaged(const struct libvirt_facts *l, const char *guest)
 {
         for (size_t i = 0; i < l->n_damaged; i++) {
-                const char *slash = strrchr(l->damaged[i], '/');
-                const char *end = slash ? startswith(slash + 1, guest) : NULL;
+                const char *path = l->damaged[i], *name = startswith(path, "/" LIBVIRT_DEFINED_DIR "/");
+                const char *end;
 
+                name = name ?: startswith(path, "/" LIBVIRT_RUNNING_DIR "/");
+                end = name ? startswith(name, guest) : NULL; /* a network's has another folder before it */
                 if (end && streq(end, ".xml"))
-                        return l->damaged[i];
+                        return path;
         }
         return NULL;
 }

@@ -22,6 +22,7 @@ static const char *const claim_tool_table[_CLAIM_TOOL_MAX] = {
         [CLAIM_MODPROBE] = "modprobe.d",
         [CLAIM_MDEVCTL] = "mdevctl",
         [CLAIM_PROXMOX] = "proxmox",
+        [CLAIM_LIBVIRT] = "libvirt",
 };
 /* clang-format on */
 DEFINE_STRING_TABLE(claim_tool, enum claim_tool);
@@ -298,11 +299,59 @@ int claims_read(struct claims *c, const struct root *root)
         return 0;
 }
 
+/* A network that is defined and active has two files. */
+static bool has_network_claim(const struct claims *c, const char *network, const char *bdf, const char *pf)
+{
+        for (size_t i = 0; i < c->n_claims; i++)
+                if (c->claims[i].network && streq(c->claims[i].network, network) &&
+                    streq(c->claims[i].bdf, bdf) && streq(c->claims[i].physical_function, pf))
+                        return true;
+        return false;
+}
+
+/* The function, or all virtual functions of pf; the other one is empty. */
+static int claim_for_network(struct claims *c, const struct libvirt_network *n, const char *bdf,
+                             const char *pf)
+{
+        struct claim *claim;
+
+        if (has_network_claim(c, n->name, bdf, pf))
+                return 0;
+        claim = add_claim(c, CLAIM_LIBVIRT, NULL, n->file + strlen("/"), 0);
+        if (!claim)
+                return -ENOMEM;
+        snprintf(claim->bdf, sizeof(claim->bdf), "%s", bdf);
+        snprintf(claim->physical_function, sizeof(claim->physical_function), "%s", pf);
+        claim->network = strdup(n->name);
+        return claim->network ? 0 : -ENOMEM;
+}
+
+int claims_add_networks(struct claims *c, const struct libvirt_facts *l)
+{
+        assert(c);
+        assert(l);
+
+        for (size_t i = 0; i < l->n_networks; i++) {
+                const struct libvirt_network *n = &l->networks[i];
+                int r = *n->physical_function ? claim_for_network(c, n, "", n->physical_function) : 0;
+
+                if (r < 0)
+                        return r;
+                for (size_t k = 0; k < n->n_functions; k++) {
+                        r = claim_for_network(c, n, n->functions[k], "");
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
 void claims_done(struct claims *c)
 {
         for (size_t i = 0; i < c->n_claims; i++) {
                 free(c->claims[i].driver);
                 free(c->claims[i].file);
+                free(c->claims[i].network);
         }
         free(c->claims);
         *c = (struct claims){};
@@ -320,6 +369,8 @@ bool claim_matches(const struct claim *c, const struct device *d)
 
         if (*c->bdf)
                 return streq(c->bdf, d->bdf);
+        if (*c->physical_function)
+                return streq(c->physical_function, d->physical_function);
         return id_matches(c->ids.vendor, d->vendor) && id_matches(c->ids.device, d->device) &&
                id_matches(c->ids.subsystem_vendor, d->subsystem_vendor) &&
                id_matches(c->ids.subsystem_device, d->subsystem_device) &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "facts/device/facts-device.h"
+#include "facts/guest/facts-libvirt.h"
 
 /* Other tools that are configured to hand functions over. */
 enum claim_tool {
@@ -10,6 +10,7 @@ enum claim_tool {
         CLAIM_MODPROBE,  /* options vfio-pci ids= in modprobe.d(5) */
         CLAIM_MDEVCTL,   /* /etc/mdevctl.d/PARENT/UUID: a mediated device on that function */
         CLAIM_PROXMOX,   /* /etc/pve/mapping/pci.cfg: one of several that a guest can get by one name */
+        CLAIM_LIBVIRT,   /* a network that is a pool: libvirt binds one of it for each guest in it */
         _CLAIM_TOOL_MAX,
         _CLAIM_TOOL_INVALID = -EINVAL,
 };
@@ -23,10 +24,13 @@ struct pci_id_match {
 
 struct claim {
         enum claim_tool tool;
-        bdf_t bdf; /* the function; empty: each that matches `ids` */
+        bdf_t bdf;               /* the function; empty: see the next */
+        bdf_t physical_function; /* each virtual function of it; empty: each that matches `ids` */
         struct pci_id_match ids;
-        char *driver;  /* that it is to have; NULL: its own (mdevctl), or none at all (driverctl "none") */
-        char *file;    /* absolute path of the configuration */
+        char *driver; /* that it is to have; NULL: its own (mdevctl), the best VFIO driver (libvirt), or none
+                       * at all (driverctl "none") */
+        char *file;   /* absolute path of the configuration */
+        char *network; /* libvirt's name of the network; NULL for other tools */
         unsigned line; /* in that file, from 1; 0: the file as a whole */
 };
 
@@ -38,6 +42,11 @@ struct claims {
 
 /* What cannot be read leaves `complete` unknown. Returns 0 or -ENOMEM (c is then empty). */
 int claims_read(struct claims *c, const struct root *root);
+
+/* Adds those of libvirt's networks, which claims_read() cannot know: reading XML takes a large library, and
+ * not all programs that ask for claims have it. Returns 0 or -ENOMEM (c is then to be released as before).
+ */
+int claims_add_networks(struct claims *c, const struct libvirt_facts *l);
 void claims_done(struct claims *c);
 
 /* Does the claim include that function? */

@@ -83,6 +83,9 @@ static int read_facts(struct host *h, const struct root *root, const struct host
         r = claims_read(&h->claims, root);
         if (r < 0)
                 return r;
+        r = claims_add_networks(&h->claims, &h->libvirt);
+        if (r < 0)
+                return r;
         r = host_read_binds(h);
         if (r < 0)
                 return r;

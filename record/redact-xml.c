@@ -80,6 +80,7 @@ static const struct kept_element {
         { "network/forward", .attributes = { "mode", "managed" } },
         { "network/forward/driver", .attributes = { "name", "model", "iommufd" } },
         { "network/forward/pf", .attributes = { "dev" } },
+        { "network/forward/address", .attributes = { "type", "domain", "bus", "slot", "function" } },
 };
 
 static const struct kept_element *find_kept(const char *path, xmlNode *node)

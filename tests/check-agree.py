@@ -540,6 +540,26 @@ class Agree(unittest.TestCase):
         self.assertEqual(len({json.dumps(answer) for answer in answers.values()}), 1, answers)
         self.assertNotEqual(guest["generation"], "unknown")
 
+    def test_pool(self):
+        """All virtual functions of a network that is a pool are libvirt's, by all that name claims; a damaged file is no guest's."""
+        root = self.host("sriov-nic")
+        networks = root / "etc/libvirt/qemu/networks"
+        (networks / "half.xml").write_text("<network><forward mode='hostdev'")
+        devices = json.loads(ctl(root, "devices", "--json"))["devices"]
+        table = dict(line.split() for line in ctl(root, "devices", "--output", "ADDRESS,CLAIMED-BY").splitlines() if " " in line.strip())
+        pool = [d["address"] for d in devices if d["physical_function"] == "0000:5e:00.0"]
+        self.assertGreater(len(pool), 1)
+        self.assertEqual([d["address"] for d in devices if d["claims"]], pool)
+        self.assertEqual([address for address, by in table.items() if by == "libvirt"], pool)
+        for address in pool[0], pool[-1]:
+            self.assertIn("It is claimed by libvirt, in /etc/libvirt/qemu/networks/vf-pool.xml.", ctl(root, "explain", address))
+        [damaged] = [f for f in json.loads(ctl(root, "audit", "--json"))["findings"] if f["id"] == "guest-damaged"]
+        self.assertEqual(damaged["detail"], "/etc/libvirt/qemu/networks/half.xml")
+        run = subprocess.run([CTL, "explain", "--root", str(root), "half"], stderr=subprocess.PIPE, text=True)
+        self.assertNotIn("is damaged", run.stderr)
+        (networks / "vf-pool.xml").write_text((networks / "vf-pool.xml").read_text().replace("managed='yes'", "managed='no'"))
+        self.assertFalse([d for d in json.loads(ctl(root, "devices", "--json"))["devices"] if d["claims"]])
+
     @unittest.skipUnless(CASES, "--cases")
     def test_cases(self):
         env = {**os.environ, "CASES": str(CASES), "PROJECT": str(HOSTS.parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "guest-option.h"
+#include "libvirt-network.h"
 #include "libvirt-paths.h"
 #include "qemu-argument.h"
 #include "util/array.h"
@@ -64,13 +65,12 @@ static int add_network(struct guest *g, xmlNode *interface)
 }
 
 /* What <hostdev>, <interface type='hostdev'> and <actual type='hostdev'> have in common. False where VFIO is
- * not used: <driver name='kvm'> and 'xen' are libvirt's older ways to assign a device. */
+ * not used. */
 static bool read_driver(xmlNode *node, struct hostdev *h)
 {
         xmlNode *driver = xml_child(node, "driver");
-        _cleanup_free_ char *name = xml_attribute(driver, "name");
 
-        if (name && !streq(name, "vfio"))
+        if (!driver_is_vfio(driver))
                 return false;
         h->driver = xml_attribute(driver, "model");
         h->iommufd = xml_attribute_is(driver, "iommufd", "yes");
@@ -415,12 +415,9 @@ static int read_network(const struct root *root, const char *name, xmlDocPtr *re
 static int add_pool(struct guest *g, const char *name, xmlDocPtr doc)
 {
         struct hostdev h = { .kind = HOSTDEV_NETWORK };
-        xmlNode *network = xmlDocGetRootElement(doc), *forward;
+        xmlNode *forward = network_pool(doc);
 
-        if (!xml_is(network, "network"))
-                network = xml_child(network, "network"); /* <networkstatus> around it */
-        forward = xml_child(network, "forward");
-        if (!xml_attribute_is(forward, "mode", "hostdev") || !read_driver(forward, &h))
+        if (!forward || !read_driver(forward, &h))
                 return 0;
         h.parent = xml_attribute(xml_child(forward, "pf"), "dev");
         h.network = strdup(name);

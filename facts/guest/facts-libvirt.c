@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "libvirt-daemon.h"
+#include "libvirt-network.h"
 #include "libvirt-paths.h"
 #include "proxmox.h"
 #include "util/array.h"
@@ -77,6 +78,20 @@ static int note_unread(struct libvirt_facts *l, const char *path, int error)
                 return -ENOMEM;
         }
         l->readable = fact_unknown(l->unread);
+        return 0;
+}
+
+static int note_unread_network(struct libvirt_facts *l, const char *path, int error)
+{
+        const char *reason = error == -EBADMSG ? "is not a network that vfioalign understands"
+                                               : unread_reason(error);
+
+        if (l->networks_unread)
+                return 0;
+        if (asprintf(&l->networks_unread, "/%s %s", path, reason) < 0) {
+                l->networks_unread = NULL;
+                return -ENOMEM;
+        }
         return 0;
 }
 
@@ -189,6 +204,66 @@ static int read_guests(struct libvirt_facts *l, const struct root *root, const c
         return 0;
 }
 
+/* Returns 0 or -ENOMEM: a file that cannot be read or understood leaves the list incomplete. */
+static int read_network(struct libvirt_facts *l, const struct root *root, const char *directory,
+                        const char *name)
+{
+        _cleanup_(libvirt_network_done) struct libvirt_network n = {};
+        struct libvirt_network *slot;
+        char path[512];
+        int r;
+
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        r = libvirt_network_read(&n, root, path);
+        if (r == -ENOMEM || r == 0)
+                return r;
+        if (r == -EUCLEAN)
+                return note_damaged(l, path);
+        if (r < 0)
+                return note_unread_network(l, path, r);
+        n.name = strndup(name, strlen(name) - strlen(".xml")); /* libvirt takes no file of another name */
+        if (!n.name)
+                return -ENOMEM;
+        slot = array_append(l->networks, l->n_networks);
+        if (!slot)
+                return -ENOMEM;
+        *slot = TAKE(n, (struct libvirt_network){});
+        return 0;
+}
+
+static int read_networks_in(struct libvirt_facts *l, const struct root *root, const char *directory)
+{
+        _cleanup_(names_done) struct names names = {};
+        int r;
+
+        r = list_dir_at(root->fd, directory, &names);
+        if (r == -ENOMEM || r == -ENOENT || r == -ENOTDIR)
+                return r == -ENOMEM ? r : 0;
+        if (r < 0)
+                return note_unread_network(l, directory, r);
+        for (size_t i = 0; i < names.n; i++) {
+                if (!is_xml(names.names[i]))
+                        continue;
+                r = read_network(l, root, directory, names.names[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int read_networks(struct libvirt_facts *l, const struct root *root)
+{
+        static const char *const directories[] = LIBVIRT_NETWORK_DIRS;
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                int r = read_networks_in(l, root, directories[i]);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* The process of one of Proxmox's guests, or 0. A file whose guest has died may name another process. */
 static pid_t read_proxmox_pid(const struct root *root, const char *id)
 {
@@ -283,7 +358,7 @@ static int read_proxmox(struct libvirt_facts *l, const struct root *root)
         return 0;
 }
 
-static int read_all_guests(struct libvirt_facts *l, const struct root *root)
+static int read_all_definitions(struct libvirt_facts *l, const struct root *root)
 {
         int r;
 
@@ -291,6 +366,9 @@ static int read_all_guests(struct libvirt_facts *l, const struct root *root)
         if (r < 0)
                 return r;
         r = read_guests(l, root, LIBVIRT_DEFINED_DIR, false);
+        if (r < 0)
+                return r;
+        r = read_networks(l, root);
         if (r < 0)
                 return r;
         return read_proxmox(l, root);
@@ -345,7 +423,7 @@ int libvirt_facts_read(struct libvirt_facts *l, const struct root *root)
         l->installed = read_installed(l, root);
         libvirt_hook_read(l, root);
 
-        r = read_all_guests(l, root);
+        r = read_all_definitions(l, root);
         if (r < 0) {
                 libvirt_facts_done(l);
                 return r;
@@ -373,8 +451,12 @@ void libvirt_facts_done(struct libvirt_facts *l)
 {
         for (size_t i = 0; i < l->n_guests; i++)
                 guest_done(&l->guests[i].xml);
+        for (size_t i = 0; i < l->n_networks; i++)
+                libvirt_network_done(&l->networks[i]);
         for (size_t i = 0; i < l->n_damaged; i++)
                 free(l->damaged[i]);
+        free(l->networks);
+        free(l->networks_unread);
         free(l->damaged);
         free(l->unread);
         free(l->guests);

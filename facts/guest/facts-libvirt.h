@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdlib.h>
+
 #include "facts-guest.h"
 
 /* What libvirt knows, from its files alone (libvirt-paths.h): its daemon is not asked and need not run. Most
@@ -20,6 +22,24 @@ struct libvirt_guest {
         pid_t pid; /* 0: not running, or unknown */
 };
 
+/* A network that is a pool of functions, of which libvirt binds one to VFIO whenever a guest in it starts:
+ * <forward mode='hostdev' managed='yes'>. */
+struct libvirt_network {
+        char *name;
+        char *file;              /* absolute path */
+        bdf_t physical_function; /* of <pf dev=''>, the pool is all of its virtual functions; else empty */
+        bdf_t *functions;        /* of <address>, where physical_function is empty */
+        size_t n_functions;
+};
+
+static inline void libvirt_network_done(struct libvirt_network *n)
+{
+        free(n->name);
+        free(n->file);
+        free(n->functions);
+        *n = (struct libvirt_network){};
+}
+
 struct libvirt_facts {
         struct fact installed;      /* a daemon for QEMU guests is on this host */
         struct fact readable;       /* the list of guests below has all that libvirt and Proxmox can know */
@@ -36,8 +56,13 @@ struct libvirt_facts {
         uint64_t start_usec; /* CLOCK_REALTIME; 0: unknown */
         struct libvirt_guest *guests; /* by name */
         size_t n_guests;
+        /* Those that are defined, then those that are active, so a network can be there twice. */
+        struct libvirt_network *networks;
+        size_t n_networks;
+        char *networks_unread; /* why there may be more, of the first file that could not be read; or NULL */
         /* Absolute paths of files that no parser reads (empty, cut off, garbled). libvirt skips them when it
-         * starts, so the list above is complete without them; what their guests would have is unknown. */
+         * starts, so the lists above are complete without them; what their guests or networks would have is
+         * unknown. */
         char **damaged;
         size_t n_damaged;
         bool proxmox; /* this is a node of Proxmox VE */

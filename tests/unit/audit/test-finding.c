@@ -593,6 +593,10 @@ static void test_claims(void **state)
                 { CLAIM_MODPROBE, CLAIM_DRIVERCTL, "vfio-pci", "nouveau", _GUEST_MANAGER_MAX, true },
                 { CLAIM_MODPROBE, CLAIM_DRIVERCTL, "vfio-pci", NULL, _GUEST_MANAGER_MAX, true },
                 { CLAIM_MODPROBE, CLAIM_MDEVCTL, "vfio-pci", NULL, _GUEST_MANAGER_MAX, true },
+                { CLAIM_MODPROBE, CLAIM_LIBVIRT, "vfio-pci", NULL, _GUEST_MANAGER_MAX, false },
+                { CLAIM_DRIVERCTL, CLAIM_LIBVIRT, "vfio-pci", NULL, _GUEST_MANAGER_MAX, true },
+                { CLAIM_MDEVCTL, CLAIM_LIBVIRT, NULL, NULL, _GUEST_MANAGER_MAX, true },
+                { CLAIM_LIBVIRT, CLAIM_LIBVIRT, NULL, NULL, GUEST_OF_LIBVIRT, false },
                 { CLAIM_MODPROBE, CLAIM_MODPROBE, "vfio-pci", "vfio-pci", GUEST_OF_LIBVIRT, false },
                 { CLAIM_CMDLINE, CLAIM_MODPROBE, "vfio-pci", "vfio-pci", GUEST_OF_PROXMOX, false },
                 /* libvirt takes away what driverctl has written. */

@@ -207,12 +207,70 @@ static void test_check(void **state)
         bind_host_done(&h);
 }
 
+#define NETWORKS GUESTS "networks/"
+#define POOL(managed, functions) \
+        "<network><name>x</name><forward mode='hostdev' managed='" managed "'>" functions \
+        "</forward></network>"
+#define LISTED "<address type='pci' domain='0' bus='0x41' slot='0' function='0'/>"
+
+/* What a network that is a pool has is libvirt's to bind, as what a guest has is. */
+static void test_networks(void **state)
+{
+        static const struct {
+                const char *text;
+                bool claimed, damaged, unread;
+        } cases[] = {
+                { POOL("yes", LISTED), .claimed = true },
+                { POOL("yes", "<pf dev='eth3'/>"), .claimed = true },
+                { POOL("yes", "<pf dev='eth4'/>") },
+                { POOL("no", LISTED) },
+                { "<network><name>x</name><forward mode='bridge'>" LISTED "</forward></network>" },
+                { "<network><name>x</name><forward mode='hostdev'", .damaged = true },
+                { "", .damaged = true },
+                { "<!DOCTYPE network>" POOL("yes", LISTED), .unread = true },
+        };
+        struct fixture *f = *state;
+        struct device d = { .bdf = GPU, .physical_function = "0000:40:00.0", .group = 7, .class = 0x020000 };
+        const struct device *members[] = { &d };
+        const struct iommu_group g = { .number = 7, .members = members, .n_members = 1 };
+
+        fixture_link(f, "sys/class/net/eth3", "../../devices/pci0000:00/0000:40:00.0/net/eth3");
+        fixture_link(f, "sys/class/net/eth4", "../../devices/pci0000:00/0000:40:00.1/net/eth4");
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct bind_order order = { .operation = BIND_BIND, .driver = (char *) "vfio-pci" };
+                struct findings findings = {};
+                struct host h;
+
+                fixture_write(f, NETWORKS "x.xml", cases[i].text);
+                h = look(f);
+                assert_int_equal(h.libvirt.readable.value, FACT_YES);
+                assert_ok(bind_check(&h, &g, &order, &findings));
+                if (has_finding(&findings, FINDING_BIND_CLAIMED,
+                                "libvirt binds it for guests of the network x (/" NETWORKS
+                                "x.xml)") != cases[i].claimed ||
+                    has_finding(&findings, FINDING_BIND_CLAIMED, NULL) != cases[i].claimed ||
+                    has_finding(&findings, FINDING_GUEST_DAMAGED, "/" NETWORKS "x.xml") !=
+                            cases[i].damaged ||
+                    has_finding(&findings, FINDING_FACTS_UNSEEN,
+                                "/" NETWORKS
+                                "x.xml is not a network that vfioalign understands") != cases[i].unread)
+                        fail_msg("%s", cases[i].text);
+                findings_done(&findings);
+                order.operation = BIND_UNBIND;
+                assert_ok(bind_check(&h, &g, &order, &findings));
+                assert_false(has_finding(&findings, FINDING_BIND_CLAIMED, NULL));
+                findings_done(&findings);
+                bind_host_done(&h);
+        }
+}
+
 int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_guests), FIXTURE_TEST(test_proxmox), FIXTURE_TEST(test_damaged),
-                FIXTURE_TEST(test_unread), FIXTURE_TEST(test_check),   FIXTURE_TEST(test_taint),
+                FIXTURE_TEST(test_guests),   FIXTURE_TEST(test_proxmox), FIXTURE_TEST(test_damaged),
+                FIXTURE_TEST(test_unread),   FIXTURE_TEST(test_check),   FIXTURE_TEST(test_taint),
+                FIXTURE_TEST(test_networks),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

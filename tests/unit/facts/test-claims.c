@@ -139,6 +139,40 @@ static void test_ids(void **state)
         }
 }
 
+static void test_networks(void **state)
+{
+        const struct device vf = { .bdf = "0000:41:02.0", .physical_function = "0000:41:00.0" },
+                            other = { .bdf = "0000:42:02.0", .physical_function = "0000:42:00.0" },
+                            pf = { .bdf = "0000:41:00.0" };
+        bdf_t listed[] = { "0000:42:02.0", "0000:42:02.1" };
+        struct libvirt_network networks[] = {
+                { .name = (char *) "listed",
+                  .file = (char *) "/defined/listed.xml",
+                  .functions = listed,
+                  2 },
+                { .name = (char *) "pf", .file = (char *) "/defined/pf.xml", "0000:41:00.0" },
+                { .name = (char *) "pf", .file = (char *) "/active/pf.xml", "0000:41:00.0" },
+                { .name = (char *) "listed", .file = (char *) "/active/listed.xml", .functions = listed, 1 },
+        };
+        const struct libvirt_facts l = { .networks = networks, .n_networks = ELEMENTSOF(networks) };
+        struct fixture *f = *state;
+        struct claims c;
+
+        assert_ok(claims_read(&c, &f->root));
+        assert_ok(claims_add_networks(&c, &l));
+        assert_int_equal(c.n_claims, 3); /* each once, by the first file */
+        assert_claim(&c, 0, CLAIM_LIBVIRT, "/defined/listed.xml", 0, NULL);
+        assert_claim(&c, 1, CLAIM_LIBVIRT, "/defined/listed.xml", 0, NULL);
+        assert_claim(&c, 2, CLAIM_LIBVIRT, "/defined/pf.xml", 0, NULL);
+        assert_string_equal(c.claims[2].network, "pf");
+        for (size_t i = 0; i < c.n_claims; i++) {
+                assert_int_equal(claim_matches(&c.claims[i], &vf), i == 2);
+                assert_int_equal(claim_matches(&c.claims[i], &other), i == 0);
+                assert_false(claim_matches(&c.claims[i], &pf));
+        }
+        claims_done(&c);
+}
+
 static void test_none(void **state)
 {
         struct fixture *f = *state;
@@ -162,6 +196,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_all, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_proxmox, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_ids, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_networks, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_none, fixture_setup, fixture_teardown),
         };
 

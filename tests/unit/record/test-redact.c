@@ -278,9 +278,12 @@ static void test_network(void **state)
 {
         static const char *const xmls[] = {
                 "<network><name>hunter2</name><forward mode='hostdev' managed='yes'><pf dev='enp1s0'/>"
-                "<driver name='vfio' model='x'/></forward><portgroup name='hunter2'/></network>",
+                "<driver name='vfio' model='x'/>"
+                "<address type='pci' domain='0x0000' bus='0x5e' slot='0x02' function='0x1' x='hunter2'/>"
+                "</forward><portgroup name='hunter2'/></network>",
                 "<networkstatus><class_id bitmap='hunter2'/><network><forward mode='hostdev' managed='yes'>"
-                "<pf dev='enp1s0'/><driver name='vfio' model='x'/><interface dev='hunter2'/></forward>"
+                "<pf dev='enp1s0'/><driver name='vfio' model='x'/><interface dev='hunter2'/>"
+                "<address type='pci' domain='0x0000' bus='0x5e' slot='0x02' function='0x1'/></forward>"
                 "</network>"
                 "</networkstatus>",
         };
@@ -295,6 +298,8 @@ static void test_network(void **state)
                 assert_non_null(strstr(text, "<forward mode=\"hostdev\" managed=\"yes\">"));
                 assert_non_null(strstr(text, "<pf dev=\"enp1s0\"/>"));
                 assert_non_null(strstr(text, "<driver name=\"vfio\" model=\"x\"/>"));
+                assert_non_null(strstr(text, "<address type=\"pci\" domain=\"0x0000\" bus=\"0x5e\" "
+                                             "slot=\"0x02\" function=\"0x1\"/>"));
         }
 }
 

@@ -240,6 +240,88 @@ static void test_guests(void **state)
         libvirt_facts_done(&l);
 }
 
+static void assert_network(const struct libvirt_facts *l, size_t i, const char *name, const char *file,
+                           const char *physical_function, size_t n_functions)
+{
+        assert_true(i < l->n_networks);
+        assert_string_equal(l->networks[i].name, name);
+        assert_string_equal(l->networks[i].file, file);
+        assert_string_equal(l->networks[i].physical_function, physical_function);
+        assert_int_equal(l->networks[i].n_functions, n_functions);
+}
+
+#define NETWORKS "etc/libvirt/qemu/networks/"
+#define NETWORK(name, forward) "<network><name>" name "</name>" forward "</network>"
+#define VF(function) "<address type='pci' domain='0x0000' bus='0x41' slot='0x02' function='" function "'/>"
+
+static void test_networks(void **state)
+{
+        struct fixture *f = *state;
+        struct libvirt_facts l;
+
+        /* not libvirt's to bind, or not pools at all */
+        fixture_write(f, NETWORKS "default.xml", NETWORK("default", "<forward mode='nat'/>"));
+        fixture_write(f, NETWORKS "isolated.xml", NETWORK("isolated", ""));
+        fixture_write(f, NETWORKS "bridge.xml",
+                      NETWORK("bridge", "<forward mode='bridge' managed='yes'>" VF("0x0") "</forward>"));
+        fixture_write(f, NETWORKS "manual.xml",
+                      NETWORK("manual", "<forward mode='hostdev'>" VF("0x0") "</forward>"));
+        fixture_write(f, NETWORKS "no.xml",
+                      NETWORK("no", "<forward mode='hostdev' managed='no'>" VF("0x0") "</forward>"));
+        fixture_write(f, NETWORKS "xen.xml",
+                      NETWORK("xen", "<forward mode='hostdev' managed='yes'><driver name='xen'/>" VF(
+                                             "0x0") "</forward>"));
+        fixture_write(f, NETWORKS "gone.xml",
+                      NETWORK("gone", "<forward mode='hostdev' managed='yes'><pf dev='eth9'/></forward>"));
+        fixture_write(
+                f, NETWORKS "path.xml",
+                NETWORK("path", "<forward mode='hostdev' managed='yes'><pf dev='../net/eth3'/></forward>"));
+        fixture_link(f, "sys/class/net/eth3", "../../devices/pci0000:00/0000:41:00.0/net/eth3");
+        l = look(f, "");
+        assert_int_equal(l.n_networks, 0);
+        assert_int_equal(l.n_damaged, 0);
+        assert_null(l.networks_unread);
+        libvirt_facts_done(&l);
+
+        fixture_write(f, NETWORKS "listed.xml",
+                      NETWORK("listed", "<forward mode='hostdev' managed='yes'><driver name='vfio'/>" VF(
+                                                "0x0") VF("0x3") "</forward>"));
+        fixture_write(f, NETWORKS "pf.xml",
+                      NETWORK("pf", "<forward mode='hostdev' managed='yes'><pf dev='eth3'/></forward>"));
+        /* active: with what libvirt has found, and one that is not defined */
+        fixture_write(
+                f, "run/libvirt/network/pf.xml",
+                "<networkstatus>" NETWORK("pf", "<forward mode='hostdev' managed='yes'><pf dev='eth3'/>" VF(
+                                                        "0x0") "</forward>") "</networkstatus>");
+        fixture_write(f, "run/libvirt/network/transient.xml",
+                      "<networkstatus>" NETWORK(
+                              "transient", "<forward mode='hostdev' managed='yes'>"
+                                           "<pf dev='eth9'/>" VF("0x1") "</forward>") "</networkstatus>");
+        l = look(f, "");
+        assert_int_equal(l.n_networks, 4);
+        assert_network(&l, 0, "listed", "/" NETWORKS "listed.xml", "", 2);
+        assert_string_equal(l.networks[0].functions[0], "0000:41:02.0");
+        assert_string_equal(l.networks[0].functions[1], "0000:41:02.3");
+        assert_network(&l, 1, "pf", "/" NETWORKS "pf.xml", "0000:41:00.0", 0);
+        assert_network(&l, 2, "pf", "/run/libvirt/network/pf.xml", "0000:41:00.0", 0);
+        assert_network(&l, 3, "transient", "/run/libvirt/network/transient.xml", "", 1);
+        libvirt_facts_done(&l);
+
+        /* damage is named, and hides nothing else; nor does what is refused say anything of the guests */
+        fixture_write(f, NETWORKS "half.xml", "<network><name>half</name><forward mode='hostdev'");
+        fixture_write(f, "run/libvirt/network/empty.xml", "");
+        fixture_write(f, NETWORKS "odd.xml", "<!DOCTYPE network>" NETWORK("odd", ""));
+        l = look(f, "");
+        assert_int_equal(l.n_networks, 4);
+        assert_int_equal(l.n_damaged, 2);
+        assert_string_equal(l.damaged[0], "/" NETWORKS "half.xml");
+        assert_string_equal(l.damaged[1], "/run/libvirt/network/empty.xml");
+        assert_int_equal(l.readable.value, FACT_YES);
+        assert_string_equal(l.networks_unread,
+                            "/" NETWORKS "odd.xml is not a network that vfioalign understands");
+        libvirt_facts_done(&l);
+}
+
 static void test_missing(void **state)
 {
         struct libvirt_facts l = look(*state, "");
@@ -256,6 +338,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_daemon, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_preload, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_guests, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_networks, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
         };
 
