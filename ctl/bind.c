@@ -90,6 +90,26 @@ uint64_t bind_time_limit(const struct root *root)
         return usec;
 }
 
+static void ignore_group(json_object *group, void *userdata)
+{
+        (void) userdata;
+        json_object_put(group);
+}
+
+/* Whoever kills a worker with its children leaves groups on their way, which a worker that is told to settle
+ * brings to one side. */
+static void settle_killed(uint64_t timeout_usec)
+{
+        _cleanup_free_ char *order = worker_order_format(BIND_SETTLE, NULL, 0, NULL, "settle", false, false,
+                                                         timeout_usec, 0);
+
+        log_notice("Settling what it left");
+        if (!order || bind_worker_run("settle", order, timeout_usec, ignore_group, NULL) < 0)
+                log_notice(
+                        "What it left on its way is settled when vfioalignd starts, or by the next bind or "
+                        "unbind of the same function");
+}
+
 int bind_by_worker(struct bind_request *q, const struct root *root)
 {
         uint64_t timeout_usec = bind_time_limit(root);
@@ -97,14 +117,17 @@ int bind_by_worker(struct bind_request *q, const struct root *root)
                                                          "operator", q->options.dry_run, q->options.force,
                                                          timeout_usec, 0);
         const char *off = switched_off(root);
+        int r;
 
         /* The switch keeps us from taking devices, never from giving them back. */
         if (off && q->operation == BIND_BIND)
                 return log_error(-EPERM, "Switched off by %s", off);
         if (!order)
                 return log_error(-ENOMEM, "Failed to format the order: %m");
-        return bind_worker_run(bind_operation_to_string(q->operation), order, timeout_usec, bind_take_group,
-                               q);
+        r = bind_worker_run(bind_operation_to_string(q->operation), order, timeout_usec, bind_take_group, q);
+        if (r == -EPIPE && !q->options.dry_run)
+                settle_killed(timeout_usec);
+        return r;
 }
 
 static bool has_result(json_object *groups, const char *bdf)

@@ -323,6 +323,16 @@ class BadWorker(Case):
         run = self.failed("", "Failed to start /no/such/worker: No such file or directory\n", VFIOALIGN_WORKER="/no/such/worker")
         self.assertEqual(run.stdout, "")
 
+    def test_killed(self):
+        """What a killed worker left on its way is settled by another one, unless nothing was to be written."""
+        fake = "settles = order['operation'] == 'settle'; say(done) if settles else os.kill(os.getpid(), signal.SIGKILL)"
+        run = self.failed(fake, "ended before it was through, by signal 9\nvfioalignctl: Settling what it left\n")
+        self.assertEqual((self.order["operation"], self.order["dry_run"], run.stderr.count("\n")), ("settle", False, 2))
+        run = self.run_ctl(fake, "bind", "--dry-run", "1:0.0")
+        self.assertEqual((run.returncode, self.order["operation"]), (1, "bind"))
+        self.assertNotIn("Settling", run.stderr)
+        self.failed("os.kill(os.getpid(), signal.SIGKILL)", "is settled when vfioalignd starts, or by the next bind or unbind")
+
     def test_dies(self):
         self.failed("sys.exit(7)", "worker ended before it was through, with exit status 7\n")
         self.failed("os.kill(os.getpid(), signal.SIGKILL)", "worker ended before it was through, by signal 9\n")
@@ -419,7 +429,7 @@ class BadWorker(Case):
                                    env=self.env(f"open({self.dir.name + '/go'!r}).read(); {told(BOUND)}"))
         os.close(slave)
         seen = b""
-        while b"through" not in seen and select.select([master], [], [], 20)[0]:
+        while not re.search(rb"through.*\x1b\[K", seen) and select.select([master], [], [], 20)[0]:
             seen += os.read(master, 4096)
         self.assertRegex(seen, rb"\rbind: 0 groups through, \d+ s\x1b\[K")
         with open(self.dir.name + "/go", "w"):
