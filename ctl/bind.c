@@ -96,8 +96,8 @@ static void ignore_group(json_object *group, void *userdata)
         json_object_put(group);
 }
 
-/* Whoever kills a worker with its children leaves groups on their way, which a worker that is told to settle
- * brings to one side. */
+/* A worker that is killed together with its children leaves groups between the host and VFIO. Another one
+ * brings them to one side. */
 static void settle_killed(uint64_t timeout_usec)
 {
         _cleanup_free_ char *order = worker_order_format(BIND_SETTLE, NULL, 0, NULL, "settle", false, false,

@@ -45,7 +45,7 @@ static struct fact is_built_in(struct module_index *index, const char *module)
         if (path)
                 return fact_is(false, SOURCE_MODULE_INDEX);
         has = module_index_has(index, module);
-        /* A module of which the lists do not know was built elsewhere. */
+        /* A module that is not in the lists was built elsewhere. */
         return has.value == FACT_UNKNOWN ? has : fact_is(has.value == FACT_YES, SOURCE_MODULE_INDEX);
 }
 

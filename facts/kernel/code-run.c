@@ -617,16 +617,21 @@ static int do_bit(struct machine *m, struct instruction *i, unsigned opcode)
         }
 }
 
+/* Decodes what says where the operand is, and reads it. */
+static int take_operand(struct machine *m, struct instruction *i, size_t size, uint64_t *ret)
+{
+        int r = decode_modrm(m, i, 0);
+
+        return r < 0 ? r : read_operand(m, i, size, ret);
+}
+
 /* 0f bc, bd: bsf and bsr, tzcnt and lzcnt */
 static int do_scan(struct machine *m, struct instruction *i, unsigned opcode)
 {
         uint64_t a, value;
         int r;
 
-        r = decode_modrm(m, i, 0);
-        if (r < 0)
-                return r;
-        r = read_operand(m, i, i->size, &a);
+        r = take_operand(m, i, i->size, &a);
         if (r < 0)
                 return r;
         if (i->repeat && opcode == 0xbd)
@@ -646,10 +651,7 @@ static int do_extend(struct machine *m, struct instruction *i, unsigned opcode)
         uint64_t a;
         int r;
 
-        r = decode_modrm(m, i, 0);
-        if (r < 0)
-                return r;
-        r = read_operand(m, i, from, &a);
+        r = take_operand(m, i, from, &a);
         if (r < 0)
                 return r;
         write_register(m, i, i->reg, i->size, opcode >= 0xbe ? extend_sign(a, from) : a);
@@ -661,10 +663,7 @@ static int do_move_if(struct machine *m, struct instruction *i, unsigned number)
         uint64_t a;
         int r;
 
-        r = decode_modrm(m, i, 0);
-        if (r < 0)
-                return r;
-        r = read_operand(m, i, i->size, &a);
+        r = take_operand(m, i, i->size, &a);
         if (r < 0)
                 return r;
         r = condition_holds(m, number);

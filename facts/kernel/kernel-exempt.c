@@ -40,7 +40,7 @@ struct piece {
         uint8_t code[KCORE_MAX];
 };
 
-/* What code_run() is told about the kernel. */
+/* What code_run() needs to know of the kernel. */
 struct world {
         const struct root *root;
         struct kernel_symbols *symbols;

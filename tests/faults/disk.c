@@ -18,14 +18,6 @@
 #define FILES_MAX 128
 #define TEXT_MAX 4096
 
-#define must(expression) \
-        do { \
-                if (!(expression)) { \
-                        fprintf(stderr, "%s:%d: %s does not hold: %m\n", __FILE__, __LINE__, #expression); \
-                        exit(2); \
-                } \
-        } while (0)
-
 typedef char path_t[256]; /* below the directory, without a slash in front */
 
 struct step {

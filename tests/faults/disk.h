@@ -2,6 +2,17 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* For what has to work whatever is tested. */
+#define must(expression) \
+        do { \
+                if (!(expression)) { \
+                        fprintf(stderr, "%s:%d: %s does not hold: %m\n", __FILE__, __LINE__, #expression); \
+                        exit(2); \
+                } \
+        } while (0)
 
 /* A disk below one directory, on which system calls fail or the power goes. The code under test is linked
  * with

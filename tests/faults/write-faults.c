@@ -28,14 +28,6 @@
 #define UNITS "usr/lib/systemd/system/"
 #define UNIT "[Service]\nExecStart=/usr/sbin/daemon\n"
 
-#define must(expression) \
-        do { \
-                if (!(expression)) { \
-                        fprintf(stderr, "%s:%d: %s does not hold: %m\n", __FILE__, __LINE__, #expression); \
-                        exit(2); \
-                } \
-        } while (0)
-
 enum side {
         SIDE_OLD,
         SIDE_BETWEEN, /* of several files some; each is whole */
