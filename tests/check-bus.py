@@ -283,6 +283,28 @@ print(sent)
 """
 
 
+# As many calls of one sender at once. It says when they are sent, and then what came of each.
+MANY = """
+import sys, dbus, dbus.bus, dbus.mainloop.glib
+from gi.repository import GLib
+address, calls, method, texts = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+connection = dbus.bus.BusConnection(address, mainloop=dbus.mainloop.glib.DBusGMainLoop())
+manager = connection.get_object("org.vfioalign1", "/org/vfioalign1", introspect=False)
+loop, ends = GLib.MainLoop(), []
+def end(what):
+    ends.append(what)
+    if len(ends) == calls:
+        loop.quit()
+for _ in range(calls):
+    manager.get_dbus_method(method, "org.vfioalign1.Manager")(
+        *texts, reply_handler=lambda *reply: end("answer"), error_handler=lambda e: end(e.get_dbus_name()), timeout=60)
+connection.flush()
+print(flush=True)
+loop.run()
+print(*ends)
+"""
+
+
 # A stranger's call of the largest size that the bus takes, which it finds out. It says how long the argument was, and
 # the longest error that it got.
 LARGEST = 65536
@@ -290,12 +312,12 @@ LARGE = """
 import sys, dbus, dbus.bus, dbus.lowlevel
 address, method, largest = sys.argv[1], sys.argv[2], int(sys.argv[3])
 errors = [0]
-INTERFACES = {"GetAll": "Properties", "Get": "Properties", "Set": "Properties", "Introspect": "Introspectable", "Path": "Peer"}
+INTERFACES = {"GetAll": "Properties", "Get": "Properties", "Set": "Properties", "Introspect": "Introspectable"}
 def call(n):
     connection = dbus.bus.BusConnection(address)
     path = "/" + "a" * n if method == "Path" else "/org/vfioalign1"
     interface = "org.freedesktop.DBus." + INTERFACES[method] if method in INTERFACES else "org.vfioalign1.Manager"
-    member = {"Driver": "Bind", "Path": "Ping"}.get(method, method)
+    member = {"Driver": "Bind", "Path": "GetReport"}.get(method, method)
     message = dbus.lowlevel.MethodCallMessage("org.vfioalign1", path, interface, member)
     if method == "Bind":
         message.append(["a" * n], "", 0, signature="asst")
@@ -359,6 +381,13 @@ class Strangers(unittest.TestCase):
 
     def flood(self, *args, user=65534):
         return self.run_as(user, sys.executable, "-c", FLOOD, self.bus.address, *map(str, args))
+
+    def send_many(self, user, calls, method, *texts):
+        if subprocess.run([sys.executable, "-c", "import gi"], stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("no python3-gi")
+        run = self.run_as(user, sys.executable, "-c", MANY, self.bus.address, str(calls), method, *texts)
+        run.stdout.readline()
+        return run
 
     def get_report(self, user=65534):
         run = self.run_as(user, "dbus-send", "--bus=" + self.bus.address, "--print-reply=literal", "--dest=org.vfioalign1",
@@ -441,34 +470,38 @@ class Strangers(unittest.TestCase):
         """So many calls of one user wait, and others have theirs."""
         self.start()
         self.daemon.signal(signal.SIGSTOP)
-        code = ("import sys, dbus, dbus.bus, dbus.mainloop.glib\n"
-                "from gi.repository import GLib\n"
-                "c = dbus.bus.BusConnection(sys.argv[1], mainloop=dbus.mainloop.glib.DBusGMainLoop())\n"
-                "o = c.get_object('org.vfioalign1', '/org/vfioalign1', introspect=False)\n"
-                "loop, ends = GLib.MainLoop(), []\n"
-                "def end(what):\n"
-                "    ends.append(what)\n"
-                "    if len(ends) == 100: loop.quit()\n"
-                "for _ in range(100):\n"
-                "    o.GetReport(dbus_interface='org.vfioalign1.Manager', reply_handler=lambda r: end('report'),\n"
-                "                error_handler=lambda e: end(e.get_dbus_name()), timeout=60)\n"
-                "print(flush=True)\n"
-                "loop.run()\n"
-                "print(*ends)")
-        if subprocess.run([sys.executable, "-c", "import gi"], stderr=subprocess.DEVNULL).returncode != 0:
-            self.skipTest("no python3-gi")
-        runs = [self.run_as(user, sys.executable, "-c", code, self.bus.address) for user in (1, 65534)]
-        for run in runs:
-            run.stdout.readline()
+        runs = [self.send_many(user, 100, "GetReport") for user in (1, 65534)]
         time.sleep(0.5)
         self.daemon.signal(signal.SIGCONT)
         for run in runs:
             out, err = run.communicate(timeout=60)
             ends = out.split()
             self.assertTrue(ends, err)
-            self.assertGreaterEqual(ends.count("report"), 64)
+            self.assertGreaterEqual(ends.count("answer"), 64)
             self.assertGreater(ends.count(ERROR + "LimitsExceeded"), 0)
         self.assert_serves()
+
+    def test_calls_of_sender(self):
+        """So many calls of one sender wait until the bus says who that is. Here its answer comes behind all of them."""
+        self.start(more='<limit name="max_replies_per_connection">1000</limit>')
+        self.daemon.signal(signal.SIGSTOP)
+        run = self.send_many(0, 200, "GuestReleased", "guest")
+        time.sleep(0.5)
+        self.daemon.signal(signal.SIGCONT)
+        out, err = run.communicate(timeout=60)
+        ends = out.split()
+        self.assertEqual((ends.count("answer"), ends.count(ERROR + "LimitsExceeded")), (128, 72), err)
+        self.assert_serves()
+
+    def test_gone_stranger(self):
+        """A call whose sender has left before the bus was asked is nobody's: nothing is done for it."""
+        self.start(policy=lambda text: text.replace('<deny send_destination="org.vfioalign1"/>',
+                                                    '<allow send_destination="org.vfioalign1"/>'))
+        before = json.loads(self.get_report())["generation"]
+        self.daemon.signal(signal.SIGSTOP)
+        self.assertEqual(int(self.flood(1, 1, 0, "Audit").communicate(timeout=60)[0]), 1)
+        self.daemon.signal(signal.SIGCONT)
+        self.assertEqual(json.loads(self.get_report())["generation"], before)
 
     def test_left_out(self):
         """Others learn sizes, pages and counts; not whose process has a device, nor where it maps that."""
