@@ -108,16 +108,18 @@ static void add_candidate(struct candidates *c, const char *address)
 }
 
 /* The descriptors that can be of a VFIO device. On a recorded host, where the links are missing, all of
- * them.
- */
+ * them. Returns 1, 0 where there may be more of them, or a negative errno. */
 static int list_candidates(const struct root *root, int process_fd, struct names *ret)
 {
         _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *entry;
         int fd;
 
-        if (!root->live)
-                return list_dir_at(process_fd, "fdinfo", ret);
+        if (!root->live) {
+                int r = list_dir_at(process_fd, "fdinfo", ret);
+
+                return r < 0 ? r : 1;
+        }
         fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         dir = fd >= 0 ? fdopendir(fd) : NULL;
         if (!dir) {
@@ -125,11 +127,13 @@ static int list_candidates(const struct root *root, int process_fd, struct names
                         close(fd);
                 return -EACCES;
         }
-        for (size_t n = 0; n < PROCESS_DESCRIPTORS_MAX && ret->n < CANDIDATES_MAX && (entry = readdir(dir));
-             n++) {
+        for (size_t n = 0; (entry = readdir(dir)); n++) {
                 char target[64], **slot;
-                ssize_t size = readlinkat(fd, entry->d_name, target, sizeof(target) - 1);
+                ssize_t size;
 
+                if (n == PROCESS_DESCRIPTORS_MAX || ret->n == CANDIDATES_MAX)
+                        return 0;
+                size = readlinkat(fd, entry->d_name, target, sizeof(target) - 1);
                 if (size < 0)
                         continue;
                 target[size] = '\0';
@@ -142,20 +146,21 @@ static int list_candidates(const struct root *root, int process_fd, struct names
                 if (!*slot)
                         return -ENOMEM;
         }
-        return 0;
+        return 1;
 }
 
 /* From about 6.16 on, fdinfo names the device of a descriptor: "vfio-device-syspath:
- * /sys/devices/.../0000:00:05.0". */
-static void candidates_from_fdinfo(struct candidates *c, const struct root *root, const struct process *p,
+ * /sys/devices/.../0000:00:05.0". Returns whether there are no others. */
+static bool candidates_from_fdinfo(struct candidates *c, const struct root *root, const struct process *p,
                                    int process_fd)
 {
         static const char *const words[] = { "vfio-device-syspath:", NULL };
         _cleanup_(names_done) struct names names = {};
+        int all = list_candidates(root, process_fd, &names);
 
-        if (list_candidates(root, process_fd, &names) < 0)
-                return;
-        for (size_t i = 0; i < names.n && i < PROCESS_DESCRIPTORS_MAX; i++) {
+        if (all < 0)
+                return false;
+        for (size_t i = 0; i < names.n; i++) {
                 _cleanup_free_ char *text = NULL;
                 char path[sizeof("fdinfo/") + 10], *slash;
                 size_t more;
@@ -165,10 +170,8 @@ static void candidates_from_fdinfo(struct candidates *c, const struct root *root
                         continue;
                 snprintf(path, sizeof(path), "fdinfo/%s", names.names[i]);
                 r = process_grep(root, p, process_fd, path, words, 1, &text, &more);
-                if (process_is_unread(r)) {
-                        c->n = 0; /* not all of them are known */
-                        return;
-                }
+                if (process_is_unread(r))
+                        return false;
                 if (r < 0)
                         continue;
                 text[strcspn(text, "\n")] = '\0';
@@ -176,6 +179,7 @@ static void candidates_from_fdinfo(struct candidates *c, const struct root *root
                 if (slash)
                         add_candidate(c, slash + 1);
         }
+        return all > 0;
 }
 
 /* Other VMMs name a device by its directory in sysfs, or by its address alone:
@@ -429,7 +433,7 @@ static bool is_own_dma_buf(const struct reading *r, const struct mapping *m)
 
         if (process_is_believed(&r->process))
                 return true;
-        candidates_from_fdinfo(&own, r->root, &r->process, r->fd);
+        (void) candidates_from_fdinfo(&own, r->root, &r->process, r->fd);
         return has_candidate(&own, m->bdf);
 }
 
@@ -617,7 +621,8 @@ static int read_mappings(struct reading *r, const struct device_facts *devices, 
         if (q < 0 || f->n_mappings == r->first)
                 return q;
 
-        candidates_from_fdinfo(&evidence.open, r->root, &r->process, r->fd);
+        if (!candidates_from_fdinfo(&evidence.open, r->root, &r->process, r->fd))
+                evidence.open.n = 0;
         q = candidates_from_holders(&evidence.held, r->root, &r->process, r->fd, devices);
         if (q < 0)
                 return q;

@@ -67,8 +67,8 @@ static const char *read_descriptor(const struct root *root, const struct process
         return name && is_genuine(root, p, dirfd, number, target) ? name : NULL;
 }
 
-/* Looks at the descriptors one after another, up to the end of the process's time. *ret_more: how many were
- * left out. Returns 0 or -ETIMEDOUT. */
+/* Looks at the descriptors one after another, up to the end of the process's time, and of a stranger's only
+ * at so many. *ret_more: how many were left out. Returns 0 or -ETIMEDOUT. */
 static int print_descriptors(const struct root *root, const struct process *p, DIR *dir,
                              const struct process_time *time, FILE *out, size_t *ret_more)
 {
@@ -83,8 +83,7 @@ static int print_descriptors(const struct root *root, const struct process *p, D
                         continue;
                 if (process_time_is_over(time))
                         return -ETIMEDOUT;
-                if ((!p->trusted && n_seen++ >= PROCESS_DESCRIPTORS_MAX) ||
-                    n_names >= PROCESS_DESCRIPTORS_MAX) {
+                if (!p->trusted && n_seen++ >= PROCESS_DESCRIPTORS_MAX) {
                         ++*ret_more;
                         continue;
                 }

@@ -678,14 +678,14 @@ static void test_descriptor_time(void **state)
         assert_ok(process_round_end(&f->root, NULL));
 }
 
-/* 65,000 lines in each of several processes. */
-static void write_many(struct fixture *f, pid_t pid)
+/* A process with so many mappings. */
+static void write_many(struct fixture *f, pid_t pid, uid_t uid, unsigned n)
 {
         char *text = malloc(MIB(8)), path[32];
         size_t size = 0;
 
         assert_non_null(text);
-        for (unsigned i = 0; i < 65000; i++)
+        for (unsigned i = 0; i < n; i++)
                 size += (size_t) sprintf(
                         text + size, "%x000-%x000 rw-s 20000000000 00:13 1065 anon_inode:[vfio-device]\n",
                         0x700000 + i, 0x700001 + i);
@@ -693,7 +693,7 @@ static void write_many(struct fixture *f, pid_t pid)
         fixture_write(f, path, text);
         snprintf(path, sizeof(path), "proc/%d", pid);
         if (geteuid() == 0)
-                assert_int_equal(chown(fixture_path(f, path), STRANGER, STRANGER), 0);
+                assert_int_equal(chown(fixture_path(f, path), uid, uid), 0);
         free(text);
 }
 
@@ -705,7 +705,7 @@ static void test_bounds(void **state)
 
         write_devices(f);
         for (pid_t pid = 10; pid < 15; pid++)
-                write_many(f, pid);
+                write_many(f, pid, STRANGER, 65000);
         WRITE_PROCESS(f, LINE_BAR2, "qemu\0-device\0vfio-pci,host=0000:00:05.0");
         read_all(f, &m);
         assert_int_equal(m.n_mappings, 5 * PROCESS_MAPPINGS_MAX + 1);
@@ -723,6 +723,98 @@ static void test_bounds(void **state)
                          65000 - (geteuid() == 0 ? 0 : PROCESS_MAPPINGS_MAX));
         mapping_facts_done(&m);
         assert_true(clock_usec(CLOCK_MONOTONIC) - start < test_slower() * 10 * USEC_PER_SEC);
+}
+
+/* Strangers can have as many users as a host gives them. */
+static void test_users_bound(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+
+        if (geteuid() != 0)
+                skip();
+        write_devices(f);
+        for (pid_t pid = 10; pid < 30; pid++)
+                write_many(f, pid, STRANGER + (uid_t) pid / 4, PROCESS_MAPPINGS_MAX);
+        write_many(f, 30, 0, PROCESS_MAPPINGS_MAX);
+        f->root.live = true;
+        read_all(f, &m);
+        assert_int_equal(m.n_mappings, USERS_MAPPINGS_MAX + PROCESS_MAPPINGS_MAX);
+        assert_int_equal(m.complete.value, FACT_UNKNOWN);
+        assert_int_equal(m.n_omissions, 4);
+        for (size_t i = 0; i < m.n_omissions; i++)
+                assert_int_equal(m.omissions[i].mappings, PROCESS_MAPPINGS_MAX);
+        mapping_facts_done(&m);
+}
+
+static void write_descriptors(struct fixture *f, pid_t pid, unsigned first, unsigned n, const char *target)
+{
+        char path[64];
+
+        for (unsigned i = first; i < first + n; i++) {
+                snprintf(path, sizeof(path), "proc/%d/fd/%u", pid, i);
+                fixture_link(f, path, target);
+        }
+}
+
+/* Of a stranger's so many descriptors are looked at, whatever they are; of others all. */
+static void test_stranger_descriptors(void **state)
+{
+        struct fixture *f = *state;
+        struct mapping_facts m;
+
+        if (geteuid() != 0)
+                skip();
+        for (pid_t pid = 7; pid < 9; pid++) {
+                fixture_write(f, pid == 7 ? "proc/7/maps" : "proc/8/maps", "");
+                write_descriptors(f, pid, 0, PROCESS_DESCRIPTORS_MAX + 100, "/dev/null");
+        }
+        assert_int_equal(chown(fixture_path(f, "proc/7"), STRANGER, STRANGER), 0);
+        f->root.live = true;
+        read_all(f, &m);
+        assert_int_equal(m.n_omissions, 1);
+        assert_int_equal(m.omissions[0].pid, 7);
+        assert_int_equal(m.omissions[0].descriptors, 100);
+        mapping_facts_done(&m);
+}
+
+/* Which function a mapping belongs to is not concluded from a part of the descriptors. */
+static void test_open_bounds(void **state)
+{
+        static const struct {
+                unsigned devices, others;
+                bool known;
+        } cases[] = {
+                { 1, 0, true },
+                { 60, 0, true },
+                { 70, 0, false },
+                { 1, PROCESS_DESCRIPTORS_MAX, false },
+        };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct mapping_facts m;
+
+                write_devices(f);
+                WRITE_PROCESS(f, LINE_BAR2, "qemu");
+                write_descriptors(f, 4242, 0, cases[i].devices, "anon_inode:[vfio-device]");
+                write_descriptors(f, 4242, cases[i].devices, cases[i].others, "/dev/null");
+                for (unsigned fd = 0; fd < cases[i].devices; fd++) {
+                        char path[64];
+
+                        snprintf(path, sizeof(path), "proc/4242/fdinfo/%u", fd);
+                        fixture_write(f, path,
+                                      "vfio-device-syspath: /sys/devices/pci0000:00/0000:00:05.0\n");
+                }
+                f->root.live = true;
+                read_all(f, &m);
+                f->root.live = false;
+                assert_int_equal(m.n_mappings, 1);
+                if (streq(m.mappings[0].bdf, "0000:00:05.0") != cases[i].known)
+                        fail_msg("case %zu: '%s'", i, m.mappings[0].bdf);
+                mapping_facts_done(&m);
+                fixture_remove(f, "proc/4242");
+        }
 }
 
 static void test_descriptor_bounds(void **state)
@@ -763,6 +855,9 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_dma_buf, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_forged_holder, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_bounds, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_users_bound, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_stranger_descriptors, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_open_bounds, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_descriptor_time, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_descriptor_bounds, fixture_setup, fixture_teardown),
         };
