@@ -26,11 +26,11 @@ void remove_tree(const char *dir)
         (void) nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* The terminal sends its signals to all that run there, and whoever reads what vfioalignctl writes must not
- * wait for this process. */
+/* What a terminal or a shell sends goes to all of a process group, what ends a session or a unit to all of
+ * its processes; and whoever reads what vfioalignctl writes must not wait for this process. */
 static void leave_terminal(void)
 {
-        static const int signals[] = { SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM };
+        static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
         (void) setsid();

@@ -374,37 +374,62 @@ static bool is_gone_soon(const char *path)
         return access(path, F_OK) < 0;
 }
 
-/* However the process ends, the directory goes with it. */
+/* What a process reports that has such a directory. */
+struct owner {
+        pid_t keeper;
+        char path[PATH_MAX];
+};
+
+static _Noreturn void own_directory(int out)
+{
+        struct owner owner = {};
+        struct unpacked u;
+
+        (void) setpgid(0, 0);
+        if (unpacked_open(&u) < 0 || mkdirat(u.fd, "a", 0700) < 0 || symlinkat("/", u.fd, "link") < 0)
+                _exit(EXIT_FAILURE);
+        owner.keeper = u.pid;
+        strcpy(owner.path, u.path);
+        if (write(out, &owner, sizeof(owner)) != sizeof(owner))
+                _exit(EXIT_FAILURE);
+        for (;;)
+                pause();
+}
+
+/* However the process ends, the directory goes with it: also where all of its process group are killed, and
+ * where all get what ends a session or a unit. */
 static void test_killed(void **state)
 {
-        static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGKILL, SIGSEGV };
+        static const struct {
+                int signal;
+                bool to_keeper;
+        } cases[] = {
+                { SIGHUP, true },   { SIGINT, true },   { SIGQUIT, true },  { SIGTERM, true },
+                { SIGPIPE, false }, { SIGKILL, false }, { SIGSEGV, false },
+        };
 
         (void) state;
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                char path[PATH_MAX];
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct owner owner;
                 int channel[2];
                 pid_t pid;
 
                 assert_int_equal(pipe2(channel, O_CLOEXEC), 0);
                 pid = fork();
                 if (pid == 0) {
-                        struct unpacked u;
-
-                        (void) signal(signals[i], SIG_DFL);
-                        if (unpacked_open(&u) < 0 || mkdirat(u.fd, "a", 0700) < 0 ||
-                            symlinkat("/", u.fd, "link") < 0 ||
-                            write(channel[1], u.path, strlen(u.path) + 1) < 0)
-                                _exit(EXIT_FAILURE);
-                        for (;;)
-                                pause();
+                        (void) signal(cases[i].signal, SIG_DFL);
+                        own_directory(channel[1]);
                 }
                 close(channel[1]);
-                assert_true(read(channel[0], path, sizeof(path)) > 0);
+                assert_int_equal(read(channel[0], &owner, sizeof(owner)), sizeof(owner));
                 close(channel[0]);
-                assert_int_equal(access(path, F_OK), 0);
-                assert_int_equal(kill(pid, signals[i]), 0);
+                assert_int_equal(access(owner.path, F_OK), 0);
+                if (cases[i].to_keeper)
+                        assert_int_equal(kill(owner.keeper, cases[i].signal), 0);
+                assert_int_equal(kill(-pid, cases[i].signal), 0);
                 assert_int_equal(waitpid(pid, NULL, 0), pid);
-                assert_true(is_gone_soon(path));
+                if (!is_gone_soon(owner.path))
+                        fail_msg("after signal %d '%s' is still there", cases[i].signal, owner.path);
         }
 }
 
