@@ -9,6 +9,7 @@
 #include "audit/guest-evidence.h"
 #include "fixture.h"
 #include "test.h"
+#include "util/file.h"
 #include "util/macro.h"
 
 #define YES \
@@ -145,6 +146,58 @@ static void test_fifo(void **state)
         assert_true(fd >= 0);
         assert_int_equal(evidence_read(&e, &f->root), -EAGAIN);
         alarm(0);
+        assert_int_equal(e.n_sightings, 0);
+}
+
+/* A link is followed within the root, as one to another disk would be, and never out of it. */
+static void test_link(void **state)
+{
+        static const struct {
+                const char *target;
+                int result;
+        } cases[] = {
+                { "moved.json", 0 },    { "/srv/moved.json", 0 },     { "../../../../../srv/moved.json", 0 },
+                { "nothing", -ENOENT }, { "evidence.json", -EACCES }, /* as a recording shows what could not
+                                                                         be read */
+                { ".", -EISDIR },       { "/dev/zero", -ENOENT },
+        };
+        struct fixture *f = *state;
+
+        write_file(f, "", "");
+        fixture_copy(f, "srv/moved.json", fixture_path(f, EVIDENCE_FILE));
+        assert_int_equal(renameat(f->root.fd, EVIDENCE_FILE, f->root.fd, "var/lib/vfioalign/moved.json"), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct evidence e;
+
+                fixture_link(f, EVIDENCE_FILE, cases[i].target);
+                if (evidence_read(&e, &f->root) != cases[i].result)
+                        fail_msg("'%s' is not %d", cases[i].target, cases[i].result);
+                assert_int_equal(e.n_sightings, cases[i].result == 0);
+                evidence_done(&e);
+                fixture_remove(f, EVIDENCE_FILE);
+        }
+}
+
+/* More than a file of ours can ever have: it is not taken in, good as its beginning may be. */
+static void test_oversized(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_free_ char *text = NULL, *good = NULL;
+        struct evidence e;
+        size_t size;
+
+        write_file(f, "", "");
+        assert_ok(read_file_at(f->root.fd, EVIDENCE_FILE, MIB(1), &good, &size));
+        text = malloc(MIB(1) + 1);
+        assert_non_null(text);
+        memset(text, ' ', MIB(1) + 1);
+        memcpy(text, good, size);
+        fixture_write_bytes(f, EVIDENCE_FILE, text, MIB(1));
+        assert_ok(evidence_read(&e, &f->root));
+        assert_int_equal(e.n_sightings, 1);
+        evidence_done(&e);
+        fixture_write_bytes(f, EVIDENCE_FILE, text, MIB(1) + 1);
+        assert_int_equal(evidence_read(&e, &f->root), -EBADMSG);
         assert_int_equal(e.n_sightings, 0);
 }
 
@@ -372,6 +425,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_read, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_damaged, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_fifo, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_link, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_oversized, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_add),
                 cmocka_unit_test(test_bound),
                 cmocka_unit_test(test_key),
