@@ -11,6 +11,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include "util/descriptor-pass.h"
 #include "util/file.h"
 #include "util/macro.h"
 #include "util/parse.h"
@@ -40,58 +41,18 @@ const char *opener_stack_path(pid_t pid, opener_path_t ret)
         return ret;
 }
 
-/* A message of one int, and of a descriptor where fd is one. */
-union control {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-};
-
-static int send_answer(int connection, int result, int fd)
-{
-        union control control = {};
-        struct iovec iov = { .iov_base = &result, .iov_len = sizeof(result) };
-        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-        if (fd >= 0) {
-                struct cmsghdr *header = &control.header;
-
-                message.msg_control = &control;
-                message.msg_controllen = sizeof(control);
-                header->cmsg_level = SOL_SOCKET;
-                header->cmsg_type = SCM_RIGHTS;
-                header->cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-        }
-        return sendmsg(connection, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 static int receive_answer(int connection)
 {
-        union control control;
-        int result = 0, fd;
-        struct iovec iov = { .iov_base = &result, .iov_len = sizeof(result) };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control),
-        };
-        const struct cmsghdr *header;
-        ssize_t n;
+        int result, fd, r;
 
-        n = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
-        if (n < 0)
-                return errno == EAGAIN ? -ETIMEDOUT : -errno;
-        if (n != sizeof(result))
-                return -ECONNRESET;
-        if (result < 0)
+        r = descriptor_receive(connection, &result, sizeof(result), &fd);
+        if (r < 0)
+                return r == -EAGAIN ? -ETIMEDOUT : r;
+        if (result < 0) {
+                closep(&fd);
                 return result;
-        header = CMSG_FIRSTHDR(&message);
-        if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-            header->cmsg_len != CMSG_LEN(sizeof(int)))
-                return -ECONNRESET;
-        memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-        return fd;
+        }
+        return fd < 0 ? -ECONNRESET : fd;
 }
 
 static int limit_wait(int connection, int seconds)
@@ -201,9 +162,10 @@ static int open_asked(const struct root *root, int connection)
 static void serve_connection(const struct root *root, int connection)
 {
         _cleanup_close_ int fd = open_asked(root, connection);
+        int result = fd < 0 ? fd : 0;
 
         /* Who has gone needs no answer. */
-        (void) send_answer(connection, fd < 0 ? fd : 0, fd);
+        (void) descriptor_send(connection, &result, sizeof(result), fd);
 }
 
 int opener_serve(const struct root *root, int listening, int idle_msec)

@@ -14,6 +14,7 @@
 
 #include "array.h"
 #include "clock.h"
+#include "descriptor-pass.h"
 #include "file.h"
 #include "macro.h"
 #include "memory.h"
@@ -192,29 +193,10 @@ static int send_all(int fd, const void *bytes, size_t size)
 /* Each request comes with the descriptor of its directory. Returns that. */
 static int child_receive(struct child *c, struct request *ret)
 {
-        union {
-                struct cmsghdr header;
-                char bytes[CMSG_SPACE(sizeof(int))];
-        } control;
-        struct iovec iov = { .iov_base = ret, .iov_len = sizeof(*ret) };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control),
-        };
-        const struct cmsghdr *header;
-        ssize_t n;
-        int fd;
+        int fd, r;
 
-        do
-                n = recvmsg(c->socket, &message, MSG_CMSG_CLOEXEC | MSG_WAITALL);
-        while (n < 0 && errno == EINTR);
-        header = n == sizeof(*ret) ? CMSG_FIRSTHDR(&message) : NULL;
-        if (!header || header->cmsg_type != SCM_RIGHTS)
-                return -EBADMSG;
-        memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-        return fd;
+        r = descriptor_receive(c->socket, ret, sizeof(*ret), &fd);
+        return r < 0 ? r : fd;
 }
 
 static char *child_map(size_t size)
@@ -366,29 +348,6 @@ static int start_child(struct guarded_reader *g)
         return 0;
 }
 
-static int send_request(struct guarded_reader *g, int dirfd, struct request *request)
-{
-        union {
-                struct cmsghdr header;
-                char bytes[CMSG_SPACE(sizeof(int))];
-        } control = {};
-        struct iovec iov = { .iov_base = request, .iov_len = sizeof(*request) };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control),
-        };
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &dirfd, sizeof(dirfd));
-        /* The child waits for it, and the buffer is empty: all of it fits. */
-        return sendmsg(g->socket, &message, MSG_NOSIGNAL) == sizeof(*request) ? 0 : -ECONNRESET;
-}
-
 /* Receives until the buffer is full or the other end is closed; *ret is how much came. Returns 0, -ETIMEDOUT
  * or -ECONNRESET. */
 static int receive_until(int fd, char *buffer, size_t size, uint64_t deadline, size_t *ret)
@@ -436,9 +395,9 @@ static int exchange_messages(struct guarded_reader *g, uint64_t usec, int dirfd,
         _cleanup_free_ char *text = NULL;
         int r;
 
-        r = send_request(g, dirfd, request);
-        if (r < 0)
-                return r;
+        /* The child waits for it, and the buffer is empty: all of it fits. */
+        if (descriptor_send(g->socket, request, sizeof(*request), dirfd) < 0)
+                return -ECONNRESET;
         r = receive_bytes(g, reply, sizeof(*reply), deadline);
         if (r < 0)
                 return r;
