@@ -63,7 +63,7 @@ enum dma_route guest_dma_route(const struct host *h, const struct guest *g, cons
         assert(g);
         assert(hostdev);
 
-        if (hostdev->no_mmap || hostdev->kind == HOSTDEV_NVME)
+        if (hostdev_has_no_bars(hostdev))
                 return DMA_ROUTE_NONE;
         if (!hostdev->iommufd)
                 return DMA_ROUTE_TYPE1;
@@ -175,8 +175,7 @@ struct guest_cost guest_cost(const struct device_facts *devices, const struct gu
                 const struct hostdev *hostdev = &g->hostdevs[i];
                 const struct device *d = device_facts_find(devices, hostdev->bdf);
 
-                /* QEMU's own nvme driver maps only a few pages. */
-                if (hostdev->no_mmap || hostdev->kind == HOSTDEV_NVME)
+                if (hostdev_has_no_bars(hostdev))
                         continue;
                 if (d)
                         add_device(&c, d, k, m, placer, hostdev->iommufd, from);

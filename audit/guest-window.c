@@ -132,7 +132,7 @@ static bool sum_bars(const struct host *h, const struct guest *g, uint64_t *ret_
 
                 if (!*hostdev->bdf)
                         return false;
-                if (!d || hostdev->kind == HOSTDEV_NVME)
+                if (!d || hostdev->withheld || hostdev->kind == HOSTDEV_NVME)
                         continue;
                 for (size_t b = 0; b < d->n_bars; b++) {
                         if (!d->bars[b].wide)

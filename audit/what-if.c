@@ -158,7 +158,7 @@ static bool guest_gains(const struct what_if *now, const struct what_if *then, c
                 const struct hostdev *hostdev = &s->guest->hostdevs[i];
                 const struct device *d = device_facts_find(&s->host->devices, hostdev->bdf);
 
-                if (hostdev->no_mmap || hostdev->kind == HOSTDEV_NVME)
+                if (hostdev_has_no_bars(hostdev))
                         continue;
                 if (d && device_gains(now, then, d))
                         return true;

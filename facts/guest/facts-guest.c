@@ -86,6 +86,7 @@ static int add_pci(struct guest *g, xmlNode *node, enum hostdev_kind kind, xmlNo
             !read_driver(node, &h))
                 return 0;
         h.alias = xml_attribute(xml_child(named, "alias"), "name");
+        h.withheld = xml_attribute_is(xml_child(named, "address"), "type", "unassigned");
         return guest_add_hostdev(g, &h);
 }
 
@@ -161,6 +162,20 @@ static int read_devices(struct guest *g, const xmlNode *devices)
                         return r;
                 if (xml_is(node, "controller"))
                         read_controller(g, node);
+        }
+        if (!g->emulator)
+                g->emulator = xml_child_text(devices, "emulator");
+        return 0;
+}
+
+/* libvirt asks for "./devices/hostdev": all of them count where somebody has written two lists. */
+static int read_all_devices(struct guest *g, xmlNode *domain)
+{
+        xml_foreach (node, domain) {
+                int r = xml_is(node, "devices") ? read_devices(g, node) : 0;
+
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -306,16 +321,15 @@ static void read_machine(struct guest *g, xmlNode *domain)
 
 static int read_domain(struct guest *g, xmlNode *domain)
 {
-        xmlNode *devices = xml_child(domain, "devices"), *commandline = qemu_child(domain, "commandline");
+        xmlNode *commandline = qemu_child(domain, "commandline");
         int r;
 
         g->name = xml_child_text(domain, "name");
         if (!g->name)
                 return -EBADMSG;
         g->uuid = xml_child_text(domain, "uuid");
-        g->emulator = xml_child_text(devices, "emulator");
         read_machine(g, domain);
-        r = read_devices(g, devices);
+        r = read_all_devices(g, domain);
         if (r < 0)
                 return r;
         r = read_sysinfo(g, domain);
@@ -385,6 +399,14 @@ int guest_parse(struct guest *g, const char *xml, size_t size)
         if (r < 0)
                 guest_done(g);
         return r;
+}
+
+bool hostdev_has_no_bars(const struct hostdev *h)
+{
+        assert(h);
+
+        /* QEMU's own nvme driver maps only a few pages. */
+        return h->no_mmap || h->withheld || h->kind == HOSTDEV_NVME;
 }
 
 /* A transient network is only in the second directory. */

@@ -33,6 +33,7 @@ struct hostdev {
         bdf_t bdf;     /* empty: an mdev, or a function that is not known yet */
         bool managed;  /* libvirt binds it itself, between `prepare` and `start` */
         bool no_mmap;  /* x-no-mmap=on: none of its BARs is mapped, every access traps */
+        bool withheld; /* <address type='unassigned'/>: libvirt takes it from the host and keeps it */
         bool iommufd;  /* the XML asks for it: BARs are not mapped into the IOMMU, so not populated early */
         char *driver;  /* <driver model='...'>, a variant driver; or NULL */
         char *uuid;    /* of an mdev, or NULL */
@@ -104,6 +105,9 @@ int guest_parse(struct guest *g, const char *xml, size_t size);
  * around the <domain>. *ret_pid is 0 where it has no pid. */
 int guest_parse_status(struct guest *g, const char *xml, size_t size, pid_t *ret_pid);
 void guest_done(struct guest *g);
+
+/* Is QEMU to map no BAR of it? */
+bool hostdev_has_no_bars(const struct hostdev *h);
 
 /* Adds one HOSTDEV_NETWORK for each of g->networks that is a pool of functions, which only the network's own
  * XML says. Returns 1 where all could be read, 0 where one could not, or -ENOMEM. */

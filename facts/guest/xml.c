@@ -316,17 +316,23 @@ uint64_t xml_size(xmlNode *node)
         return size;
 }
 
+/* libvirt takes a part that is left out for 0 (src/conf/device_conf.c, virPCIDeviceAddressParseXML()). */
+static int xml_address_part(xmlNode *address, const char *name, uint64_t max, uint64_t *ret)
+{
+        *ret = 0;
+        return xmlHasProp(address, (const xmlChar *) name) ? xml_attribute_u64(address, name, max, ret) : 0;
+}
+
 int xml_pci_address(xmlNode *address, bdf_t ret)
 {
         uint64_t domain, bus, slot, function;
 
-        if (!address)
+        if (!address || xml_address_part(address, "domain", UINT32_MAX, &domain) < 0 ||
+            xml_address_part(address, "bus", 0xff, &bus) < 0 ||
+            xml_address_part(address, "slot", 0x1f, &slot) < 0 ||
+            xml_address_part(address, "function", 7, &function) < 0)
                 return -EBADMSG;
-        if (xml_attribute_u64(address, "domain", UINT32_MAX, &domain) < 0)
-                domain = 0;
-        if (xml_attribute_u64(address, "bus", 0xff, &bus) < 0 ||
-            xml_attribute_u64(address, "slot", 0x1f, &slot) < 0 ||
-            xml_attribute_u64(address, "function", 7, &function) < 0)
+        if (!(domain || bus || slot || function)) /* no address, or one of another kind of device */
                 return -EBADMSG;
         snprintf(ret, sizeof(bdf_t), "%04x:%02x:%02x.%u", (unsigned) domain, (unsigned) bus, (unsigned) slot,
                  (unsigned) function & 7);

@@ -71,6 +71,56 @@ static void test_domain(void **state)
         guest_done(&g);
 }
 
+/* What libvirt understands as well, although it writes it differently itself. */
+static void test_spellings(void **state)
+{
+        static const struct {
+                const char *address, *bdf;
+        } addresses[] = {
+                { "bus='0x41'", "0000:41:00.0" },
+                { "slot='3' function='1'", "0000:00:03.1" },
+                { "domain='1' bus='010' slot='0X1F' function='07'", "0001:08:1f.7" },
+                { "domain='0x10000' bus='225'", "10000:e1:00.0" },
+                /* Nothing that has a place, and numbers that libvirt does not take either */
+                { "", NULL },
+                { "type='usb' port='1'", NULL },
+                { "domain='0' bus='0' slot='0' function='0'", NULL },
+                { "bus='41h' slot='0' function='0'", NULL },
+                { "domain='x' bus='0x41'", NULL },
+                { "bus='0x41' function='8'", NULL },
+        };
+        struct guest g;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(addresses); i++) {
+                char xml[512];
+
+                snprintf(xml, sizeof(xml),
+                         "<domain><name>x</name><devices><hostdev type='pci'><source><address %s/></source>"
+                         "</hostdev></devices></domain>",
+                         addresses[i].address);
+                assert_ok(parse(&g, xml));
+                if (g.n_hostdevs != (addresses[i].bdf ? 1 : 0))
+                        fail_msg("%zu devices of \"%s\"", g.n_hostdevs, addresses[i].address);
+                if (addresses[i].bdf)
+                        assert_string_equal(g.hostdevs[0].bdf, addresses[i].bdf);
+                guest_done(&g);
+        }
+
+        assert_ok(parse(&g, "<domain><name>x</name>"
+                            "<devices><!-- " HOSTDEV " -->" HOSTDEV "</devices>"
+                            "<metadata><devices>" HOSTDEV "</devices></metadata>"
+                            "<devices><emulator>/usr/bin/qemu</emulator><hostdev type='pci'>" AT_42
+                            "<address type='unassigned'/></hostdev></devices></domain>"));
+        assert_int_equal(g.n_hostdevs, 2);
+        assert_string_equal(g.emulator, "/usr/bin/qemu");
+        assert_string_equal(g.hostdevs[0].bdf, "0000:41:00.0");
+        assert_false(hostdev_has_no_bars(&g.hostdevs[0]));
+        assert_string_equal(g.hostdevs[1].bdf, "0000:42:00.0");
+        assert_true(hostdev_has_no_bars(&g.hostdevs[1]));
+        guest_done(&g);
+}
+
 static void test_bad(void **state)
 {
         static const char *const bad[] = {
@@ -519,6 +569,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_domain),
+                cmocka_unit_test(test_spellings),
                 cmocka_unit_test(test_bad),
                 cmocka_unit_test(test_truncated),
                 cmocka_unit_test(test_bounds),
