@@ -12,6 +12,8 @@
 #define BLOCK "sys/class/block/"
 #define SUBSYSTEM "nvme-subsystem/"
 #define VIRTUAL "/virtual/block/"
+#define FABRICS "/nvme-fabrics/ctl/"
+#define FC_HOST "sys/class/fc_host"
 #define LAYERS_MAX 16
 #define ELSEWHERE "block-devices-mounted-elsewhere"
 #define BLOCKS_MAX \
@@ -42,6 +44,53 @@ struct block *block_find_node(struct use_reader *reader, const char *node)
         return name ? block_find(reader, name) : NULL;
 }
 
+/* The function of the host adapter with that name of a port: "0x100000109b579ef6". */
+static int add_fc_host(struct use_reader *reader, const char *port, struct functions *f)
+{
+        _cleanup_(names_done) struct names names = {};
+
+        (void) list_dir_at(reader->root->fd, FC_HOST, &names);
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_free_ char *path = NULL, *link = NULL, *own = NULL, *target = NULL;
+
+                if (asprintf(&path, FC_HOST "/%s/port_name", names.names[i]) < 0 ||
+                    asprintf(&link, FC_HOST "/%s", names.names[i]) < 0)
+                        return -ENOMEM;
+                if (read_line_at(reader->root->fd, path, &own) < 0 || !streq(own, port) ||
+                    read_link_at(reader->root->fd, link, &target) < 0)
+                        continue;
+                if (functions_of_path(reader, target, f) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* A controller behind Fibre Channel is a virtual device, and names the adapter in its address:
+ * "traddr=...,host_traddr=nn-0x200000109b579ef6:pn-0x100000109b579ef6" (drivers/nvme/host/fc.c). With RDMA
+ * and TCP it goes through an interface that has an address. */
+static int add_fabrics(struct use_reader *reader, const char *target, struct functions *f)
+{
+        const char *name = strstr(target, FABRICS), *host, *port;
+        _cleanup_free_ char *path = NULL, *address = NULL, *copy = NULL;
+        int r;
+
+        if (!name)
+                return 0;
+        name += strlen(FABRICS);
+        if (asprintf(&path, "sys/class/nvme/%.*s/address", (int) strcspn(name, "/"), name) < 0)
+                return -ENOMEM;
+        r = read_line_at(reader->root->fd, path, &address);
+        if (r < 0)
+                return r == -ENOMEM ? r : 0;
+        host = strstr(address, "host_traddr=");
+        port = host ? strstr(host, "pn-") : NULL;
+        if (!port)
+                return 0;
+        port += strlen("pn-");
+        copy = strndup(port, strcspn(port, ",:"));
+        return copy ? add_fc_host(reader, copy, f) : -ENOMEM;
+}
+
 /* Under native NVMe multipath, the disk that is mounted is the subsystem's, and belongs to each of its
  * controllers. */
 static int add_subsystem(struct use_reader *reader, const char *subsystem, struct functions *f)
@@ -61,7 +110,7 @@ static int add_subsystem(struct use_reader *reader, const char *subsystem, struc
                 if (asprintf(&path, "%s/%s", dir, names.names[i]) < 0)
                         return -ENOMEM;
                 if (read_link_at(reader->root->fd, path, &target) >= 0 &&
-                    functions_of_path(reader, target, f) < 0)
+                    (functions_of_path(reader, target, f) < 0 || add_fabrics(reader, target, f) < 0))
                         return -ENOMEM;
         }
         return 0;
@@ -103,7 +152,8 @@ static int read_block(struct use_reader *reader, struct block *b)
                 return -ENOMEM;
         if (read_link_at(reader->root->fd, path, &target) < 0)
                 return 0;
-        if (functions_of_path(reader, target, &b->functions) < 0)
+        if (functions_of_path(reader, target, &b->functions) < 0 ||
+            add_fabrics(reader, target, &b->functions) < 0)
                 return -ENOMEM;
         subsystem = strstr(target, SUBSYSTEM);
         if (subsystem && add_subsystem(reader, subsystem + strlen(SUBSYSTEM), &b->functions) < 0)
@@ -352,6 +402,9 @@ static int add_mount_devices(struct use_reader *reader, const struct mount *m)
 {
         int r;
 
+        r = uses_add_virtio_mount(reader, m->type, m->source, m->where, m->options);
+        if (r < 0)
+                return r;
         if (m->options) {
                 r = add_nodes(reader, m, m->options, ',');
                 if (r < 0)
@@ -507,6 +560,25 @@ static int read_mounts_elsewhere(struct use_reader *reader)
         return 0;
 }
 
+/* "/dev/nvme0n1p3  partition 8388604 0 -2". The kernel shows the path at which it was opened; udev may have
+ * made that node again since. One of another name can be any device that has a swap area. */
+static int add_swap(struct use_reader *reader, char *line)
+{
+        char *type = line + strcspn(line, " \t"), *deleted;
+        struct block *b;
+
+        if (*type)
+                *type++ = '\0';
+        unescape_field(line);
+        deleted = strstr(line, " (deleted)");
+        if (deleted)
+                *deleted = '\0';
+        b = block_find_node(reader, line);
+        if (b)
+                return block_add_use(reader, b, USE_SWAP, b->dm_name ?: b->name);
+        return startswith(type + strspn(type, " \t"), "partition") ? pools_add(reader, "swap", line) : 0;
+}
+
 static int read_swaps(struct use_reader *reader)
 {
         _cleanup_free_ char *text = NULL;
@@ -520,13 +592,9 @@ static int read_swaps(struct use_reader *reader)
                 return r == -ENOMEM ? r : 0;
         }
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-                struct block *b;
-
-                line[strcspn(line, " \t")] = '\0';
-                unescape_field(line);
-                b = block_find_node(reader, line);
-                if (b && block_add_use(reader, b, USE_SWAP, b->dm_name ?: b->name) < 0)
-                        return -ENOMEM;
+                r = add_swap(reader, line);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -582,7 +650,7 @@ static int add_holder(struct use_reader *reader, const struct block *b)
 
 int uses_read_blocks(struct use_reader *reader)
 {
-        bool any = false;
+        bool any = has_virtio(reader);
 
         if (list_blocks(reader) < 0)
                 return -ENOMEM;

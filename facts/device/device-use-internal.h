@@ -3,6 +3,8 @@
 
 #include "device-use.h"
 
+#define MDEV "sys/bus/mdev/devices"
+
 /* What device-use.c and its helpers share. Every function that returns int returns 0 or -ENOMEM. */
 
 /* A set of functions: indices into device_facts. */
@@ -49,6 +51,19 @@ void functions_done(struct functions *f);
 /* Adds every function on the way to a device in sysfs, except bridges. There can be several: a VMD
  * controller has disks below it. */
 int functions_of_path(const struct use_reader *reader, const char *path, struct functions *f);
+
+/* Adds the function of a virtio device: "virtio3". */
+int functions_of_virtio(const struct use_reader *reader, const char *name, struct functions *f);
+
+/* Whether there is a bus of virtio devices. */
+bool has_virtio(const struct use_reader *reader);
+
+/* Adds what a mount has from a virtio device, if it is of such a file system. options: NULL is fine. */
+int uses_add_virtio_mount(struct use_reader *reader, const char *type, const char *source, const char *where,
+                          const char *options);
+
+/* hvc0 does not say whose it is: any virtio console can be the one. */
+int uses_add_virtio_console(struct use_reader *reader, const char *what);
 
 /* Notes the use for each of the functions, with a copy of the text in which control characters are replaced.
  */

@@ -26,16 +26,21 @@ static bool parse_iomem_line(char *line, size_t *ret_depth, const char **ret_nam
         return true;
 }
 
-/* System RAM inside of a BAR, which is called by its function's address. */
+/* System RAM inside of a BAR, which is called by its function's address, or in the region of a virtio-mem
+ * device, which is called by that: "virtio3" (drivers/virtio/virtio_mem.c). */
 static int add_system_ram(struct use_reader *reader, const char *const names[], size_t depth)
 {
         for (size_t i = 0; i < depth; i++) {
-                _cleanup_(functions_done) struct functions f = {};
+                _cleanup_(functions_done) struct functions f = {}, of_virtio = {};
 
                 if (!names[i] || strchr(names[i], '/'))
                         continue;
                 if (functions_of_path(reader, names[i], &f) < 0 ||
                     use_add(reader, &f, USE_MEMORY, 0, "System RAM in a BAR") < 0)
+                        return -ENOMEM;
+                if (startswith(names[i], "virtio") &&
+                    (functions_of_virtio(reader, names[i], &of_virtio) < 0 ||
+                     use_add(reader, &of_virtio, USE_MEMORY, 0, "System RAM (virtio-mem)") < 0))
                         return -ENOMEM;
         }
         return 0;

@@ -15,6 +15,7 @@
 #define ZFS "proc/spl/kstat/zfs"
 #define BTRFS "sys/fs/btrfs"
 #define BCACHEFS "sys/fs/bcachefs"
+#define JOURNALS "proc/fs/jbd2"
 #define NVME_TARGET "sys/kernel/config/nvmet/subsystems"
 #define SCSI_TARGET "sys/kernel/config/target/core"
 #define PARTITION_ZFS \
@@ -46,7 +47,7 @@ int pools_add(struct use_reader *reader, const char *type, const char *source)
         _cleanup_free_ char *own_type = NULL, *name = NULL;
         struct pool *slot;
 
-        if (needs_no_device(type, source))
+        if (!streq(type, "swap") && needs_no_device(type, source))
                 return 0;
         /* "tank/home" and "tank@monday" are parts of the pool "tank". */
         own_type = strdup(type);
@@ -185,6 +186,43 @@ static int add_bcachefs_members(struct use_reader *reader)
                 }
         }
         return any;
+}
+
+/* A file system that is alive has a folder by the name of its device, also where no mount shows it: it was
+ * unmounted lazily, or is only open (fsmount(2)). */
+static int add_live_systems(struct use_reader *reader)
+{
+        static const char *const types[] = { "ext4", "xfs", "f2fs", "nilfs2", "erofs" };
+
+        for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                _cleanup_free_ char *dir = NULL, *what = NULL;
+                _cleanup_(names_done) struct names names = {};
+
+                if (asprintf(&dir, "sys/fs/%s", types[i]) < 0 ||
+                    asprintf(&what, "a file system (%s)", types[i]) < 0)
+                        return -ENOMEM;
+                (void) list_dir_at(reader->root->fd, dir, &names);
+                for (size_t k = 0; k < names.n; k++)
+                        if (add_unless_used(reader, block_find(reader, names.names[k]), USE_MOUNT, what) < 0)
+                                return -ENOMEM;
+        }
+        return 0;
+}
+
+/* "nvme1n1" is a journal by itself, "nvme1n1-8" one in the file system on the device (fs/jbd2/journal.c). No
+ * mount names the former. */
+static int add_journals(struct use_reader *reader)
+{
+        _cleanup_(names_done) struct names names = {};
+
+        (void) list_dir_at(reader->root->fd, JOURNALS, &names);
+        for (size_t i = 0; i < names.n; i++) {
+                struct block *b = block_find(reader, names.names[i]);
+
+                if (add_unless_used(reader, b, USE_MOUNT, "the journal of a file system") < 0)
+                        return -ENOMEM;
+        }
+        return 0;
 }
 
 /* A cache set of bcache holds devices that are not below any other. */
@@ -436,6 +474,7 @@ int pools_trace(struct use_reader *reader)
         int r;
 
         if (list_zfs(reader) < 0 || list_drbd(reader) < 0 || add_bcache(reader) < 0 ||
+            add_live_systems(reader) < 0 || add_journals(reader) < 0 ||
             add_targets(reader, NVME_TARGET, "/namespaces", "device_path", "an NVMe target") < 0 ||
             add_targets(reader, SCSI_TARGET, "", "udev_path", "a SCSI target") < 0)
                 return -ENOMEM;

@@ -15,6 +15,8 @@
 
 #define NVIDIA_GPUS "proc/driver/nvidia/gpus"
 #define NVIDIA_MAJOR 195 /* of /dev/nvidiaN, which sysfs does not know */
+#define NVSWITCHES "proc/driver/nvidia-nvswitch/devices"
+#define NVSWITCH_CONTROL 255
 #define OPEN_NODES "open-device-nodes"
 #define CMDLINE_MAX_SIZE (4U << 20)
 
@@ -78,6 +80,27 @@ static int add_node(struct nodes *n, struct functions *f, char type, unsigned ma
         return 0;
 }
 
+/* A mediated device has a group of its own, and its function stays with its driver. */
+static int functions_of_mdev_group(const struct use_reader *reader, const char *group, struct functions *f)
+{
+        _cleanup_(names_done) struct names names = {};
+
+        (void) list_dir_at(reader->root->fd, MDEV, &names);
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_free_ char *link = NULL, *number = NULL, *device = NULL, *target = NULL;
+
+                if (asprintf(&link, MDEV "/%s/iommu_group", names.names[i]) < 0 ||
+                    asprintf(&device, MDEV "/%s", names.names[i]) < 0)
+                        return -ENOMEM;
+                if (read_link_name_at(reader->root->fd, link, &number) < 0 || !streq(number, group) ||
+                    read_link_at(reader->root->fd, device, &target) < 0)
+                        continue;
+                if (functions_of_path(reader, target, f) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 /* /dev/vfio/12 is group 12, and leads to all functions of it that are bound to VFIO. Without an IOMMU it is
  * called noiommu-12. */
 static int functions_of_group(const struct use_reader *reader, const char *name, struct functions *f)
@@ -91,6 +114,18 @@ static int functions_of_group(const struct use_reader *reader, const char *name,
 
                 if (d->group >= 0 && (uint64_t) d->group == group && d->driver_is_vfio &&
                     functions_add(f, i) < 0)
+                        return -ENOMEM;
+        }
+        return functions_of_mdev_group(reader, name, f);
+}
+
+/* /dev/sev speaks to the secure processor, whichever of the functions with that driver it is. */
+static int functions_of_driver(const struct use_reader *reader, const char *driver, struct functions *f)
+{
+        for (size_t i = 0; i < reader->devices->n_devices; i++) {
+                const struct device *d = &reader->devices->devices[i];
+
+                if (d->driver && streq(d->driver, driver) && functions_add(f, i) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -118,6 +153,8 @@ static int read_char_nodes(const struct use_reader *reader, struct nodes *nodes)
                 group = strstr(target, "/virtual/vfio/");
                 if (group)
                         r = functions_of_group(reader, group + strlen("/virtual/vfio/"), &f);
+                else if (strstr(target, "/virtual/misc/sev"))
+                        r = functions_of_driver(reader, "ccp", &f);
                 else
                         r = functions_of_path(reader, target, &f);
                 if (r < 0)
@@ -153,6 +190,40 @@ static int read_nvidia_nodes(const struct use_reader *reader, struct nodes *node
                 snprintf(name, sizeof(name), "nvidia%u", minor);
                 if (functions_of_path(reader, names.names[i], &f) < 0 ||
                     add_node(nodes, &f, 'c', NVIDIA_MAJOR, minor, name, false) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* The nodes of NVSwitch are no more in sysfs than those of GPUs. Which of them has which number is not
+ * shown, and who has one, as the fabric manager, has them all. The last number is the node that controls the
+ * driver. */
+static int read_nvswitch_nodes(const struct use_reader *reader, struct nodes *nodes)
+{
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_free_ char *text = NULL;
+        const char *line;
+        unsigned major;
+
+        (void) list_dir_at(reader->root->fd, NVSWITCHES, &names);
+        if (names.n == 0)
+                return 0;
+        if (read_file_at(reader->root->fd, "proc/devices", 65536, &text, NULL) < 0)
+                return 0;
+        line = strstr(text, " nvidia-nvswitch\n");
+        while (line && line > text && line[-1] != '\n')
+                line--;
+        if (!line || sscanf(line, "%u", &major) != 1)
+                return 0;
+        for (unsigned minor = 0; minor < names.n && minor < NVSWITCH_CONTROL; minor++) {
+                _cleanup_(functions_done) struct functions f = {};
+                char name[32];
+
+                snprintf(name, sizeof(name), "nvidia-nvswitch%u", minor);
+                for (size_t i = 0; i < names.n; i++)
+                        if (functions_of_path(reader, names.names[i], &f) < 0)
+                                return -ENOMEM;
+                if (add_node(nodes, &f, 'c', major, minor, name, false) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -542,7 +613,8 @@ int uses_read_processes(struct use_reader *reader)
         _cleanup_free_ char *answer = NULL;
         int listed = read_char_nodes(reader, &nodes);
 
-        if (listed < 0 || read_nvidia_nodes(reader, &nodes) < 0 || read_block_nodes(reader, &nodes) < 0)
+        if (listed < 0 || read_nvidia_nodes(reader, &nodes) < 0 || read_nvswitch_nodes(reader, &nodes) < 0 ||
+            read_block_nodes(reader, &nodes) < 0)
                 return -ENOMEM;
         if (listed && nodes.n == 0) {
                 /* Nobody can have a node open that does not exist, so thousands of processes can be skipped.

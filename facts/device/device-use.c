@@ -11,6 +11,7 @@
 
 #define GRAPHICS "sys/class/graphics"
 #define DRM "sys/class/drm"
+#define THUNDERBOLT "sys/bus/thunderbolt/devices"
 
 /* clang-format off */
 static const char *const use_kind_table[_USE_KIND_MAX] = {
@@ -125,6 +126,8 @@ static int read_consoles(struct use_reader *reader)
                 if (r < 0 || asprintf(&what, "%s (console)", tty) < 0 ||
                     add_by_link(reader, link, USE_CONSOLE, what) < 0)
                         return -ENOMEM;
+                if (startswith(tty, "hvc") && uses_add_virtio_console(reader, what) < 0)
+                        return -ENOMEM;
         }
         return 0;
 }
@@ -194,6 +197,47 @@ static int read_connectors(struct use_reader *reader)
         return 0;
 }
 
+/* Mediated devices go with the driver of their function, and so do the routers behind a Thunderbolt host:
+ * "0-1", with the host itself as "0-0", retimers as "0-0:1.1" and services as "0-1.0". */
+static int add_children(struct use_reader *reader, const char *dir, const char *what,
+                        bool (*counts)(const char *name))
+{
+        _cleanup_(names_done) struct names names = {};
+
+        (void) list_dir_at(reader->root->fd, dir, &names);
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_free_ char *link = NULL, *text = NULL;
+
+                if (!counts(names.names[i]))
+                        continue;
+                if (asprintf(&link, "%s/%s", dir, names.names[i]) < 0 ||
+                    asprintf(&text, "%s %s", what, names.names[i]) < 0 ||
+                    add_by_link(reader, link, USE_HOLDER, text) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static bool any_counts(const char *name)
+{
+        return *name != '\0';
+}
+
+static bool router_counts(const char *name)
+{
+        const char *route = strchr(name, '-');
+
+        return route && !streq(route, "-0") && !strpbrk(route, ":.");
+}
+
+static int read_children(struct use_reader *reader)
+{
+        if (add_children(reader, MDEV, "mediated device", any_counts) < 0 ||
+            add_children(reader, THUNDERBOLT, "Thunderbolt device", router_counts) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
 /* The uses that the functions themselves show. */
 static int read_functions(struct use_reader *reader)
 {
@@ -247,9 +291,9 @@ static void use_reader_done(struct use_reader *reader)
 int device_uses_read(struct device_uses *u, const struct root *root, const struct device_facts *devices)
 {
         static int (*const readers[])(struct use_reader *) = {
-                blocks_read,     uses_read_blocks,    uses_read_memory, uses_read_network,
-                read_consoles,   read_framebuffers,   read_connectors,  read_functions,
-                uses_read_input, uses_read_processes,
+                blocks_read,   uses_read_blocks,  uses_read_memory,    uses_read_network,
+                read_consoles, read_framebuffers, read_connectors,     read_functions,
+                read_children, uses_read_input,   uses_read_processes,
         };
         _cleanup_(device_uses_done) struct device_uses uses = {};
         _cleanup_(use_reader_done) struct use_reader reader = {

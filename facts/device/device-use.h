@@ -7,10 +7,10 @@
 
 /* Who uses a function now, in words for a person. Whether it can be taken away is for the kernel to say. */
 enum use_kind {
-        USE_MOUNT,     /* "/boot": a file system on it is mounted, also through device mapper, md, btrfs,
-                          multipath, or a pool */
+        USE_MOUNT,     /* "/boot": a file system on it is mounted, or alive, also through device mapper, md,
+                          btrfs, multipath, virtio, or a pool */
         USE_SWAP,      /* "nvme0n1p3" */
-        USE_HOLDER,    /* "dm-0 (vg-root)": another block device stands on it */
+        USE_HOLDER,    /* "dm-0 (vg-root)", "mediated device UUID": another device stands on it */
         USE_MEMORY,    /* "region0": its memory is, or may be, the host's */
         USE_INTERFACE, /* "eth0 (default route)": up, with an address, a route, PPPoE, an XDP program or a
                           packet socket */
