@@ -170,6 +170,20 @@ static const struct libvirt_guest *guest_with(const struct host *h, const struct
         return NULL;
 }
 
+/* The guest that is not running with it, and has it when it starts the next time; or NULL. */
+static const struct libvirt_guest *guest_to_have(const struct host *h, const struct device *d)
+{
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const struct libvirt_guest *guest = &h->libvirt.guests[i];
+                const struct guest *g = guest->running ? &guest->later : &guest->xml;
+
+                for (size_t k = 0; k < g->n_hostdevs; k++)
+                        if (streq(g->hostdevs[k].bdf, d->bdf))
+                                return guest;
+        }
+        return NULL;
+}
+
 /* Whether whoever starts the guest binds the function to vfio-pci. */
 static bool guest_binds(const struct guest *g, const struct device *d)
 {
@@ -265,10 +279,10 @@ static int collect_claims(struct findings *f, const struct host *h, const struct
 
 static int collect_use(struct findings *f, const struct host *h, const struct device *d)
 {
-        const struct libvirt_guest *g = d->driver_is_vfio ? NULL : guest_with(h, d);
+        const struct libvirt_guest *g = d->driver_is_vfio ? NULL : guest_to_have(h, d);
         const struct device_use *use;
 
-        if (!g || g->running)
+        if (!g)
                 return 0;
         use = device_uses_host(&h->uses, d->bdf);
         if (!use)

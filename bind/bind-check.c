@@ -53,14 +53,12 @@ static int check_uses(const struct host *h, const struct device *d, bool only_vf
         return 0;
 }
 
-static bool guest_has_device(const struct libvirt_guest *g, const char *bdf, bool *ret_managed)
+static const struct hostdev *find_hostdev(const struct guest *g, const char *bdf)
 {
-        for (size_t i = 0; i < g->xml.n_hostdevs; i++)
-                if (streq(g->xml.hostdevs[i].bdf, bdf)) {
-                        *ret_managed = g->xml.hostdevs[i].managed;
-                        return true;
-                }
-        return false;
+        for (size_t i = 0; i < g->n_hostdevs; i++)
+                if (streq(g->hostdevs[i].bdf, bdf))
+                        return &g->hostdevs[i];
+        return NULL;
 }
 
 /* libvirt takes a device with managed='yes' by itself when its guest starts, and gives it back; Proxmox
@@ -69,15 +67,13 @@ static int check_guests(const struct host *h, const struct device *d, bool retur
 {
         for (size_t i = 0; i < h->libvirt.n_guests; i++) {
                 const struct libvirt_guest *g = &h->libvirt.guests[i];
-                bool managed;
+                const struct hostdev *next = find_hostdev(g->running ? &g->later : &g->xml, d->bdf);
                 int r = 0;
 
-                if (!guest_has_device(g, d->bdf, &managed))
-                        continue;
-                if (g->running)
+                if (g->running && find_hostdev(&g->xml, d->bdf))
                         r = findings_add(ret, FINDING_BIND_IN_USE, d->bdf, "the guest %s runs with it",
                                          g->xml.name ?: "?");
-                else if (managed && !returning)
+                else if (next && next->managed && !returning)
                         r = findings_add(ret, FINDING_BIND_CLAIMED, d->bdf,
                                          g->xml.manager == GUEST_OF_PROXMOX
                                                  ? "Proxmox binds it for the guest %s (hostpci)"

@@ -143,12 +143,13 @@ static int parse_guests(struct libvirt_facts *l, json_object *list)
         if (!json_object_is_type(list, json_type_array))
                 return -EBADMSG;
         for (size_t i = 0; i < json_object_array_length(list); i++) {
-                json_object *o = json_object_array_get_idx(list, i), *name, *devices, *manager;
+                json_object *o = json_object_array_get_idx(list, i), *name, *devices, *later, *manager;
                 struct libvirt_guest *g;
                 int r;
 
                 if (!json_object_object_get_ex(o, "name", &name) ||
                     !json_object_object_get_ex(o, "devices", &devices) ||
+                    !json_object_object_get_ex(o, "later", &later) ||
                     !json_object_object_get_ex(o, "manager", &manager))
                         return -EBADMSG;
                 g = array_append(l->guests, l->n_guests);
@@ -163,6 +164,9 @@ static int parse_guests(struct libvirt_facts *l, json_object *list)
                 g->xml.manager = (enum guest_manager) r;
                 g->running = get_boolean(o, "running");
                 r = parse_hostdevs(&g->xml, devices);
+                if (r < 0)
+                        return r;
+                r = parse_hostdevs(&g->later, later);
                 if (r < 0)
                         return r;
         }
@@ -275,6 +279,7 @@ static void guests_done(struct libvirt_facts *l)
         for (size_t i = 0; i < l->n_guests; i++) {
                 free(l->guests[i].xml.name);
                 free(l->guests[i].xml.hostdevs);
+                free(l->guests[i].later.hostdevs);
         }
         for (size_t i = 0; i < l->n_networks; i++)
                 libvirt_network_done(&l->networks[i]);

@@ -8,25 +8,33 @@
 #include "facts/guest/facts-libvirt.h"
 #include "util/macro.h"
 
-static json_object *guest_to_json(const struct libvirt_guest *g)
+static json_object *devices_to_json(const struct guest *g)
 {
-        json_object *o = json_object_new_object(), *devices = json_object_new_array();
+        json_object *devices = json_object_new_array();
 
-        for (size_t i = 0; i < g->xml.n_hostdevs; i++) {
+        for (size_t i = 0; i < g->n_hostdevs; i++) {
                 json_object *d;
 
-                if (!*g->xml.hostdevs[i].bdf) /* of a pool: one is picked at the start */
+                if (!*g->hostdevs[i].bdf) /* of a pool: one is picked at the start */
                         continue;
                 d = json_object_new_object();
-                json_object_object_add(d, "address", json_object_new_string(g->xml.hostdevs[i].bdf));
-                json_object_object_add(d, "managed", json_object_new_boolean(g->xml.hostdevs[i].managed));
+                json_object_object_add(d, "address", json_object_new_string(g->hostdevs[i].bdf));
+                json_object_object_add(d, "managed", json_object_new_boolean(g->hostdevs[i].managed));
                 json_object_array_add(devices, d);
         }
+        return devices;
+}
+
+static json_object *guest_to_json(const struct libvirt_guest *g)
+{
+        json_object *o = json_object_new_object();
+
         json_object_object_add(o, "name", json_object_new_string(g->xml.name ?: "?"));
         json_object_object_add(o, "manager",
                                json_object_new_string(guest_manager_to_string(g->xml.manager)));
         json_object_object_add(o, "running", json_object_new_boolean(g->running));
-        json_object_object_add(o, "devices", devices);
+        json_object_object_add(o, "devices", devices_to_json(&g->xml));
+        json_object_object_add(o, "later", devices_to_json(&g->later));
         return o;
 }
 

@@ -108,8 +108,24 @@ static int redact_args(const char *value, FILE *out)
         return 0;
 }
 
+/* Which of the guest's own settings go at its next start: a list of keys. */
+static void redact_delete(const char *list, FILE *out)
+{
+        const char *before = "delete: ";
+        char key[16];
+
+        while (proxmox_delete_next(&list, key, sizeof(key)))
+                if (streq(key, "args") || find_key(key)) {
+                        fprintf(out, "%s%s", before, key);
+                        before = ",";
+                }
+        if (*before == ',')
+                fputc('\n', out);
+}
+
 int redact_proxmox(char *data, FILE *out)
 {
+        bool counts = true, pending = false;
         char *save = NULL;
 
         assert(data);
@@ -120,10 +136,18 @@ int redact_proxmox(char *data, FILE *out)
                 const char *key, *value;
                 int r;
 
-                if (*line == '[')
-                        return 0;
-                if (!proxmox_line_split(line, &key, &value))
+                if (*line == '[') {
+                        counts = pending = proxmox_section_is_pending(line);
+                        if (pending)
+                                fputs("[PENDING]\n", out);
                         continue;
+                }
+                if (!counts || !proxmox_line_split(line, &key, &value))
+                        continue;
+                if (pending && streq(key, "delete")) {
+                        redact_delete(value, out);
+                        continue;
+                }
                 if (streq(key, "args")) {
                         r = redact_args(value, out);
                         if (r < 0)

@@ -62,6 +62,20 @@ class States(OnHost):
         finding, = self.findings("group-not-viable")
         self.assertEqual((finding["subject"], finding["detail"]), ("0000:01:00.1", "group 1: 0000:01:00.0 is bound to nouveau"))
 
+    def test_next_start(self):
+        """A guest runs, and has been given one more device for its next start, which the host uses."""
+        h = self.host
+        h.pci("0000:02:00.0", "8086:1521", 0x020000, "igb", group=2, bars={0: (0x84000000, MIB, MEM32)})
+        h.interface("eno1", "0000:02:00.0", 0x1003)
+        h.routes("eno1", "0000140A", "0100140A")
+        h.write("run/qemu-server/101.pid", "77")
+        h.write("proc/77/comm", "kvm")
+        h.write("etc/pve/qemu-server/101.conf", "memory: 1024\n[before]\nhostpci0: 02:00.0")
+        self.assertEqual(self.findings("device-in-use"), [])
+        h.write("etc/pve/qemu-server/101.conf", "memory: 1024\n[PENDING]\nhostpci0: 02:00.0")
+        finding, = self.findings("device-in-use")
+        self.assertEqual(finding["detail"], "it is meant for guest 101; interface: eno1 (default route)")
+
     def test_reserved(self):
         """A framebuffer of the firmware has a part of a GPU: as root sees it, and as others do."""
         h = self.host

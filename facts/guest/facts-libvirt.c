@@ -178,9 +178,11 @@ static int read_guest(struct libvirt_facts *l, const struct root *root, const ch
         if (status) {
                 slot->running = true;
                 slot->pid = pid;
-        } else {
-                slot->defined = true;
+                return 0;
         }
+        if (slot->running && !slot->defined)
+                slot->later = TAKE(g, (struct guest){});
+        slot->defined = true;
         return 0;
 }
 
@@ -295,11 +297,12 @@ static bool is_proxmox_conf(const char *name, char id[static 16])
 static int read_proxmox_guest(struct libvirt_facts *l, const struct root *root,
                               const struct proxmox_mappings *m, const char *id)
 {
-        _cleanup_(guest_done) struct guest g = {};
+        _cleanup_(guest_done) struct guest g = {}, later = {};
         char path[sizeof(PROXMOX_DEFINED_DIR "/.conf") + 16];
         _cleanup_free_ char *text = NULL;
         struct libvirt_guest *slot;
         bool autostart = false;
+        pid_t pid;
         int r;
 
         snprintf(path, sizeof(path), PROXMOX_DEFINED_DIR "/%s.conf", id);
@@ -308,7 +311,10 @@ static int read_proxmox_guest(struct libvirt_facts *l, const struct root *root,
                 return r == -ENOMEM ? r : 0;
         if (r < 0)
                 return note_unread(l, path, r);
-        r = proxmox_guest_parse(&g, id, text, m, root, &autostart);
+        pid = read_proxmox_pid(root, id);
+        r = proxmox_guest_parse(&g, id, text, m, root, pid == 0, &autostart);
+        if (r == 1 && pid != 0)
+                r = proxmox_guest_parse(&later, id, text, m, root, true, &autostart);
         if (r == -EFBIG)
                 return note_unread(l, path, r);
         if (r <= 0)
@@ -316,10 +322,11 @@ static int read_proxmox_guest(struct libvirt_facts *l, const struct root *root,
         r = add_guest(l, &g, &slot);
         if (r < 0)
                 return r;
+        slot->later = TAKE(later, (struct guest){});
         slot->defined = true;
         slot->autostart = autostart;
-        slot->pid = read_proxmox_pid(root, id);
-        slot->running = slot->pid != 0;
+        slot->pid = pid;
+        slot->running = pid != 0;
         return 0;
 }
 
@@ -449,8 +456,10 @@ const struct libvirt_guest *libvirt_facts_find_pid(const struct libvirt_facts *l
 
 void libvirt_facts_done(struct libvirt_facts *l)
 {
-        for (size_t i = 0; i < l->n_guests; i++)
+        for (size_t i = 0; i < l->n_guests; i++) {
                 guest_done(&l->guests[i].xml);
+                guest_done(&l->guests[i].later);
+        }
         for (size_t i = 0; i < l->n_networks; i++)
                 libvirt_network_done(&l->networks[i]);
         for (size_t i = 0; i < l->n_damaged; i++)

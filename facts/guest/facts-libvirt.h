@@ -15,7 +15,8 @@
 #define PRELOAD_NAME "libvfioalign-preload.so"
 
 struct libvirt_guest {
-        struct guest xml; /* as it runs, else as it is defined */
+        struct guest xml;   /* as it runs, else as it would start now */
+        struct guest later; /* of one that runs and is defined: as it starts the next time; else empty */
         bool defined;
         bool running;
         bool autostart;

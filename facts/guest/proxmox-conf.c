@@ -3,6 +3,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 #include "util/array.h"
 #include "util/file.h"
@@ -61,6 +64,33 @@ bool proxmox_property(const char *value, const char *key, const char *default_ke
                 return true;
         }
         return false;
+}
+
+bool proxmox_section_is_pending(const char *line)
+{
+        static const char section[] = "[PENDING]";
+
+        assert(line);
+
+        return strncasecmp(line, section, strlen(section)) == 0 &&
+               !line[strlen(section) + strspn(line + strlen(section), BLANK)];
+}
+
+bool proxmox_delete_next(const char **list, char *key, size_t size)
+{
+        static const char between[] = ",; \t";
+        const char *s;
+        size_t n;
+
+        assert(list);
+        assert(key);
+
+        s = *list + strspn(*list, between);
+        s += *s == '!'; /* to be deleted by force */
+        n = strcspn(s, between);
+        *list = s + n;
+        snprintf(key, size, "%.*s", n < size ? (int) n : 0, s);
+        return n > 0;
 }
 
 static int add_mapping(struct proxmox_mappings *m, const char *name, const char *path)

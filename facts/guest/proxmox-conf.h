@@ -7,7 +7,8 @@
 #include "util/root.h"
 
 /* What Proxmox VE's guests look like on disk (qm.conf(5); PVE/QemuServer.pm, PVE/QemuServer/PCI.pm). Each is
- * ID.conf, lines "key: value" up to the first section, which is a snapshot's or of changes that are pending.
+ * ID.conf, lines "key: value" up to the first section, which is a snapshot's, or [PENDING]: what is changed
+ * when the guest starts the next time (vmconfig_apply_pending()).
  * The first directory is a link to this node's own; those of other nodes are not looked at. */
 #define PROXMOX_DEFINED_DIR "etc/pve/qemu-server"
 #define PROXMOX_RUNNING_DIR "run/qemu-server" /* ID.pid */
@@ -45,3 +46,10 @@ bool proxmox_line_split(char *line, const char **ret_key, const char **ret_value
 /* One of the values in "host=01:00,pcie=1". default_key: the one that may stand alone at the begin; or NULL.
  * False where it is missing. */
 bool proxmox_property(const char *value, const char *key, const char *default_key, char *ret, size_t size);
+
+/* Does the line begin the section of pending changes? */
+bool proxmox_section_is_pending(const char *line);
+
+/* The next key of the value of a pending "delete", such as "hostpci1,!net0"; one without room for it is "".
+ * False at the end. */
+bool proxmox_delete_next(const char **list, char *key, size_t size);

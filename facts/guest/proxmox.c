@@ -229,16 +229,34 @@ static void note_line(struct conf *c, const char *key, const char *value)
                 c->hostpci[i] = value;
 }
 
-static void parse_lines(struct conf *c, char *text)
+/* The list of a pending "delete". No key that it names is set there as well. */
+static void forget_keys(struct conf *c, const char *list)
 {
+        char key[16];
+
+        for (const char *s = list; proxmox_delete_next(&s, key, sizeof(key));)
+                note_line(c, key, NULL);
+}
+
+/* pending: with what Proxmox would change at the guest's next start. Other sections are snapshots. */
+static void parse_lines(struct conf *c, char *text, bool pending)
+{
+        bool counts = true, changes = false;
         char *save = NULL;
 
         for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 const char *key, *value;
 
-                if (*line == '[') /* what follows is not the guest as it is */
-                        return;
-                if (*line != '#' && proxmox_line_split(line, &key, &value))
+                if (*line == '[') {
+                        changes = proxmox_section_is_pending(line);
+                        counts = changes && pending;
+                        continue;
+                }
+                if (!counts || *line == '#' || !proxmox_line_split(line, &key, &value))
+                        continue;
+                if (changes && streq(key, "delete"))
+                        forget_keys(c, value);
+                else
                         note_line(c, key, value);
         }
 }
@@ -331,7 +349,7 @@ static int read_conf(struct guest *g, const char *id, const struct conf *c, cons
 }
 
 int proxmox_guest_parse(struct guest *g, const char *id, const char *text, const struct proxmox_mappings *m,
-                        const struct root *root, bool *ret_autostart)
+                        const struct root *root, bool pending, bool *ret_autostart)
 {
         _cleanup_free_ char *copy = NULL;
         struct conf c = {};
@@ -348,7 +366,7 @@ int proxmox_guest_parse(struct guest *g, const char *id, const char *text, const
         copy = strdup(text);
         if (!copy)
                 return -ENOMEM;
-        parse_lines(&c, copy);
+        parse_lines(&c, copy, pending);
         if (is_yes(c.template))
                 return 0;
         r = read_conf(g, id, &c, m, root);

@@ -350,14 +350,15 @@ static void check_redacted_domain(const char *xml, size_t size, const char *reda
 }
 
 /* So is a guest of Proxmox. */
-static void check_redacted_proxmox(const struct root *root, const char *conf, const char *redacted)
+static void check_redacted_proxmox(const struct root *root, const char *conf, const char *redacted,
+                                   bool pending)
 {
         const struct proxmox_mappings none = {};
         struct guest before = {}, after = {};
         bool a = false, b = false;
-        int r = proxmox_guest_parse(&before, "100", conf, &none, root, &a);
+        int r = proxmox_guest_parse(&before, "100", conf, &none, root, pending, &a);
 
-        must(proxmox_guest_parse(&after, "100", redacted, &none, root, &b) == r && a == b);
+        must(proxmox_guest_parse(&after, "100", redacted, &none, root, pending, &b) == r && a == b);
         must(before.n_hostdevs == after.n_hostdevs && before.efi_window == after.efi_window);
         must(before.memory == after.memory && before.firmware == after.firmware);
         must(before.phys_bits == after.phys_bits && before.host_phys_bits == after.host_phys_bits);
@@ -391,7 +392,8 @@ static void run_redact(const struct root *root, const uint8_t *data, size_t size
         if (how == REDACT_PROXMOX) {
                 _cleanup_free_ char *text = text_of(data + 1, size - 1);
 
-                check_redacted_proxmox(root, text, once);
+                check_redacted_proxmox(root, text, once, false);
+                check_redacted_proxmox(root, text, once, true);
         }
 }
 
@@ -405,7 +407,7 @@ static void run_proxmox(const struct root *root, const uint8_t *data, size_t siz
         must(proxmox_mappings_parse(
                      &m, "gpu\n\tmap node=a,path=0000:41:00.0\nany\n\tmap path=1:0\n\tmap path=2:0\n",
                      "a") >= 0);
-        if (proxmox_guest_parse(&g, "100", text, &m, root, &autostart) > 0) {
+        if (proxmox_guest_parse(&g, "100", text, &m, root, size % 2, &autostart) > 0) {
                 must(g.n_hostdevs <= GUEST_HOSTDEVS_MAX && g.emulator && g.machine);
                 guest_done(&g);
         }

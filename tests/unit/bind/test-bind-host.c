@@ -84,6 +84,42 @@ static void test_proxmox(void **state)
         assert_true(has_finding(&findings, FINDING_BIND_IN_USE, "the guest 101 runs with it"));
         findings_done(&findings);
         bind_host_done(&h);
+
+        /* It runs without it, and is to have it when it starts the next time. */
+        fixture_write(f, "etc/pve/qemu-server/101.conf",
+                      "hostpci0: 42:00.0\n[PENDING]\nhostpci1: 41:00.0\n");
+        order.operation = BIND_BIND;
+        h = look(f);
+        assert_ok(bind_check(&h, &group, &order, &findings));
+        assert_false(has_finding(&findings, FINDING_BIND_IN_USE, NULL));
+        assert_true(has_finding(&findings, FINDING_BIND_CLAIMED,
+                                "Proxmox binds it for the guest 101 (hostpci)"));
+        findings_done(&findings);
+        bind_host_done(&h);
+}
+
+/* The same of one of libvirt that has been edited while it runs. */
+static void test_edited(void **state)
+{
+        struct fixture *f = *state;
+        struct findings findings = {};
+        const struct bind_order order = { .operation = BIND_BIND };
+        struct device device = { .bdf = GPU };
+        const struct device *members[] = { &device };
+        const struct iommu_group group = { .number = 1, .n_members = 1, .members = members };
+        struct host h;
+
+        fixture_write(f, "proc/77/comm", "qemu\n");
+        fixture_write(f, "run/libvirt/qemu/gpu.xml",
+                      "<domstatus pid='77'>" DOMAIN("gpu", "") "</domstatus>");
+        fixture_write(f, GUESTS "gpu.xml", DOMAIN("gpu", HOSTDEV));
+        h = look(f);
+        assert_ok(bind_check(&h, &group, &order, &findings));
+        assert_false(has_finding(&findings, FINDING_BIND_IN_USE, NULL));
+        assert_true(has_finding(&findings, FINDING_BIND_CLAIMED,
+                                "libvirt binds it for the guest gpu (managed='yes')"));
+        findings_done(&findings);
+        bind_host_done(&h);
 }
 
 /* On kernels that may taint themselves by a bind, it is not made where panic_on_taint= could cover that. */
@@ -268,9 +304,9 @@ int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_guests),   FIXTURE_TEST(test_proxmox), FIXTURE_TEST(test_damaged),
-                FIXTURE_TEST(test_unread),   FIXTURE_TEST(test_check),   FIXTURE_TEST(test_taint),
-                FIXTURE_TEST(test_networks),
+                FIXTURE_TEST(test_guests),  FIXTURE_TEST(test_proxmox),  FIXTURE_TEST(test_edited),
+                FIXTURE_TEST(test_damaged), FIXTURE_TEST(test_unread),   FIXTURE_TEST(test_check),
+                FIXTURE_TEST(test_taint),   FIXTURE_TEST(test_networks),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,14 +68,17 @@ static void test_proxmox(void **state)
                 "hostpci2: hunter2=1\nhostpcihunter2: x\nipconfig0: hunter2\nmachine: q35,x=hunter2\n"
                 "memory: 2048\nname: web\nnet0: hunter2\nonboot: 1\n"
                 "smbios1: uuid=5b0c7a3e-3d0f-4d55-9a55-6f2f0a6c1e01,serial=hunter2\nsshkeys: hunter2\n"
-                "[hunter2]\nname: hunter2\n";
+                "[hunter2]\nname: hunter2\n"
+                "[PENDING]\nname: other\ndelete: hunter2,!hostpci1;args\nnet0: hunter2\n"
+                "[pending]\ndelete: hunter2\n[hunter2]\nname: hunter2\n";
         static const char kept[] =
                 "args: '-device' 'vfio-pci,host=1:0.0' 'redacted' 'redacted' '-fw_cfg' 'redacted' '-set' "
                 "'device.hostpci0.x-no-mmap=on'\n"
                 "cpu: cputype=host,phys-bits=46\n"
                 "hostpci0: host=0000:41:00\nhostpci1: mapping=gpu,mdev=nvidia-63\nhostpci2: other=redacted\n"
                 "machine: type=q35\nmemory: current=2048\nname: web\nonboot: 1\n"
-                "smbios1: uuid=5b0c7a3e-3d0f-4d55-9a55-6f2f0a6c1e01\n";
+                "smbios1: uuid=5b0c7a3e-3d0f-4d55-9a55-6f2f0a6c1e01\n"
+                "[PENDING]\nname: other\ndelete: hostpci1,args\n[PENDING]\n";
         static const char mappings[] = "# hunter2\ngpu\n\tdescription hunter2\n"
                                        "\tmap id=hunter2,node=pve1,path=0000:41:00.0\nhunter2 x\n";
         static const char kept_mappings[] =

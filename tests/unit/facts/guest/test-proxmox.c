@@ -70,7 +70,7 @@ static void test_devices(void **state)
                 { "hostpci0: 41:00.0\nhostpci1: 42:00.0\nargs: -set device.hostpci1.x-no-mmap=on",
                   "0000:41:00.0 0000:42:00.0-" },
                 { "args: -device 'vfio-pci,host=41:00.0", "" },
-                /* The last one of a key counts, and no section does. */
+                /* The last one of a key counts, and no section does (see below). */
                 { "hostpci0: 41:00.0\nhostpci0: 42:00.0", "0000:42:00.0" },
                 { "hostpci0: 41:00.0\n[PENDING]\nhostpci0: 42:00.0", "0000:41:00.0" },
                 { "[snap]\nhostpci0: 42:00.0", "" },
@@ -97,7 +97,8 @@ static void test_devices(void **state)
                 bool autostart = false;
                 struct guest g;
 
-                assert_int_equal(proxmox_guest_parse(&g, "101", cases[i].conf, &m, &f->root, &autostart), 1);
+                assert_int_equal(
+                        proxmox_guest_parse(&g, "101", cases[i].conf, &m, &f->root, false, &autostart), 1);
                 assert_false(autostart);
                 if (!streq(devices(&g), cases[i].devices))
                         fail_msg("%s: %s", cases[i].conf, devices(&g));
@@ -111,12 +112,51 @@ static void test_devices(void **state)
         proxmox_mappings_done(&m);
 }
 
+/* What a guest has when it starts the next time. */
+static void test_pending(void **state)
+{
+        static const struct {
+                const char *conf, *now, *next;
+        } cases[] = {
+                { "hostpci0: 41:00.0\n\n[PENDING]\nhostpci0: 42:00.0\n", "0000:41:00.0", "0000:42:00.0" },
+                { "hostpci0: 41:00.0\n[PENDING]\nhostpci1: 42:00.0", "0000:41:00.0",
+                  "0000:41:00.0 0000:42:00.0" },
+                { "hostpci0: 41:00.0\nhostpci1: 42:00.0\n[PENDING]\ndelete: net0,hostpci0",
+                  "0000:41:00.0 0000:42:00.0", "0000:42:00.0" },
+                { "hostpci0: 41:00.0\nargs: -device vfio-pci,host=42:00.0\n[pending] \n"
+                  "delete: !hostpci0 ;args",
+                  "0000:41:00.0 0000:42:00.0!=", "" },
+                /* Only that section counts, wherever it is; outside of it, "delete" is nothing. */
+                { "hostpci0: 41:00.0\ndelete: hostpci0\n[snap]\nhostpci1: 43:00.0\n[PENDING]\nhostpci2: "
+                  "42:00.0\n[PENDING2]\nhostpci3: 44:00.0",
+                  "0000:41:00.0", "0000:41:00.0 0000:42:00.0" },
+                { "hostpci0: 41:00.0\n[PENDING]\ndelete: hostpci01,hostpci00000000000000000000,,",
+                  "0000:41:00.0", "0000:41:00.0" },
+        };
+        const struct proxmox_mappings none = {};
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                for (int pending = 0; pending < 2; pending++) {
+                        const char *expected = pending ? cases[i].next : cases[i].now;
+                        bool autostart;
+                        struct guest g;
+
+                        assert_int_equal(proxmox_guest_parse(&g, "101", cases[i].conf, &none, &f->root,
+                                                             pending, &autostart),
+                                         1);
+                        if (!streq(devices(&g), expected))
+                                fail_msg("%s: %s", cases[i].conf, devices(&g));
+                        guest_done(&g);
+                }
+}
+
 static struct guest parse(struct fixture *f, const char *conf, bool *ret_autostart)
 {
         const struct proxmox_mappings none = {};
         struct guest g;
 
-        assert_int_equal(proxmox_guest_parse(&g, "101", conf, &none, &f->root, ret_autostart), 1);
+        assert_int_equal(proxmox_guest_parse(&g, "101", conf, &none, &f->root, false, ret_autostart), 1);
         return g;
 }
 
@@ -171,7 +211,7 @@ static void test_machine(void **state)
 
         /* A template is never started. */
         assert_int_equal(proxmox_guest_parse(&g, "101", "template: 1\nhostpci0: 41:00.0\n", &none, &f->root,
-                                             &autostart),
+                                             true, &autostart),
                          0);
 }
 
@@ -288,6 +328,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_devices, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_pending, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_machine, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_words),
                 cmocka_unit_test_setup_teardown(test_node, fixture_setup, fixture_teardown),
