@@ -19,9 +19,18 @@ static bool is_white(char c)
 /* How far the parser has read. False where it has read another text than ours, so our offsets are wrong. */
 static bool parser_position(xmlParserCtxtPtr p, const struct domain_text *t, size_t *ret)
 {
+#if LIBXML_VERSION >= 21500
+        unsigned long at;
+
+        if (xmlCtxtGetInputPosition(p, 0, NULL, NULL, NULL, &at) < 0)
+                return false;
+#else
         long at = xmlByteConsumed(p);
 
-        if (at < 0 || (size_t) at > t->size)
+        if (at < 0)
+                return false;
+#endif
+        if ((size_t) at > t->size)
                 return false;
         *ret = (size_t) at;
         return true;
