@@ -62,6 +62,12 @@ def on_terminal(columns, *args):
     return text.decode().replace("\r\n", "\n")
 
 
+def as_of_old(text):
+    """As json-c printed it up to 0.16: what is empty takes two lines."""
+    return re.sub(r"^( *)(.*)(\[)(\],?)$|^( *)(.*)(\{)(\},?)$", lambda m: "{0}{1}{2}\n{0}{3}".format(
+        *[part for part in m.groups() if part is not None]), text, flags=re.M)
+
+
 def steady(text):
     """Without what is not the host's own: our version, and the moment where a host made by hand has none."""
     text = re.sub(r'"version":"[^"]*"', '"version":"VERSION"', text)
@@ -79,7 +85,7 @@ class Hosts(unittest.TestCase):
     def test_golden(self):
         for name, host in hosts().items():
             with self.subTest(name):
-                document = steady(ctl("audit", "--json", "--root", str(host)))
+                document = as_of_old(steady(ctl("audit", "--json", "--root", str(host))))
                 Report(SCHEMA).check(document.replace('"TIME"', '"2026-01-01T00:00:00Z"').replace("VERSION", "0.1"))
                 self.compare(HOSTS / f"{name}.json", document)
                 text = "".join(f"$ vfioalignctl {verb}\n{ctl(verb, '--root', str(host))}\n" for verb in TABLES)
