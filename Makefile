@@ -3,7 +3,7 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check check-all check-debug analyze sanitize faults fuzz demo audit bench bench-bind bench-map clean
+.PHONY: all check check-all check-debug analyze sanitize distributions faults fuzz demo audit bench bench-bind bench-map clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -28,6 +28,10 @@ check-debug:
 sanitize:
 	$(SUDO) ./tests/install-dependencies
 	./tests/sanitize
+
+# All native tests on newer distributions than this machine's, in a chroot each.
+distributions:
+	$(SUDO) ./tests/distributions
 
 # Memory, writes and power that fail, for so many minutes.
 MINUTES := 20
