@@ -547,6 +547,28 @@ static int collect_evidence(struct findings *f, const struct host *h, const stru
                             format_size(predicted_size, predicted));
 }
 
+/* What helps depends on whose program it is. NULL: what helps with a QEMU. */
+static const char *remedy_of_emulator(const struct emulator *e)
+{
+        if (emulator_may_be_qemu(e))
+                return NULL;
+        if (e->generation == GENERATION_UNKNOWN)
+                return "vfioalignctl mappings, while it runs a guest";
+        return e->program == PROGRAM_CLOUD_HYPERVISOR
+                       ? "Install cloud-hypervisor 53 or later"
+                       : "None but the module: no version of it that aligns is known";
+}
+
+static int add_emulator(struct findings *f, enum finding_id id, const struct emulator *e, const char *detail)
+{
+        int r = findings_add(f, id, e->path, detail ? "%s" : NULL, detail);
+
+        if (r < 0)
+                return r;
+        f->findings[f->n_findings - 1].remedy = remedy_of_emulator(e);
+        return 0;
+}
+
 static int collect_emulator(struct findings *f, const struct host *h, const struct emulator *e)
 {
         int r;
@@ -564,11 +586,14 @@ static int collect_emulator(struct findings *f, const struct host *h, const stru
                 return findings_add(f, FINDING_EMULATOR_STALE, e->path, "used by %zu process%s",
                                     e->n_processes, e->n_processes == 1 ? "" : "es");
         if (e->generation == GENERATION_UNKNOWN)
-                return findings_add(f, FINDING_EMULATOR_UNKNOWN, e->path, "%s",
-                                    e->why ?: "it could not be read");
+                return add_emulator(f, FINDING_EMULATOR_UNKNOWN, e, e->why ?: "it could not be read");
         if (e->generation == GENERATION_NONE && h->kernel.huge_pmd.value == FACT_YES &&
             !module_works(&h->module) && !kernel_aligns(h))
-                return findings_add(f, FINDING_EMULATOR_UNALIGNED, e->path, NULL);
+                return add_emulator(
+                        f, FINDING_EMULATOR_UNALIGNED, e,
+                        e->source == SOURCE_PROC
+                                ? "a process that runs it has mapped a BAR where nobody aligned it"
+                                : NULL);
         return 0;
 }
 
@@ -723,14 +748,16 @@ static int collect_mapping(struct findings *f, const struct host *h, const struc
         struct fact thp = p ? p->thp : fact_unknown(NULL);
         struct verdict v = verdict_mapping(&h->kernel, thp, process_placer(h, m->pid), m);
         struct help help;
+        const struct emulator *e = emulator_facts_of_process(&h->emulators, m->pid);
         format_t page;
         int r;
 
         if (v.page_size == 0 || v.page_size >= verdict_best_page(&h->kernel, m->size))
                 return 0;
         r = findings_add(f, FINDING_MAPPING_SMALL_PAGES, *m->bdf ? m->bdf : NULL,
-                         "region %d in process %d (%s): %s pages at %#" PRIx64, m->region, m->pid,
-                         m->command ?: "?", format_size(v.page_size, page), m->start);
+                         "region %d in process %d (%s): %s pages at %#" PRIx64 "%s", m->region, m->pid,
+                         m->command ?: "?", format_size(v.page_size, page), m->start,
+                         e && e->unpreloadable ? "; nothing can be preloaded into this static program" : "");
         if (r < 0)
                 return r;
         help = g ? help_guest(h, &g->xml, NULL) : help_mapping(h, m);

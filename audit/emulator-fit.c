@@ -84,6 +84,6 @@ bool emulator_fits_guest(const struct root *root, const struct emulator *e, cons
         assert(e);
         assert(g);
 
-        return !e->container && !e->replaced && is_for_arch(e, g->arch) &&
+        return !e->container && !e->replaced && emulator_may_be_qemu(e) && is_for_arch(e, g->arch) &&
                emulator_knows_machine(root, e, g);
 }

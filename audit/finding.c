@@ -480,8 +480,8 @@ static const struct finding_type types[_FINDING_MAX] = {
         [FINDING_EMULATOR_UNALIGNED] = {
                 .severity = SEVERITY_NOTICE,
                 .text = "This emulator leaves the address of a BAR to the kernel",
-                .explanation = "Its code asks the kernel for any address (QEMU up to 9.1), so its guests "
-                               "get what the kernel chooses.",
+                .explanation = "It asks the kernel for any address (QEMU up to 9.1, cloud-hypervisor up "
+                               "to 52, crosvm), so its guests get what the kernel chooses.",
                 .fixes = FIX_BIT(FIX_MODULE),
                 .remedy = "Install QEMU 9.2 or later",
                 .message_id = "99b9d4dcc2244c17ab5e57fe877a571b",
@@ -489,9 +489,10 @@ static const struct finding_type types[_FINDING_MAX] = {
         [FINDING_EMULATOR_UNKNOWN] = {
                 .severity = SEVERITY_INFO,
                 .text = "The code of this emulator does not show whether it aligns BARs",
-                .explanation = "It is a script, was built for another architecture, or hides its "
-                               "functions. \"vfioalignctl mappings\" shows what a running guest gets; "
-                               "\"vfioalignctl emulators --deep\" tries the emulator without a device.",
+                .explanation = "It is a script, was built for another architecture, hides its functions, "
+                               "or is another program than QEMU, cloud-hypervisor and OpenVMM. "
+                               "\"vfioalignctl mappings\" shows what a running guest gets; "
+                               "\"vfioalignctl emulators --deep\" tries a QEMU without a device.",
                 .remedy = "vfioalignctl emulators --deep",
                 .message_id = "cc20fdc805cc4164abd201f30435208e",
         },

@@ -39,6 +39,7 @@ struct placer guest_placer(const struct host *h, const struct guest *g)
         /* The domain's own LD_PRELOAD replaces the daemon's. */
         placer.preload = g->preload ? strstr(g->preload, PRELOAD_NAME) != NULL
                                     : h->libvirt.preload.value == FACT_YES;
+        placer.preload = placer.preload && !placer.unpreloadable;
         if (placer.preload)
                 placer.advises = FACT_YES;
         return placer;

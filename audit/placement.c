@@ -3,7 +3,7 @@
 
 #include "util/macro.h"
 
-#define EMULATOR_ALIGN_MAX GIB(1) /* in both generations */
+#define EMULATOR_ALIGN_MAX GIB(1) /* of all that align */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -36,6 +36,10 @@ uint64_t emulator_placement(enum emulator_generation g, uint64_t region_size, ui
                 /* The address is a multiple of the alignment, whatever the offset. So it is congruent with
                  * the offset only as far as the offset is a multiple, too. */
                 align = min_u64(min_u64(lowest_bit(area_size), EMULATOR_ALIGN_MAX), lowest_bit(area_offset));
+                break;
+        case GENERATION_ROUNDED_AREA:
+                align = min_u64(min_u64(power_above(area_size), EMULATOR_ALIGN_MAX),
+                                lowest_bit(area_offset));
                 break;
         case GENERATION_PER_REGION:
                 align = min_u64(power_above(region_size), EMULATOR_ALIGN_MAX);

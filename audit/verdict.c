@@ -55,10 +55,13 @@ static struct cap cap_thp(const struct kernel_facts *k, struct placer placer)
 
 struct placer placer_emulator(const struct emulator *e)
 {
-        enum emulator_generation g = e ? e->generation : GENERATION_UNKNOWN;
-
-        return (struct placer){ .generation = g,
-                                .advises = g == GENERATION_UNKNOWN ? FACT_UNKNOWN : FACT_YES };
+        if (!e)
+                return (struct placer){ .generation = GENERATION_UNKNOWN, .advises = FACT_UNKNOWN };
+        return (struct placer){
+                .generation = e->generation,
+                .advises = emulator_advises(e),
+                .unpreloadable = !emulator_takes_preload(e),
+        };
 }
 
 /* Does the area hold a whole page of that size, if its address is congruent with its offset? */

@@ -41,16 +41,16 @@ struct area {
 /* The program that makes a mapping, and what it asks for. */
 struct placer {
         enum emulator_generation generation; /* NONE: it lets the kernel choose the address */
-        enum fact_value advises; /* it gives MADV_HUGEPAGE for the mapping, which matters with THP=madvise.
-                                  * QEMU does so for all memory of a guest (ram_block_add; measured with 7.2
-                                  * on 6.12) */
+        enum fact_value advises; /* it gives MADV_HUGEPAGE for the mapping, which matters with THP=madvise;
+                                  * for QEMU measured with 7.2 on 6.12 */
         bool preload;            /* libvfioalign-preload.so is between it and the kernel */
+        bool unpreloadable; /* that cannot be: it is static, or libvirt's QEMU driver does not start it */
 };
 
 /* A program that just calls mmap(NULL). */
 #define PLACER_PROGRAM ((struct placer){ .generation = GENERATION_NONE, .advises = FACT_NO })
 
-/* e: NULL if it is not known. An emulator whose generation is known is a QEMU. */
+/* e: NULL if it is not known. */
 struct placer placer_emulator(const struct emulator *e);
 
 /* What an area of a BAR gets on a host with these facts. */

@@ -38,10 +38,11 @@ static bool assume_emulator(struct what_if *w)
         return true;
 }
 
-/* The library acts only on a mapping for which the program names no address. */
+/* The library acts only on a mapping for which the program names no address, and only in a program into
+ * which it can be loaded by what the fix sets up: the environment of libvirt's QEMU driver. */
 static bool assume_preload(struct what_if *w)
 {
-        if (generation_aligns(w->placer.generation) || w->placer.preload)
+        if (generation_aligns(w->placer.generation) || w->placer.preload || w->placer.unpreloadable)
                 return false;
         w->placer.preload = true;
         w->placer.advises = FACT_YES;

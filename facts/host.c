@@ -9,6 +9,23 @@
 #include "util/memory.h"
 #include "util/parse.h"
 
+/* Who aligns places this one at a multiple of the larger page: its size is one, and so is its offset. */
+static bool is_placed_by_nobody(const struct mapping *m, uint64_t page)
+{
+        return m->size > 0 && m->size % page == 0 && m->offset % page == 0 && m->start % page != 0;
+}
+
+/* Where the code of an emulator does not show what it does, a process may. */
+static void learn_from_mappings(struct host *h)
+{
+        for (size_t i = 0; i < h->mappings.n_mappings; i++) {
+                const struct mapping *m = &h->mappings.mappings[i];
+
+                if (is_placed_by_nobody(m, h->kernel.pmd_size))
+                        emulator_note_unaligned(&h->emulators, m->pid);
+        }
+}
+
 /* Those at the usual places, those of the guests, and those of all other processes that map a device. */
 static int read_emulators(struct host *h)
 {
@@ -25,6 +42,7 @@ static int read_emulators(struct host *h)
                 if (r < 0)
                         return r;
         }
+        learn_from_mappings(h);
         return 0;
 }
 

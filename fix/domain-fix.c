@@ -62,6 +62,8 @@ static int plan_emulator(const struct domain_subject *s, struct domain_changes *
                         "or newer (Debian 12 has one in bookworm-backports), or name one with "
                         "--emulator PATH",
                         s->guest->machine ?: "of the guest");
+        if (!emulator_may_be_qemu(e))
+                return fix_plan_refuse(plan, "%s is not a QEMU", e->path);
         if (!emulator_aligns(e)) {
                 if (e->generation == GENERATION_NONE)
                         why = "leaves the address to the kernel as well: QEMU aligns since 9.2";
@@ -89,6 +91,9 @@ static int plan_preload(const struct domain_subject *s, struct domain_changes *c
                 return 0;
         if (emulator_aligns(e))
                 return fix_plan_refuse(plan, "its emulator %s aligns by itself", e->path);
+        if (e && !emulator_takes_preload(e))
+                return fix_plan_refuse(plan, "its emulator %s is a static program, which loads no library",
+                                       e->path);
         if (!exists_at(s->host->root->fd, PRELOAD_LIBRARY + 1))
                 return fix_plan_refuse(plan, "%s is not there: QEMU would start without it",
                                        PRELOAD_LIBRARY);

@@ -105,7 +105,8 @@ static const char *cell_state_of_binary(json_object *row, cell_t buffer)
 
 static const struct column emulator_columns[] = {
         { "EMULATOR", "path of the binary", .path = "path" },
-        { "ALIGNS-BARS", "how it aligns BARs: none, per-area, per-region or unknown", .path = "generation" },
+        { "ALIGNS-BARS", "how it aligns BARs: none, per-area, per-region, rounded-area or unknown",
+          .path = "generation" },
         { "LEARNT-FROM", "how that is known, or why it is not", SCOLS_FL_WRAP, .cell = cell_reason },
         { "RUNNING", "number of processes that run it", SCOLS_FL_RIGHT, .path = "processes" },
         { "STATE",

@@ -173,18 +173,26 @@ def vendor_vfio(root):
     edited("train-b", "managed='yes'", "managed='no'")(root)
 
 
-def other_vmm(root):
+def other_vmm(code, start=0x7f1240200000):
     """A process that is no QEMU, on a kernel that does not say which device it maps, nor does its command line."""
-    process = root / "proc/5000"
-    process.mkdir()
-    (process / "comm").write_text("cloud-hyperviso\n")
-    (process / "cmdline").write_bytes(b"/usr/bin/cloud-hypervisor\0")
-    (process / "exe").symlink_to("/usr/bin/cloud-hypervisor")
-    (process / "status").write_text("Name:\tcloud-hyperviso\nTHP_enabled:\t1\n")
-    (process / "maps").write_text("7f1240200000-7f3240200000 rw-s 20000000000 00:10 31     anon_inode:[vfio-device]\n")
-    answer("vfio-descriptors 5000", "container,group 25,device")(root)
-    answer("emulator-process 5000", "here /usr/bin/cloud-hypervisor")(root)
-    answer("emulator /usr/bin/cloud-hypervisor", "unknown none 5d8f no call to mmap is found")(root)
+    def change(root):
+        process = root / "proc/5000"
+        process.mkdir()
+        (process / "comm").write_text("cloud-hyperviso\n")
+        (process / "cmdline").write_bytes(b"/usr/bin/cloud-hypervisor\0")
+        (process / "exe").symlink_to("/usr/bin/cloud-hypervisor")
+        (process / "status").write_text("Name:\tcloud-hyperviso\nTHP_enabled:\t1\n")
+        (process / "maps").write_text(f"{start:x}-{start + (128 << 30):x} rw-s 20000000000 00:10 31     anon_inode:[vfio-device]\n")
+        answer("vfio-descriptors 5000", "container,group 25,device")(root)
+        answer("emulator-process 5000", "here /usr/bin/cloud-hypervisor")(root)
+        answer("emulator /usr/bin/cloud-hypervisor", code)(root)
+    return change
+
+
+UNREAD = "unknown none 5d8f no call to mmap is found"
+CLOUD = "none elf 5d8f [cloud-hypervisor,static] "
+NEW_CLOUD = "rounded-area elf 5d8f [cloud-hypervisor,static] "
+CROSVM = "unknown none 5d8f [other] its code is not QEMU's, and does not show where it maps BARs"
 
 
 def no_iommu(root):
@@ -223,7 +231,12 @@ CHANGED = {
     "reserved": ("eight-gpu", [boot_display("simpledrm")], "module"),
     "may-be-reserved": ("eight-gpu", [boot_display(None)], "module"),
     "vendor-vfio": ("eight-gpu", [vendor_vfio], "module"),
-    "other-vmm": ("eight-gpu", [no_guests, other_vmm], "preload"),
+    "other-vmm": ("eight-gpu", [no_guests, other_vmm(UNREAD)], "preload"),
+    # libvirt's variable does not reach these. cloud-hypervisor asks for no huge pages; whether crosvm does is unknown.
+    "cloud-hypervisor": ("eight-gpu", [no_guests, other_vmm(CLOUD)], "thp"),
+    "cloud-hypervisor-always": ("eight-gpu", [no_guests, other_vmm(CLOUD), thp("always")], "module"),
+    "new-cloud-hypervisor": ("eight-gpu", [no_guests, other_vmm(NEW_CLOUD, 0x7f1240000000)], "thp"),
+    "crosvm": ("eight-gpu", [no_guests, answer("socket-probe pmd", "no"), other_vmm(CROSVM, 0x7f1240001000)], "module"),
     "no-iommu": ("eight-gpu", [no_iommu], "module"),
     "sriov-nic": ("sriov-nic", [], None),
     "pool-old-qemu": ("sriov-nic", [OLD_QEMU], "module"),
@@ -516,6 +529,21 @@ class Agree(unittest.TestCase):
         for name in names:
             with self.subTest(name):
                 self.check(self.host(name))
+
+    def test_told_by_a_process(self):
+        """Whether a program aligns that does not show it, or a QEMU that hides its functions, is seen by what it has mapped."""
+        name = "its code is not QEMU's, and does not show where it maps BARs"
+        for code, start, generation, source in ((CROSVM, 0x7f1240200000, "unknown", "none"),
+                                                (CROSVM, 0x7f1240001000, "none", "proc"),
+                                                (UNREAD, 0x7f1240001000, "none", "proc"),
+                                                (NEW_CLOUD, 0x7f1240001000, "rounded-area", "elf")):
+            with self.subTest(code=code, start=hex(start)):
+                report = json.loads(ctl(self.host("eight-gpu", [no_guests, other_vmm(code, start)]), "audit", "--json"))
+                told, = [e for e in report["emulators"] if e["path"] == "/usr/bin/cloud-hypervisor"]
+                self.assertEqual((told["generation"], told["source"]), (generation, source))
+                self.assertEqual(told.get("why"), name if generation == "unknown" else None)
+                found = [f["id"] for f in report["findings"] if f["subject"] == "/usr/bin/cloud-hypervisor"]
+                self.assertEqual(found, {"unknown": ["emulator-unknown"], "none": ["emulator-unaligned"]}.get(generation, []))
 
     def test_changed(self):
         for name, (recorded, changes, expected) in CHANGED.items():

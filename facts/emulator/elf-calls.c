@@ -343,12 +343,37 @@ bool elf_image_loads_gib(const struct elf_image *image, const uint8_t *code, siz
         return false;
 }
 
-/* Is the text in that section? 1, 0, or a negative errno. The section is read in pieces of `size` bytes,
- * which overlap so a text across the border of two is found. */
-static int search_section(struct elf_image *image, const GElf_Shdr *header, const char *text, char *piece,
-                          size_t size)
+#define DIGITS_MAX 4
+
+/* The first place in the bytes where the text is and, if `number` is not NULL, a number follows. A number
+ * that may go on behind the bytes does not count. */
+static bool find_text(const char *bytes, size_t size, const char *text, unsigned *number)
 {
-        const size_t overlap = strlen(text) - 1;
+        const size_t length = strlen(text);
+
+        for (const char *end = bytes + size, *p = bytes; (p = memmem(p, (size_t) (end - p), text, length));
+             p++) {
+                const char *digit = p + length;
+                unsigned n = 0;
+
+                if (!number)
+                        return true;
+                while (digit < end && digit - p - length < DIGITS_MAX && *digit >= '0' && *digit <= '9')
+                        n = 10 * n + (unsigned) (*digit++ - '0');
+                if (digit == p + length || digit == end)
+                        continue;
+                *number = n;
+                return true;
+        }
+        return false;
+}
+
+/* Is the text in that section, with a number if there is a place for one? 1, 0, or a negative errno. The
+ * section is read in pieces of `size` bytes, which overlap so a text across the border of two is found. */
+static int search_section(struct elf_image *image, const GElf_Shdr *header, const char *text,
+                          unsigned *number, char *piece, size_t size)
+{
+        const size_t overlap = strlen(text) + (number ? DIGITS_MAX : 0);
 
         for (uint64_t done = 0; done < header->sh_size; done += size - overlap) {
                 uint64_t left = header->sh_size - done;
@@ -356,22 +381,19 @@ static int search_section(struct elf_image *image, const GElf_Shdr *header, cons
 
                 if (!read_bytes(image, header->sh_offset + done, piece, n))
                         return -EIO;
-                if (memmem(piece, n, text, strlen(text)))
+                if (find_text(piece, n, text, number))
                         return 1;
         }
         return 0;
 }
 
-int elf_image_has_text(struct elf_image *image, const char *text)
+static int search_text(struct elf_image *image, const char *text, unsigned *number)
 {
         const size_t size = KIB(256);
         _cleanup_free_ char *piece = malloc(size);
         Elf_Scn *section = NULL;
         uint64_t searched = 0;
         GElf_Shdr header;
-
-        assert(image);
-        assert(text && *text);
 
         if (!piece)
                 return -ENOMEM;
@@ -383,11 +405,50 @@ int elf_image_has_text(struct elf_image *image, const char *text)
                 searched += header.sh_size;
                 if (searched > SEARCHED_MAX)
                         return -EFBIG;
-                r = search_section(image, &header, text, piece, size);
+                r = search_section(image, &header, text, number, piece, size);
                 if (r != 0)
                         return r;
         }
         return 0;
+}
+
+int elf_image_has_text(struct elf_image *image, const char *text)
+{
+        assert(image);
+        assert(text && *text);
+
+        return search_text(image, text, NULL);
+}
+
+int elf_image_number_after(struct elf_image *image, const char *text, unsigned *ret)
+{
+        assert(image);
+        assert(text && *text);
+        assert(ret);
+
+        return search_text(image, text, ret);
+}
+
+bool elf_image_loads_libraries(struct elf_image *image)
+{
+        GElf_Phdr header;
+        char path[64];
+        size_t n;
+
+        assert(image);
+
+        if (elf_getphdrnum(image->elf, &n) < 0)
+                return false;
+        for (size_t i = 0; i < n && gelf_getphdr(image->elf, (int) i, &header); i++) {
+                if (header.p_type != PT_INTERP)
+                        continue;
+                if (header.p_filesz == 0 || header.p_filesz > sizeof(path) ||
+                    !read_bytes(image, header.p_offset, path, header.p_filesz))
+                        return false;
+                path[header.p_filesz - 1] = '\0';
+                return strstr(path, "/ld-linux");
+        }
+        return false;
 }
 
 int elf_image_build_id(struct elf_image *image, char **ret)

@@ -36,6 +36,13 @@ bool elf_image_loads_gib(const struct elf_image *image, const uint8_t *code, siz
  * read. */
 int elf_image_has_text(struct elf_image *image, const char *text);
 
+/* The decimal number that follows the text, at the first place in the read-only data where one does. Returns
+ * 1, 0 where there is no such place, or a negative errno. */
+int elf_image_number_after(struct elf_image *image, const char *text, unsigned *ret);
+
+/* Whether the dynamic loader of glibc starts the binary, which is what reads LD_PRELOAD. */
+bool elf_image_loads_libraries(struct elf_image *image);
+
 /* The linker's .note.gnu.build-id in hexadecimal, the caller's to free; unlike a version, it identifies the
  * build. Returns 0, -ENOENT where there is none, or -ENOMEM. */
 int elf_image_build_id(struct elf_image *image, char **ret);

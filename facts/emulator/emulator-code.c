@@ -12,6 +12,25 @@
 /* A message that only the second generation has (da02b21cc70e). */
 #define QEMU_REGION_TEXT "overlapping sparse mmap regions detected"
 
+/* What --version of each QEMU prints. */
+#define QEMU_TEXT "QEMU emulator version "
+
+/* cloud-hypervisor has one message about each BAR that it cannot map, from 24 on at least, and from 53 on an
+ * assertion where it trims the address space that it has reserved to align one (pci/src/mmap.rs). Compilers
+ * leave these whole, which they do not with the text of every error. */
+#define CLOUD_HYPERVISOR_TEXT "Could not mmap sparse area (offset = 0x"
+#define CLOUD_HYPERVISOR_ALIGNS_TEXT "assertion failed: tail_len > 0"
+
+/* What its --version prints, and the first version that aligns. Without the assertion, a later one does
+ * something that we have not seen. */
+#define CLOUD_HYPERVISOR_VERSION_TEXT "cloud-hypervisor v"
+#define CLOUD_HYPERVISOR_ALIGNS 53
+
+/* OpenVMM maps BARs into the one reservation for the guest's whole address space, which begins at a multiple
+ * of 1 GiB (support/sparse_mmap), at the guest's own address of the BAR. That is a multiple of its size. */
+#define OPENVMM_TEXT "failed to query VFIO mmap areas for BAR "
+#define OPENVMM_ALIGNS_TEXT "assertion failed: aligned_end <= end"
+
 /* Recorded hosts hold these texts, and emulator_why_from_text() finds them again: one that is reworded is
  * lost in older records. */
 static const char *const emulator_whys[_WHY_MAX] = {
@@ -36,6 +55,9 @@ static const char *const emulator_whys[_WHY_MAX] = {
         [WHY_PROBE_OTHER] = "the emulator places mappings in a way that is not known",
         [WHY_NOT_RECORDED] = "the recorded host does not tell",
         [WHY_PROCESS_LATE] = "the process's program could not be read in time",
+        [WHY_OTHER_PROGRAM] = "its code is not QEMU's, and does not show where it maps BARs",
+        [WHY_CLOUD_HYPERVISOR] = "a cloud-hypervisor whose code does not show whether it aligns",
+        [WHY_PROBE_IS_FOR_QEMU] = "it is not QEMU, and only that can be tried without a device",
 };
 
 const char *emulator_why(enum emulator_why why)
@@ -43,6 +65,79 @@ const char *emulator_why(enum emulator_why why)
         assert(why >= 0 && why < _WHY_MAX);
 
         return emulator_whys[why];
+}
+
+struct program_text {
+        const char *text;
+        bool has;
+};
+
+/* Which of the texts the binary has: 0, or a negative errno. */
+static int search_texts(struct elf_image *image, struct program_text texts[], size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                int r = elf_image_has_text(image, texts[i].text);
+
+                if (r < 0)
+                        return r;
+                texts[i].has = r > 0;
+        }
+        return 0;
+}
+
+static int classify_cloud_hypervisor(struct emulator *e, struct elf_image *image, bool aligns)
+{
+        unsigned version;
+        int r;
+
+        e->program = PROGRAM_CLOUD_HYPERVISOR;
+        if (!aligns) {
+                r = elf_image_number_after(image, CLOUD_HYPERVISOR_VERSION_TEXT, &version);
+                if (r == -ENOMEM)
+                        return r;
+                if (r <= 0 || version == 0 || version >= CLOUD_HYPERVISOR_ALIGNS) {
+                        e->why = emulator_why(WHY_CLOUD_HYPERVISOR);
+                        return 0;
+                }
+        }
+        e->generation = aligns ? GENERATION_ROUNDED_AREA : GENERATION_NONE;
+        e->source = SOURCE_ELF;
+        return 0;
+}
+
+/* A binary without QEMU's function. Those that are written in Rust export nothing, and are often static, so
+ * only their texts show what they are. */
+static int classify_other(struct emulator *e, struct elf_image *image)
+{
+        enum { QEMU, CLOUD, CLOUD_ALIGNS, OPENVMM, OPENVMM_ALIGNS };
+        struct program_text texts[] = {
+                [QEMU] = { .text = QEMU_TEXT },
+                [CLOUD] = { .text = CLOUD_HYPERVISOR_TEXT },
+                [CLOUD_ALIGNS] = { .text = CLOUD_HYPERVISOR_ALIGNS_TEXT },
+                [OPENVMM] = { .text = OPENVMM_TEXT },
+                [OPENVMM_ALIGNS] = { .text = OPENVMM_ALIGNS_TEXT },
+        };
+        int r = search_texts(image, texts, ELEMENTSOF(texts));
+
+        if (r < 0) {
+                e->why = emulator_why(WHY_UNREADABLE);
+                return r == -ENOMEM ? r : 0;
+        }
+        if (texts[QEMU].has) {
+                e->program = PROGRAM_QEMU;
+                e->why = emulator_why(WHY_NO_FUNCTION);
+                return 0;
+        }
+        if (texts[CLOUD].has)
+                return classify_cloud_hypervisor(e, image, texts[CLOUD_ALIGNS].has);
+        e->program = texts[OPENVMM].has ? PROGRAM_OPENVMM : PROGRAM_OTHER;
+        if (!texts[OPENVMM].has || !texts[OPENVMM_ALIGNS].has) {
+                e->why = emulator_why(WHY_OTHER_PROGRAM);
+                return 0;
+        }
+        e->generation = GENERATION_PER_REGION;
+        e->source = SOURCE_ELF;
+        return 0;
 }
 
 /* The first generation reserves address space and maps over it, with two calls of mmap() where older QEMUs
@@ -56,10 +151,13 @@ static int classify_code(struct emulator *e, struct elf_image *image)
         int r;
 
         r = elf_image_function(image, QEMU_MAP_FUNCTION, &code, &size, &address);
+        if (r == -ENOENT)
+                return classify_other(e, image);
         if (r < 0) {
-                e->why = emulator_why(r == -ENOENT ? WHY_NO_FUNCTION : WHY_BROKEN);
+                e->why = emulator_why(WHY_BROKEN);
                 return r == -ENOMEM ? r : 0;
         }
+        e->program = PROGRAM_QEMU;
         calls = elf_image_count_calls(image, code, size, address, "mmap64") +
                 elf_image_count_calls(image, code, size, address, "mmap");
         if (calls == 0) {
@@ -99,17 +197,37 @@ int emulator_code_read(struct emulator *e, int fd)
         }
         if (elf_image_build_id(image, &e->build_id) == -ENOMEM)
                 return -ENOMEM;
+        e->unpreloadable = !elf_image_loads_libraries(image);
         return classify_code(e, image);
 }
 
 char *emulator_code_to_answer(const struct emulator *e)
 {
-        char *text;
+        char *text, program[32] = "";
 
-        if (asprintf(&text, "%s %s %s %s", emulator_generation_to_string(e->generation),
-                     fact_source_to_string(e->source), e->build_id ?: "-", e->why ?: "") < 0)
+        /* The code of a QEMU in older records looks as it always did. */
+        if (e->unpreloadable || e->program > PROGRAM_QEMU)
+                snprintf(program, sizeof(program), "[%s%s] ", emulator_program_to_string(e->program),
+                         e->unpreloadable ? ",static" : "");
+        if (asprintf(&text, "%s %s %s %s%s", emulator_generation_to_string(e->generation),
+                     fact_source_to_string(e->source), e->build_id ?: "-", program, e->why ?: "") < 0)
                 return NULL;
         return text;
+}
+
+/* Reads "[PROGRAM,static] ", if it is there; returns what is behind it. */
+static const char *program_from_answer(struct emulator *e, const char *text)
+{
+        const char *end = strchr(text, ']');
+        char name[24], property[8] = "";
+
+        if (*text != '[' || !end || sscanf(text, "[%23[^],],%7[^]]", name, property) < 1)
+                return text;
+        e->program = emulator_program_from_string(name);
+        if (e->program < 0)
+                e->program = PROGRAM_UNKNOWN;
+        e->unpreloadable = streq(property, "static");
+        return end + 1 + strspn(end + 1, " ");
 }
 
 const char *emulator_why_from_text(const char *text)
@@ -123,6 +241,7 @@ const char *emulator_why_from_text(const char *text)
 int emulator_code_from_answer(struct emulator *e, const char *answer)
 {
         char generation[16], source[24], build_id[130];
+        const char *rest;
         int end = 0;
 
         e->generation = GENERATION_UNKNOWN;
@@ -134,13 +253,14 @@ int emulator_code_from_answer(struct emulator *e, const char *answer)
                 if (!e->build_id)
                         return -ENOMEM;
         }
+        rest = program_from_answer(e, answer + end);
         if (emulator_generation_from_string(generation) > GENERATION_UNKNOWN &&
             fact_source_from_string(source) > SOURCE_NONE) {
                 e->generation = emulator_generation_from_string(generation);
                 e->source = fact_source_from_string(source);
                 e->why = NULL;
         } else {
-                e->why = emulator_why_from_text(answer + end);
+                e->why = emulator_why_from_text(rest);
         }
         return 0;
 }

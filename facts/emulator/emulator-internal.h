@@ -26,6 +26,9 @@ enum emulator_why {
         WHY_PROBE_OTHER,
         WHY_NOT_RECORDED,
         WHY_PROCESS_LATE,
+        WHY_OTHER_PROGRAM,
+        WHY_CLOUD_HYPERVISOR,
+        WHY_PROBE_IS_FOR_QEMU,
         _WHY_MAX,
 };
 
@@ -39,7 +42,8 @@ const char *emulator_why_from_text(const char *text);
  * an ELF file (`why` says so), or -ENOMEM. */
 int emulator_code_read(struct emulator *e, int fd);
 
-/* The same as one line, "GENERATION SOURCE BUILD-ID|- WHY", as a recorded host keeps it; the caller's to
+/* The same as one line, "GENERATION SOURCE BUILD-ID|- [PROGRAM,static] WHY", without the brackets where they
+ * would say nothing new ("qemu" where the generation is known), as a recorded host keeps it; the caller's to
  * free. NULL: no memory */
 char *emulator_code_to_answer(const struct emulator *e);
 

@@ -322,6 +322,10 @@ int emulator_probe(struct emulator *e, const struct root *root, const char *libr
                 return -EOPNOTSUPP;
         if (root->live && geteuid() == 0 && e->changeable)
                 return -EPERM;
+        if (!emulator_may_be_qemu(e)) {
+                *ret_why = emulator_why(WHY_PROBE_IS_FOR_QEMU);
+                return 0;
+        }
         r = root->live ? probe_live(e, root, library, bars, n_bars, results, &why)
                        : probe_recorded(e, root, &why);
         if (r < 0)

@@ -19,13 +19,67 @@ static const char *const emulator_generation_table[_GENERATION_MAX] = {
         [GENERATION_NONE] = "none",
         [GENERATION_PER_AREA] = "per-area",
         [GENERATION_PER_REGION] = "per-region",
+        [GENERATION_ROUNDED_AREA] = "rounded-area",
+};
+static const char *const emulator_program_table[_PROGRAM_MAX] = {
+        [PROGRAM_UNKNOWN] = "unknown",
+        [PROGRAM_QEMU] = "qemu",
+        [PROGRAM_CLOUD_HYPERVISOR] = "cloud-hypervisor",
+        [PROGRAM_OPENVMM] = "openvmm",
+        [PROGRAM_OTHER] = "other",
 };
 /* clang-format on */
 DEFINE_STRING_TABLE(emulator_generation, enum emulator_generation);
+DEFINE_STRING_TABLE(emulator_program, enum emulator_program);
 
 bool generation_aligns(enum emulator_generation g)
 {
-        return g == GENERATION_PER_AREA || g == GENERATION_PER_REGION;
+        return g == GENERATION_PER_AREA || g == GENERATION_PER_REGION || g == GENERATION_ROUNDED_AREA;
+}
+
+bool emulator_may_be_qemu(const struct emulator *e)
+{
+        assert(e);
+
+        return e->program == PROGRAM_QEMU || e->program == PROGRAM_UNKNOWN ||
+               (e->program == PROGRAM_OTHER && (e->distribution || e->libvirt));
+}
+
+enum fact_value emulator_advises(const struct emulator *e)
+{
+        assert(e);
+
+        if (e->program == PROGRAM_CLOUD_HYPERVISOR || e->program == PROGRAM_OPENVMM)
+                return FACT_NO;
+        if (e->program == PROGRAM_QEMU && e->generation != GENERATION_UNKNOWN)
+                return FACT_YES;
+        /* Who looked at the code of one without saying what it is looked at a QEMU. */
+        return e->program == PROGRAM_UNKNOWN && e->generation != GENERATION_UNKNOWN &&
+                               e->source != SOURCE_PROC
+                       ? FACT_YES
+                       : FACT_UNKNOWN;
+}
+
+bool emulator_takes_preload(const struct emulator *e)
+{
+        assert(e);
+
+        /* What we do not know may be a wrapper, which passes the variable on. */
+        return emulator_may_be_qemu(e) && (!e->unpreloadable || e->program == PROGRAM_OTHER);
+}
+
+void emulator_note_unaligned(struct emulator_facts *f, pid_t pid)
+{
+        struct emulator *e;
+
+        assert(f);
+
+        e = (struct emulator *) emulator_facts_of_process(f, pid);
+        if (!e || e->generation != GENERATION_UNKNOWN)
+                return;
+        e->generation = GENERATION_NONE;
+        e->source = SOURCE_PROC;
+        e->why = NULL;
 }
 
 static const char *relative_path(const char *path)

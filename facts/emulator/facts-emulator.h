@@ -17,8 +17,10 @@ enum emulator_generation {
         GENERATION_NONE,
         /* At the lowest set bit of each area's size, at most 1 GiB. QEMU 9.2 (00b519c0bca0) */
         GENERATION_PER_AREA,
-        /* The whole region at the next power of two above its size. QEMU 11.0 (3863e47828d5) */
+        /* The whole region at the next power of two above its size. QEMU 11.0 (3863e47828d5), OpenVMM */
         GENERATION_PER_REGION,
+        /* At the next power of two above each area's size, at most 1 GiB. cloud-hypervisor 53 (de4ff39f4) */
+        GENERATION_ROUNDED_AREA,
         _GENERATION_MAX,
         _GENERATION_INVALID = -EINVAL,
 };
@@ -26,6 +28,18 @@ DECLARE_STRING_TABLE(emulator_generation, enum emulator_generation);
 
 /* Does it align BARs by itself? */
 bool generation_aligns(enum emulator_generation g);
+
+/* Which program a binary is, as far as it matters. */
+enum emulator_program {
+        PROGRAM_UNKNOWN, /* if its generation is known, it is a QEMU: older records do not say */
+        PROGRAM_QEMU,
+        PROGRAM_CLOUD_HYPERVISOR,
+        PROGRAM_OPENVMM,
+        PROGRAM_OTHER, /* none of these */
+        _PROGRAM_MAX,
+        _PROGRAM_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(emulator_program, enum emulator_program);
 
 /* One binary. A path can have two entries: the installed file, and an older one that processes still run
  * (`replaced`). */
@@ -38,6 +52,8 @@ struct emulator {
         enum emulator_generation generation;
         enum fact_source source;
         const char *why; /* static: why the generation is unknown, or NULL */
+        enum emulator_program program;
+        bool unpreloadable; /* a static binary, or one of another C library: nothing can be preloaded */
 
         bool distribution;  /* at a usual place */
         bool libvirt;       /* a domain's <emulator>: emulator_facts_get() was asked for it */
@@ -74,11 +90,22 @@ struct emulator_facts {
  * An old record, which does not say whose the file is, is believed. */
 bool emulator_is_hosts(const struct emulator *e);
 
+/* Whether it may be a QEMU, for all that is known. A binary at QEMU's place that is not one may start it, as
+ * those of NixOS do. */
+bool emulator_may_be_qemu(const struct emulator *e);
+
+/* Whether what libvirt's QEMU driver puts into LD_PRELOAD may reach it. */
+bool emulator_takes_preload(const struct emulator *e);
+
+/* Whether it gives MADV_HUGEPAGE for BARs. QEMU does so for all memory of a guest (ram_block_add);
+ * cloud-hypervisor and OpenVMM do so for the guest's RAM only. */
+enum fact_value emulator_advises(const struct emulator *e);
+
 /* Looks at the code of one binary, or of the one that a plain wrapper script ('exec /usr/bin/qemu "$@"')
  * starts. Any other script, another architecture, or a binary that hides its symbols is "unknown". On a
  * recorded host without the file, the noted answer counts: question "emulator PATH", answer "GENERATION
- * SOURCE BUILD-ID|- WHY", or "wrapper PATH" with what a script starts, or "same PATH" for a second name.
- * Returns 0, -ENOENT where there is no such file, or -ENOMEM; e is set on success only. */
+ * SOURCE BUILD-ID|- [PROGRAM,static] WHY", or "wrapper PATH" with what a script starts, or "same PATH" for a
+ * second name. Returns 0, -ENOENT where there is no such file, or -ENOMEM; e is set on success only. */
 int emulator_read(struct emulator *e, const struct root *root, const char *path);
 void emulator_done(struct emulator *e);
 
@@ -102,6 +129,10 @@ const struct emulator *emulator_facts_by_name(const struct emulator_facts *f, co
  * pointers become invalid. Recorded as "emulator-process PID" -> "here|replaced|container PATH" and
  * "emulator-code PID" -> as above. */
 int emulator_facts_add_process(struct emulator_facts *f, const struct root *root, pid_t pid);
+
+/* A process has mapped a BAR where nobody who aligns would have. If nothing else is known of its emulator,
+ * it leaves the address to the kernel. */
+void emulator_note_unaligned(struct emulator_facts *f, pid_t pid);
 
 /* The binary of a process; NULL where the process was not added, or its binary could not be seen. */
 const struct emulator *emulator_facts_of_process(const struct emulator_facts *f, pid_t pid);

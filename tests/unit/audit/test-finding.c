@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit/finding.h"
 #include "audit/guest-cost.h"
+#include "config/fix-id.h"
 
 #include "test.h"
 #include "util/macro.h"
@@ -222,6 +223,67 @@ static void assert_finding(const struct host *h, enum finding_id id, enum severi
         assert_int_equal(finding->severity, severity);
         text = finding_remedy(finding);
         assert_string_equal(text, remedy);
+        findings_done(&f);
+}
+
+/* What is advised for another VMM is of use for it. */
+static void test_other_vmm(void **state)
+{
+        struct emulator e = { .path = (char *) "/opt/kata/bin/cloud-hypervisor",
+                              .generation = GENERATION_NONE,
+                              .source = SOURCE_ELF,
+                              .program = PROGRAM_CLOUD_HYPERVISOR,
+                              .unpreloadable = true };
+        struct emulator_process process = { .pid = 7 };
+        struct mapping m = { .pid = 7,
+                             .command = (char *) "cloud-hyperviso",
+                             .start = 0x7f1000001000,
+                             .size = GIB(2),
+                             .bdf = "0000:00:05.0" };
+        struct host h = new_host();
+        struct findings f;
+
+        (void) state;
+        h.emulators = (struct emulator_facts){ &e, 1, &process, 1 };
+        h.mappings.mappings = &m;
+        h.mappings.n_mappings = 1;
+        h.module.loadable = fact_is(false, SOURCE_PROC);
+        h.module.loadable.why = "Secure Boot";
+        assert_finding(&h, FINDING_EMULATOR_UNALIGNED, SEVERITY_NOTICE,
+                       "Install cloud-hypervisor 53 or later");
+        assert_ok(findings_collect(&f, &h));
+        assert_int_equal(find(&f, FINDING_MAPPING_SMALL_PAGES)->fixes, 0); /* preload least of all */
+        assert_non_null(strstr(find(&f, FINDING_MAPPING_SMALL_PAGES)->detail, "static program"));
+        findings_done(&f);
+
+        /* It is not the file but who starts it that keeps libvirt's variable away. */
+        e.unpreloadable = false;
+        assert_ok(findings_collect(&f, &h));
+        assert_int_equal(find(&f, FINDING_MAPPING_SMALL_PAGES)->fixes, 0);
+        assert_null(strstr(find(&f, FINDING_MAPPING_SMALL_PAGES)->detail, "static program"));
+        findings_done(&f);
+        e.program = PROGRAM_QEMU;
+        assert_finding(&h, FINDING_EMULATOR_UNALIGNED, SEVERITY_NOTICE, "Install QEMU 9.2 or later");
+        assert_ok(findings_collect(&f, &h));
+        assert_int_equal(find(&f, FINDING_MAPPING_SMALL_PAGES)->fixes, FIX_BIT(FIX_PRELOAD));
+        findings_done(&f);
+
+        e.program = PROGRAM_OTHER;
+        e.source = SOURCE_PROC;
+        assert_ok(findings_collect(&f, &h));
+        assert_string_equal(find(&f, FINDING_EMULATOR_UNALIGNED)->detail,
+                            "a process that runs it has mapped a BAR where nobody aligned it");
+        findings_done(&f);
+        assert_finding(&h, FINDING_EMULATOR_UNALIGNED, SEVERITY_NOTICE,
+                       "None but the module: no version of it that aligns is known");
+        e.generation = GENERATION_UNKNOWN;
+        assert_finding(&h, FINDING_EMULATOR_UNKNOWN, SEVERITY_INFO,
+                       "vfioalignctl mappings, while it runs a guest");
+
+        /* The module reaches all of them. */
+        h.module.loadable = fact_is(true, SOURCE_PROC);
+        assert_ok(findings_collect(&f, &h));
+        assert_int_equal(find(&f, FINDING_MAPPING_SMALL_PAGES)->fixes, FIX_BIT(FIX_MODULE));
         findings_done(&f);
 }
 
@@ -643,13 +705,14 @@ static void test_claims(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),   cmocka_unit_test(test_kernel),
-                cmocka_unit_test(test_unknown), cmocka_unit_test(test_subjects),
-                cmocka_unit_test(test_root),    cmocka_unit_test(test_remedy_of_guest),
-                cmocka_unit_test(test_damaged), cmocka_unit_test(test_left_out),
-                cmocka_unit_test(test_command), cmocka_unit_test(test_obstacles),
-                cmocka_unit_test(test_help),    cmocka_unit_test(test_binds),
-                cmocka_unit_test(test_uses),    cmocka_unit_test(test_claims),
+                cmocka_unit_test(test_table),           cmocka_unit_test(test_kernel),
+                cmocka_unit_test(test_unknown),         cmocka_unit_test(test_subjects),
+                cmocka_unit_test(test_other_vmm),       cmocka_unit_test(test_root),
+                cmocka_unit_test(test_remedy_of_guest), cmocka_unit_test(test_damaged),
+                cmocka_unit_test(test_left_out),        cmocka_unit_test(test_command),
+                cmocka_unit_test(test_obstacles),       cmocka_unit_test(test_help),
+                cmocka_unit_test(test_binds),           cmocka_unit_test(test_uses),
+                cmocka_unit_test(test_claims),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

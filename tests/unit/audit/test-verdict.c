@@ -461,13 +461,51 @@ static void test_advice(void **state)
         assert_int_equal(v.page_size, KIB(4));
 }
 
+/* cloud-hypervisor aligns since 53, and asks for no huge pages. */
+static void test_cloud_hypervisor(void **state)
+{
+        const struct area whole = { .region_size = GIB(2), .size = GIB(2) },
+                          odd = { .region_size = GIB(1), .size = GIB(1) - KIB(64) },
+                          sparse = { .region_size = GIB(2), .offset = MIB(6), .size = GIB(1) };
+        const struct emulator old = { .generation = GENERATION_NONE, .program = PROGRAM_CLOUD_HYPERVISOR },
+                              new = { .generation = GENERATION_ROUNDED_AREA,
+                                      .program = PROGRAM_CLOUD_HYPERVISOR };
+        struct kernel_facts k = linux_7_3;
+        struct verdict v;
+
+        (void) state;
+        v = verdict_area(&k, &no_module, placer_emulator(&old), &whole);
+        assert_int_equal(v.page_size, KIB(4));
+        assert_int_equal(v.limit, CONDITION_PLACEMENT);
+        assert_true(v.luck);
+        v = verdict_area(&k, &no_module, placer_emulator(&new), &whole);
+        assert_int_equal(v.page_size, GIB(1));
+        assert_int_equal(v.faults, 2);
+        v = verdict_area(&k, &no_module, placer_emulator(&new), &odd);
+        assert_int_equal(v.page_size, MIB(2));
+        v = verdict_area(&k, &module_on, placer_emulator(&new), &sparse); /* who chooses has to bear it */
+        assert_int_equal(v.page_size, MIB(2));
+        assert_false(v.luck);
+
+        k.thp = THP_MADVISE;
+        k.thp_exempt.value = FACT_NO;
+        v = verdict_area(&k, &no_module, placer_emulator(&new), &whole);
+        assert_int_equal(v.page_size, KIB(4));
+        assert_int_equal(v.limit, CONDITION_THP);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),   cmocka_unit_test(test_thp),
-                cmocka_unit_test(test_unknown), cmocka_unit_test(test_unknown_kernel),
-                cmocka_unit_test(test_mapping), cmocka_unit_test(test_shortfall),
-                cmocka_unit_test(test_area),    cmocka_unit_test(test_advice),
+                cmocka_unit_test(test_table),
+                cmocka_unit_test(test_thp),
+                cmocka_unit_test(test_unknown),
+                cmocka_unit_test(test_unknown_kernel),
+                cmocka_unit_test(test_mapping),
+                cmocka_unit_test(test_shortfall),
+                cmocka_unit_test(test_area),
+                cmocka_unit_test(test_advice),
+                cmocka_unit_test(test_cloud_hypervisor),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "facts/emulator/emulator-internal.h"
 #include "facts/emulator/facts-emulator.h"
 #include "fixture.h"
 #include "test.h"
@@ -28,23 +29,37 @@ static const char *sample(const char *name)
         return path;
 }
 
+#define NO_FUNCTION "the binary exports no vfio_region_mmap()"
+#define NOT_QEMU "its code is not QEMU's, and does not show where it maps BARs"
+#define NO_CLOUD "a cloud-hypervisor whose code does not show whether it aligns"
+
 static const struct {
         const char *name;
         size_t calls;
         enum emulator_generation generation;
         const char *why;
+        enum emulator_program program;
+        bool unpreloadable;
 } samples[] = {
-        { SAMPLE("plain"), 1, GENERATION_NONE, NULL },
-        { SAMPLE("plain-no-plt"), 1, GENERATION_NONE, NULL },
-        { SAMPLE("plain-gib"), 1, GENERATION_NONE, NULL },
-        { SAMPLE("area"), 2, GENERATION_PER_AREA, NULL },
-        { SAMPLE("area-no-plt"), 2, GENERATION_PER_AREA, NULL },
-        { SAMPLE("area-ibt"), 2, GENERATION_PER_AREA, NULL },
-        { SAMPLE("area-no-pie"), 2, GENERATION_PER_AREA, NULL },
-        { SAMPLE("area-stripped"), 2, GENERATION_PER_AREA, NULL },
-        { SAMPLE("region"), 2, GENERATION_PER_REGION, NULL },
-        { SAMPLE("hidden"), 0, GENERATION_UNKNOWN, "the binary exports no vfio_region_mmap()" },
-        { SAMPLE("static"), 0, GENERATION_UNKNOWN, "the binary exports no vfio_region_mmap()" },
+        { SAMPLE("plain"), 1, GENERATION_NONE, NULL, PROGRAM_QEMU, false },
+        { SAMPLE("plain-no-plt"), 1, GENERATION_NONE, NULL, PROGRAM_QEMU, false },
+        { SAMPLE("plain-gib"), 1, GENERATION_NONE, NULL, PROGRAM_QEMU, false },
+        { SAMPLE("area"), 2, GENERATION_PER_AREA, NULL, PROGRAM_QEMU, false },
+        { SAMPLE("area-no-plt"), 2, GENERATION_PER_AREA, NULL, PROGRAM_QEMU, false },
+        { SAMPLE("area-ibt"), 2, GENERATION_PER_AREA, NULL, PROGRAM_QEMU, false },
+        { SAMPLE("area-no-pie"), 2, GENERATION_PER_AREA, NULL, PROGRAM_QEMU, false },
+        { SAMPLE("area-stripped"), 2, GENERATION_PER_AREA, NULL, PROGRAM_QEMU, false },
+        { SAMPLE("region"), 2, GENERATION_PER_REGION, NULL, PROGRAM_QEMU, false },
+        { SAMPLE("hidden"), 0, GENERATION_UNKNOWN, NO_FUNCTION, PROGRAM_QEMU, false },
+        { SAMPLE("static"), 0, GENERATION_UNKNOWN, NO_FUNCTION, PROGRAM_QEMU, true },
+        { SAMPLE("other"), 0, GENERATION_UNKNOWN, NOT_QEMU, PROGRAM_OTHER, false },
+        { SAMPLE("cloud-52"), 0, GENERATION_NONE, NULL, PROGRAM_CLOUD_HYPERVISOR, true },
+        { SAMPLE("cloud-53"), 0, GENERATION_ROUNDED_AREA, NULL, PROGRAM_CLOUD_HYPERVISOR, true },
+        { SAMPLE("cloud-patched"), 0, GENERATION_ROUNDED_AREA, NULL, PROGRAM_CLOUD_HYPERVISOR, false },
+        { SAMPLE("cloud-unseen"), 0, GENERATION_UNKNOWN, NO_CLOUD, PROGRAM_CLOUD_HYPERVISOR, true },
+        { SAMPLE("cloud-nameless"), 0, GENERATION_UNKNOWN, NO_CLOUD, PROGRAM_CLOUD_HYPERVISOR, false },
+        { SAMPLE("openvmm"), 0, GENERATION_PER_REGION, NULL, PROGRAM_OPENVMM, false },
+        { SAMPLE("openvmm-unseen"), 0, GENERATION_UNKNOWN, NOT_QEMU, PROGRAM_OPENVMM, false },
 };
 
 static size_t count_calls(struct elf_image *image)
@@ -98,7 +113,65 @@ static void test_generations(void **state)
                         assert_string_equal(e.why, samples[i].why);
                 else
                         assert_int_equal(e.source, SOURCE_ELF);
+                if (e.program != samples[i].program || e.unpreloadable != samples[i].unpreloadable)
+                        fail_msg("%s: %s%s", samples[i].name, emulator_program_to_string(e.program),
+                                 e.unpreloadable ? ", static" : "");
                 emulator_done(&e);
+        }
+}
+
+/* What a record keeps of a binary is what was read. */
+static void test_answers(void **state)
+{
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
+                _cleanup_close_ int fd = open(sample(samples[i].name), O_RDONLY | O_CLOEXEC);
+                _cleanup_(emulator_done) struct emulator read = {}, recorded = {};
+                _cleanup_free_ char *answer = NULL;
+
+                assert_ok(emulator_code_read(&read, fd));
+                answer = emulator_code_to_answer(&read);
+                assert_ok(emulator_code_from_answer(&recorded, answer));
+                if (read.generation != recorded.generation || read.why != recorded.why ||
+                    read.unpreloadable != recorded.unpreloadable)
+                        fail_msg("%s: %s", samples[i].name, answer);
+                /* Only that it is a QEMU is not written down, as it never was. */
+                assert_int_equal(recorded.program, read.program == PROGRAM_QEMU && !read.unpreloadable
+                                                           ? PROGRAM_UNKNOWN
+                                                           : read.program);
+                assert_int_equal(emulator_advises(&recorded), emulator_advises(&read));
+        }
+}
+
+/* Older records, and what nobody wrote */
+static void test_odd_answers(void **state)
+{
+        static const struct {
+                const char *answer;
+                enum emulator_program program;
+                bool unpreloadable;
+                const char *why;
+        } odd[] = {
+                { "none elf 0a1b ", PROGRAM_UNKNOWN, false, NULL },
+                { "none elf - [cloud-hypervisor] ", PROGRAM_CLOUD_HYPERVISOR, false, NULL },
+                { "none elf - [cloud-hypervisor,static] ", PROGRAM_CLOUD_HYPERVISOR, true, NULL },
+                { "none elf - [cloud-hypervisor,other] ", PROGRAM_CLOUD_HYPERVISOR, false, NULL },
+                { "none elf - [a program of a later version,static] ", PROGRAM_UNKNOWN, false, NULL },
+                { "none elf - [later,static] ", PROGRAM_UNKNOWN, true, NULL },
+                { "none elf - [", PROGRAM_UNKNOWN, false, NULL },
+                { "none elf - []", PROGRAM_UNKNOWN, false, NULL },
+                { "unknown none 0a1b [other] " NOT_QEMU, PROGRAM_OTHER, false, NOT_QEMU },
+                { "unknown none 0a1b " NO_FUNCTION, PROGRAM_UNKNOWN, false, NO_FUNCTION },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(odd); i++) {
+                _cleanup_(emulator_done) struct emulator e = {};
+
+                assert_ok(emulator_code_from_answer(&e, odd[i].answer));
+                if (e.program != odd[i].program || e.unpreloadable != odd[i].unpreloadable ||
+                    !!e.why != !!odd[i].why || (e.why && !streq(e.why, odd[i].why)))
+                        fail_msg("%s: %s, %s", odd[i].answer, emulator_program_to_string(e.program), e.why);
         }
 }
 
@@ -339,6 +412,34 @@ static void test_pieces(void **state)
         }
 }
 
+/* The same with a number: nowhere is it cut off. */
+static void test_number_in_pieces(void **state)
+{
+        static const char text[] = "version v7312 ", start[] = "the filler starts here";
+        _cleanup_free_ char *bytes = NULL;
+        struct fixture *f = *state;
+        size_t size, edge;
+
+        assert_ok(read_file_at(AT_FDCWD, sample(SAMPLE("big")), FILE_MAX_SIZE, &bytes, &size));
+        edge = (size_t) ((char *) memmem(bytes, size, start, sizeof(start)) - bytes);
+        edge = section_start(bytes, edge) + KIB(256);
+        for (size_t at = edge - sizeof(text) - 4; at <= edge; at++) {
+                _cleanup_close_ int fd = -EBADF;
+                struct elf_image *image;
+                unsigned number = 0;
+
+                memcpy(bytes + at, text, sizeof(text) - 1);
+                fixture_write_bytes(f, QEMU, bytes, size);
+                memset(bytes + at, 0, sizeof(text) - 1);
+                fd = openat(f->root.fd, QEMU, O_RDONLY | O_CLOEXEC);
+                assert_ok(elf_image_open(fd, &image));
+                assert_int_equal(elf_image_number_after(image, "version v", &number), 1);
+                assert_int_equal(number, 7312);
+                assert_int_equal(elf_image_number_after(image, "version w", &number), 0);
+                elf_image_close(image);
+        }
+}
+
 static void test_build_id(void **state)
 {
         struct fixture *f = *state;
@@ -358,9 +459,17 @@ int main(int argc, char *argv[])
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_calls), FIXTURE_TEST(test_generations), FIXTURE_TEST(test_junk),
-                FIXTURE_TEST(test_broken),    FIXTURE_TEST(test_random),      FIXTURE_TEST(test_pieces),
-                FIXTURE_TEST(test_build_id),  FIXTURE_TEST(test_arm),
+                cmocka_unit_test(test_calls),
+                FIXTURE_TEST(test_generations),
+                FIXTURE_TEST(test_junk),
+                FIXTURE_TEST(test_broken),
+                FIXTURE_TEST(test_random),
+                FIXTURE_TEST(test_pieces),
+                FIXTURE_TEST(test_build_id),
+                FIXTURE_TEST(test_arm),
+                cmocka_unit_test(test_answers),
+                cmocka_unit_test(test_odd_answers),
+                FIXTURE_TEST(test_number_in_pieces),
         };
 
         if (argc != 2)

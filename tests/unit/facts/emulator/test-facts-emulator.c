@@ -90,6 +90,48 @@ static void test_hosts(void **state)
         assert_false(emulator_is_hosts(&container) || emulator_is_hosts(&changeable));
 }
 
+/* QEMU's driver of libvirt may start what stands at QEMU's place, whatever it is, but not another VMM. */
+static void test_other_programs(void **state)
+{
+        const struct emulator other = { .program = PROGRAM_OTHER, .unpreloadable = true },
+                              wrapper = { .program = PROGRAM_OTHER, .unpreloadable = true, .libvirt = true },
+                              cloud = { .program = PROGRAM_CLOUD_HYPERVISOR, .libvirt = true },
+                              openvmm = { .program = PROGRAM_OPENVMM, .distribution = true }, unknown = {},
+                              fixed = { .program = PROGRAM_QEMU, .unpreloadable = true };
+
+        (void) state;
+        assert_false(emulator_may_be_qemu(&other) || emulator_takes_preload(&other));
+        assert_true(emulator_may_be_qemu(&wrapper) && emulator_takes_preload(&wrapper));
+        assert_false(emulator_may_be_qemu(&cloud) || emulator_takes_preload(&cloud));
+        assert_false(emulator_may_be_qemu(&openvmm));
+        assert_true(emulator_may_be_qemu(&unknown) && emulator_takes_preload(&unknown));
+        assert_true(emulator_may_be_qemu(&fixed));
+        assert_false(emulator_takes_preload(&fixed));
+}
+
+static void test_advice(void **state)
+{
+        static const struct {
+                struct emulator e;
+                enum fact_value advises;
+        } cases[] = {
+                { { .generation = GENERATION_NONE, .source = SOURCE_ELF }, FACT_YES }, /* an older record */
+                { { .program = PROGRAM_QEMU, .generation = GENERATION_NONE }, FACT_YES },
+                { { .program = PROGRAM_QEMU, .generation = GENERATION_NONE, .source = SOURCE_PROC },
+                  FACT_YES },
+                { { .program = PROGRAM_QEMU }, FACT_UNKNOWN },
+                { { .program = PROGRAM_CLOUD_HYPERVISOR }, FACT_NO },
+                { { .program = PROGRAM_OPENVMM, .generation = GENERATION_PER_REGION }, FACT_NO },
+                { { .program = PROGRAM_OTHER, .generation = GENERATION_NONE }, FACT_UNKNOWN },
+                { { .generation = GENERATION_NONE, .source = SOURCE_PROC }, FACT_UNKNOWN },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                if (emulator_advises(&cases[i].e) != cases[i].advises)
+                        fail_msg("%zu", i);
+}
+
 /* A domain may name its emulator by any path; what counts is the file. */
 static void test_names(void **state)
 {
@@ -318,8 +360,14 @@ int main(int argc, char *argv[])
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_hosts),        FIXTURE_TEST(test_list),    FIXTURE_TEST(test_names),
-                cmocka_unit_test(test_wrapper_text), FIXTURE_TEST(test_wrapper), FIXTURE_TEST(test_recorded),
+                cmocka_unit_test(test_other_programs),
+                cmocka_unit_test(test_advice),
+                cmocka_unit_test(test_hosts),
+                FIXTURE_TEST(test_list),
+                FIXTURE_TEST(test_names),
+                cmocka_unit_test(test_wrapper_text),
+                FIXTURE_TEST(test_wrapper),
+                FIXTURE_TEST(test_recorded),
         };
 
         if (argc != 2)
