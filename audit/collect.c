@@ -19,9 +19,13 @@ static int add_plain(struct findings *f, enum finding_id id)
         return findings_add(f, id, NULL, NULL);
 }
 
+/* Whether the kernel needs no help: it aligns on purpose, and to the largest page that it has. */
 static bool kernel_aligns(const struct host *h)
 {
-        return h->kernel.aligns.value == FACT_YES;
+        const struct kernel_facts *k = &h->kernel;
+
+        return k->aligns.value == FACT_YES &&
+               (k->places_pud.value != FACT_NO || k->huge_pud.value != FACT_YES);
 }
 
 static int collect_interrupts(struct findings *f, const struct iommu_facts *i)
@@ -106,7 +110,9 @@ static int collect_placement(struct findings *f, const struct host *h)
         if (k->places_pmd.value == FACT_NO)
                 return add_plain(f, FINDING_KERNEL_UNALIGNED);
         if (k->places_pud.value == FACT_NO && k->huge_pud.value == FACT_YES)
-                return add_plain(f, FINDING_KERNEL_PARTLY_ALIGNED);
+                return findings_add(f, FINDING_KERNEL_PARTLY_ALIGNED, NULL, "%s",
+                                    k->aligns.value == FACT_YES ? "on purpose, by thp_get_unmapped_area()"
+                                                                : "by accident");
         return 0;
 }
 

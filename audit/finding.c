@@ -189,11 +189,12 @@ static const struct finding_type types[_FINDING_MAX] = {
         },
         [FINDING_KERNEL_PARTLY_ALIGNED] = {
                 .severity = SEVERITY_NOTICE,
-                .text = "The kernel aligns VFIO mappings to 2 MiB by accident, never to 1 GiB",
-                .explanation = "The kernel (6.10 to 6.12) places mappings whose size is a multiple of 2 "
-                               "MiB at multiples of 2 MiB, by an accident that later kernels fixed, and at "
-                               "multiples of 1 GiB only by chance. The vfio_align module aligns them to 1 "
-                               "GiB as well.",
+                .text = "The kernel aligns VFIO mappings to 2 MiB, never to 1 GiB",
+                .explanation = "The kernel places mappings at multiples of 2 MiB, and at multiples of 1 GiB "
+                               "only by chance. Linux 6.10 to 6.12 does so where the size is a multiple of "
+                               "2 MiB, by an accident that later kernels fixed. A kernel whose vfio has "
+                               "thp_get_unmapped_area(), as proposed in June 2026, does so on purpose. The "
+                               "vfio_align module aligns them to 1 GiB as well.",
                 .fixes = FIX_BIT(FIX_MODULE),
                 .remedy = "Run guests with QEMU 9.2 or later, which aligns BARs by itself",
                 .lacks = FIX_BIT(FIX_MODULE),

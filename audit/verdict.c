@@ -99,6 +99,11 @@ static struct cap cap_kernel(const struct kernel_facts *k, const struct module_f
         /* The accidental alignment applies only to sizes that are a multiple of 2 MiB (ed48e87c7df3). */
         if (cap.page > k->page_size && k->aligns.value != FACT_YES && area->size & (k->pmd_size - 1))
                 cap = (struct cap){ k->page_size, true };
+        /* As proposed, get_mapping_order() goes by the length alone: an area that is as long as a page, and
+         * holds no whole one, is not aligned to the next smaller one either. */
+        if (k->mapping_order.value == FACT_YES &&
+            page_at_most(k, area->size) > page_within(k, area->offset, area->size))
+                cap = (struct cap){ k->page_size, false };
         /* If the module may be active, the mapping may get more. */
         cap.sure = cap.sure && (m->loaded.value == FACT_NO || m->enabled.value == FACT_NO);
         return cap;

@@ -240,23 +240,60 @@ static struct fact read_takes_module(const struct root *root, struct kernel_symb
         return no;
 }
 
-static struct fact read_mapping_order(struct kernel_symbols *symbols)
+/* Other files can have get_mapping_order() before VFIO's have, so struct file_operations does not decide. */
+static struct fact read_mapping_order(const struct kernel_facts *k, const struct root *root,
+                                      struct kernel_symbols *symbols)
 {
-        static const struct {
-                const char *structure, *member;
-        } members[] = {
-                { "file_operations", "get_mapping_order" },
-                { "vfio_device_ops", "get_mapping_order" },
-                { "vfio_device_ops", "get_unmapped_area" }, /* its first version, June 2025 */
+        static const char *const members[] = {
+                "get_mapping_order", "get_unmapped_area", /* the first version of the proposal, June 2025 */
         };
-        struct fact f = {};
+        struct fact f;
 
         for (size_t i = 0; i < ELEMENTSOF(members); i++) {
-                f = kernel_symbols_has_member(symbols, members[i].structure, members[i].member);
+                f = kernel_symbols_has_member(symbols, "vfio_device_ops", members[i]);
                 if (f.value == FACT_YES)
-                        break;
+                        return f;
         }
-        return f;
+        f = kernel_symbols_has_member(symbols, "file_operations", "get_mapping_order");
+        return f.value == FACT_YES ? kernel_live_orders(root, &k->hook_place, &k->hook) : f;
+}
+
+static bool hook_is_ours(const struct kernel_facts *k)
+{
+        return k->hook_module && streq(k->hook_module, VFIO_ALIGN_MODULE);
+}
+
+bool kernel_hook_is_thp(const struct kernel_facts *k)
+{
+        assert(k);
+
+        return k->hook.value == FACT_YES && !k->hook_module && k->hook_function &&
+               streq(k->hook_function, "thp_get_unmapped_area");
+}
+
+/* Whether the file is the one that was loaded, as far as the kernel says (CONFIG_MODULE_SRCVERSION_ALL, or a
+ * module with a version, as vfio is). */
+static bool vfio_file_is_loaded(const struct root *root, struct module_index *index)
+{
+        _cleanup_free_ char *loaded = NULL, *file = NULL;
+
+        if (read_line_at(root->fd, "sys/module/vfio/srcversion", &loaded) < 0)
+                return true;
+        return module_index_info(index, "vfio", "srcversion", &file) >= 0 && streq(file, loaded);
+}
+
+/* vfio has no other use for the function. */
+static struct fact read_built_with_thp(const struct kernel_facts *k, const struct root *root)
+{
+        _cleanup_(module_index_closep) struct module_index *index = NULL;
+
+        if (k->hook.value != FACT_UNKNOWN && !hook_is_ours(k))
+                return fact_is(kernel_hook_is_thp(k), k->hook.source);
+        if (!k->release || module_index_open(root, k->release, &index) < 0)
+                return fact_unknown("the modules of this kernel cannot be read");
+        if (!vfio_file_is_loaded(root, index))
+                return fact_unknown("the file of vfio is not the one that is loaded");
+        return module_index_imports(index, "vfio", "thp_get_unmapped_area");
 }
 
 static struct fact read_recorded_probe(const struct root *root, const char *question)
@@ -310,10 +347,18 @@ static void read_probe(struct kernel_facts *k, const struct root *root)
         note_probe(root, PROBE_PUD, &k->probed_pud);
 }
 
+/* Whether how vfio was built decides, because the slot is not seen or the module has it for now. */
+static bool hook_gives_way(const struct kernel_facts *k)
+{
+        return k->hook.value == FACT_UNKNOWN || hook_is_ours(k);
+}
+
 static struct fact conclude_aligns(const struct kernel_facts *k)
 {
         if (k->mapping_order.value == FACT_YES)
                 return k->mapping_order;
+        if (hook_gives_way(k) && k->built_with_thp.value == FACT_YES)
+                return k->built_with_thp;
         if (k->hook.value == FACT_UNKNOWN)
                 return k->hook;
         if (k->hook.value == FACT_YES && !k->hook_function)
@@ -327,9 +372,9 @@ static void conclude_hooked_places(struct kernel_facts *k)
         if (!k->hook_function) {
                 k->places_pmd = k->places_pud = k->aligns;
         } else if (k->hook_module) {
-                if (!streq(k->hook_module, VFIO_ALIGN_MODULE))
+                if (!hook_is_ours(k))
                         k->places_pmd = k->places_pud = fact_unknown("another module chooses the address");
-        } else if (streq(k->hook_function, "thp_get_unmapped_area")) {
+        } else if (kernel_hook_is_thp(k)) {
                 k->places_pmd = fact_is(true, SOURCE_KCORE);
                 k->places_pud = fact_is(false, SOURCE_KCORE);
         } else {
@@ -345,10 +390,15 @@ static void conclude_places(struct kernel_facts *k)
         k->places_pmd = k->probed_pmd;
         k->places_pud = k->probed_pud;
 
-        if (k->mapping_order.value == FACT_YES)
+        if (k->mapping_order.value == FACT_YES ||
+            (k->mapping_order.value == FACT_UNKNOWN && k->hook_place.order_offset)) {
                 k->places_pmd = k->places_pud = k->mapping_order;
-        else if (k->hook.value == FACT_YES)
+        } else if (hook_gives_way(k) && k->built_with_thp.value == FACT_YES) {
+                k->places_pmd = k->built_with_thp;
+                k->places_pud = fact_is(false, k->built_with_thp.source);
+        } else if (k->hook.value == FACT_YES) {
                 conclude_hooked_places(k);
+        }
 }
 
 int kernel_facts_read(struct kernel_facts *k, const struct root *root)
@@ -374,13 +424,14 @@ int kernel_facts_read(struct kernel_facts *k, const struct root *root)
         k->pin_by_leaf = kernel_symbols_has_member(symbols, "follow_pfnmap_args", "addr_mask");
         k->thp_exempt = kernel_exempt_read(root, symbols);
         k->takes_module = read_takes_module(root, symbols);
-        k->mapping_order = read_mapping_order(symbols);
         kernel_live_layout(&k->hook_place, symbols);
         r = kernel_live_hook(root, symbols, &k->hook_place, &k->hook, &k->hook_function, &k->hook_module);
         if (r < 0) {
                 kernel_facts_done(k);
                 return r;
         }
+        k->mapping_order = read_mapping_order(k, root, symbols);
+        k->built_with_thp = read_built_with_thp(k, root);
         read_probe(k, root);
         conclude_places(k);
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernel-exempt.h"
@@ -56,14 +57,18 @@ struct kernel_facts {
         char *hook_function; /* NULL if the slot is empty or unknown, or points to no known function */
         char *hook_module;   /* the module of that function; NULL: the kernel itself */
 
+        /* vfio was built with thp_get_unmapped_area() in the slot, as proposed in June 2026: read where the
+         * slot cannot be, or where vfio_align has it, from vfio's file. */
+        struct fact built_with_thp;
+
         /* The kernel aligns VFIO mappings on purpose (no release does, up to 7.3): its own function is in
-         * the slot, or it has get_mapping_order(), as proposed since 2025. If it is yes, places_* follow
-         * from it. */
+         * the slot (thp_get_unmapped_area() aligns to PMD, never to PUD), or it has get_mapping_order(), as
+         * proposed since 2025. If it is yes, places_* follow from it. */
         struct fact aligns;
         struct fact
                 takes_module; /* the kernel has what vfio_align needs of it: modules, kprobes, and the names
                                * of data (CONFIG_KALLSYMS_ALL). If not, `why` says what is missing. */
-        struct fact mapping_order;    /* file_operations, or vfio_device_ops, has get_mapping_order() */
+        struct fact mapping_order;    /* vfio has get_mapping_order(), by which the kernel aligns to PUD */
         struct hook_place hook_place; /* for a refresh */
 
         enum thp_mode thp;
@@ -79,6 +84,9 @@ struct kernel_facts {
 /* What the socket probe found in this boot, "yes no" for PMD and PUD, for those who may not open a socket.
  */
 #define KERNEL_PROBE_RECORD "run/vfioalign/socket-probe"
+
+/* Whether the slot holds thp_get_unmapped_area(), which vfio_align takes over from. */
+bool kernel_hook_is_thp(const struct kernel_facts *k);
 
 /* Reads what can be read; the rest stays unknown. Returns 0 or -ENOMEM; *k is then empty. */
 int kernel_facts_read(struct kernel_facts *k, const struct root *root);

@@ -187,6 +187,20 @@ static void read_installed(struct module_facts *m, const struct root *root, cons
                 find_other_release(m, root, release);
 }
 
+/* NULL, or why the module would refuse to load: what it finds in the slot, or that it is not needed. */
+static const char *refused_by_module(const struct kernel_facts *k)
+{
+        if (k->mapping_order.value == FACT_YES)
+                return "this kernel aligns VFIO mappings by itself (get_mapping_order)";
+        if (k->hook.value != FACT_YES || (k->hook_module && streq(k->hook_module, VFIO_ALIGN_MODULE)))
+                return NULL;
+        if (!kernel_hook_is_thp(k))
+                return "another function has the slot of vfio that the module fills";
+        return k->huge_pud.value == FACT_NO ? "this kernel aligns VFIO mappings by itself, as far as it "
+                                              "has huge entries for them"
+                                            : NULL;
+}
+
 static struct fact decide_loadable(const struct module_facts *m, const struct root *root,
                                    const struct kernel_facts *k)
 {
@@ -196,6 +210,11 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
 
         if (k->takes_module.value == FACT_NO)
                 return k->takes_module;
+        no.why = refused_by_module(k);
+        if (no.why) {
+                no.source = k->mapping_order.value == FACT_YES ? k->mapping_order.source : k->hook.source;
+                return no;
+        }
         if (read_u64_at(root->fd, "proc/sys/kernel/modules_disabled", 10, &disabled) >= 0 && disabled) {
                 no.source = SOURCE_PROC;
                 no.why = "kernel.modules_disabled=1: no module can be loaded until the next boot";

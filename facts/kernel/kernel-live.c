@@ -16,15 +16,16 @@ void kernel_live_layout(struct hook_place *place, struct kernel_symbols *symbols
 
         (void) kernel_symbols_offset(symbols, "file_operations", "mmap", &place->mmap_offset);
         (void) kernel_symbols_offset(symbols, "file_operations", "get_unmapped_area", &place->hook_offset);
+        (void) kernel_symbols_offset(symbols, "file_operations", "get_mapping_order", &place->order_offset);
 }
 
-/* Reads the slot, and `mmap` with it in one read. Returns 0, -ESTALE if `mmap` is not what it should be, or
- * another negative errno. */
-static int read_slot(const struct root *root, const struct hook_place *place, uint64_t *ret)
+/* Reads the member at that offset, and `mmap` with it in one read. Returns 0, -ESTALE if `mmap` is not what
+ * it should be, or another negative errno. */
+static int read_member(const struct root *root, const struct hook_place *place, uint64_t offset,
+                       uint64_t *ret)
 {
-        const uint64_t first = place->mmap_offset < place->hook_offset ? place->mmap_offset
-                                                                       : place->hook_offset;
-        const uint64_t last = place->mmap_offset ^ place->hook_offset ^ first;
+        const uint64_t first = place->mmap_offset < offset ? place->mmap_offset : offset;
+        const uint64_t last = place->mmap_offset ^ offset ^ first;
         uint8_t bytes[KCORE_MAX];
         uint64_t mmap;
         int r;
@@ -37,8 +38,13 @@ static int read_slot(const struct root *root, const struct hook_place *place, ui
         memcpy(&mmap, bytes + (place->mmap_offset - first), sizeof(mmap));
         if (mmap != place->mmap)
                 return -ESTALE;
-        memcpy(ret, bytes + (place->hook_offset - first), sizeof(*ret));
+        memcpy(ret, bytes + (offset - first), sizeof(*ret));
         return 0;
+}
+
+static int read_slot(const struct root *root, const struct hook_place *place, uint64_t *ret)
+{
+        return read_member(root, place, place->hook_offset, ret);
 }
 
 /* NULL, or why vfio_device_fops cannot be found. */
@@ -125,4 +131,22 @@ int kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, st
         *hook = why ? fact_unknown(why) : fact_is(value, SOURCE_KCORE);
         replace_names(function, module, new_function, new_module);
         return 0;
+}
+
+struct fact kernel_live_orders(const struct root *root, const struct hook_place *place,
+                               const struct fact *hook)
+{
+        uint64_t value;
+        int r;
+
+        assert(root);
+        assert(place);
+        assert(hook);
+
+        if (hook->value == FACT_UNKNOWN)
+                return *hook;
+        if (!place->order_offset)
+                return fact_unknown("the layout of struct file_operations is unknown");
+        r = read_member(root, place, place->order_offset, &value);
+        return r < 0 ? fact_unknown(kcore_why(r)) : fact_is(value, SOURCE_KCORE);
 }

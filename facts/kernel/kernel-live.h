@@ -16,6 +16,7 @@
 struct hook_place {
         uint64_t mmap_offset, hook_offset; /* of two members of struct file_operations, in bytes; 0 if
                                             * unknown, because `owner` is at 0 */
+        uint64_t order_offset;             /* of its get_mapping_order; 0 if it has none, or unknown */
         uint64_t fops, mmap; /* the addresses of vfio_device_fops and of vfio_device_fops_mmap(), or 0 */
         uint64_t hook;       /* what the slot held */
         bool vfio;           /* whether there was /sys/module/vfio */
@@ -32,3 +33,8 @@ void kernel_live_layout(struct hook_place *place, struct kernel_symbols *symbols
  * changed is left alone. The caller frees both strings. Returns 0, or -ENOMEM, where all is left alone. */
 int kernel_live_hook(const struct root *root, struct kernel_symbols *symbols, struct hook_place *place,
                      struct fact *hook, char **function, char **module);
+
+/* Whether vfio_device_fops has get_mapping_order(). Call it after kernel_live_hook(), which finds the place.
+ */
+struct fact kernel_live_orders(const struct root *root, const struct hook_place *place,
+                               const struct fact *hook);

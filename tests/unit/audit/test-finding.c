@@ -138,6 +138,20 @@ static void test_kernel(void **state)
         ASSERT_FINDINGS(&h, FINDING_KERNEL_UNALIGNED, FINDING_KERNEL_PINS_PAGES, FINDING_THP_RESTRICTS,
                         FINDING_MODULE_NOT_LOADED);
 
+        /* thp_get_unmapped_area() in the slot: on purpose, and the module gives more */
+        h = new_host();
+        h.kernel.aligns.value = h.kernel.places_pmd.value = FACT_YES;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_PARTLY_ALIGNED, FINDING_MODULE_NOT_LOADED);
+        h.kernel.huge_pud.value = FACT_NO; /* arm64: there is no more */
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_ALIGNS);
+
+        /* get_mapping_order(): nothing is left for the module to do */
+        h = new_host();
+        h.kernel.mapping_order.value = h.kernel.aligns.value = FACT_YES;
+        h.kernel.places_pmd.value = h.kernel.places_pud.value = FACT_YES;
+        h.module.installed.value = FACT_NO;
+        ASSERT_FINDINGS(&h, FINDING_KERNEL_ALIGNS);
+
         /* 6.1: what it lacks makes all the rest moot */
         h = new_host();
         h.kernel.huge_pmd.value = h.kernel.huge_pud.value = FACT_NO;

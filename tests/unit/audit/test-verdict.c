@@ -50,6 +50,33 @@ static const struct kernel_facts linux_7_3 = {
         .thp = THP_ALWAYS,
         .pin_by_leaf = YES,
 };
+
+/* vfio has thp_get_unmapped_area(). */
+static const struct kernel_facts linux_thp = {
+        X86,
+        .vfio = YES,
+        .huge_pmd = YES,
+        .huge_pud = YES,
+        .places_pmd = YES,
+        .places_pud = NO,
+        .aligns = YES,
+        .thp = THP_ALWAYS,
+        .pin_by_leaf = YES,
+};
+
+/* vfio has get_mapping_order(). */
+static const struct kernel_facts linux_order = {
+        X86,
+        .vfio = YES,
+        .huge_pmd = YES,
+        .huge_pud = YES,
+        .places_pmd = YES,
+        .places_pud = YES,
+        .aligns = YES,
+        .mapping_order = YES,
+        .thp = THP_ALWAYS,
+        .pin_by_leaf = YES,
+};
 /* PREEMPT_RT, where there is no THP */
 static const struct kernel_facts linux_7_3_rt = {
         X86,
@@ -153,6 +180,21 @@ static const struct {
         { "7.3, emulator unknown, module", &linux_7_3, &module_on, GENERATION_UNKNOWN, GIB(2), GIB(1), 2, 2,
           CONDITION_NONE, false },
 
+        { "thp_get_unmapped_area()", &linux_thp, &no_module, GENERATION_NONE, GIB(2), MIB(2), 1024, 1024,
+          CONDITION_PLACEMENT, true },
+        { "thp_get_unmapped_area(), odd size", &linux_thp, &no_module, GENERATION_NONE, MIB(6) + KIB(4),
+          MIB(2), 4, 4, CONDITION_BAR_SIZE, false },
+        { "thp_get_unmapped_area(), module", &linux_thp, &module_on, GENERATION_NONE, GIB(2), GIB(1), 2, 2,
+          CONDITION_NONE, false },
+        { "thp_get_unmapped_area(), module off", &linux_thp, &module_off, GENERATION_NONE, GIB(2), MIB(2),
+          1024, 1024, CONDITION_PLACEMENT, true },
+        { "thp_get_unmapped_area(), QEMU 9.2", &linux_thp, &no_module, GENERATION_PER_AREA, GIB(2), GIB(1),
+          2, 2, CONDITION_NONE, false },
+        { "get_mapping_order()", &linux_order, &no_module, GENERATION_NONE, GIB(2), GIB(1), 2, 2,
+          CONDITION_NONE, false },
+        { "get_mapping_order(), 256 MiB", &linux_order, &no_module, GENERATION_NONE, MIB(256), MIB(2), 128,
+          128, CONDITION_BAR_SIZE, false },
+
         /* Sizes that are no power of two: the generations differ. */
         { "3 GiB, QEMU 9.2", &linux_7_3, &no_module, GENERATION_PER_AREA, GIB(3), GIB(1), 3, 3,
           CONDITION_NONE, false },
@@ -198,6 +240,28 @@ static void test_table(void **state)
                         fail_msg("%s: %ju bytes, %ju faults, %ju steps, %s%s", rows[i].name,
                                  (uintmax_t) v.page_size, (uintmax_t) v.faults, (uintmax_t) v.pin_steps,
                                  condition_to_string(v.limit), v.luck ? ", luck" : "");
+        }
+}
+
+/* get_mapping_order(), as proposed, does not look whether the area holds a whole page of its length. */
+static void test_order_of_length(void **state)
+{
+        static const struct {
+                uint64_t offset, size, page_size;
+        } cases[] = {
+                { 0, GIB(1), GIB(1) },      { KIB(12), GIB(2) - KIB(12), GIB(1) },
+                { MIB(512), GIB(1), 0 },    { MIB(512), GIB(1) - KIB(4), MIB(2) },
+                { MIB(1), MIB(2), KIB(4) },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const struct area area = { .region_size = GIB(4),
+                                           .offset = cases[i].offset,
+                                           .size = cases[i].size };
+
+                assert_int_equal(verdict_area(&linux_order, &no_module, PLACER_PROGRAM, &area).page_size,
+                                 cases[i].page_size);
         }
 }
 
@@ -498,6 +562,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table),
+                cmocka_unit_test(test_order_of_length),
                 cmocka_unit_test(test_thp),
                 cmocka_unit_test(test_unknown),
                 cmocka_unit_test(test_unknown_kernel),

@@ -3,6 +3,7 @@
 
 #include <bpf/btf.h>
 #include <elf.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -508,6 +509,7 @@ static void test_fault_fills(void **state)
 #define THP_ORDERS UINT64_C(0xffffffff81774280)
 #define OFFSET_MMAP 96
 #define OFFSET_HOOK 152
+#define OFFSET_ORDER 256
 
 /* /proc/kcore with two pieces of memory: vfio_device_fops, and the code that decides about THP. */
 static void write_kcore(struct fixture *f, uint64_t mmap, uint64_t hook, const void *code, size_t size)
@@ -539,6 +541,15 @@ static void write_kcore(struct fixture *f, uint64_t mmap, uint64_t hook, const v
         fixture_write_bytes(f, "proc/kcore", &c, sizeof(c));
 }
 
+/* What write_kcore() has written gets a member get_mapping_order. */
+static void write_order(struct fixture *f, uint64_t order)
+{
+        const off_t fops = sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr);
+        _cleanup_close_ int fd = open(fixture_path(f, "proc/kcore"), O_WRONLY | O_CLOEXEC);
+
+        assert_int_equal(pwrite(fd, &order, sizeof(order), fops + OFFSET_ORDER), sizeof(order));
+}
+
 static struct btf *new_fops_btf(bool mapping_order)
 {
         struct btf *btf = new_kernel_btf(true, true);
@@ -549,7 +560,7 @@ static struct btf *new_fops_btf(bool mapping_order)
         assert_ok(btf__add_field(btf, "mmap", word, OFFSET_MMAP * 8, 0));
         assert_ok(btf__add_field(btf, "get_unmapped_area", word, OFFSET_HOOK * 8, 0));
         if (mapping_order)
-                assert_ok(btf__add_field(btf, "get_mapping_order", word, 256 * 8, 0));
+                assert_ok(btf__add_field(btf, "get_mapping_order", word, OFFSET_ORDER * 8, 0));
         return btf;
 }
 
@@ -835,18 +846,100 @@ static void test_hook_built_in(void **state)
         kernel_facts_done(&k);
 }
 
+static void assert_order(struct fixture *f, enum fact_value order, enum fact_value places,
+                         enum fact_source source)
+{
+        struct kernel_facts k = read_facts(f);
+
+        assert_int_equal(k.mapping_order.value, order);
+        assert_fact(k.places_pmd, places, source);
+        assert_fact(k.places_pud, places, source);
+        if (order == FACT_YES)
+                assert_fact(k.aligns, FACT_YES, source);
+        else
+                assert_int_not_equal(k.aligns.value, FACT_YES);
+        kernel_facts_done(&k);
+}
+
+/* A file can have get_mapping_order() on such a kernel; VFIO's may not. */
 static void test_mapping_order(void **state)
 {
         struct fixture *f = *state;
-        struct kernel_facts k;
 
         write_seen_host(f, true);
-        fixture_remove(f, "proc/kcore"); /* it needs no privilege */
-        k = read_facts(f);
-        assert_fact(k.aligns, FACT_YES, SOURCE_BTF);
-        assert_fact(k.places_pmd, FACT_YES, SOURCE_BTF);
-        assert_fact(k.places_pud, FACT_YES, SOURCE_BTF);
+        assert_order(f, FACT_NO, FACT_NO, SOURCE_SOCKET_PROBE);
+        write_order(f, 0xffffffffc0b00100);
+        assert_order(f, FACT_YES, FACT_YES, SOURCE_KCORE);
+        fixture_remove(f, "proc/kcore");
+        assert_order(f, FACT_UNKNOWN, FACT_UNKNOWN, SOURCE_NONE);
+
+        write_seen_host(f, false);
+        assert_order(f, FACT_NO, FACT_NO, SOURCE_SOCKET_PROBE);
+}
+
+/* That vfio's devices can have it needs no privilege. */
+static void test_mapping_order_of_devices(void **state)
+{
+        static const char *const members[] = { "get_mapping_order", "get_unmapped_area" };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(members); i++) {
+                struct btf *btf = new_fops_btf(true);
+                int word = btf__find_by_name_kind(btf, "long unsigned int", BTF_KIND_INT);
+
+                write_seen_host(f, false);
+                fixture_remove(f, "proc/kcore");
+                assert_true(btf__add_struct(btf, "vfio_device_ops", 176) > 0);
+                assert_ok(btf__add_field(btf, members[i], word, 168 * 8, 0));
+                write_kernel_and_module(f, btf);
+                assert_order(f, FACT_YES, FACT_YES, SOURCE_BTF);
+        }
+}
+
+#define THP_AREA UINT64_C(0xffffffff81800000)
+#define OUR_AREA UINT64_C(0xffffffffc0c00040)
+
+static void assert_built(struct fixture *f, enum fact_value aligns, enum fact_value pmd,
+                         enum fact_source source)
+{
+        struct kernel_facts k = read_facts(f);
+
+        assert_int_equal(k.aligns.value, aligns);
+        assert_fact(k.places_pmd, pmd, source);
+        assert_fact(k.places_pud, FACT_NO, source);
         kernel_facts_done(&k);
+}
+
+/* Where the slot is not seen, or is ours for now, the file of vfio says what the kernel itself has there. */
+static void test_built_with_thp(void **state)
+{
+        static const char *const imports[] = { "printk", "thp_get_unmapped_area" };
+        struct fixture *f = *state;
+
+        write_seen_host(f, false);
+        write_kcore(f, FOPS_MMAP, THP_AREA, NULL, 0);
+        assert_built(f, FACT_YES, FACT_YES, SOURCE_KCORE);
+        write_kcore(f, FOPS_MMAP, OUR_AREA, NULL, 0);
+        assert_built(f, FACT_NO, FACT_NO, SOURCE_SOCKET_PROBE); /* no file */
+
+        fake_module_write(f, "vfio", imports, 2, false);
+        fake_modules_index(f);
+        assert_built(f, FACT_YES, FACT_YES, SOURCE_MODULE_FILE);
+        fixture_remove(f, "proc/kcore");
+        assert_built(f, FACT_YES, FACT_YES, SOURCE_MODULE_FILE);
+        fixture_write(f, "sys/module/vfio/srcversion", "0123456789ABCDEF0123456\n"); /* another file's */
+        assert_built(f, FACT_UNKNOWN, FACT_NO, SOURCE_SOCKET_PROBE);
+        fixture_remove(f, "sys/module/vfio/srcversion");
+
+        fake_module_write(f, "vfio", imports, 1, false);
+        assert_built(f, FACT_UNKNOWN, FACT_NO, SOURCE_SOCKET_PROBE);
+        write_kcore(f, FOPS_MMAP, OUR_AREA, NULL, 0);
+        assert_built(f, FACT_NO, FACT_NO, SOURCE_SOCKET_PROBE);
+
+        /* What is seen counts for more than the file. */
+        fake_module_write(f, "vfio", imports, 2, false);
+        write_kcore(f, FOPS_MMAP, 0, NULL, 0);
+        assert_built(f, FACT_NO, FACT_NO, SOURCE_SOCKET_PROBE);
 }
 
 /* Of vma_file_bypass_thp_tuneables() in 7.3.4: and $0x4,%ch. In the kernels without, all flags are tested at
@@ -1191,6 +1284,8 @@ int main(void)
                 FIXTURE_TEST(test_exempt_recorded),
                 FIXTURE_TEST(test_recorded),
                 FIXTURE_TEST(test_mapping_order),
+                FIXTURE_TEST(test_mapping_order_of_devices),
+                FIXTURE_TEST(test_built_with_thp),
                 FIXTURE_TEST(test_symbols_are_read_once),
                 cmocka_unit_test(test_probe),
                 cmocka_unit_test(test_probe_layout),

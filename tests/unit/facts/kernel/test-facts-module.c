@@ -272,13 +272,58 @@ static void test_alive(void **state)
         }
 }
 
+/* The module would refuse to load: no use trying, and nobody is told to install it. */
+static void test_slot_taken(void **state)
+{
+        static const struct {
+                enum fact_value hook, huge_pud, mapping_order;
+                const char *function, *module;
+                const char *why; /* NULL: loadable */
+        } cases[] = {
+                { .hook = FACT_NO },
+                { .hook = FACT_UNKNOWN },
+                { .hook = FACT_YES, .function = "vfio_align_get_unmapped_area", .module = "vfio_align" },
+                { .hook = FACT_YES, .function = "thp_get_unmapped_area", .huge_pud = FACT_YES },
+                { .hook = FACT_YES, .function = "thp_get_unmapped_area", .huge_pud = FACT_UNKNOWN },
+                { .hook = FACT_YES,
+                  .function = "thp_get_unmapped_area",
+                  .huge_pud = FACT_NO,
+                  .why = "by itself" },
+                { .hook = FACT_YES,
+                  .function = "thp_get_unmapped_area",
+                  .module = "other",
+                  .why = "another function" },
+                { .hook = FACT_YES, .function = "another_get_unmapped_area", .why = "another function" },
+                { .hook = FACT_YES, .why = "another function" },
+                { .hook = FACT_NO, .mapping_order = FACT_YES, .why = "get_mapping_order" },
+        };
+        struct fixture *f = *state;
+        struct module_facts m;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const struct kernel_facts k = { .hook.value = cases[i].hook,
+                                                .huge_pud.value = cases[i].huge_pud,
+                                                .mapping_order.value = cases[i].mapping_order,
+                                                .hook_function = (char *) cases[i].function,
+                                                .hook_module = (char *) cases[i].module };
+
+                module_facts_read(&m, &f->root, &k);
+                assert_int_equal(m.loadable.value, cases[i].why ? FACT_NO : FACT_YES);
+                if (cases[i].why)
+                        assert_non_null(strstr(m.loadable.why, cases[i].why));
+        }
+}
+
 /* If the kernel's memory cannot be read, the module's own word counts. */
 static void test_alive_by_slot(void **state)
 {
         static const struct {
                 const char *slot;
                 enum fact_value alive;
-        } cases[] = { { "ours\n", FACT_YES }, { "empty\n", FACT_NO }, { "foreign\n", FACT_NO } };
+        } cases[] = { { "ours\n", FACT_YES },
+                      { "empty\n", FACT_NO },
+                      { "foreign\n", FACT_NO },
+                      { "kernel\n", FACT_NO } };
         struct kernel_facts k = { .hook = { .value = FACT_UNKNOWN, .why = "seen by root only" } };
         struct fixture *f = *state;
         struct module_facts m;
@@ -359,6 +404,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_secure_boot, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_alive, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_alive_by_slot, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_slot_taken, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_built_for, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_other_release, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_not_installed, fixture_setup, fixture_teardown),
