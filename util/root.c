@@ -4,12 +4,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 
 #include "array.h"
 #include "file-observer.h"
 #include "file.h"
 #include "macro.h"
 #include "memory.h"
+#include "parse.h"
 #include "process-file.h"
 
 /* They are read at the first question, and sorted by question. */
@@ -122,4 +124,26 @@ void root_note(const struct root *root, const char *question, const char *answer
         assert(answer);
 
         file_report(FILE_ANSWER, question, answer, strlen(answer));
+}
+
+uint64_t root_page_size(const struct root *root)
+{
+        static const char question[] = "page-size";
+        _cleanup_free_ char *recorded = NULL;
+        char answer[32];
+        uint64_t page;
+
+        assert(root);
+
+        if (root->live) {
+                page = (uint64_t) sysconf(_SC_PAGESIZE);
+                snprintf(answer, sizeof(answer), "%" PRIu64, page);
+                root_note(root, question, answer);
+                return page;
+        }
+        recorded = root_answer(root, question);
+        if (!recorded || parse_u64(recorded, 10, &page) < 0 || page < KIB(4) || page > KIB(64) ||
+            (page & (page - 1)))
+                return 0;
+        return page;
 }

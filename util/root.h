@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Where facts are read: the running host ("/"), or a directory that holds the recorded files of another. */
 struct root {
@@ -27,3 +28,7 @@ char *root_answer(const struct root *root, const char *question);
 /* Keeps the answer while the host is being recorded; otherwise does nothing. Neither text may contain a tab
  * or a newline. */
 void root_note(const struct root *root, const char *question, const char *answer);
+
+/* The size of the host's base pages in bytes: 4 KiB, or on some machines 16 or 64 KiB. 0 if a record does
+ * not have it, or has one that cannot be. */
+uint64_t root_page_size(const struct root *root);

@@ -25,7 +25,8 @@ struct mapping {
 };
 
 /* A process that maps a VFIO device. The kernel does not show the size of its pages, only how large the
- * process's page tables are in all (VmPTE). 2 MiB of 4 KiB pages take one table of 4 KiB, and so does an
+ * process's page tables are in all (VmPTE). A table has the size of a base page, and its entries are those
+ * of as many base pages as a huge page has: 2 MiB of 4 KiB pages take one table of 4 KiB, and so does an
  * anonymous huge page; a huge entry of a BAR takes none. */
 struct mapping_process {
         pid_t pid;
@@ -34,10 +35,10 @@ struct mapping_process {
         bool exe_deleted;     /* it was replaced, as by an upgrade, and the process runs the old one */
         uint64_t mapped;      /* bytes of VFIO devices */
         uint64_t page_tables; /* bytes, VmPTE; 0: unknown */
-        uint64_t small_min;   /* bytes of `mapped` that surely are on 4 KiB pages */
+        uint64_t small_min;   /* bytes of `mapped` that surely are on base pages */
         uint64_t small_max;   /* and that at most can be */
         struct fact thp;      /* huge pages are not forbidden to it (PR_SET_THP_DISABLE) */
-        /* No: at least half of what is mapped has 4 KiB pages. Yes: less than an eighth can have them. What
+        /* No: at least half of what is mapped has base pages. Yes: less than an eighth can have them. What
          * nobody has touched yet has no entries at all and looks like huge ones. */
         struct fact huge;
 };

@@ -8,10 +8,11 @@
 #include "util/macro.h"
 #include "util/parse.h"
 
-/* One table of 4 KiB holds the entries of 2 MiB of 4 KiB pages (x86, and arm64 with such pages). */
-#define TABLE KIB(4)
-#define TABLE_COVERS MIB(2)
-#define TABLES(bytes) ((bytes) / TABLE_COVERS)
+/* A table fills one base page with entries of 8 bytes, one for each base page that it covers. */
+struct page_table {
+        uint64_t size;   /* bytes: 4 KiB on x86; 4, 16 or 64 KiB on arm64 */
+        uint64_t covers; /* 2, 32 or 512 MiB */
+};
 
 /* Each CPU counts resident pages by itself first, so the sum lags behind (mm/percpu_counter.c). */
 #define COUNTER_SLACK MIB(512)
@@ -58,11 +59,12 @@ static void read_memory(int fd, struct memory *m)
                 m->hugetlb = 0; /* a kernel without them */
 }
 
-/* Counts how many tables the process can have at most, besides those of VFIO mappings' 4 KiB pages: one for
- * each 2 MiB in which anything else has addresses, and for all mappings the levels above, one for each GiB
- * and each 512 GiB. Only the sum is kept as an answer, so a recorded host does not have the names of all
- * that a process maps. */
+/* Counts how many tables the process can have at most, besides those of VFIO mappings' base pages: one for
+ * each 2 MiB (with pages of 4 KiB) in which anything else has addresses, and for all mappings the levels
+ * above, one for each GiB and each 512 GiB. Only the sum is kept as an answer, so a recorded host does not
+ * have the names of all that a process maps. */
 struct table_counter {
+        struct page_table table;
         uint64_t tables;
         uint64_t next[3]; /* of each level, the first range not counted yet */
         char line[160];   /* its beginning */
@@ -71,7 +73,8 @@ struct table_counter {
 
 static void count_level(struct table_counter *c, unsigned level, uint64_t start, uint64_t end)
 {
-        uint64_t first = start / TABLE_COVERS >> 9 * level, last = (end - 1) / TABLE_COVERS >> 9 * level;
+        const unsigned bits = (unsigned) __builtin_ctzll(c->table.size / sizeof(uint64_t)) * level;
+        uint64_t first = start / c->table.covers >> bits, last = (end - 1) / c->table.covers >> bits;
 
         if (first < c->next[level])
                 first = c->next[level];
@@ -94,10 +97,11 @@ static void count_line(struct table_counter *c)
                 count_level(c, level, start, end);
 }
 
-static int count_other_tables(const struct root *root, const struct process *p, int fd, uint64_t *ret)
+static int count_other_tables(const struct root *root, const struct process *p, int fd,
+                              struct page_table table, uint64_t *ret)
 {
         _cleanup_free_ char *maps = NULL;
-        struct table_counter c = {};
+        struct table_counter c = { .table = table };
         size_t size;
         int r;
 
@@ -113,7 +117,8 @@ static int count_other_tables(const struct root *root, const struct process *p, 
         return 0;
 }
 
-static bool get_other_tables(const struct root *root, const struct process *p, int fd, uint64_t *ret)
+static bool get_other_tables(const struct root *root, const struct process *p, int fd,
+                             struct page_table table, uint64_t *ret)
 {
         char question[64], answer[32];
         _cleanup_free_ char *recorded = NULL;
@@ -122,24 +127,20 @@ static bool get_other_tables(const struct root *root, const struct process *p, i
         recorded = root_answer(root, question);
         if (recorded)
                 return parse_u64(recorded, 10, ret) >= 0;
-        if (count_other_tables(root, p, fd, ret) < 0)
+        if (count_other_tables(root, p, fd, table, ret) < 0)
                 return false;
         snprintf(answer, sizeof(answer), "%" PRIu64, *ret);
         root_note(root, question, answer);
         return true;
 }
 
-/* Everything here assumes pages of 4 KiB. */
-static bool has_small_pages(const struct root *root)
+/* False if a record does not say what its host's pages were. */
+static bool get_page_table(const struct root *root, struct page_table *ret)
 {
-        _cleanup_free_ char *recorded = root_answer(root, "page-size");
-        char answer[32];
+        uint64_t page = root_page_size(root);
 
-        if (!root->live)
-                return recorded && streq(recorded, "4096");
-        snprintf(answer, sizeof(answer), "%ld", sysconf(_SC_PAGESIZE));
-        root_note(root, "page-size", answer);
-        return streq(answer, "4096");
+        *ret = (struct page_table){ .size = page, .covers = page * (page / sizeof(uint64_t)) };
+        return page > 0;
 }
 
 static uint64_t subtract_u64(uint64_t a, uint64_t b)
@@ -147,34 +148,35 @@ static uint64_t subtract_u64(uint64_t a, uint64_t b)
         return a > b ? a - b : 0;
 }
 
-/* How much of the process's mappings is on 4 KiB pages, from the tables that are left when all other memory
+/* How much of the process's mappings is on base pages, from the tables that are left when all other memory
  * has as many as it can have, and as few as it must. */
-static void bound_small_pages(struct mapping_process *p, const struct memory *m, uint64_t others)
+static void bound_small_pages(struct mapping_process *p, const struct memory *m, struct page_table table,
+                              uint64_t others)
 {
-        uint64_t have = p->page_tables / TABLE;
-        uint64_t elsewhere_max = subtract_u64(others, TABLES(m->hugetlb));
-        uint64_t elsewhere_min = TABLES(subtract_u64(m->anonymous, COUNTER_SLACK));
+        uint64_t have = p->page_tables / table.size;
+        uint64_t elsewhere_max = subtract_u64(others, m->hugetlb / table.covers);
+        uint64_t elsewhere_min = subtract_u64(m->anonymous, COUNTER_SLACK) / table.covers;
 
-        p->small_min = subtract_u64(have, elsewhere_max) * TABLE_COVERS;
-        p->small_max = subtract_u64(have, elsewhere_min) * TABLE_COVERS;
+        p->small_min = subtract_u64(have, elsewhere_max) * table.covers;
+        p->small_max = subtract_u64(have, elsewhere_min) * table.covers;
         if (p->small_min > p->mapped)
                 p->small_min = p->mapped;
         if (p->small_max > p->mapped)
                 p->small_max = p->mapped;
 }
 
-static struct fact judge_huge(const struct mapping_process *p)
+static struct fact judge_huge(const struct mapping_process *p, struct page_table table)
 {
         struct fact f = { .source = SOURCE_PROC };
 
-        if (p->mapped < MIB(4))
+        if (p->mapped < 2 * table.covers)
                 return fact_unknown("too little is mapped for its page tables to show");
         if (p->small_min >= p->mapped / 2) {
                 f.value = FACT_NO;
                 f.why = "more page tables than everything else in the process can have";
         } else if (p->small_max < p->mapped / 8) {
                 f.value = FACT_YES;
-                f.why = "too few page tables for 4 KiB pages; what nobody has touched yet needs none";
+                f.why = "too few page tables for small pages; what nobody has touched yet needs none";
         } else {
                 f = fact_unknown("the page tables can be the BARs' or those of the guest's memory");
         }
@@ -197,6 +199,7 @@ static void read_exe(struct mapping_process *p, int fd)
 void mapping_process_read(struct mapping_process *p, const struct root *root, const struct process *process,
                           int fd)
 {
+        struct page_table table;
         struct memory m;
         uint64_t others;
 
@@ -209,12 +212,12 @@ void mapping_process_read(struct mapping_process *p, const struct root *root, co
         p->thp = m.thp < 0 ? fact_unknown("the kernel shows no THP_enabled") : fact_is(m.thp, SOURCE_PROC);
         if (!m.page_tables || !m.complete)
                 p->huge = fact_unknown("the size of its page tables cannot be read");
-        else if (!has_small_pages(root))
-                p->huge = fact_unknown("page tables show it only where pages have 4 KiB");
-        else if (!get_other_tables(root, process, fd, &others))
+        else if (!get_page_table(root, &table))
+                p->huge = fact_unknown("the size of the host's pages was not recorded");
+        else if (!get_other_tables(root, process, fd, table, &others))
                 p->huge = fact_unknown("the process's mappings cannot be read");
         else {
-                bound_small_pages(p, &m, others);
-                p->huge = judge_huge(p);
+                bound_small_pages(p, &m, table, others);
+                p->huge = judge_huge(p, table);
         }
 }

@@ -69,17 +69,23 @@ static enum thp_mode read_thp_mode(const struct root *root)
         return mode < 0 ? THP_UNKNOWN : mode;
 }
 
+/* An older record does not have it, but the size of a huge page, if its kernel has such pages. */
+static uint64_t guess_page_size(const struct root *root)
+{
+        uint64_t pmd;
+
+        if (read_u64_at(root->fd, "sys/kernel/mm/transparent_hugepage/hpage_pmd_size", 10, &pmd) < 0)
+                return KIB(4);
+        for (uint64_t page = KIB(16); page <= KIB(64); page *= 2)
+                if (page * (page / 8) == pmd)
+                        return page;
+        return KIB(4);
+}
+
 /* A page table fills one base page with 8-byte entries, so each size follows from the one before. */
 static void read_page_sizes(struct kernel_facts *k, const struct root *root)
 {
-        uint64_t pmd = 0;
-
-        (void) read_u64_at(root->fd, "sys/kernel/mm/transparent_hugepage/hpage_pmd_size", 10, &pmd);
-
-        k->page_size = root->live ? (uint64_t) sysconf(_SC_PAGESIZE) : KIB(4);
-        for (uint64_t page = KIB(4); pmd && !root->live && page <= KIB(64); page *= 2)
-                if (page * (page / 8) == pmd)
-                        k->page_size = page;
+        k->page_size = root_page_size(root) ?: guess_page_size(root);
         k->pmd_size = k->page_size * (k->page_size / 8);
         k->pud_size = k->pmd_size * (k->page_size / 8);
 }

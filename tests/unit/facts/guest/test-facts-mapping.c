@@ -369,9 +369,7 @@ static void test_huge(void **state)
                       "qemu");
         write_status(f, 4300, 60000, "HugetlbPages:\t       0 kB\nTHP_enabled:\t1\n");
 
-        /* 2 GiB of 4 KiB pages take 4 MiB of tables; of what the pages have, none told */
-        assert_huge(f, FACT_UNKNOWN);
-        fixture_write(f, ANSWERS_FILE, "page-size\t65536\n");
+        /* 2 GiB of 4 KiB pages take 4 MiB of tables; it was not recorded how large pages are */
         assert_huge(f, FACT_UNKNOWN);
         fixture_write(f, ANSWERS_FILE, PAGES_4K);
         assert_huge(f, FACT_NO);
@@ -422,6 +420,52 @@ static void test_huge(void **state)
         fixture_write(f, "proc/4242/status", "VmPTE:\t 4300 kB\n");
         assert_huge(f, FACT_UNKNOWN);
         fixture_remove(f, "proc/4242/status");
+        assert_huge(f, FACT_UNKNOWN);
+}
+
+/* With pages of 16 KiB a table of 16 KiB holds the entries of 32 MiB: 2 GiB take 1 MiB of tables. */
+static void test_huge_16k(void **state)
+{
+        struct fixture *f = *state;
+        char maps[4096];
+        size_t n = 0;
+
+        write_devices(f);
+        WRITE_PROCESS(f,
+                      "555500000000-555504000000 rw-p 00000000 00:00 0 [heap]\n" LINE_BAR2
+                      "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n",
+                      "qemu");
+        fixture_write(f, ANSWERS_FILE, "page-size\t16384\n");
+        write_status(f, 1200, 60000, "");
+        assert_huge(f, FACT_NO);
+        write_status(f, 96, 60000, "");
+        assert_huge(f, FACT_YES);
+        write_status(f, 600, 60000, "");
+        assert_huge(f, FACT_UNKNOWN);
+
+        /* 16 GiB of hugetlbfs have no tables. */
+        WRITE_PROCESS(f, "7e1000000000-7e1400000000 rw-p 00000000 00:00 0 \n" LINE_BAR2, "qemu");
+        write_status(f, 1200, 1000, "");
+        assert_huge(f, FACT_UNKNOWN);
+        write_status(f, 1200, 1000, "HugetlbPages:\t16777216 kB\n");
+        assert_huge(f, FACT_NO);
+
+        /* One of the next level covers 64 GiB: 8 of them for 32 mappings that are 16 GiB apart. */
+        for (unsigned i = 0; i < 32; i++)
+                n += (size_t) snprintf(maps + n, sizeof(maps) - n,
+                                       "%x00000000-%x00100000 rw-p 00000000 00:00 0 \n", 0x6000 + 4 * i,
+                                       0x6000 + 4 * i);
+        snprintf(maps + n, sizeof(maps) - n, LINE_BAR2);
+        fixture_write(f, "proc/4242/maps", maps);
+        write_status(f, 16 * (32 + 8 + 3 + 34), 1000, "");
+        assert_huge(f, FACT_NO);
+
+        /* With pages of 64 KiB 2 GiB are four tables, which show as much. */
+        WRITE_PROCESS(f, LINE_BAR2, "qemu");
+        fixture_write(f, ANSWERS_FILE, "page-size\t65536\n");
+        write_status(f, 64 * 7, 1000, "");
+        assert_huge(f, FACT_NO);
+        write_status(f, 64 * 3, 1000, "");
         assert_huge(f, FACT_UNKNOWN);
 }
 
@@ -847,6 +891,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_hint, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_missing, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_huge, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_huge_16k, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_process, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_holders, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_sysfsdev, fixture_setup, fixture_teardown),

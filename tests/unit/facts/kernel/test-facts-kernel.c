@@ -233,12 +233,21 @@ static void test_thp(void **state)
 static void test_page_sizes(void **state)
 {
         static const struct {
-                const char *text;
+                const char *text, *answers;
                 uint64_t page, pmd;
         } cases[] = {
-                { "2097152\n", KIB(4), MIB(2) },      { "33554432\n", KIB(16), MIB(32) },
-                { "536870912\n", KIB(64), MIB(512) }, { "0\n", KIB(4), MIB(2) },
-                { "12345\n", KIB(4), MIB(2) },        { "junk\n", KIB(4), MIB(2) },
+                { "2097152\n", "", KIB(4), MIB(2) },
+                { "33554432\n", "", KIB(16), MIB(32) },
+                { "536870912\n", "", KIB(64), MIB(512) },
+                { "0\n", "", KIB(4), MIB(2) },
+                { "12345\n", "", KIB(4), MIB(2) },
+                { "junk\n", "", KIB(4), MIB(2) },
+                /* What was recorded counts: a kernel without THP has no such file. */
+                { "0\n", "page-size\t16384\n", KIB(16), MIB(32) },
+                { "2097152\n", "page-size\t4096\n", KIB(4), MIB(2) },
+                { "33554432\n", "page-size\t12345\n", KIB(16), MIB(32) },
+                { "33554432\n", "page-size\t1\n", KIB(16), MIB(32) },
+                { "33554432\n", "page-size\t1048576\n", KIB(16), MIB(32) },
         };
         struct fixture *f = *state;
 
@@ -246,6 +255,9 @@ static void test_page_sizes(void **state)
                 struct kernel_facts k;
 
                 fixture_write(f, THP "hpage_pmd_size", cases[i].text);
+                fixture_write(f, ANSWERS_FILE, cases[i].answers);
+                root_close(&f->root);
+                assert_ok(root_open(&f->root, f->dir));
                 k = read_facts(f);
                 assert_int_equal(k.page_size, cases[i].page);
                 assert_int_equal(k.pmd_size, cases[i].pmd);
