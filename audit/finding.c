@@ -156,7 +156,7 @@ static const struct finding_type types[_FINDING_MAX] = {
         },
         [FINDING_KERNEL_NO_HUGE_FAULT] = {
                 .severity = SEVERITY_NOTICE,
-                .text = "This kernel maps device memory with 4 KiB entries only",
+                .text = "This kernel maps device memory with small entries only",
                 .explanation = "The address of a mapping makes no difference on this kernel. Linux has "
                                "large entries for VFIO since 6.12, where it has transparent huge pages: a "
                                "kernel with PREEMPT_RT has none. Some distributions have them in older "
@@ -203,9 +203,9 @@ static const struct finding_type types[_FINDING_MAX] = {
         [FINDING_KERNEL_PINS_PAGES] = {
                 .severity = SEVERITY_NOTICE,
                 .text = "Mapping a BAR for DMA walks it page by page, however large its entries are",
-                .explanation = "This kernel takes 524,288 steps for 2 GiB, each time the guest enables the "
-                               "device's memory. Alignment saves page faults, but not these steps. Linux "
-                               "6.15 and later takes one step per entry.",
+                .explanation = "This kernel takes one step for each page, 524,288 of 4 KiB for 2 GiB, each "
+                               "time the guest enables the device's memory. Alignment saves page faults, "
+                               "but not these steps. Linux 6.15 and later takes one step per entry.",
                 .remedy = "Boot Linux 6.15 or later",
                 .message_id = "db69b51ffb234d88a614a92d258cdf01",
         },

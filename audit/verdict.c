@@ -82,9 +82,16 @@ static uint64_t page_within(const struct kernel_facts *k, uint64_t offset, uint6
 
 uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size)
 {
+        uint64_t page;
+
         assert(k);
 
-        return page_within(k, 0, size);
+        page = page_within(k, 0, size);
+        /* A kernel that has PMD entries and no PUD entries runs on a machine for which Linux has none
+         * (arm64). No other kernel would give more there. */
+        if (page > k->pmd_size && k->huge_pmd.value == FACT_YES && k->huge_pud.value == FACT_NO)
+                return k->pmd_size;
+        return page;
 }
 
 /* Where the kernel puts a mapping if nobody else chooses. */

@@ -66,7 +66,7 @@ struct kernel_facts kernel_facts_of_process(const struct kernel_facts *k, struct
 struct verdict verdict_mapping(const struct kernel_facts *k, struct fact thp, struct placer placer,
                                const struct mapping *mapping);
 
-/* The largest page a BAR of that size can have on any kernel of this page size. */
+/* The largest page a BAR of that size can have on any kernel of this page size that runs on this machine. */
 uint64_t verdict_best_page(const struct kernel_facts *k, uint64_t size);
 
 /* By which factor the verdict on `size` bytes falls short of the best page: 1 if it does not. An unknown

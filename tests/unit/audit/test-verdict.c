@@ -100,6 +100,39 @@ static const struct kernel_facts linux_unknown_fault = {
         .thp = THP_ALWAYS,
         .pin_by_leaf = NO,
 };
+/* arm64 has no entries of the third size. */
+static const struct kernel_facts arm64_6_12 = {
+        X86,
+        .vfio = YES,
+        .huge_pmd = YES,
+        .huge_pud = NO,
+        .places_pmd = YES,
+        .places_pud = NO,
+        .thp = THP_ALWAYS,
+        .pin_by_leaf = NO,
+};
+static const struct kernel_facts arm64_7_3 = {
+        X86,
+        .vfio = YES,
+        .huge_pmd = YES,
+        .huge_pud = NO,
+        .places_pmd = NO,
+        .places_pud = NO,
+        .thp = THP_ALWAYS,
+        .pin_by_leaf = YES,
+};
+static const struct kernel_facts arm64_16k = {
+        .page_size = KIB(16),
+        .pmd_size = MIB(32),
+        .pud_size = GIB(64),
+        .vfio = YES,
+        .huge_pmd = YES,
+        .huge_pud = NO,
+        .places_pmd = NO,
+        .places_pud = NO,
+        .thp = THP_ALWAYS,
+        .pin_by_leaf = YES,
+};
 static const struct kernel_facts arm64_64k = {
         .page_size = KIB(64),
         .pmd_size = MIB(512),
@@ -220,6 +253,26 @@ static const struct {
           CONDITION_PLACEMENT, true },
         { "128 GiB, module", &linux_7_3, &module_on, GENERATION_NONE, GIB(128), GIB(1), 128, 128,
           CONDITION_NONE, false },
+
+        { "arm64 6.12", &arm64_6_12, &no_module, GENERATION_NONE, GIB(2), MIB(2), 1024, 524288,
+          CONDITION_HUGE_FAULT, false },
+        { "arm64 6.12, module", &arm64_6_12, &module_on, GENERATION_NONE, GIB(2), MIB(2), 1024, 524288,
+          CONDITION_HUGE_FAULT, false },
+        { "arm64 7.3", &arm64_7_3, &no_module, GENERATION_NONE, GIB(2), KIB(4), 524288, 524288,
+          CONDITION_PLACEMENT, true },
+        { "arm64 7.3, module", &arm64_7_3, &module_on, GENERATION_NONE, GIB(2), MIB(2), 1024, 1024,
+          CONDITION_HUGE_FAULT, false },
+        { "arm64 7.3, QEMU 9.2", &arm64_7_3, &no_module, GENERATION_PER_AREA, GIB(2), MIB(2), 1024, 1024,
+          CONDITION_HUGE_FAULT, false },
+
+        { "arm64, 16 KiB", &arm64_16k, &no_module, GENERATION_NONE, GIB(2), KIB(16), 131072, 131072,
+          CONDITION_PLACEMENT, true },
+        { "arm64, 16 KiB, module", &arm64_16k, &module_on, GENERATION_NONE, GIB(2), MIB(32), 64, 64,
+          CONDITION_BAR_SIZE, false },
+        { "arm64, 16 KiB, QEMU 9.2", &arm64_16k, &no_module, GENERATION_PER_AREA, GIB(2), MIB(32), 64, 64,
+          CONDITION_BAR_SIZE, false },
+        { "arm64, 16 KiB, 16 MiB", &arm64_16k, &module_on, GENERATION_NONE, MIB(16), KIB(16), 1024, 1024,
+          CONDITION_BAR_SIZE, false },
 
         { "arm64, 64 KiB", &arm64_64k, &no_module, GENERATION_NONE, GIB(2), KIB(64), 32768, 32768,
           CONDITION_PLACEMENT, true },
@@ -451,6 +504,11 @@ static void test_shortfall(void **state)
         assert_int_equal(verdict_best_page(&linux_7_3, GIB(1) - 1), MIB(2));
         assert_int_equal(verdict_best_page(&linux_7_3, MIB(2) - 1), KIB(4));
         assert_int_equal(verdict_best_page(&arm64_64k, GIB(2)), MIB(512));
+        assert_int_equal(verdict_best_page(&arm64_16k, GIB(2)), MIB(32));
+        assert_int_equal(verdict_best_page(&arm64_16k, MIB(32) - 1), KIB(16));
+        /* Without PUD entries 2 MiB is the best there is; a kernel without any can be replaced. */
+        assert_int_equal(verdict_best_page(&arm64_7_3, GIB(2)), MIB(2));
+        assert_int_equal(verdict_best_page(&linux_6_1, GIB(2)), GIB(1));
 
         assert_int_equal(verdict_shortfall(&linux_7_3, &v, GIB(2)), 1);
         v.page_size = KIB(4);
