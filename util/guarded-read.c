@@ -518,13 +518,14 @@ _Noreturn static void child_call(int out, int dirfd, pid_t parent, guarded_funct
 }
 
 int guarded_run(struct guarded_reader *g, uint64_t usec, int dirfd, guarded_function_t f, void *userdata,
-                char **ret, size_t *ret_size)
+                size_t max, char **ret, size_t *ret_size)
 {
         uint64_t deadline = clock_usec(CLOCK_MONOTONIC) + usec;
         _cleanup_free_ char *buffer = NULL;
         const pid_t parent = getpid();
         int pair[2], r;
         size_t size = 0;
+        char *shorter;
         pid_t pid;
 
         assert(g);
@@ -533,7 +534,7 @@ int guarded_run(struct guarded_reader *g, uint64_t usec, int dirfd, guarded_func
         assert(ret_size);
 
         reap_dying(g);
-        buffer = memory_note(malloc(GUARDED_ANSWER_MAX + 1));
+        buffer = memory_note(malloc(max + 1));
         if (!buffer)
                 return -ENOMEM;
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -544,7 +545,7 @@ int guarded_run(struct guarded_reader *g, uint64_t usec, int dirfd, guarded_func
         r = pid < 0 ? -errno : 0;
         close(pair[1]);
         if (r == 0) {
-                r = receive_until(pair[0], buffer, GUARDED_ANSWER_MAX, deadline, &size);
+                r = receive_until(pair[0], buffer, max, deadline, &size);
                 kill_child(g, pid);
                 if (r == 0 && size == 0)
                         r = -ECONNRESET;
@@ -553,6 +554,9 @@ int guarded_run(struct guarded_reader *g, uint64_t usec, int dirfd, guarded_func
         if (r < 0)
                 return r;
         buffer[size] = '\0';
+        shorter = realloc(buffer, size + 1);
+        if (shorter)
+                buffer = shorter;
         *ret = TAKE_PTR(buffer);
         *ret_size = size;
         return 0;

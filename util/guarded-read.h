@@ -42,9 +42,8 @@ int guarded_grep(struct guarded_reader *g, uint64_t usec, int dirfd, const char 
 int guarded_stat(struct guarded_reader *g, uint64_t usec, int dirfd, const char *name, struct statx *ret);
 
 /* Runs f in a child of its own, for what takes more than reading. There, dirfd is the only descriptor but
- * `out`, to which f writes its answer of at most GUARDED_ANSWER_MAX bytes, and changes nothing of ours. The
- * caller frees *ret. */
-#define GUARDED_ANSWER_MAX 65536
+ * `out`, to which f writes its answer, and changes nothing of ours. What is longer than `max` bytes is cut.
+ * The caller frees *ret. */
 typedef void (*guarded_function_t)(int dirfd, void *userdata, int out);
 int guarded_run(struct guarded_reader *g, uint64_t usec, int dirfd, guarded_function_t f, void *userdata,
-                char **ret, size_t *ret_size);
+                size_t max, char **ret, size_t *ret_size);

@@ -27,6 +27,7 @@
 #define FREE_USEC (2 * USEC_PER_MSEC)
 
 #define UNREAD_MAX 1024
+#define ANSWER_MAX KIB(64) /* of process_run() */
 
 struct process_reads {
         struct guarded_reader *reader;
@@ -510,7 +511,7 @@ int process_run(const struct root *root, const struct process *p, int dirfd, gua
         r = grant_time(root->reads, p, &usec);
         if (r < 0)
                 return r;
-        r = guarded_run(root->reads->reader, usec, dirfd, f, userdata, ret, ret_size);
+        r = guarded_run(root->reads->reader, usec, dirfd, f, userdata, ANSWER_MAX, ret, ret_size);
         return settle_read(root, p, -EBADF, "", start, r);
 }
 

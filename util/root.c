@@ -9,6 +9,7 @@
 #include "array.h"
 #include "file-observer.h"
 #include "file.h"
+#include "guarded-file.h"
 #include "macro.h"
 #include "memory.h"
 #include "parse.h"
@@ -30,6 +31,7 @@ int root_open(struct root *root, const char *dir)
         _cleanup_free_ struct answers *answers = calloc(1, sizeof(*answers));
         _cleanup_free_ char *copy = strdup(path);
         _cleanup_close_ int fd = -EBADF;
+        struct guarded_files *files;
         struct process_reads *reads;
 
         assert(root);
@@ -39,9 +41,13 @@ int root_open(struct root *root, const char *dir)
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
+        files = guarded_files_new();
         reads = process_reads_new();
-        if (!reads)
+        if (!files || !reads) {
+                guarded_files_free(files);
+                process_reads_free(reads);
                 return -ENOMEM;
+        }
 
         *root = (struct root){
                 .fd = TAKE_FD(fd),
@@ -49,6 +55,7 @@ int root_open(struct root *root, const char *dir)
                 .live = !dir,
                 .answers = TAKE_PTR(answers),
                 .reads = reads,
+                .files = files,
         };
         return 0;
 }
@@ -66,6 +73,7 @@ void root_close(struct root *root)
         }
         free(root->answers);
         process_reads_free(root->reads);
+        guarded_files_free(root->files);
         *root = (struct root){ .fd = -EBADF };
 }
 

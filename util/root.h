@@ -11,6 +11,7 @@ struct root {
         bool live;  /* the running host: probes and /proc/self make sense */
         struct answers *answers;     /* internal */
         struct process_reads *reads; /* of process-file.h */
+        struct guarded_files *files; /* of guarded-file.h */
 };
 
 /* Opens dir (NULL: the running host). Returns 0 or a negative errno; release with root_close(). */

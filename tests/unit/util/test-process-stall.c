@@ -3,19 +3,18 @@
  * whoever reads of it in /proc is not made up. Other tests have a FIFO in its place. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
+#include "fuse-server.h"
 #include "test.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -32,79 +31,25 @@ struct staller {
         uintptr_t mapped;
 };
 
-static void answer_request(int device, const struct fuse_in_header *in, int error, const void *data,
-                           size_t size)
+/* The first page never comes; of the second the first try fails, so the kernel tries it again, and then
+ * holds the lock of the process's memory. */
+static ssize_t read_page(uint64_t offset, char *buffer, size_t size, void *userdata)
 {
-        struct {
-                struct fuse_out_header header;
-                char data[256];
-        } out = { .header = { .len = (uint32_t) (sizeof(out.header) + size),
-                              .error = -error,
-                              .unique = in->unique } };
+        bool *failed = userdata;
 
-        memcpy(out.data, data, size);
-        (void) !write(device, &out, out.header.len);
+        (void) buffer, (void) size;
+        if (offset != PAGE || *failed)
+                return 0;
+        *failed = true;
+        return -EIO;
 }
 
-static struct fuse_attr attributes(uint64_t inode)
-{
-        return (struct fuse_attr){
-                .ino = inode,
-                .mode = inode == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644,
-                .nlink = 1,
-                .size = inode == FUSE_ROOT_ID ? 0 : 2 * PAGE,
-        };
-}
-
-/* One directory, in which any name is a file of two pages. The first page never comes; of the second the
- * first try fails, so the kernel tries it again, and then holds the lock of the process's memory. */
 static void serve(int device)
 {
-        static _Alignas(8) char buffer[MIB(1)];
-        const struct fuse_in_header *in = (const void *) buffer;
-        const struct fuse_read_in *read_in = (const void *) (in + 1);
-        const struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = PAGE };
-        const struct fuse_open_out open_out = {};
         bool failed = false;
+        const struct fuse_file file = { .size = 2 * PAGE, .read = read_page, .userdata = &failed };
 
-        for (;;) {
-                struct fuse_entry_out entry = { .nodeid = 2, .entry_valid = 1000, .attr_valid = 1000 };
-                struct fuse_attr_out attr = { .attr_valid = 1000 };
-
-                if (read(device, buffer, sizeof(buffer)) < 0) {
-                        if (errno == EINTR || errno == ENOENT || errno == EAGAIN)
-                                continue;
-                        return;
-                }
-                switch (in->opcode) {
-                case FUSE_INIT:
-                        answer_request(device, in, 0, &init, sizeof(init));
-                        break;
-                case FUSE_LOOKUP:
-                        entry.attr = attributes(2);
-                        answer_request(device, in, 0, &entry, sizeof(entry));
-                        break;
-                case FUSE_GETATTR:
-                        attr.attr = attributes(in->nodeid);
-                        answer_request(device, in, 0, &attr, sizeof(attr));
-                        break;
-                case FUSE_OPEN:
-                        answer_request(device, in, 0, &open_out, sizeof(open_out));
-                        break;
-                case FUSE_READ:
-                        if (read_in->offset == PAGE && !failed) {
-                                failed = true;
-                                answer_request(device, in, EIO, "", 0);
-                        }
-                        break;
-                case FUSE_FORGET:
-                case FUSE_BATCH_FORGET:
-                case FUSE_INTERRUPT:
-                        break;
-                default:
-                        answer_request(device, in, ENOSYS, "", 0);
-                }
-        }
+        fuse_serve(device, &file);
 }
 
 static bool write_text(const char *path, const char *text)
@@ -117,7 +62,7 @@ static bool write_text(const char *path, const char *text)
 /* In a user and mount namespace, as anybody can. Returns the server's pid, or -1. */
 static pid_t mount_server(const char *dir)
 {
-        char user[32], group[32], options[96];
+        char user[32], group[32];
         _cleanup_close_ int device = -EBADF;
         pid_t server;
 
@@ -126,9 +71,8 @@ static pid_t mount_server(const char *dir)
         if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || !write_text("/proc/self/setgroups", "deny") ||
             !write_text("/proc/self/uid_map", user) || !write_text("/proc/self/gid_map", group))
                 return -1;
-        device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-        snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", device);
-        if (device < 0 || mount("stall", dir, "fuse", MS_NOSUID | MS_NODEV, options) < 0)
+        device = fuse_mount(dir);
+        if (device < 0)
                 return -1;
         server = fork();
         if (server == 0) {
