@@ -70,18 +70,20 @@ static bool libvirt_mentions_devices(const struct root *root)
 /* The same of Proxmox's guests. */
 static bool proxmox_mentions_devices(const struct root *root)
 {
-        static const char *const words[] = { "hostpci", "vfio", NULL };
-        _cleanup_(names_done) struct names names = {};
-        int r = list_dir_at(root->fd, PROXMOX_DEFINED_DIR, &names);
+        _cleanup_(proxmox_files_done) struct proxmox_files files = {};
+        const struct proxmox_file *directory;
 
-        if (r < 0)
-                return r != -ENOENT && r != -ENOTDIR;
-        for (size_t i = 0; i < names.n; i++) {
-                _cleanup_free_ char *path = NULL, *lines = NULL;
+        if (proxmox_files_read(&files, root) < 0)
+                return true;
+        directory = &files.files[0];
+        if (directory->error < 0)
+                return directory->error != -ENOENT && directory->error != -ENOTDIR;
+        for (size_t i = 0; i < files.n; i++) {
+                const struct proxmox_file *file = &files.files[i];
+                char id[16];
 
-                if (asprintf(&path, PROXMOX_DEFINED_DIR "/%s", names.names[i]) < 0)
-                        path = NULL;
-                if (!path || grep_file_at(root->fd, path, words, &lines) < 0 || *lines)
+                if (proxmox_file_id(file, id) &&
+                    (file->error < 0 || strstr(file->text, "hostpci") || strstr(file->text, "vfio")))
                         return true;
         }
         return false;

@@ -265,9 +265,12 @@ static int claim_mapping(struct claims *c, const char *path)
 static int read_proxmox(struct claims *c, const struct root *root)
 {
         _cleanup_(proxmox_mappings_done) struct proxmox_mappings m = {};
+        _cleanup_(proxmox_files_done) struct proxmox_files files = {};
         int r;
 
-        r = proxmox_mappings_read(&m, root);
+        r = proxmox_files_read(&files, root);
+        if (r == 0)
+                r = proxmox_mappings_read(&m, &files);
         if (r == -ENOMEM)
                 return r;
         note_error(c, r);

@@ -283,40 +283,26 @@ static pid_t read_proxmox_pid(const struct root *root, const char *id)
         return (pid_t) pid;
 }
 
-/* "101.conf": 1 and the number, or 0 for any other file. */
-static bool is_proxmox_conf(const char *name, char id[static 16])
-{
-        size_t n = strspn(name, "0123456789");
-
-        if (n == 0 || n > 9 || !streq(name + n, ".conf"))
-                return false;
-        snprintf(id, 16, "%.*s", (int) n, name);
-        return true;
-}
-
 static int read_proxmox_guest(struct libvirt_facts *l, const struct root *root,
-                              const struct proxmox_mappings *m, const char *id)
+                              const struct proxmox_mappings *m, const struct proxmox_file *file,
+                              const char *id)
 {
         _cleanup_(guest_done) struct guest g = {}, later = {};
-        char path[sizeof(PROXMOX_DEFINED_DIR "/.conf") + 16];
-        _cleanup_free_ char *text = NULL;
         struct libvirt_guest *slot;
         bool autostart = false;
         pid_t pid;
         int r;
 
-        snprintf(path, sizeof(path), PROXMOX_DEFINED_DIR "/%s.conf", id);
-        r = read_file_at(root->fd, path, PROXMOX_CONF_MAX, &text, NULL);
-        if (r == -ENOMEM || r == -ENOENT) /* removed or migrated since it was listed */
-                return r == -ENOMEM ? r : 0;
-        if (r < 0)
-                return note_unread(l, path, r);
+        if (file->error == -ENOENT) /* removed or migrated since it was listed */
+                return 0;
+        if (file->error < 0)
+                return note_unread(l, file->path, file->error);
         pid = read_proxmox_pid(root, id);
-        r = proxmox_guest_parse(&g, id, text, m, root, pid == 0, &autostart);
+        r = proxmox_guest_parse(&g, id, file->text, m, root, pid == 0, &autostart);
         if (r == 1 && pid != 0)
-                r = proxmox_guest_parse(&later, id, text, m, root, true, &autostart);
+                r = proxmox_guest_parse(&later, id, file->text, m, root, true, &autostart);
         if (r == -EFBIG)
-                return note_unread(l, path, r);
+                return note_unread(l, file->path, r);
         if (r <= 0)
                 return r;
         r = add_guest(l, &g, &slot);
@@ -330,22 +316,33 @@ static int read_proxmox_guest(struct libvirt_facts *l, const struct root *root,
         return 0;
 }
 
+/* Whether they are there, and whether the list of them is whole. */
+static bool look_at_proxmox(struct libvirt_facts *l, const struct root *root, int error)
+{
+        if ((error == -ENOENT || error == -ENOTDIR) && !exists_at(root->fd, "usr/sbin/qm"))
+                return false;
+        if (error == -ETIMEDOUT)
+                note_incomplete(l, "/etc/pve, where Proxmox has its guests, does not answer");
+        else if (error == -EACCES)
+                note_incomplete(l, "the files of Proxmox's guests are only root's to read");
+        else if (error < 0) /* pmxcfs, which shows them there, does not run */
+                note_incomplete(l, "the files of Proxmox's guests cannot be read");
+        return true;
+}
+
 static int read_proxmox(struct libvirt_facts *l, const struct root *root)
 {
         _cleanup_(proxmox_mappings_done) struct proxmox_mappings m = {};
-        _cleanup_(names_done) struct names names = {};
+        _cleanup_(proxmox_files_done) struct proxmox_files files = {};
         int r;
 
-        r = list_dir_at(root->fd, PROXMOX_DEFINED_DIR, &names);
+        r = proxmox_files_read(&files, root);
         if (r == -ENOMEM)
                 return r;
-        l->proxmox = (r != -ENOENT && r != -ENOTDIR) || exists_at(root->fd, "usr/sbin/qm");
+        l->proxmox = look_at_proxmox(l, root, r < 0 ? r : files.files[0].error);
         if (!l->proxmox)
                 return 0;
-        if (r < 0) /* pmxcfs, which shows them there, does not run or let us in */
-                note_incomplete(l, r == -EACCES ? "the files of Proxmox's guests are only root's to read"
-                                                : "the files of Proxmox's guests cannot be read");
-        r = proxmox_mappings_read(&m, root);
+        r = proxmox_mappings_read(&m, &files);
         if (r == -ENOMEM)
                 return r;
         if (r < 0) {
@@ -353,12 +350,12 @@ static int read_proxmox(struct libvirt_facts *l, const struct root *root)
                 if (r < 0)
                         return r;
         }
-        for (size_t i = 0; i < names.n; i++) {
+        for (size_t i = 0; i < files.n; i++) {
                 char id[16];
 
-                if (!is_proxmox_conf(names.names[i], id))
+                if (!proxmox_file_id(&files.files[i], id))
                         continue;
-                r = read_proxmox_guest(l, root, &m, id);
+                r = read_proxmox_guest(l, root, &m, &files.files[i], id);
                 if (r < 0)
                         return r;
         }

@@ -178,22 +178,19 @@ void proxmox_mappings_done(struct proxmox_mappings *m)
         *m = (struct proxmox_mappings){};
 }
 
-int proxmox_mappings_read(struct proxmox_mappings *m, const struct root *root)
+int proxmox_mappings_read(struct proxmox_mappings *m, const struct proxmox_files *files)
 {
-        _cleanup_free_ char *text = NULL, *node = NULL;
-        int r;
+        const struct proxmox_file *mappings, *node;
 
         assert(m);
-        assert(root);
+        assert(files);
 
         *m = (struct proxmox_mappings){};
-        r = read_file_at(root->fd, PROXMOX_MAPPINGS_FILE, PROXMOX_CONF_MAX, &text, NULL);
-        if (r == -ENOENT || r == -ENOTDIR)
+        mappings = proxmox_files_find(files, PROXMOX_MAPPINGS_FILE);
+        node = proxmox_files_find(files, PROXMOX_NODE_LINK);
+        if (!mappings || mappings->error == -ENOENT || mappings->error == -ENOTDIR)
                 return 0;
-        if (r < 0)
-                return r;
-        r = read_link_name_at(root->fd, PROXMOX_NODE_LINK, &node);
-        if (r == -ENOMEM)
-                return r;
-        return proxmox_mappings_parse(m, text, node);
+        if (mappings->error < 0)
+                return mappings->error;
+        return proxmox_mappings_parse(m, mappings->text, node && node->error == 0 ? node->text : NULL);
 }

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "util/root.h"
+#include "proxmox-files.h"
 
 /* What Proxmox VE's guests look like on disk (qm.conf(5); PVE/QemuServer.pm, PVE/QemuServer/PCI.pm). Each is
  * ID.conf, lines "key: value" up to the first section, which is a snapshot's, or [PENDING]: what is changed
@@ -38,7 +38,7 @@ const char *proxmox_mapping_name(char *line);
 void proxmox_mappings_done(struct proxmox_mappings *m);
 
 /* The same of the host's own file; none where there is no file. Returns 0 or a negative errno. */
-int proxmox_mappings_read(struct proxmox_mappings *m, const struct root *root);
+int proxmox_mappings_read(struct proxmox_mappings *m, const struct proxmox_files *files);
 
 /* Divides a line into its key and its value, in place. False where it is none. */
 bool proxmox_line_split(char *line, const char **ret_key, const char **ret_value);

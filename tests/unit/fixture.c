@@ -5,8 +5,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "fuse-server.h"
 #include "test.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -32,6 +35,11 @@ int fixture_teardown(void **state)
 {
         struct fixture *f = *state;
 
+        if (f->stalled) {
+                (void) umount2(f->stalled, MNT_DETACH);
+                close(f->stalled_device);
+                free(f->stalled);
+        }
         (void) nftw(f->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
         root_close(&f->root);
         free(f->dir);
@@ -92,4 +100,27 @@ void fixture_remove(struct fixture *f, const char *path)
 {
         if (unlinkat(f->root.fd, path, 0) < 0)
                 assert_ok(nftw(fixture_path(f, path), remove_entry, 16, FTW_DEPTH | FTW_PHYS));
+}
+
+/* Who waits for it in spite of everything is ended. */
+#define STALL_SECONDS 120
+
+void fixture_stall(struct fixture *f, const char *path)
+{
+        static bool separate;
+        char name[PATH_MAX];
+
+        snprintf(name, sizeof(name), "%s/x", path);
+        make_parents(f, name);
+        if (!separate && (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0))
+                skip();
+        separate = true;
+        root_close(&f->root); /* of the old namespace */
+        assert_ok(root_open(&f->root, f->dir));
+        f->stalled_device = fuse_mount(fixture_path(f, path));
+        if (f->stalled_device < 0)
+                skip(); /* no /dev/fuse */
+        f->stalled = strdup(fixture_path(f, path));
+        assert_non_null(f->stalled);
+        alarm(STALL_SECONDS * test_slower());
 }

@@ -10,6 +10,8 @@
 struct fixture {
         char *dir;
         struct root root; /* opened as a recorded host */
+        char *stalled;    /* where fixture_stall() has mounted, and the device of that */
+        int stalled_device;
 };
 
 /* cmocka's setup and teardown of one test; *state is the struct fixture. */
@@ -21,6 +23,10 @@ void fixture_write_bytes(struct fixture *f, const char *path, const void *bytes,
 void fixture_link(struct fixture *f, const char *path, const char *target);
 void fixture_copy(struct fixture *f, const char *path, const char *from);
 void fixture_remove(struct fixture *f, const char *path);
+
+/* Mounts a file server that never answers there, up to the end of the test, in a mount namespace of this
+ * process. Skips the test where that cannot be. Once in a test. */
+void fixture_stall(struct fixture *f, const char *path);
 
 /* The absolute path of a file in it, in a static buffer. */
 const char *fixture_path(struct fixture *f, const char *path);

@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "facts/claims.h"
 #include "facts/guest/facts-libvirt.h"
 #include "fixture.h"
 #include "test.h"
+#include "util/clock.h"
 #include "util/macro.h"
 
 #define CONF(id) PROXMOX_DEFINED_DIR "/" id ".conf"
@@ -324,6 +326,30 @@ static void test_unread(void **state)
         libvirt_facts_done(&l);
 }
 
+/* Its file system hangs: that is waited for once, and said. */
+static void test_stalled(void **state)
+{
+        struct fixture *f = *state;
+        struct libvirt_facts l;
+        struct claims c;
+        uint64_t start;
+
+        fixture_stall(f, "etc/pve");
+        fixture_write(f, "etc/libvirt/qemu/web.xml", "<domain><name>web</name></domain>");
+        f->root.live = true;
+        start = clock_usec(CLOCK_MONOTONIC);
+        assert_ok(libvirt_facts_read(&l, &f->root));
+        assert_ok(claims_read(&c, &f->root));
+        assert_true(clock_usec(CLOCK_MONOTONIC) - start < 4 * USEC_PER_SEC * test_slower());
+        assert_true(l.proxmox);
+        assert_int_equal(l.readable.value, FACT_UNKNOWN);
+        assert_string_equal(l.readable.why, "/etc/pve, where Proxmox has its guests, does not answer");
+        assert_int_equal(l.n_guests, 1);
+        assert_int_equal(c.complete.value, FACT_UNKNOWN);
+        libvirt_facts_done(&l);
+        claims_done(&c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -333,6 +359,7 @@ int main(void)
                 cmocka_unit_test(test_words),
                 cmocka_unit_test_setup_teardown(test_node, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_unread, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_stalled, fixture_setup, fixture_teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
