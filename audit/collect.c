@@ -266,7 +266,7 @@ static int collect_claims(struct findings *f, const struct host *h, const struct
         for (size_t i = 0; i < h->claims.n_claims; i++) {
                 const struct claim *c = &h->claims.claims[i];
 
-                if (!claim_matches(c, d))
+                if (!claim_matches(c, d) || boot_ignores_claim(&h->boot, c))
                         continue;
                 if (first && !claims_agree(first, c))
                         return findings_add(f, FINDING_DEVICE_CLAIMED, d->bdf, "%s (%s) and %s (%s)",
@@ -897,6 +897,7 @@ static int collect_unseen(struct findings *f, const struct host *h)
                   h->libvirt.installed.value != FACT_NO || h->libvirt.proxmox },
                 { "the networks that are pools", fact_unknown(h->libvirt.networks_unread),
                   h->libvirt.networks_unread && h->libvirt.readable.value == FACT_YES },
+                { "what other tools are to take", h->claims.complete, h->devices.n_devices > 0 },
                 { "whether a framebuffer has a part of a device", h->devices.reservations,
                   has_unseen_bar(&h->devices) },
                 { "which block devices are in use", h->uses.block, h->devices.n_devices > 0 },

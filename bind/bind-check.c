@@ -127,12 +127,20 @@ static int check_unseen(const struct host *h, const struct device *d, struct fin
 
 /* What a damaged file hides is what its guest or network would have. libvirt has to read the file again
  * before it can start that, so it does not speak against a bind; whoever asked for the bind should know of
- * it. Nor does a network that could not be read: it could only be a claim, and --force overrides those. */
+ * it. Nor does a network, or a file of another tool, that could not be read: it could only be a claim, and
+ * --force overrides those. */
 static int note_files(const struct host *h, struct findings *ret)
 {
-        for (size_t i = 0; i < h->libvirt.n_damaged; i++) {
-                int r = findings_add(ret, FINDING_GUEST_DAMAGED, NULL, "%s", h->libvirt.damaged[i]);
+        int r;
 
+        for (size_t i = 0; i < h->libvirt.n_damaged; i++) {
+                r = findings_add(ret, FINDING_GUEST_DAMAGED, NULL, "%s", h->libvirt.damaged[i]);
+                if (r < 0)
+                        return r;
+        }
+        if (h->claims.complete.value == FACT_UNKNOWN) {
+                r = findings_add(ret, FINDING_FACTS_UNSEEN, NULL, "%s",
+                                 h->claims.complete.why ?: "some configuration of other tools is unknown");
                 if (r < 0)
                         return r;
         }

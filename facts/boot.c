@@ -84,8 +84,16 @@ static int read_drivers(struct boot_facts *b, const struct root *root, struct mo
         return 0;
 }
 
+static bool has_options(const struct claims *claims)
+{
+        for (size_t i = 0; i < claims->n_claims; i++)
+                if (claims->claims[i].tool == CLAIM_MODPROBE)
+                        return true;
+        return false;
+}
+
 int boot_facts_read(struct boot_facts *b, const struct root *root, const char *release,
-                    const struct bind_records *binds)
+                    const struct bind_records *binds, const struct claims *claims)
 {
         _cleanup_(module_index_closep) struct module_index *index = NULL;
         int r;
@@ -93,13 +101,16 @@ int boot_facts_read(struct boot_facts *b, const struct root *root, const char *r
         assert(b);
         assert(root);
         assert(binds);
+        assert(claims);
 
         *b = (struct boot_facts){ .vfio_built_in = fact_unknown(NULL) };
-        if (binds->n_records == 0)
+        if (binds->n_records == 0 && !has_options(claims))
                 return 0;
         if (release)
                 (void) module_index_open(root, release, &index);
         b->vfio_built_in = is_built_in(index, "vfio-pci");
+        if (binds->n_records == 0)
+                return 0;
         b->initramfs = find_initramfs_command(root);
         r = read_drivers(b, root, index, binds);
         if (r < 0)
@@ -117,6 +128,14 @@ void boot_facts_done(struct boot_facts *b)
         }
         free(b->drivers);
         *b = (struct boot_facts){};
+}
+
+bool boot_ignores_claim(const struct boot_facts *b, const struct claim *c)
+{
+        assert(b);
+        assert(c);
+
+        return c->tool == CLAIM_MODPROBE && b->vfio_built_in.value == FACT_YES;
 }
 
 const struct boot_driver *boot_facts_find(const struct boot_facts *b, const char *driver)

@@ -107,7 +107,7 @@ static int read_facts(struct host *h, const struct root *root, const struct host
         r = host_read_binds(h);
         if (r < 0)
                 return r;
-        r = boot_facts_read(&h->boot, root, h->kernel.release, &h->binds);
+        r = boot_facts_read(&h->boot, root, h->kernel.release, &h->binds, &h->claims);
         if (r < 0)
                 return r;
         return evidence_read(&h->evidence, root) == -ENOMEM ? -ENOMEM : 0;

@@ -215,6 +215,18 @@ static void say_override(json_object *device, FILE *out)
             driver ? " once it loses its own" : "");
 }
 
+static void say_claim(json_object *claim, FILE *out)
+{
+        if (json_get_flag(claim, "in_force"))
+                say(out, 0, "It is claimed by %s, in %s.", json_get_text(claim, "tool"),
+                    json_get_text(claim, "file"));
+        else
+                say(out, 0,
+                    "%s names it for vfio-pci, without effect: vfio-pci is built into the kernel, and takes "
+                    "its options from the kernel's command line alone (vfio-pci.ids=).",
+                    json_get_text(claim, "file"));
+}
+
 static void say_use(json_object *device, FILE *out)
 {
         json_object *uses = json_get(device, "uses"), *claims = json_get(device, "claims");
@@ -236,9 +248,7 @@ static void say_use(json_object *device, FILE *out)
                     json_get_text(json_object_array_get_idx(uses, i), "kind"),
                     json_get_text(json_object_array_get_idx(uses, i), "what"));
         for (size_t i = 0; i < json_length(claims); i++)
-                say(out, 0, "It is claimed by %s, in %s.",
-                    json_get_text(json_object_array_get_idx(claims, i), "tool"),
-                    json_get_text(json_object_array_get_idx(claims, i), "file"));
+                say_claim(json_object_array_get_idx(claims, i), out);
 }
 
 static void say_guests(json_object *head, const char *address, FILE *out)

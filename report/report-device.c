@@ -190,6 +190,7 @@ static json_object *new_claims(const struct host *h, const struct device *d)
                 json_add_string(o, "driver", c->driver);
                 json_add_string(o, "file", c->file);
                 json_add_count(o, "line", c->line ?: COUNT_UNKNOWN);
+                json_add_bool(o, "in_force", !boot_ignores_claim(&h->boot, c));
                 json_append(array, o);
         }
         return array;

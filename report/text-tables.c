@@ -16,7 +16,16 @@ static const char *cell_uses(json_object *row, cell_t buffer)
 
 static const char *cell_claims(json_object *row, cell_t buffer)
 {
-        return cell_join(json_get(row, "claims"), "tool", buffer);
+        json_object *claims = json_get(row, "claims");
+
+        buffer[0] = '\0';
+        for (size_t i = 0; i < json_length(claims); i++) {
+                json_object *claim = json_object_array_get_idx(claims, i);
+
+                if (json_get_flag(claim, "in_force"))
+                        cell_append(buffer, ", ", json_get_text(claim, "tool") ?: "?");
+        }
+        return buffer;
 }
 
 static const char *cell_bars(json_object *row, cell_t buffer)

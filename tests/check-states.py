@@ -130,6 +130,32 @@ class States(OnHost):
         self.assertIn("No PCI devices.", self.ctl("audit"))
         self.assertIn("No PCI devices.", self.ctl("devices"))
 
+    def test_idle_claim(self):
+        """A line of modprobe.d has no effect on what is built in, and so is not against what driverctl is to do."""
+        h = self.host
+        h.pci("0000:01:00.0", NVME, 0x010802, "nvme", group=1, bars={0: (0x84000000, 16 * KIB, MEM32)})
+        h.write("etc/modprobe.d/vfio.conf", f"options vfio-pci ids={NVME}")
+        h.write("etc/driverctl.d/pci-0000:01:00.0", "uio_pci_generic")
+        claimed = "claimed by modprobe.d, in /etc/modprobe.d/vfio.conf"
+        self.assertIn(claimed, self.words("explain", "01:00.0"))
+        self.assertIn("driverctl, modprobe.d", self.ctl("devices", "--output", "ADDRESS,CLAIMED-BY"))
+        self.assertEqual(len(self.findings("device-claimed")), 1)
+        h.modules([], [make.ANY_ALIAS], [line.split(":")[0] for line in make.vfio_dep()])
+        text = self.words("explain", "01:00.0")
+        self.assertNotIn(claimed, text)
+        self.assertIn("/etc/modprobe.d/vfio.conf names it for vfio-pci, without effect: vfio-pci is built into the kernel", text)
+        self.assertNotIn("modprobe.d", self.ctl("devices", "--output", "ADDRESS,CLAIMED-BY"))
+        self.assertEqual([c["in_force"] for c in self.devices()["0000:01:00.0"]["claims"]], [True, False])
+        self.assertEqual(self.findings("device-claimed"), [])
+
+    def test_claims_unseen(self):
+        """A file that cannot be read may name any function; a link to itself stands for it."""
+        self.host.pci("0000:01:00.0", NVME, 0x010802, "nvme", group=1, bars={0: (0x84000000, 16 * KIB, MEM32)})
+        self.assertEqual(self.findings("facts-unseen"), [])
+        self.host.link("etc/modprobe.d/loop.conf", "loop.conf")
+        finding, = self.findings("facts-unseen")
+        self.assertEqual(finding["detail"], "what other tools are to take (some configuration of other tools cannot be read)")
+
     def late(self, driver, program=None, builtin=(), cmdline=""):
         """What is said of a GPU and its audio that a driver of the host had first at boot."""
         h = self.host = Host(self.dir.name)

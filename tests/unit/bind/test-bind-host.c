@@ -241,6 +241,18 @@ static void test_check(void **state)
         assert_null(find(&findings, FINDING_GUEST_DAMAGED));
         findings_done(&findings);
         bind_host_done(&h);
+
+        /* A claim that could not be read is one that --force would override. */
+        fixture_remove(f, GUESTS "half.xml");
+        fixture_link(f, "etc/modprobe.d/loop.conf", "loop.conf");
+        order.operation = BIND_BIND;
+        findings = (struct findings){};
+        h = look(f);
+        assert_ok(bind_check(&h, &g, &order, &findings));
+        assert_string_equal(find(&findings, FINDING_FACTS_UNSEEN)->detail,
+                            "some configuration of other tools cannot be read");
+        findings_done(&findings);
+        bind_host_done(&h);
 }
 
 #define NETWORKS GUESTS "networks/"
