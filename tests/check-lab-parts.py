@@ -177,7 +177,8 @@ class Queue(unittest.TestCase):
         self.assertEqual(self.drained(queue), [("shared", ["long", "short"]), ("own", ["own"])])
 
     def test_one_that_needs_more_modules_has_them_in_a_boot_that_it_shares(self):
-        queue = runner.Queue([(made_up("long", 9), "i/k"), (made_up("with", 1, modules=True), "i/k"), (made_up("short", 1), "i/l")])
+        queue = runner.Queue([(made_up("long", 9), "i/k"), (made_up("with", 1, modules=True), "i/k"), (made_up("last", 1), "i/k"),
+                              (made_up("short", 1), "i/l")])
         self.assertEqual([(g.host, g.modules) for g in queue.groups], [("i/k", True), ("i/l", False)])
 
     def test_a_long_queue_gets_a_second_machine(self):
