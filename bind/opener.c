@@ -25,7 +25,7 @@
 #define ANSWER_SECONDS 5
 #define QUESTION_SECONDS 1
 
-const char *opener_config_path(const bdf_t bdf, opener_path_t ret)
+const char *opener_config_path(const char *bdf, opener_path_t ret)
 {
         assert(bdf && ret);
 

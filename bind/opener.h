@@ -20,7 +20,7 @@
 typedef char opener_path_t[OPENER_PATH_MAX];
 
 /* The only two files that vfioalign-open opens. */
-const char *opener_config_path(const bdf_t bdf, opener_path_t ret);
+const char *opener_config_path(const char *bdf, opener_path_t ret);
 const char *opener_stack_path(pid_t pid, opener_path_t ret);
 
 /* Returns the descriptor, or a negative errno: that of vfioalign-open's open(2), or -ENOENT or -ECONNREFUSED
