@@ -107,9 +107,9 @@ static void test_damaged(void **state)
 
                 write_file(f, words[i][0], words[i][1]);
                 r = evidence_read(&e, &f->root);
-                /* json-c cuts what is too large to the largest there is */
+                /* json-c 0.16 cuts what is too large to the largest there is; 0.18 refuses it */
                 if (strstr(words[i][1], "9999"))
-                        assert_ok(r);
+                        assert_true(r == 0 || r == -EBADMSG);
                 else if (r != -EBADMSG)
                         fail_msg("\"%s\" for \"%s\": %d", words[i][1], words[i][0], r);
                 evidence_done(&e);

@@ -33,7 +33,7 @@ static struct root live;
 static uid_t start_uid; /* of those that are started */
 
 /* Starts a program that waits, perhaps in a mount namespace of its own, with another root. */
-static pid_t start(const char *root, const char *path)
+static pid_t start_process(const char *root, const char *path)
 {
         int ready[2];
         char byte;
@@ -60,7 +60,7 @@ static pid_t start(const char *root, const char *path)
         return pid;
 }
 
-static void stop(pid_t pid)
+static void stop_process(pid_t pid)
 {
         assert_int_equal(kill(pid, SIGKILL), 0);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -83,8 +83,8 @@ static void test_process(void **state)
 
         fixture_copy(f, "qemu", sample("area"));
         snprintf(path, sizeof(path), "%s", fixture_path(f, "qemu"));
-        one = start(NULL, path);
-        two = start(NULL, path);
+        one = start_process(NULL, path);
+        two = start_process(NULL, path);
 
         assert_ok(emulator_facts_add_process(&facts, &live, one));
         assert_ok(emulator_facts_add_process(&facts, &live, two));
@@ -109,8 +109,8 @@ static void test_process(void **state)
         assert_int_equal(facts.n_emulators, 2);
         emulator_facts_done(&facts);
 
-        stop(one);
-        stop(two);
+        stop_process(one);
+        stop_process(two);
 }
 
 /* The program of a stranger is looked at by a child, with the same result, and is not one of the host's. */
@@ -130,8 +130,8 @@ static void test_stranger(void **state)
         assert_int_equal(chown(fixture_path(f, "home"), 12345, 12345), 0);
         snprintf(path, sizeof(path), "%s", fixture_path(f, "home/qemu"));
         start_uid = 12345;
-        one = start(NULL, path);
-        two = start(NULL, path);
+        one = start_process(NULL, path);
+        two = start_process(NULL, path);
         start_uid = 0;
 
         assert_ok(emulator_facts_add_process(&facts, &live, one));
@@ -150,8 +150,8 @@ static void test_stranger(void **state)
         assert_int_equal(e->generation, GENERATION_PER_AREA);
         emulator_facts_done(&facts);
 
-        stop(one);
-        stop(two);
+        stop_process(one);
+        stop_process(two);
 }
 
 /* The file is gone or another one; what runs is still looked at. */
@@ -165,12 +165,12 @@ static void test_replaced(void **state)
 
         snprintf(path, sizeof(path), "%s", fixture_path(f, "qemu"));
         fixture_copy(f, "qemu", sample("plain"));
-        old = start(NULL, path);
-        older = start(NULL, path);
+        old = start_process(NULL, path);
+        older = start_process(NULL, path);
         fixture_remove(f, "qemu");
         assert_ok(emulator_facts_add_process(&facts, &live, old));
         fixture_copy(f, "qemu", sample("region"));
-        new = start(NULL, path);
+        new = start_process(NULL, path);
         assert_ok(emulator_facts_add_process(&facts, &live, new));
         assert_ok(emulator_facts_add_process(&facts, &live, older));
 
@@ -186,9 +186,9 @@ static void test_replaced(void **state)
         assert_int_equal(e->generation, GENERATION_PER_REGION);
         emulator_facts_done(&facts);
 
-        stop(old);
-        stop(older);
-        stop(new);
+        stop_process(old);
+        stop_process(older);
+        stop_process(new);
 }
 
 static void test_container(void **state)
@@ -203,7 +203,7 @@ static void test_container(void **state)
         for (int i = 0; i < 2; i++) {
                 snprintf(roots[i], sizeof(roots[i]), "%s", fixture_path(f, i ? "b" : "a"));
                 fixture_copy(f, i ? "b/usr/bin/qemu" : "a/usr/bin/qemu", sample("static"));
-                pids[i] = start(roots[i], "/usr/bin/qemu");
+                pids[i] = start_process(roots[i], "/usr/bin/qemu");
                 assert_ok(emulator_facts_add_process(&facts, &live, pids[i]));
         }
         /* Two files, one build */
@@ -222,8 +222,8 @@ static void test_container(void **state)
         /* and never taken for the host's */
         assert_null(emulator_facts_get(&facts, &live, "/usr/bin/qemu"));
         emulator_facts_done(&facts);
-        stop(pids[0]);
-        stop(pids[1]);
+        stop_process(pids[0]);
+        stop_process(pids[1]);
 }
 
 static void test_gone(void **state)
@@ -233,8 +233,8 @@ static void test_gone(void **state)
         pid_t pid;
 
         fixture_copy(f, "qemu", sample("area"));
-        pid = start(NULL, fixture_path(f, "qemu"));
-        stop(pid);
+        pid = start_process(NULL, fixture_path(f, "qemu"));
+        stop_process(pid);
         assert_ok(emulator_facts_add_process(&facts, &live, pid));
         assert_int_equal(facts.n_processes, 1);
         assert_int_equal(facts.processes[0].emulator, EMULATOR_NOT_SEEN);
@@ -258,19 +258,19 @@ static void test_recorded(void **state)
         out = open_memstream(&answers, &size);
         snprintf(path, sizeof(path), "%s", fixture_path(f, "qemu"));
         fixture_copy(f, "qemu", sample("plain"));
-        pids[0] = start(NULL, path);
+        pids[0] = start_process(NULL, path);
         fixture_remove(f, "qemu");
         fixture_copy(f, "qemu", sample("area"));
-        pids[1] = start(NULL, path);
-        pids[2] = start(NULL, path);
-        stop(pids[2]);
+        pids[1] = start_process(NULL, path);
+        pids[2] = start_process(NULL, path);
+        stop_process(pids[2]);
         file_observe(record, out);
         for (int i = 0; i < 3; i++)
                 assert_ok(emulator_facts_add_process(&facts, &live, pids[i]));
         file_observe(NULL, NULL);
         fclose(out);
-        stop(pids[0]);
-        stop(pids[1]);
+        stop_process(pids[0]);
+        stop_process(pids[1]);
 
         fixture_remove(f, "qemu");
         fixture_write(f, "vfioalign/answers", answers);
