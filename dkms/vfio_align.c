@@ -7,6 +7,10 @@
  * kernel ensures that: vfio_device_fops leaves get_unmapped_area empty. This
  * module fills that one slot, and empties it again when it is unloaded.
  *
+ * A kernel can have thp_get_unmapped_area() there (proposed in June 2026). That
+ * aligns to PMD_SIZE and never to PUD_SIZE, so the module takes the slot from it
+ * as well, uses it for all that it does not do itself, and puts it back.
+ *
  * A side effect, seen on 7.3: the kernel then refuses one mremap() of several
  * mappings, as for all files with a hook that mm/mremap.c does not know
  * (vma_multi_allowed()).
@@ -45,7 +49,7 @@ static const void *const vfio_pin __used = vfio_file_is_valid;
 static const struct file_operations *vfio_fops;	/* as everyone sees them */
 static struct file_operations *vfio_fops_rw;	/* the same, writable */
 static bool enabled = true;
-static DEFINE_MUTEX(lock);			/* vfio_fops_rw, enabled */
+static DEFINE_MUTEX(lock);			/* vfio_fops_rw, enabled, kept */
 
 static atomic64_t hits;
 static atomic64_t aligned;
@@ -55,6 +59,9 @@ typedef unsigned long (*area_fn)(struct file *, unsigned long, unsigned long,
 typedef unsigned long (*area_mm_fn)(struct mm_struct *, struct file *,
 				    unsigned long, unsigned long,
 				    unsigned long, unsigned long);
+
+/* What was in the slot before: NULL or thp_get_unmapped_area. The hook reads it. */
+static area_fn kept;
 
 /* mm_get_unmapped_area() lost its first argument before 6.19. */
 static __maybe_unused unsigned long
@@ -123,8 +130,11 @@ vfio_align_get_unmapped_area(struct file *file, unsigned long addr,
 
 	atomic64_inc(&hits);
 
-	if (addr || flags & MAP_FIXED)
+	if (addr || flags & MAP_FIXED) {
+		if (READ_ONCE(kept))
+			return thp_get_unmapped_area(file, addr, len, pgoff, flags);
 		return unaligned_area(file, addr, len, pgoff, flags);
+	}
 
 	addr = -ENOMEM;
 	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP))
@@ -163,22 +173,48 @@ fault:
 	return -EPERM;
 }
 
-/* vfio has no lock for the slot: fill it only if empty, clear it only if ours. */
+/* The kernel's own function aligns to PMD_SIZE: it is worth replacing if there is more. */
+static bool may_replace(area_fn fn)
+{
+	return !fn || (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP) &&
+		       fn == thp_get_unmapped_area);
+}
+
+static area_fn slot_read(void)
+{
+	return READ_ONCE(vfio_fops_rw->get_unmapped_area);
+}
+
+static int slot_busy(area_fn fn)
+{
+	pr_err("not enabled: get_unmapped_area of vfio_device_fops is %ps already\n", fn);
+	return -EBUSY;
+}
+
+/*
+ * vfio has no lock for the slot: replace only what was seen in it, and put that
+ * back only if the slot is ours.
+ */
 static int slot_fill(void)
 {
-	area_fn was;
+	area_fn seen, was;
 	int err;
 
 	err = slot_test();
 	if (err)
 		return err;
 
-	was = cmpxchg(&vfio_fops_rw->get_unmapped_area, NULL,
+	seen = slot_read();
+	if (seen == vfio_align_get_unmapped_area)
+		return 0;
+	if (!may_replace(seen))
+		return slot_busy(seen);
+
+	WRITE_ONCE(kept, seen);
+	was = cmpxchg(&vfio_fops_rw->get_unmapped_area, seen,
 		      vfio_align_get_unmapped_area);
-	if (was && was != vfio_align_get_unmapped_area) {
-		pr_err("not enabled: get_unmapped_area of vfio_device_fops is %ps already\n", was);
-		return -EBUSY;
-	}
+	if (was != seen)
+		return slot_busy(was);
 
 	/* The write can also be dropped without a fault. */
 	if (READ_ONCE(vfio_fops->get_unmapped_area) != vfio_align_get_unmapped_area) {
@@ -191,12 +227,12 @@ static int slot_fill(void)
 
 static bool slot_is_ours(void)
 {
-	return READ_ONCE(vfio_fops_rw->get_unmapped_area) == vfio_align_get_unmapped_area;
+	return slot_read() == vfio_align_get_unmapped_area;
 }
 
-static void slot_empty(void)
+static void slot_restore(void)
 {
-	cmpxchg(&vfio_fops_rw->get_unmapped_area, vfio_align_get_unmapped_area, NULL);
+	cmpxchg(&vfio_fops_rw->get_unmapped_area, vfio_align_get_unmapped_area, kept);
 }
 
 static int slot_clear(void)
@@ -207,7 +243,7 @@ static int slot_clear(void)
 		return 0;
 	err = slot_test();
 	if (!err)
-		slot_empty();
+		slot_restore();
 
 	return err;
 }
@@ -277,8 +313,11 @@ static int slot_get(char *buf, const struct kernel_param *kp)
 		return -ENODEV;	/* init has not found it yet */
 
 	fn = READ_ONCE(fops->get_unmapped_area);
-	return sysfs_emit(buf, "%s\n", !fn ? "empty" :
-			  fn == vfio_align_get_unmapped_area ? "ours" : "foreign");
+	if (fn == vfio_align_get_unmapped_area)
+		return sysfs_emit(buf, "ours\n");
+	if (fn == thp_get_unmapped_area)
+		return sysfs_emit(buf, "kernel\n");
+	return sysfs_emit(buf, "%s\n", fn ? "foreign" : "empty");
 }
 
 static const struct kernel_param_ops slot_ops = {
@@ -287,7 +326,7 @@ static const struct kernel_param_ops slot_ops = {
 };
 module_param_cb(slot, &slot_ops, NULL, 0444);
 __MODULE_PARM_TYPE(slot, "string");
-MODULE_PARM_DESC(slot, "Who fills get_unmapped_area of vfio_device_fops: ours, empty, or foreign (read only)");
+MODULE_PARM_DESC(slot, "Who fills get_unmapped_area of vfio_device_fops: ours, empty, kernel (thp_get_unmapped_area), or foreign (read only)");
 
 /* Logs the reason in one line, and evaluates to err. */
 #define refuse(err, fmt, ...)						\
@@ -359,6 +398,16 @@ static void fops_unmap_rw(struct file_operations *rw)
 	vunmap((void *)((unsigned long)rw & PAGE_MASK));
 }
 
+/* struct file_operations may have get_mapping_order() for files that are not vfio's. */
+static bool __init fops_align(const struct file_operations *fops)
+{
+#ifdef FOPS_HAS_get_mapping_order
+	return fops->get_mapping_order;
+#else
+	return false;
+#endif
+}
+
 static int __init vfio_align_init(void)
 {
 	struct file_operations *rw;
@@ -367,13 +416,13 @@ static int __init vfio_align_init(void)
 	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) &&
 	    !IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP))
 		return refuse(-EOPNOTSUPP, "this kernel has no huge pages for device memory");
-	if (__is_defined(FOPS_HAS_get_mapping_order))
-		return refuse(-EEXIST, "this kernel aligns mappings itself (get_mapping_order)");
 
 	err = fops_find();
 	if (err)
 		return err;
-	if (vfio_fops->get_unmapped_area)
+	if (fops_align(vfio_fops))
+		return refuse(-EEXIST, "this kernel aligns mappings itself (get_mapping_order)");
+	if (!may_replace(vfio_fops->get_unmapped_area))
 		return refuse(-EBUSY, "get_unmapped_area of vfio_device_fops is %ps already",
 			      vfio_fops->get_unmapped_area);
 
@@ -406,18 +455,19 @@ static void __exit vfio_align_exit(void)
 	 */
 	mutex_lock(&lock);
 	if (slot_is_ours())
-		slot_empty();
+		slot_restore();
 	vfio_fops_rw = NULL;
 	mutex_unlock(&lock);
 
 	/*
 	 * An mmap() that read the slot before may be about to enter the hook, or
 	 * be preempted inside it. (If it reads the slot twice and finds it empty
-	 * the second time, it does not call the hook.) It does not sleep on the
-	 * way: it holds mmap_lock already, and the search for a hole allocates
-	 * nothing. So once each task has slept or been in user space, none is
-	 * left in here. CONFIG_KPROBES gives preemptible kernels this flavour of
-	 * RCU; on the others it is the ordinary one, which suffices.
+	 * the second time, it does not call the hook; thp_get_unmapped_area() is
+	 * the kernel's own, and stays.) It does not sleep on the way: it holds
+	 * mmap_lock already, and the search for a hole allocates nothing. So once
+	 * each task has slept or been in user space, none is left in here.
+	 * CONFIG_KPROBES gives preemptible kernels this flavour of RCU; on the
+	 * others it is the ordinary one, which suffices.
 	 */
 	synchronize_rcu_tasks();
 	fops_unmap_rw(rw);

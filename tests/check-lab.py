@@ -93,6 +93,7 @@ class Problems(unittest.TestCase):
 
     def test_no_host(self):
         self.assertEqual(self.found([*GOOD, made_up("thp", "trixie/7.3", "")]), ["thp: make check runs it on no host"])
+        self.assertEqual(self.found([*GOOD, made_up("module-takeover", "trixie/7.3", "")]), [])
 
     def test_image_and_kernel(self):
         self.assertEqual(self.found(GOOD[1:], ("7.3", "6.12")),
