@@ -10,6 +10,7 @@
 #include "util/file-write.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/macro.h"
 
 DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
 
@@ -83,12 +84,20 @@ static int record_probe(const struct root *root, const struct kernel_facts *k)
         return record_line(root, KERNEL_PROBE_RECORD, text);
 }
 
+static int record_hook(const struct root *root, const struct kernel_facts *k)
+{
+        if (k->built_with_thp.value == FACT_UNKNOWN)
+                return 0;
+        return record_line(root, KERNEL_HOOK_RECORD, fact_value_to_string(k->built_with_thp.value));
+}
+
 /* Records what the service's sandbox hides of the kernel. It cannot change before the next boot. */
 static int record_kernel(void)
 {
         _cleanup_(root_close) struct root root = { .fd = -EBADF };
         _cleanup_(kernel_facts_done) struct kernel_facts kernel = {};
-        int r, other;
+        int results[3];
+        int r;
 
         r = root_open(&root, secure_getenv("VFIOALIGN_ROOT"));
         if (r < 0)
@@ -98,10 +107,14 @@ static int record_kernel(void)
         r = kernel_facts_read(&kernel, &root);
         if (r < 0)
                 return log_error(r, "Failed to read the kernel: %m");
-        /* Without the one the other is still of use. */
-        r = record_exempt(&root, &kernel);
-        other = record_probe(&root, &kernel);
-        return r < 0 ? r : other;
+        /* Without the one the others are still of use. */
+        results[0] = record_exempt(&root, &kernel);
+        results[1] = record_probe(&root, &kernel);
+        results[2] = record_hook(&root, &kernel);
+        for (size_t i = 0; i < ELEMENTSOF(results); i++)
+                if (results[i] < 0)
+                        return results[i];
+        return 0;
 }
 
 static int run_daemon(void)

@@ -289,17 +289,32 @@ static bool vfio_file_is_loaded(const struct root *root, struct module_index *in
 }
 
 /* vfio has no other use for the function. */
-static struct fact read_built_with_thp(const struct kernel_facts *k, const struct root *root)
+static struct fact read_vfio_file(const struct kernel_facts *k, const struct root *root)
 {
         _cleanup_(module_index_closep) struct module_index *index = NULL;
 
-        if (k->hook.value != FACT_UNKNOWN && !hook_is_ours(k))
-                return fact_is(kernel_hook_is_thp(k), k->hook.source);
         if (!k->release || module_index_open(root, k->release, &index) < 0)
                 return fact_unknown("the modules of this kernel cannot be read");
         if (!vfio_file_is_loaded(root, index))
                 return fact_unknown("the file of vfio is not the one that is loaded");
         return module_index_imports(index, "vfio", "thp_get_unmapped_area");
+}
+
+static struct fact read_built_with_thp(const struct kernel_facts *k, const struct root *root)
+{
+        _cleanup_free_ char *recorded = NULL;
+        enum fact_value value;
+        struct fact f;
+
+        if (k->hook.value != FACT_UNKNOWN && !hook_is_ours(k))
+                return fact_is(kernel_hook_is_thp(k), k->hook.source);
+        f = read_vfio_file(k, root);
+        if (f.value != FACT_UNKNOWN || read_line_at(root->fd, KERNEL_HOOK_RECORD, &recorded) < 0)
+                return f;
+        value = fact_value_from_string(recorded);
+        if (value != FACT_YES && value != FACT_NO)
+                return f;
+        return fact_is(value == FACT_YES, SOURCE_KCORE);
 }
 
 static struct fact read_recorded_probe(const struct root *root, const char *question)

@@ -58,7 +58,7 @@ struct kernel_facts {
         char *hook_module;   /* the module of that function; NULL: the kernel itself */
 
         /* vfio was built with thp_get_unmapped_area() in the slot, as proposed in June 2026: read where the
-         * slot cannot be, or where vfio_align has it, from vfio's file. */
+         * slot cannot be, or where vfio_align has it, from vfio's file, or else from what root recorded. */
         struct fact built_with_thp;
 
         /* The kernel aligns VFIO mappings on purpose (no release does, up to 7.3): its own function is in
@@ -84,6 +84,9 @@ struct kernel_facts {
 /* What the socket probe found in this boot, "yes no" for PMD and PUD, for those who may not open a socket.
  */
 #define KERNEL_PROBE_RECORD "run/vfioalign/socket-probe"
+
+/* built_with_thp as root found it in this boot, "yes" or "no", for a kernel with VFIO built in. */
+#define KERNEL_HOOK_RECORD "run/vfioalign/vfio-hook"
 
 /* Whether the slot holds thp_get_unmapped_area(), which vfio_align takes over from. */
 bool kernel_hook_is_thp(const struct kernel_facts *k);

@@ -948,8 +948,21 @@ static void test_built_with_thp(void **state)
         write_kcore(f, FOPS_MMAP, OUR_AREA, NULL, 0);
         assert_built(f, FACT_NO, FACT_NO, SOURCE_SOCKET_PROBE);
 
+        /* Built in, VFIO has no file. */
+        fixture_remove(f, "lib/modules");
+        fixture_write(f, KERNEL_HOOK_RECORD, "maybe\n");
+        assert_built(f, FACT_NO, FACT_NO, SOURCE_SOCKET_PROBE);
+        fixture_write(f, KERNEL_HOOK_RECORD, "yes\n");
+        assert_built(f, FACT_YES, FACT_YES, SOURCE_KCORE);
+        fixture_remove(f, "proc/kcore");
+        assert_built(f, FACT_YES, FACT_YES, SOURCE_KCORE);
+        fixture_write(f, KERNEL_HOOK_RECORD, "no\n");
+        assert_built(f, FACT_UNKNOWN, FACT_NO, SOURCE_SOCKET_PROBE);
+
         /* What is seen counts for more than the file. */
+        fixture_write(f, KERNEL_HOOK_RECORD, "yes\n");
         fake_module_write(f, "vfio", imports, 2, false);
+        fake_modules_index(f);
         write_kcore(f, FOPS_MMAP, 0, NULL, 0);
         assert_built(f, FACT_NO, FACT_NO, SOURCE_SOCKET_PROBE);
 }
