@@ -2,6 +2,7 @@
 #include "kernel-exempt.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 
 #include "code-run.h"
@@ -49,6 +50,7 @@ struct world {
         uint64_t entry, thp_flags_at;                 /* addresses in the kernel */
         uint64_t mm_offset, flags_offset, ops_offset; /* in struct vm_area_struct */
         uint64_t tva, vm_flags, thp_flags;
+        bool arm;
 };
 
 static const struct piece *find_piece(const struct world *w, uint64_t address)
@@ -234,6 +236,27 @@ static bool tests_pfnmap(const uint8_t *code, size_t size, size_t at)
         return false;
 }
 
+/* The same of arm64: "tbz" or "tbnz" of bit 10, or "and" or "tst" (ands) with 0x400, of either width. */
+static bool arm_tests_pfnmap(const uint8_t *code, size_t size, size_t at)
+{
+        static const struct {
+                uint32_t mask, word;
+        } forms[] = {
+                { 0xfef80000, 0x36500000 }, { 0xfffffc00, 0xf2760000 }, { 0xfffffc00, 0x72160000 },
+                { 0xfffffc00, 0x92760000 }, { 0xfffffc00, 0x12160000 },
+        };
+        uint32_t word;
+
+        if (at % sizeof(word) || size - at < sizeof(word))
+                return false;
+        memcpy(&word, code + at, sizeof(word));
+        word = le32toh(word);
+        for (size_t i = 0; i < ELEMENTSOF(forms); i++)
+                if ((word & forms[i].mask) == forms[i].word)
+                        return true;
+        return false;
+}
+
 /* NULL, or why the code that decides cannot be read. */
 static const char *find_code(struct world *w)
 {
@@ -241,6 +264,10 @@ static const char *find_code(struct world *w)
         int r;
 
         r = kernel_symbols_address(w->symbols, "entry_SYSCALL_64", &at);
+        if (r == -ENOENT) {
+                w->arm = true;
+                r = kernel_symbols_address(w->symbols, "el0t_64_sync_handler", &at);
+        }
         if (r == -ENOENT)
                 return "the kernel's code is not read on this architecture";
         if (r < 0)
@@ -270,11 +297,11 @@ static struct fact read_exempt(const struct root *root, struct kernel_symbols *s
         why = find_code(&w);
         if (why)
                 return fact_unknown(why);
-        answer = ask_code(&w);
+        answer = w.arm ? fact_unknown("the kernel's code does not show it") : ask_code(&w);
         if (answer.value != FACT_UNKNOWN)
                 return answer;
         for (size_t i = 0; i < w.pieces[0].size; i++)
-                if (tests_pfnmap(w.pieces[0].code, w.pieces[0].size, i))
+                if ((w.arm ? arm_tests_pfnmap : tests_pfnmap)(w.pieces[0].code, w.pieces[0].size, i))
                         return fact_is(true, SOURCE_KCORE);
         if (kernel_symbols_has_enum(symbols, "tva_type").value == FACT_NO)
                 return fact_is(false, SOURCE_KCORE);

@@ -8,7 +8,7 @@
 /* The names that are looked up, for kernel_symbols_open() */
 #define KERNEL_EXEMPT_SYMBOLS \
         "__thp_vma_allowable_orders", "transparent_hugepage_flags", "entry_SYSCALL_64", \
-                KERNEL_EXEMPT_FUNCTIONS
+                "el0t_64_sync_handler", KERNEL_EXEMPT_FUNCTIONS
 
 /* The parts of THP's exemption of device memory, if the compiler did not inline them. */
 #define KERNEL_EXEMPT_FUNCTIONS \
@@ -25,9 +25,9 @@
  * only if the code also allows that mapping huge pages while THP is "always", and refuses them to one
  * without VM_PFNMAP while it is "never".
  *
- * Where that gives no answer, a test of VM_PFNMAP alone in the code says yes; without the exemption it is
- * tested only as one flag of a mask. Where there is none, a kernel from before enum tva_type (6.18) does not
- * have it.
+ * Where that gives no answer, and on arm64, whose code code_run() does not know, a test of VM_PFNMAP alone
+ * in the code says yes; without the exemption it is tested only as one flag of a mask. Where there is none,
+ * a kernel from before enum tva_type (6.18) does not have it.
  *
- * Reading the code needs root, and x86-64; who cannot read it gets what root recorded. */
+ * Reading the code needs root, and x86-64 or arm64; who cannot read it gets what root recorded. */
 struct fact kernel_exempt_read(const struct root *root, struct kernel_symbols *symbols);

@@ -1140,6 +1140,51 @@ static void test_exempt_stable(void **state)
         kernel_facts_done(&k);
 }
 
+/* On arm64 a test of that bit alone is looked for. */
+static void test_exempt_arm64(void **state)
+{
+        static const struct {
+                const char *code;
+                size_t size;
+                enum fact_value value;
+        } cases[] = {
+                { "\x01\x01\x50\x36", 4, FACT_YES },                 /* tbz w1, #10: 7.3.4 */
+                { "\x41\x0f\x5f\xd6\x61\xfd\x57\x37", 8, FACT_YES }, /* ...; tbnz w1, #10 */
+                { "\x9f\x00\x76\xf2", 4, FACT_YES },                 /* tst x4, #0x400: 6.12.117 */
+                { "\x1f\x00\x16\x72", 4, FACT_YES },                 /* tst w0, #0x400 */
+                { "\x43\x00\x76\x92", 4, FACT_YES },                 /* and x3, x2, #0x400 */
+                { "\x01\x01\x58\x36", 4, FACT_UNKNOWN },             /* tbz w1, #11 */
+                { "\x01\x01\x50\xb6", 4, FACT_UNKNOWN },             /* tbz x1, #42 */
+                { "\x9f\x04\x76\xf2", 4, FACT_UNKNOWN },             /* tst x4, #0xc00 */
+                { "\x43\x00\x76\xb2", 4, FACT_UNKNOWN },             /* orr x3, x2, #0x400 */
+                { "\x00\x00\x01\x01\x50\x36", 6, FACT_UNKNOWN },     /* in the middle of two others */
+                { "\xf6\x45\x21\x04", 4, FACT_UNKNOWN },             /* x86 code */
+                { "", 0, FACT_UNKNOWN },
+        };
+        struct fixture *f = *state;
+        struct kernel_facts k;
+
+        write_seen_host(f, false);
+        fixture_write(f, "proc/kallsyms",
+                      "ffffffff81000000 T _stext\n"
+                      "ffffffff81000040 T el0t_64_sync_handler\n"
+                      "ffffffff81774280 T __thp_vma_allowable_orders\n"
+                      "ffffffff817742c0 T mm_get_huge_zero_folio\n");
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                write_kcore(f, FOPS_MMAP, 0, cases[i].code, cases[i].size);
+                k = read_facts(f);
+                if (k.thp_exempt.value != cases[i].value)
+                        fail_msg("case %zu: %s", i, fact_value_to_string(k.thp_exempt.value));
+                kernel_facts_done(&k);
+        }
+
+        /* A kernel from before enum tva_type without such a test does not have it: 6.12.95. */
+        write_kernel_and_module(f, new_kernel_btf(false, false));
+        k = read_facts(f);
+        assert_fact(k.thp_exempt, FACT_NO, SOURCE_KCORE);
+        kernel_facts_done(&k);
+}
+
 /* A reader that may not read the code believes what root recorded; one that may does not look at that. */
 static void test_exempt_recorded(void **state)
 {
@@ -1306,6 +1351,7 @@ int main(void)
                 FIXTURE_TEST(test_exempt_code),
                 FIXTURE_TEST(test_exempt_elsewhere),
                 FIXTURE_TEST(test_exempt_stable),
+                FIXTURE_TEST(test_exempt_arm64),
                 FIXTURE_TEST(test_exempt_recorded),
                 FIXTURE_TEST(test_recorded),
                 FIXTURE_TEST(test_mapping_order),
