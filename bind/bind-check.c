@@ -138,9 +138,8 @@ static int note_files(const struct host *h, struct findings *ret)
                 if (r < 0)
                         return r;
         }
-        if (h->claims.complete.value == FACT_UNKNOWN) {
-                r = findings_add(ret, FINDING_FACTS_UNSEEN, NULL, "%s",
-                                 h->claims.complete.why ?: "some configuration of other tools is unknown");
+        if (h->claims.complete.value == FACT_UNKNOWN && h->claims.complete.why) {
+                r = findings_add(ret, FINDING_FACTS_UNSEEN, NULL, "%s", h->claims.complete.why);
                 if (r < 0)
                         return r;
         }
