@@ -316,11 +316,16 @@ uint64_t xml_size(xmlNode *node)
         return size;
 }
 
+static bool xml_has(xmlNode *node, const char *name)
+{
+        return xmlHasProp(node, (const xmlChar *) name) != NULL;
+}
+
 /* libvirt takes a part that is left out for 0 (src/conf/device_conf.c, virPCIDeviceAddressParseXML()). */
 static int xml_address_part(xmlNode *address, const char *name, uint64_t max, uint64_t *ret)
 {
         *ret = 0;
-        return xmlHasProp(address, (const xmlChar *) name) ? xml_attribute_u64(address, name, max, ret) : 0;
+        return xml_has(address, name) ? xml_attribute_u64(address, name, max, ret) : 0;
 }
 
 int xml_pci_address(xmlNode *address, bdf_t ret)
@@ -332,8 +337,8 @@ int xml_pci_address(xmlNode *address, bdf_t ret)
             xml_address_part(address, "slot", 0x1f, &slot) < 0 ||
             xml_address_part(address, "function", 7, &function) < 0)
                 return -EBADMSG;
-        if (!(domain || bus || slot || function)) /* no address, or one of another kind of device */
-                return -EBADMSG;
+        if (!xml_has(address, "bus") && !xml_has(address, "slot") && !xml_has(address, "function"))
+                return -EBADMSG; /* no address, or one of another kind of device */
         snprintf(ret, sizeof(bdf_t), "%04x:%02x:%02x.%u", (unsigned) domain, (unsigned) bus, (unsigned) slot,
                  (unsigned) function & 7);
         return 0;

@@ -81,10 +81,11 @@ static void test_spellings(void **state)
                 { "slot='3' function='1'", "0000:00:03.1" },
                 { "domain='1' bus='010' slot='0X1F' function='07'", "0001:08:1f.7" },
                 { "domain='0x10000' bus='225'", "10000:e1:00.0" },
+                { "domain='0' bus='0' slot='0' function='0'", "0000:00:00.0" },
                 /* Nothing that has a place, and numbers that libvirt does not take either */
                 { "", NULL },
                 { "type='usb' port='1'", NULL },
-                { "domain='0' bus='0' slot='0' function='0'", NULL },
+                { "domain='1'", NULL },
                 { "bus='41h' slot='0' function='0'", NULL },
                 { "domain='x' bus='0x41'", NULL },
                 { "bus='0x41' function='8'", NULL },
