@@ -14,6 +14,7 @@
  * sections, 7 MB of relocations, and 2 KB in the function. */
 #define FILE_SIZE_MAX MIB(512)
 #define SECTIONS_MAX 512
+#define SEGMENTS_MAX 128
 #define SECTION_MAX MIB(64)   /* of symbols, names or relocations */
 #define LOADED_MAX MIB(256)   /* all of those together */
 #define SEARCHED_MAX MIB(512) /* read-only data, piece by piece */
@@ -437,7 +438,7 @@ bool elf_image_loads_libraries(struct elf_image *image)
 
         assert(image);
 
-        if (elf_getphdrnum(image->elf, &n) < 0)
+        if (elf_getphdrnum(image->elf, &n) < 0 || n > SEGMENTS_MAX)
                 return false;
         for (size_t i = 0; i < n && gelf_getphdr(image->elf, (int) i, &header); i++) {
                 if (header.p_type != PT_INTERP)
