@@ -567,18 +567,6 @@ static void judge_by_help(struct findings *f, const struct host *h)
         }
 }
 
-/* The report asks for them; a record is made without a report, and has what was asked until here. */
-static void ask_dma_routes(const struct host *h)
-{
-        for (size_t i = 0; h->root && i < h->libvirt.n_guests; i++) {
-                const struct guest *g = &h->libvirt.guests[i].xml;
-
-                for (size_t k = 0; k < g->n_hostdevs; k++)
-                        if (g->hostdevs[k].iommufd)
-                                (void) guest_dma_route(h, g, &g->hostdevs[k]);
-        }
-}
-
 int findings_collect(struct findings *f, const struct host *h)
 {
         int (*const parts[])(struct findings *, const struct host *) = {
@@ -599,6 +587,5 @@ int findings_collect(struct findings *f, const struct host *h)
                 }
         }
         judge_by_help(f, h);
-        ask_dma_routes(h);
         return 0;
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <sys/stat.h>
 
+#include "audit/guest-cost.h"
 #include "facts/emulator/emulator-probe.h"
 #include "host-archive.h"
 #include "util/file.h"
@@ -123,6 +124,18 @@ int snapshot_read(struct snapshot *s, const struct options *o)
         return r < 0 ? r : read_host(s, o);
 }
 
+/* What only a report asks, which is not made of a host that is recorded. */
+static void ask_for_report(const struct host *h)
+{
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const struct guest *g = &h->libvirt.guests[i].xml;
+
+                for (size_t k = 0; k < g->n_hostdevs; k++)
+                        if (g->hostdevs[k].iommufd)
+                                (void) guest_dma_route(h, g, &g->hostdevs[k]);
+        }
+}
+
 int snapshot_record(struct snapshot *s, const struct options *o, struct record **ret_record)
 {
         int r;
@@ -135,7 +148,13 @@ int snapshot_record(struct snapshot *s, const struct options *o, struct record *
         if (r < 0)
                 return r;
         r = record_begin(&s->root, ret_record);
-        return r < 0 ? log_error(r, "Failed to record the host: %m") : read_host(s, o);
+        if (r < 0)
+                return log_error(r, "Failed to record the host: %m");
+        r = read_host(s, o);
+        if (r < 0)
+                return r;
+        ask_for_report(&s->host);
+        return 0;
 }
 
 void snapshot_done(struct snapshot *s)
