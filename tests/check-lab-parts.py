@@ -209,4 +209,5 @@ class Limits(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    multiprocessing.set_start_method("fork")  # newer versions of Python have another
     unittest.main()

@@ -16,6 +16,7 @@ BOOT_ID = "6b0f8f0e-1d8b-4f5c-9c5e-7a2f4f7a3b11"
 def make_host(root):
     """The addresses of the functions that VFIO has."""
     with tarfile.open(TESTS / "hosts/lab-7.3.tar.gz") as recorded:
+        recorded.extraction_filter = lambda member, path: member  # links lead where the host's do
         recorded.extractall(root)
     kernel = (root / "proc/sys/kernel/osrelease").read_text()
     for path in [root / "sys/bus/pci", root / "sys/kernel/iommu_groups", *(root / "sys/devices").glob("pci*")]:
