@@ -132,10 +132,11 @@ static int run_daemon(void)
                 return r;
         r = sd_event_loop(m->event);
         (void) sd_notify(false, "STOPPING=1");
-        if (r < 0)
-                return log_error(r, "Failed to run the event loop: %m");
-        /* Not 0 where sd-bus ended the loop, because the bus has disconnected us. */
-        return r > 0 ? log_error(-ECONNRESET, "The connection to the system bus was lost, ending") : 0;
+        /* sd-bus ends the loop where the bus has disconnected us: with 1, or in newer versions with an
+         * error. */
+        if (r > 0 || r == -ECONNRESET)
+                return log_error(-ECONNRESET, "The connection to the system bus was lost, ending");
+        return r < 0 ? log_error(r, "Failed to run the event loop: %m") : 0;
 }
 
 int main(int argc, char *argv[])
