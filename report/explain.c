@@ -31,7 +31,7 @@ static const char *limit_text(json_object *head, json_object *verdict, cell_t bu
                 [CONDITION_NONE] = "there is no larger one",
                 [CONDITION_BAR_SIZE] = "a larger one does not fit",
                 [CONDITION_HUGE_FAULT] = "the kernel has no larger entries for VFIO",
-                [CONDITION_PLACEMENT] = "nobody aligns the address",
+                [CONDITION_PLACEMENT] = "nobody aligns the address to a larger one",
                 [CONDITION_UNKNOWN] = "a deciding fact could not be seen",
         };
         enum condition limit = condition_from_string(json_get_text(verdict, "limit"));

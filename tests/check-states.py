@@ -5,6 +5,7 @@ and asks for the sentences that matter.
 
 check-states.py CTL"""
 
+import json
 import os
 import sys
 import unittest
@@ -75,6 +76,34 @@ class States(OnHost):
         h.write("etc/pve/qemu-server/101.conf", "memory: 1024\n[PENDING]\nhostpci0: 02:00.0")
         finding, = self.findings("device-in-use")
         self.assertEqual(finding["detail"], "it is meant for guest 101; interface: eno1 (default route)")
+
+    def kernel_places(self):
+        """What a BAR of 2 GiB gets where the kernel chooses the address, and what the audit says of that kernel."""
+        report = json.loads(self.ctl("audit", "--json"))
+        (now,) = [p["now"] for d in report["devices"] for b in d["bars"] for p in b["placements"] if p["by"] == "kernel"]
+        kernels = [(f["id"], f["detail"]) for f in report["findings"] if f["id"].startswith(("kernel-", "module-"))]
+        return now["page_size"], now["faults"], now["luck"], kernels
+
+    def test_proposals(self):
+        """Kernels with what was proposed: without root, which alone could see vfio's slot in the kernel."""
+        h = self.host
+        h.btf(tva_type=True, addr_mask=40)
+        h.probe("no", "no")
+        h.pci("0000:41:00.0", "10de:26b9", 0x030200, "vfio-pci", group=61,
+              bars={1: (0x21000000000, 2 * GIB, MEM64_PREFETCH)})
+        h.emulator("/usr/bin/qemu-system-x86_64", "none elf 1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f70819203 ")
+        h.guest("vm", "0000:41:00.0")
+        absent = ("module-not-installed", None)
+        self.assertEqual(self.kernel_places(), (4 * KIB, 524288, True, [("kernel-unaligned", None), absent]))
+
+        h.answer("module vfio imports thp_get_unmapped_area", "yes")
+        partly = ("kernel-partly-aligned", "on purpose, by thp_get_unmapped_area()")
+        self.assertEqual(self.kernel_places(), (2 * MIB, 1024, True, [partly, absent]))
+        self.assertIn("2 MiB pages, 1,024 page faults, 1,024 steps for DMA, because nobody aligns the address to a larger one.",
+                      self.words("explain", "vm"))
+
+        h.answer("btf member vfio_device_ops get_mapping_order", "yes")
+        self.assertEqual(self.kernel_places(), (GIB, 2, False, [("kernel-aligns", None)]))
 
     def test_reserved(self):
         """A framebuffer of the firmware has a part of a GPU: as root sees it, and as others do."""
