@@ -19,9 +19,6 @@ MAP_SECONDS = 0.2  # to map any other
 # What is hurt or stopped at any moment is hurt at all of them: half of such a run shows nothing.
 WHOLE = ("bind-kill", "bind-stuck", "harm", "module-storm")
 
-# What make check-all has alone: kernels that nobody has yet. Native tests and module cover the same code.
-LATER = ("module-takeover",)
-
 
 def pairs(row):
     """Each two values of factors that the row has together."""
@@ -92,7 +89,7 @@ def problems(scenarios, images, kernels):
     found = []
     for s in scenarios:
         found += [f"{s.name}: check: has {h}, which hosts: has not" for h in s.check_hosts if h not in s.hosts]
-        if not s.check_hosts and s.name not in LATER:
+        if not s.check_hosts and not s.check_all_only:
             found.append(f"{s.name}: make check runs it on no host")
     booted = [host.split("/") for s in scenarios for host in s.check_hosts]
     for what, wanted, at in (("image", images, 0), ("kernel", kernels, -1)):

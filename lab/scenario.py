@@ -22,7 +22,7 @@ BOOT_SECONDS = {True: 36, False: 14}
 class Scenario:
     name: str
     hosts: list
-    check_hosts: list  # those of `make check`
+    check_hosts: list  # those of `make check`; none where its head says so
     seconds: int = 60  # about what it takes, for the order only
     timeout: int = 120
     own_boot: bool = False
@@ -32,6 +32,7 @@ class Scenario:
     packages: bool = False
     modules: bool = False  # of its kernel also those that images lack
     folder: Path = LAB / "scenarios"
+    check_all_only: bool = False
 
     def boot(self):
         """Those that name the same share a boot."""
@@ -87,9 +88,12 @@ def load(name, folder=LAB / "scenarios"):
     if "hosts" not in head:
         raise LabError(f"scenario '{name}' has no line '# hosts: IMAGE/KERNEL ...'")
     hosts = head["hosts"].split()
-    return Scenario(name, hosts, head["check"].split() if "check" in head else hosts, int(head.get("seconds", 60)),
+    check = head.get("check", head["hosts"])
+    later = check == "none"
+    check_hosts = [] if later else check.split()
+    return Scenario(name, hosts, check_hosts, int(head.get("seconds", 60)),
                     int(head.get("timeout", 120)), head.get("boot") == "own", head.get("seed"),
-                    int(head.get("devices", 0)), int(head.get("cpus", CPUS)), "packages" in head, "modules" in head, folder)
+                    int(head.get("devices", 0)), int(head.get("cpus", CPUS)), "packages" in head, "modules" in head, folder, later)
 
 
 def load_all(folder=LAB / "scenarios"):

@@ -22,8 +22,8 @@ def table():
     return [row for image, kernel in hosts for row in truth_table.rows(image, kernel, kernel != "6.1")]
 
 
-def made_up(name, hosts, check_hosts):
-    return SimpleNamespace(name=name, hosts=hosts.split(), check_hosts=check_hosts.split())
+def made_up(name, hosts, check_hosts, check_all_only=False):
+    return SimpleNamespace(name=name, hosts=hosts.split(), check_hosts=check_hosts.split(), check_all_only=check_all_only)
 
 
 # In check: both images, both kernels, and all that has to run whole.
@@ -93,7 +93,10 @@ class Problems(unittest.TestCase):
 
     def test_no_host(self):
         self.assertEqual(self.found([*GOOD, made_up("thp", "trixie/7.3", "")]), ["thp: make check runs it on no host"])
-        self.assertEqual(self.found([*GOOD, made_up("module-takeover", "trixie/7.3", "")]), [])
+        self.assertEqual(self.found([*GOOD, made_up("thp", "trixie/7.3", "", check_all_only=True)]), [])
+        left = [s for s in scenario.load_all() if s.check_all_only]
+        self.assertIn("module-takeover", [s.name for s in left])
+        self.assertEqual([s.check_hosts for s in left], [[]] * len(left))
 
     def test_image_and_kernel(self):
         self.assertEqual(self.found(GOOD[1:], ("7.3", "6.12")),
