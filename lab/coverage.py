@@ -91,6 +91,10 @@ def problems(scenarios, images, kernels):
         found += [f"{s.name}: check: has {h}, which hosts: has not" for h in s.check_hosts if h not in s.hosts]
         if not s.check_hosts and not s.check_all_only:
             found.append(f"{s.name}: make check runs it on no host")
+        for host in s.check_hosts:
+            image, _, kernel = host.partition("/")
+            if image not in images or kernel not in kernels:
+                found.append(f"{s.name}: check: has {host}, which only make check-all has")
     booted = [host.split("/") for s in scenarios for host in s.check_hosts]
     for what, wanted, at in (("image", images, 0), ("kernel", kernels, -1)):
         found += [f"{what} {w}: make check boots it nowhere" for w in wanted if all(w != host[at] for host in booted)]

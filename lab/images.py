@@ -8,7 +8,13 @@ from common import BUILD, digest, need, run, say, source
 from kernels import KERNELS, kernel
 from packages import sources
 
-IMAGES = ("bookworm", "trixie")
+# name: its suite, and the source packages that come from the backports of that
+IMAGES = {
+    "bookworm": ("bookworm", ""),
+    "trixie": ("trixie", ""),
+}
+
+OF_CHECK = ("bookworm", "trixie")  # of `make check`; the others are for `make check-all` only
 
 PACKAGES = """
     systemd systemd-sysv udev dbus apparmor kmod pciutils iproute2 procps jq strace python3-minimal
@@ -34,7 +40,8 @@ MASKED = """
 def image(name):
     """The folder of one image: root (the tree, with compiler and headers for dkms) and disk.img."""
     kernels = {k: kernel(k) for k in KERNELS}
-    key = digest(str(PACKAGES), str(MASKED), source(build_image, configure), *(p.name for p in kernels.values()))
+    key = digest(str(PACKAGES), str(MASKED), str(IMAGES[name]), source(build_image, configure),
+                 *(p.name for p in kernels.values()))
     return cache.get(f"image-{name}", key, lambda work: build_image(name, kernels, work))
 
 
@@ -59,14 +66,19 @@ def build_image(name, kernels, work):
     log = BUILD / "logs" / f"image-{name}.log"
     log.unlink(missing_ok=True)
     root = work / "root"
+    suite, backported = IMAGES[name]
+    backports = f"{suite}-backports"
+    preferences = work / "preferences"
+    preferences.write_text(f"Package: {backported}\nPin: release n={backports}\nPin-Priority: 990\n" if backported else "")
     say(f"image {name}: installing packages (one to three minutes; log: {log})")
     # In a mount namespace of its own: were it killed, its mounts would stay, and deleting the tree follow them.
     run(["unshare", "-m", "mmdebstrap", "--variant=minbase", "--aptopt=Acquire::Check-Valid-Until \"false\"",
+         f"--setup-hook=cp {preferences} \"$1/etc/apt/preferences.d/lab\"",
          f"--include={','.join(PACKAGES)}", f"--customize-hook=chroot \"$1\" systemctl mask {' '.join(MASKED)}",
-         name, str(root), *sources(name, f"{name}-backports")], log)
+         suite, str(root), *sources(suite, backports)], log)
     for k, path in kernels.items():
         run(["cp", "-a", f"{path}/lib", str(root / "usr")], log)
-        if KERNELS[k][1] == name:
+        if KERNELS[k][1] == suite:
             run(["cp", "-a", f"{path}/headers/.", str(root / "usr")], log)
     configure(root)
     say(f"image {name}: writing the disk")

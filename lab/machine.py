@@ -9,13 +9,12 @@ import time
 from pathlib import Path
 
 import cache
-import debug_kernel
 import modules
 import product
 from common import BUILD, LAB, claim, run, say
 from images import btrfs_pair, image
 from initrd import initrd
-from kernels import extra_modules, kernel, release_of
+from kernels import extra_modules, kernel, needed_modules, release_of
 
 CPUS = 1  # emulated ones can miss what another patches into the kernel, and the kernel then panics; seen twice
 MEMORY = "4G"
@@ -112,8 +111,11 @@ class Machine:
             product.link_install(self.share / "install")
             module = modules.module(self.kernel)
             run(["cp", "-a", f"{modules.tool_modules(self.kernel)}/.", str(self.share / "tools")])
+        if needed := needed_modules(self.kernel):
+            (self.share / "install/usr/lib").mkdir(parents=True, exist_ok=True)
+            run(["cp", "-a", str(needed), str(self.share / "install/usr/lib")])
         if module:
-            run(["cp", "-al", f"{module}/usr", str(self.share / "install")])
+            run(["cp", "-alf", f"{module}/usr", str(self.share / "install")])
         for folder in (LAB / "scenarios", self.scenarios):
             run(["cp", "-a", f"{folder}/.", str(self.share / "scenarios")])
         run(["cp", "-a", f"{product.build_tools()}/.", str(self.share / "tools")])
@@ -204,7 +206,7 @@ class Machine:
             append += " highres=off nohz=off"
         if self.devices:
             append += " modprobe.blacklist=e1000e"  # the scenario loads it; so many at once hold up a boot
-        if self.kernel == debug_kernel.NAME:
+        if self.kernel == "debug":
             # With five levels KASAN reports a memory access of the boot itself, after which lockdep is off.
             append += " no5lvl kasan_multi_shot"
         command += ["-append", append]

@@ -6,10 +6,10 @@ import re
 import shutil
 import subprocess
 
-import debug_kernel
+import source_kernel
 from common import BUILD, LAB, TOP, LabError, alone, digest, remove, run, say, source
 from images import image
-from kernels import KERNELS, kernel, release_of
+from kernels import KERNELS, home_of, kernel, needed_modules, release_of
 
 DKMS = TOP / "dkms"
 
@@ -31,12 +31,13 @@ def built(kind, name, key, build):
         return path
 
 
-# $1: the root of an image, $2: a folder that is /mnt in it, $3: what runs there. All that it writes elsewhere is gone
-# after it. objtool of a 7.x kernel reads /proc.
+# $1: the root of an image, $2: a folder that is /mnt in it, $3: what runs there, $4: a kernel that the image lacks, if
+# any. All that it writes elsewhere is gone after it. objtool of a 7.x kernel reads /proc.
 IN_IMAGE = """set -e
 mount -t tmpfs tmpfs "$2/over"
 mkdir "$2/over/upper" "$2/over/work" "$2/over/root"
 mount -t overlay -o "lowerdir=$1,upperdir=$2/over/upper,workdir=$2/over/work" overlay "$2/over/root"
+[ -z "$4" ] || cp -a "$4/lib" "$4/headers/." "$2/over/root/usr"
 mount --bind "$2" "$2/over/root/mnt"
 mount -t proc proc "$2/over/root/proc"
 exec chroot "$2/over/root" sh -ec "$3"
@@ -44,13 +45,14 @@ exec chroot "$2/over/root" sh -ec "$3"
 
 
 def in_image(name, work, script, log):
-    """Runs a script of sh in an image, with the folder as its /mnt; returns its exit code."""
+    """Runs a script of sh in the image that fits a kernel, with the folder as its /mnt; returns its exit code."""
     log.parent.mkdir(parents=True, exist_ok=True)
     over = work / "over"
     over.mkdir()
+    lacking = str(kernel(name)) if needed_modules(name) else ""
     with open(log, "wb") as out:
-        code = subprocess.run(["unshare", "-m", "sh", "-c", IN_IMAGE, "sh", str(image(name) / "root"), str(work), script],
-                              stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
+        code = subprocess.run(["unshare", "-m", "sh", "-c", IN_IMAGE, "sh", str(image(home_of(name)) / "root"), str(work),
+                               script, lacking], stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
     over.rmdir()
     return code
 
@@ -64,22 +66,22 @@ def own_warnings(text):
 def module(name):
     """The lib/modules of one kernel with vfio_align in it, and the index anew; None where dkms leaves the kernel
     out, as it must where the kernel has no huge entries for VFIO."""
-    if name == debug_kernel.NAME:
-        return built("modules", name, digest(DKMS, kernel(name).name, source(build_debug_module)), build_debug_module)
-    _, home = KERNELS[name]
-    key = digest(DKMS, kernel(name).name, image(home).name, source(build_module, in_image), IN_IMAGE)
-    path = built("modules", name, key, lambda work: build_module(name, home, work))
+    if name in source_kernel.KERNELS:
+        key = digest(DKMS, kernel(name).name, source(build_source_module))
+        return built("modules", name, key, lambda work: build_source_module(name, work))
+    key = digest(DKMS, kernel(name).name, image(home_of(name)).name, source(build_module, in_image), IN_IMAGE)
+    path = built("modules", name, key, lambda work: build_module(name, work))
     return None if (path / "excluded").exists() else path
 
 
-def build_module(name, home, work):
+def build_module(name, work):
     say(f"kernel {name}: building vfio_align with dkms")
     release = release_of(name)
     conf = dict(re.findall(r'^(PACKAGE_\w+)="(.*)"', (DKMS / "dkms.conf").read_text(), re.M))
     package, version = conf["PACKAGE_NAME"], conf["PACKAGE_VERSION"]
     log = BUILD / "logs" / f"module-{name}.log"
     shutil.copytree(DKMS, work / "code")
-    code = in_image(home, work, f"""
+    code = in_image(name, work, f"""
         cp -r /mnt/code /usr/src/{package}-{version}
         dkms add -m {package} -v {version}
         dkms install -m {package} -v {version} -k {release} && r=0 || r=$?
@@ -97,11 +99,11 @@ def build_module(name, home, work):
         shutil.rmtree(work / folder, ignore_errors=True)
 
 
-def build_debug_module(work):
-    """With all modules: the images have none of this kernel."""
-    path = kernel(debug_kernel.NAME)
-    release = release_of(debug_kernel.NAME)
-    log = BUILD / "logs" / "module-debug.log"
+def build_source_module(name, work):
+    """With the compiler of this host, which built the kernel. The index is of all modules, as dkms leaves it."""
+    path = kernel(name)
+    release = release_of(name)
+    log = BUILD / "logs" / f"module-{name}.log"
     target = work / "usr/lib/modules" / release
     shutil.copytree(path / "lib/modules" / release, target)
     (target / "updates/dkms").mkdir(parents=True)
@@ -112,25 +114,25 @@ def build_debug_module(work):
     (work / "lib").symlink_to("usr/lib")
     run(["depmod", "-b", str(work), release], log)
     (work / "lib").unlink()
+    shutil.rmtree(target / "kernel")
 
 
 def tool_modules(name):
-    """The folder with each lab/tools/NAME/, a kernel module that scenarios use, built for one kernel; an empty one for the
-    debug kernel, which has not what they stand for."""
-    if name == debug_kernel.NAME:
+    """The folder with each lab/tools/NAME/, a kernel module that scenarios use, built for one kernel; an empty one for a
+    kernel of `make check-all` only, on which no such scenario runs."""
+    if name not in KERNELS:
         return built("tool-modules", name, "none", lambda work: None)
-    _, home = KERNELS[name]
     folders = sorted(p for p in (LAB / "tools").iterdir() if p.is_dir())
-    key = digest(*folders, kernel(name).name, image(home).name, source(build_tool_modules, in_image), IN_IMAGE)
-    return built("tool-modules", name, key, lambda work: build_tool_modules(name, home, folders, work))
+    key = digest(*folders, kernel(name).name, image(home_of(name)).name, source(build_tool_modules, in_image), IN_IMAGE)
+    return built("tool-modules", name, key, lambda work: build_tool_modules(name, folders, work))
 
 
-def build_tool_modules(name, home, folders, work):
+def build_tool_modules(name, folders, work):
     release = release_of(name)
     log = BUILD / "logs" / f"tool-modules-{name}.log"
     for folder in folders:
         shutil.copytree(folder, work / "code" / folder.name)
-    if in_image(home, work, f"""
+    if in_image(name, work, f"""
             for code in /mnt/code/*; do
                 make -C /lib/modules/{release}/build M=$code modules
             done""", log):

@@ -48,3 +48,13 @@ def fetch_packages(suite, packages, into, log, names="linux-(?:image|binary|modu
         run(["dpkg", "-x", str(deb), str(into / "x")], log)
         deb.unlink()
     shutil.rmtree(apt)
+
+
+def fetch_from_pool(files, into, log):
+    """As fetch_packages(), of packages that no index has any more: {path in the pool: SHA-256}."""
+    for path, sha256 in files.items():
+        deb = into / "package.deb"
+        run(["/usr/lib/apt/apt-helper", "-o", "APT::Sandbox::User=root", "download-file", f"{mirror()}/pool/main/{path}",
+             str(deb), f"SHA256:{sha256}"], log)
+        run(["dpkg", "-x", str(deb), str(into / "x")], log)
+        deb.unlink()

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 
+from truth_table import WITHOUT_HUGE
+
 KERNEL, IMAGE = os.environ["LAB_KERNEL"], os.environ["LAB_IMAGE"]
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PAGE, PMD, PUD = 4 * KIB, 2 * MIB, GIB
@@ -64,6 +66,9 @@ class Faults:
         if KERNEL == "6.1":  # fills a whole mapping at one fault, in pages of 4 KiB
             event = "p:lab/fault vfio_pci_core:vfio_pci_mmap_fault start=+0(+0($arg1)):x64"
             self.trigger = "hist:keys=start.hex:size=2048"
+        elif KERNEL in WITHOUT_HUGE:
+            event = "r:lab/fault vfio_pci_core:vfio_pci_mmap_page_fault result=$retval:u32 start=+0(+0($arg1)):x64"
+            self.trigger = f"hist:keys=start.hex:size=2048 if result == {NOPAGE}"
         else:
             event = ("r:lab/fault vfio_pci_core:vfio_pci_mmap_huge_fault result=$retval:u32 order=$arg2:u32 "
                      "start=+0(+0($arg1)):x64")  # vmf->vma->vm_start

@@ -45,6 +45,12 @@ BARS = {b.name: b for b in (
     Bar("1088 MiB at 1022 MiB of 4 GiB", "LAB_BAR_4G", 1088 * MIB, 1022 * MIB),
 )}
 THP = ("always", "madvise", "never")
+NO_THP = ("none",)  # of a kernel that is built without it, and has no huge pages for VFIO then either
+
+# Kernels without huge pages for VFIO; those whose huge pages follow THP in some release; those that place a mapping of a
+# device by 2 MiB, or by 1 GiB, by themselves.
+WITHOUT_HUGE, FOLLOW_THP = ("6.1", "7.3-rt"), ("6.12", "6.12-bpo", "7.0")
+PLACE_PMD, PLACE_PUD = ("6.12", "6.12-bpo", "next-seed"), ("next-order",)
 
 # The image is no factor: what matters of it is its QEMU, which is a placer.
 FACTORS = ("kernel", "module", "thp", "placer", "bar")
@@ -53,11 +59,12 @@ Row = namedtuple("Row", ("image", *FACTORS))
 
 def rows(image, kernel, has_module):
     """All rows of one host, in the order in which they are measured."""
-    # A program that leaves the place to the kernel behaves alike in both images: one of them will do.
+    # A program that leaves the place to the kernel behaves alike in all images: one of them will do.
     placers = ["kernel", emulator(image)] if image == "trixie" else [emulator(image)]
     modules = ["off", "on"] if has_module else ["off"]
+    modes = NO_THP if kernel == "7.3-rt" else THP
     return [Row(image, kernel, module, thp, placer, bar)
-            for module in modules for thp in THP for placer in placers for bar in BARS]
+            for module in modules for thp in modes for placer in placers for bar in BARS]
 
 
 def line(row):
@@ -75,13 +82,12 @@ def chosen(rows, text):
 
 def may_be_luck(row, follows_thp):
     """Whether nobody sees to a page that would fit, so that chance can: kept here, not by the audit. follows_thp: whether
-    the huge pages of this kernel do."""
-    if row.kernel == "6.1" or row.module == "on" or row.placer == emulator("trixie"):
+    the huge pages of a kernel of FOLLOW_THP do."""
+    if row.kernel in (*WITHOUT_HUGE, *PLACE_PUD) or row.module == "on" or row.placer not in ("kernel", emulator("bookworm")):
         return False
-    largest = BARS[row.bar].largest()
-    if not row.kernel.startswith("6.12"):
-        return largest > PAGE
     # Where they follow THP and it does not allow them, it is 4 KiB wherever the mapping is. QEMU says MADV_HUGEPAGE.
-    # With them, each length that is a multiple is on a 2 MiB boundary, an accident of that kernel.
+    follows_thp = follows_thp and row.kernel in FOLLOW_THP
     allowed = not follows_thp or row.thp == "always" or (row.thp == "madvise" and row.placer != "kernel")
-    return allowed and largest > PMD
+    # 6.12 has each length that is a multiple on a 2 MiB boundary, by accident.
+    placed = PMD if row.kernel in PLACE_PMD else PAGE
+    return allowed and BARS[row.bar].largest() > placed
