@@ -26,6 +26,15 @@ static void learn_from_mappings(struct host *h)
         }
 }
 
+/* Most guests have the same one. */
+static bool is_emulator_before(const struct libvirt_facts *l, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (l->guests[i].xml.emulator && streq(l->guests[i].xml.emulator, l->guests[n].xml.emulator))
+                        return true;
+        return false;
+}
+
 /* Those at the usual places, those of the guests, and those of all other processes that map a device. */
 static int read_emulators(struct host *h)
 {
@@ -34,9 +43,12 @@ static int read_emulators(struct host *h)
         r = emulator_facts_read(&h->emulators, h->root);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < h->libvirt.n_guests; i++)
-                if (h->libvirt.guests[i].xml.emulator)
-                        (void) emulator_facts_get(&h->emulators, h->root, h->libvirt.guests[i].xml.emulator);
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const char *path = h->libvirt.guests[i].xml.emulator;
+
+                if (path && !is_emulator_before(&h->libvirt, i))
+                        (void) emulator_facts_get(&h->emulators, h->root, path);
+        }
         for (size_t i = 0; i < h->mappings.n_processes; i++) {
                 r = emulator_facts_add_process(&h->emulators, h->root, h->mappings.processes[i].pid);
                 if (r < 0)

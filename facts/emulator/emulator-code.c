@@ -58,6 +58,7 @@ static const char *const emulator_whys[_WHY_MAX] = {
         [WHY_OTHER_PROGRAM] = "its code is not QEMU's, and does not show where it maps BARs",
         [WHY_CLOUD_HYPERVISOR] = "a cloud-hypervisor whose code does not show whether it aligns",
         [WHY_PROBE_IS_FOR_QEMU] = "it is not QEMU, and only that can be tried without a device",
+        [WHY_FILE_LATE] = "the file system that it is on does not answer",
 };
 
 const char *emulator_why(enum emulator_why why)

@@ -29,6 +29,7 @@ enum emulator_why {
         WHY_OTHER_PROGRAM,
         WHY_CLOUD_HYPERVISOR,
         WHY_PROBE_IS_FOR_QEMU,
+        WHY_FILE_LATE,
         _WHY_MAX,
 };
 

@@ -16,17 +16,18 @@
 
 /* The program of a process, before we know whether another process runs the same one. */
 struct running {
-        int fd; /* of the file; -EBADF on a recorded host */
         struct stat stat;
         char *path; /* as its own namespace names it, without DELETED */
         bool replaced, container;
-        const char *why; /* static: why it cannot be seen, or NULL */
-        char *code;      /* of a stranger's: what a child found, as emulator_code_to_answer() writes it */
+        bool stranger;                 /* it is not believed, so it is not one of the host's */
+        bool changeable;               /* by others than root; of one of the host's, which is not replaced */
+        const char *why;               /* static: why it cannot be seen, or NULL */
+        enum emulator_program program; /* which the code does not say of a QEMU */
+        char *code; /* as emulator_code_to_answer() writes it; "": it is known; NULL on a recorded host */
 };
 
 static void running_done(struct running *p)
 {
-        closep(&p->fd);
         free(p->path);
         free(p->code);
 }
@@ -80,10 +81,22 @@ static bool strip_deleted(char *path)
         return true;
 }
 
-/* Opens the program through the magic link, which also leads to files that have no path any more. */
-static int look_live(struct running *p, const struct root *root, pid_t pid)
+/* The entry of that very file, or n_emulators. */
+static size_t find_file(const struct emulator_facts *f, const struct running *p)
 {
-        _cleanup_close_ int process = -EBADF;
+        size_t i = 0;
+
+        while (i < f->n_emulators &&
+               (f->emulators[i].replaced != p->replaced || f->emulators[i].container != p->container ||
+                !emulator_is_same_file(&f->emulators[i].stat, &p->stat)))
+                i++;
+        return i;
+}
+
+/* Opens the program through the magic link, which also leads to files that have no path any more. */
+static int look_live(struct running *p, const struct root *root, pid_t pid, int *ret_fd)
+{
+        _cleanup_close_ int process = -EBADF, fd = -EBADF;
         char name[sizeof("proc//exe") + 11];
         struct stat there;
         int r;
@@ -91,8 +104,8 @@ static int look_live(struct running *p, const struct root *root, pid_t pid)
         snprintf(name, sizeof(name), "proc/%d", pid);
         process = openat(root->fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (process >= 0)
-                p->fd = openat(process, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        if (process < 0 || p->fd < 0) {
+                fd = openat(process, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (process < 0 || fd < 0) {
                 p->why = emulator_why(errno == EACCES || errno == EPERM ? WHY_NO_PERMISSION
                                                                         : WHY_PROCESS_GONE);
                 return 0;
@@ -101,66 +114,84 @@ static int look_live(struct running *p, const struct root *root, pid_t pid)
         r = read_link_at(root->fd, name, &p->path);
         if (r == -ENOMEM)
                 return r;
-        if (r < 0 || fstat(p->fd, &p->stat) < 0) {
+        if (r < 0 || fstat(fd, &p->stat) < 0) {
                 p->why = emulator_why(WHY_PROCESS_GONE);
                 return 0;
         }
+        *ret_fd = TAKE_FD(fd);
         (void) strip_deleted(p->path);
-        if (is_ours(p, root))
+        if (is_ours(p, root)) {
+                p->changeable = emulator_is_changeable(root, p->path);
                 return 0;
+        }
         r = stat_in_process(process, p->path, &there);
         p->replaced = r == -ENOENT || r == -ENOTDIR || (r >= 0 && !is_same_inode(&there, &p->stat));
         p->container = !p->replaced || has_other_root(process, root);
         return 0;
 }
 
-/* What a child says of a stranger's program. After it follow the path and the code, each up to its NUL. */
-struct foreign {
+/* What a child says of a program. After it follow the path and the code, each with its NUL. */
+struct program_answer {
         struct stat stat;
-        bool replaced, container;
+        bool replaced, container, changeable;
+        enum emulator_program program;
         size_t why; /* index of the reason + 1, or 0 */
 };
 
-struct foreign_request {
+struct program_request {
+        const struct emulator_facts *facts;
         const struct root *root;
         pid_t pid;
 };
 
-/* In the child. The file may be one of a file server that does not answer. */
-static void look_foreign(int dirfd, void *userdata, int out)
+/* The code of a file that is known is not read again. */
+static int read_new_code(const struct emulator_facts *f, struct running *p, int fd)
 {
-        const struct foreign_request *request = userdata;
-        struct running p = { .fd = -EBADF };
+        _cleanup_(emulator_done) struct emulator e = {};
+
+        if (p->why || find_file(f, p) < f->n_emulators)
+                p->code = strdup("");
+        else if (emulator_code_read(&e, fd) == -ENOMEM)
+                return -ENOMEM;
+        else
+                p->code = emulator_code_to_answer(&e);
+        p->program = e.program;
+        return p->code ? 0 : -ENOMEM;
+}
+
+/* In the child. The file may be one of a file server that does not answer. */
+static void look_at_program(int dirfd, void *userdata, int out)
+{
+        const struct program_request *request = userdata;
+        _cleanup_(running_done) struct running p = {};
         struct root root = *request->root;
-        struct foreign answer = {};
-        struct emulator e = {};
-        char *code;
+        struct program_answer answer = {};
+        _cleanup_close_ int fd = -EBADF;
         FILE *f;
 
         file_observe(NULL, NULL);
         root.fd = dirfd;
-        if (look_live(&p, &root, request->pid) < 0)
-                return;
-        if (!p.why && emulator_code_read(&e, p.fd) == -ENOMEM)
+        if (look_live(&p, &root, request->pid, &fd) < 0 || read_new_code(request->facts, &p, fd) < 0)
                 return;
         while (p.why && !streq(emulator_why((enum emulator_why) answer.why++), p.why))
                 ;
         answer.stat = p.stat;
         answer.replaced = p.replaced;
         answer.container = p.container;
-        code = emulator_code_to_answer(&e);
-        f = code ? fdopen(out, "w") : NULL;
+        answer.changeable = p.changeable;
+        answer.program = p.program;
+        f = fdopen(out, "w");
         if (!f)
                 return;
         fwrite(&answer, sizeof(answer), 1, f);
         fwrite(p.path ?: "", strlen(p.path ?: "") + 1, 1, f);
-        fwrite(code, strlen(code) + 1, 1, f);
+        fwrite(p.code, strlen(p.code) + 1, 1, f);
         (void) fflush(f);
 }
 
-static int take_foreign(struct running *p, const char *bytes, size_t size)
+static int take_program(struct running *p, const char *bytes, size_t size)
 {
-        struct foreign answer;
+        struct program_answer answer;
         const char *path = bytes + sizeof(answer), *code;
 
         if (size < sizeof(answer) + 2 || bytes[size - 1] != '\0') {
@@ -172,6 +203,8 @@ static int take_foreign(struct running *p, const char *bytes, size_t size)
         p->stat = answer.stat;
         p->replaced = answer.replaced;
         p->container = answer.container;
+        p->changeable = answer.changeable;
+        p->program = answer.program;
         if (answer.why > 0 && answer.why <= _WHY_MAX)
                 p->why = emulator_why((enum emulator_why)(answer.why - 1));
         p->path = strdup(path);
@@ -179,36 +212,35 @@ static int take_foreign(struct running *p, const char *bytes, size_t size)
         return p->path && p->code ? 0 : -ENOMEM;
 }
 
-/* A stranger's program is looked at by a child, which can be killed. */
-static int look_stranger(struct running *p, const struct root *root, const struct process *process)
+/* A child looks at it, which can be killed. */
+static int look_running(struct running *p, const struct emulator_facts *f, const struct root *root,
+                        pid_t pid)
 {
-        struct foreign_request request = { root, process->pid };
+        struct program_request request = { f, root, pid };
+        char path[sizeof("proc/") + 11];
+        _cleanup_close_ int fd = -EBADF;
         _cleanup_free_ char *bytes = NULL;
+        struct process process;
         size_t size;
         int r;
 
-        r = process_run(root, process, root->fd, look_foreign, &request, &bytes, &size);
+        snprintf(path, sizeof(path), "proc/%d", pid);
+        fd = openat(root->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0) {
+                p->why = emulator_why(errno == EACCES || errno == EPERM ? WHY_NO_PERMISSION
+                                                                        : WHY_PROCESS_GONE);
+                return 0;
+        }
+        process = process_of(root, pid, fd);
+        p->stranger = !process_is_believed(&process);
+        r = process_run(root, &process, root->fd, look_at_program, &request, &bytes, &size);
         if (r == -ENOMEM)
                 return r;
         if (r < 0) {
                 p->why = emulator_why(WHY_PROCESS_LATE);
                 return 0;
         }
-        return take_foreign(p, bytes, size);
-}
-
-static int look_running(struct running *p, const struct root *root, pid_t pid)
-{
-        char path[sizeof("proc/") + 11];
-        _cleanup_close_ int fd = -EBADF;
-        struct process process;
-
-        snprintf(path, sizeof(path), "proc/%d", pid);
-        fd = openat(root->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return look_live(p, root, pid); /* which says why */
-        process = process_of(root, pid, fd);
-        return process_is_believed(&process) ? look_live(p, root, pid) : look_stranger(p, root, &process);
+        return take_program(p, bytes, size);
 }
 
 static void note_running(const struct running *p, const struct root *root, const char *pid)
@@ -268,37 +300,40 @@ static int look_recorded(struct running *p, const struct root *root, const char 
 /* The code of a file to which no path of the host leads. */
 static int read_code(struct emulator *e, const struct running *p, const struct root *root, const char *pid)
 {
-        _cleanup_free_ char *answer = NULL;
-        int r;
+        _cleanup_free_ char *answer = p->code ? NULL : emulator_ask(root, "emulator-code", pid);
+
+        int r = emulator_code_from_answer(e, p->code ?: answer ?: "");
 
         if (p->code)
-                return emulator_code_from_answer(e, p->code);
-        if (p->fd >= 0) {
-                r = emulator_code_read(e, p->fd);
-                return r == -ENOEXEC ? 0 : r;
-        }
-        answer = emulator_ask(root, "emulator-code", pid);
-        return emulator_code_from_answer(e, answer ?: "");
+                e->program = p->program;
+        return r;
 }
 
-static bool is_same_running(const struct emulator *e, const struct running *p, const char *build_id)
-{
-        if (e->replaced != p->replaced || e->container != p->container)
-                return false;
-        if ((p->fd >= 0 || p->code) && emulator_is_same_file(&e->stat, &p->stat))
-                return true;
-        /* Each container of an image has the file on a file system of its own. */
-        return build_id && e->build_id && streq(e->build_id, build_id) && streq(e->path, p->path) &&
-               e->stat.st_size == p->stat.st_size;
-}
-
-static size_t find_running(const struct emulator_facts *f, const struct running *p, const char *build_id)
+/* Each container of an image has the file on a file system of its own. */
+static size_t find_build(const struct emulator_facts *f, const struct running *p, const char *build_id)
 {
         size_t i = 0;
 
-        while (i < f->n_emulators && !is_same_running(&f->emulators[i], p, build_id))
+        while (build_id && i < f->n_emulators) {
+                const struct emulator *e = &f->emulators[i];
+
+                if (e->replaced == p->replaced && e->container == p->container && e->build_id &&
+                    streq(e->build_id, build_id) && streq(e->path, p->path) &&
+                    e->stat.st_size == p->stat.st_size)
+                        return i;
                 i++;
-        return i;
+        }
+        return f->n_emulators;
+}
+
+static bool is_changeable(const struct running *p, const struct root *root)
+{
+        if (p->replaced || p->container)
+                return false;
+        if (!root->live)
+                return emulator_is_changeable(root, p->path);
+        emulator_note(root, "emulator-is-roots", p->path, p->changeable ? "no" : "yes");
+        return p->changeable;
 }
 
 /* Finds the entry of that file, or adds one; *ret is its index. */
@@ -314,22 +349,22 @@ static int place_running(struct emulator_facts *f, const struct running *p, cons
         size_t i = f->n_emulators;
         int r;
 
-        if (!p->replaced && !p->container && !p->code) {
+        if (!p->replaced && !p->container && !p->stranger) {
                 r = emulator_facts_find(f, root, p->path, ret);
                 if (r != -ENOENT)
                         return r;
         }
-        if (p->fd >= 0 || p->code)
-                i = find_running(f, p, NULL);
+        if (p->code)
+                i = find_file(f, p);
         if (i == f->n_emulators) {
                 r = read_code(&new, p, root, pid);
                 if (r < 0)
                         return r;
-                i = find_running(f, p, new.build_id);
+                i = find_build(f, p, new.build_id);
         }
         if (i == f->n_emulators) {
                 new.path = strdup(p->path);
-                new.changeable = !p->replaced && !p->container &&emulator_is_changeable(root, p->path);
+                new.changeable = is_changeable(p, root);
                 slot = new.path ? array_append(f->emulators, f->n_emulators) : NULL;
                 if (!slot)
                         return -ENOMEM;
@@ -342,13 +377,13 @@ static int place_running(struct emulator_facts *f, const struct running *p, cons
 static int look_and_place(struct emulator_facts *f, const struct root *root, pid_t pid,
                           struct emulator_process *entry)
 {
-        _cleanup_(running_done) struct running p = { .fd = -EBADF };
+        _cleanup_(running_done) struct running p = {};
         _cleanup_free_ char *code = NULL;
         char name[12];
         int r;
 
         snprintf(name, sizeof(name), "%d", pid);
-        r = root->live ? look_running(&p, root, pid) : look_recorded(&p, root, name);
+        r = root->live ? look_running(&p, f, root, pid) : look_recorded(&p, root, name);
         if (r < 0)
                 return r;
         note_running(&p, root, name);
@@ -360,7 +395,7 @@ static int look_and_place(struct emulator_facts *f, const struct root *root, pid
         if (r < 0)
                 return r;
         f->emulators[entry->emulator].n_processes++;
-        if (p.replaced || p.container || p.code) {
+        if (p.replaced || p.container || p.stranger) {
                 code = emulator_code_to_answer(&f->emulators[entry->emulator]);
                 if (!code)
                         return -ENOMEM;

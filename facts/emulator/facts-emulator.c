@@ -9,6 +9,7 @@
 #include "util/array.h"
 #include "util/file-observer.h"
 #include "util/file.h"
+#include "util/guarded-file.h"
 #include "util/macro.h"
 #include "util/memory.h"
 #include "util/path-roots.h"
@@ -263,10 +264,88 @@ bool emulator_is_hosts(const struct emulator *e)
         return (e->distribution || e->libvirt) && !e->replaced && !e->container && !e->changeable;
 }
 
+static int read_emulator(struct emulator *e, const struct root *root, const char *path)
+{
+        _cleanup_free_ char *target = NULL;
+        int r;
+
+        r = look_at_file(e, root, path, &e->stat, &e->target);
+        if (r < 0)
+                return r;
+        if (e->target) {
+                r = look_at_file(e, root, e->target, &e->target_stat, &target);
+                if (r == -ENOENT)
+                        e->why = emulator_why(WHY_NO_TARGET);
+                else if (r < 0)
+                        return r;
+                else if (target)
+                        e->why = emulator_why(WHY_TWO_SCRIPTS);
+        }
+        e->changeable = emulator_is_changeable(root, path) ||
+                        (e->target && emulator_is_changeable(root, e->target));
+        return 0;
+}
+
+/* What a child says of a file. After it follow the target ("": none) and the code, each with its NUL. */
+struct file_answer {
+        struct stat stat, target_stat;
+        enum emulator_program program; /* which the code does not say of a QEMU */
+        bool changeable;
+};
+
+static int write_emulator(const struct root *root, const void *userdata, FILE *out)
+{
+        _cleanup_(emulator_done) struct emulator e = {};
+        _cleanup_free_ char *code = NULL;
+        struct file_answer answer = {};
+        int r;
+
+        r = read_emulator(&e, root, userdata);
+        if (r < 0)
+                return r;
+        code = emulator_code_to_answer(&e);
+        if (!code)
+                return -ENOMEM;
+        answer.stat = e.stat;
+        answer.target_stat = e.target_stat;
+        answer.program = e.program;
+        answer.changeable = e.changeable;
+        fwrite(&answer, sizeof(answer), 1, out);
+        fwrite(e.target ?: "", strlen(e.target ?: "") + 1, 1, out);
+        fwrite(code, strlen(code) + 1, 1, out);
+        return 0;
+}
+
+static int take_emulator(struct emulator *e, const char *bytes, size_t size)
+{
+        const char *target = bytes + sizeof(struct file_answer), *code;
+        struct file_answer answer;
+        int r;
+
+        if (size < sizeof(answer) + 2 || bytes[size - 1] != '\0')
+                return -EBADMSG;
+        memcpy(&answer, bytes, sizeof(answer));
+        code = target + strlen(target) + 1;
+        if (code >= bytes + size)
+                return -EBADMSG;
+        e->stat = answer.stat;
+        e->target_stat = answer.target_stat;
+        e->changeable = answer.changeable;
+        if (*target) {
+                e->target = strdup(target);
+                if (!e->target)
+                        return -ENOMEM;
+        }
+        r = emulator_code_from_answer(e, code);
+        e->program = answer.program;
+        return r;
+}
+
 int emulator_read(struct emulator *e, const struct root *root, const char *path)
 {
         _cleanup_(emulator_done) struct emulator new = {};
-        _cleanup_free_ char *target = NULL;
+        _cleanup_free_ char *bytes = NULL;
+        size_t size;
         int r;
 
         assert(e);
@@ -277,20 +356,13 @@ int emulator_read(struct emulator *e, const struct root *root, const char *path)
                 new.path = NULL;
                 return -ENOMEM;
         }
-        r = look_at_file(&new, root, new.path, &new.stat, &new.target);
-        if (r < 0)
+        r = guarded_file_run(root, relative_path(path), write_emulator, new.path, &bytes, &size);
+        if (r == 0)
+                r = take_emulator(&new, bytes, size);
+        if (r == -ENOENT || r == -ENOMEM)
                 return r;
-        if (new.target) {
-                r = look_at_file(&new, root, new.target, &new.target_stat, &target);
-                if (r == -ENOENT)
-                        new.why = emulator_why(WHY_NO_TARGET);
-                else if (r < 0)
-                        return r;
-                else if (target)
-                        new.why = emulator_why(WHY_TWO_SCRIPTS);
-        }
-        new.changeable = emulator_is_changeable(root, new.path) ||
-                         (new.target &&emulator_is_changeable(root, new.target));
+        if (r < 0)
+                new.why = emulator_why(WHY_FILE_LATE);
         *e = TAKE(new, (struct emulator){});
         return 0;
 }
@@ -328,7 +400,7 @@ static bool is_fresh(const struct emulator *e, const struct root *root, const st
         if (!e->target)
                 return true;
         /* Zeros equal those of a target that was not there before. */
-        (void) stat_at(root->fd, relative_path(e->target), &target);
+        (void) guarded_file_stat(root, relative_path(e->target), &target);
         return emulator_is_same_file(&e->target_stat, &target);
 }
 
@@ -384,10 +456,14 @@ int emulator_facts_find(struct emulator_facts *f, const struct root *root, const
         _cleanup_free_ char *answer = emulator_ask(root, "emulator", path);
         const char *first = answer ? startswith(answer, "same ") : NULL;
         struct stat st = {};
-        bool there = stat_at(root->fd, relative_path(path), &st) >= 0;
+        int r = guarded_file_stat(root, relative_path(path), &st);
+        bool there = r >= 0;
         size_t i;
 
-        if (!there && !answer)
+        if (r == -ENOMEM)
+                return r;
+        /* Without an answer nobody has seen that it is not there. */
+        if (!there && !answer && r != -ETIMEDOUT && r != -ECONNRESET)
                 return -ENOENT;
         for (i = 0; i < f->n_emulators; i++) {
                 const struct emulator *e = &f->emulators[i];

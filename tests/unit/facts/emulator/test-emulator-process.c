@@ -13,7 +13,9 @@
 
 #include "facts/emulator/facts-emulator.h"
 #include "fixture.h"
+#include "fuse-server.h"
 #include "test.h"
+#include "util/clock.h"
 #include "util/file-observer.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -152,6 +154,70 @@ static void test_stranger(void **state)
 
         stop_process(one);
         stop_process(two);
+}
+
+static ssize_t read_sample(uint64_t offset, char *buffer, size_t size, void *userdata)
+{
+        ssize_t n = pread(*(const int *) userdata, buffer, size, (off_t) offset);
+
+        return n < 0 ? -errno : n;
+}
+
+/* Serves a program below "mnt", up to SIGSTOP. */
+static pid_t serve_sample(struct fixture *f)
+{
+        int fd = open(sample("static"), O_RDONLY | O_CLOEXEC);
+        struct fuse_file file = { .read = read_sample, .userdata = &fd };
+        struct stat st;
+        pid_t pid;
+
+        assert_int_equal(fstat(fd, &st), 0);
+        file.size = (uint64_t) st.st_size;
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                fuse_serve(f->stalled_device, &file);
+                _exit(1);
+        }
+        close(fd);
+        return pid;
+}
+
+/* A program on a file server that answers no more is left out, whoever runs it. */
+static void test_stalled(void **state)
+{
+        struct fixture *f = *state;
+        struct emulator_facts facts = {};
+        char path[4096];
+        pid_t pids[2], server;
+        uint64_t start_usec;
+
+        assert_int_equal(chmod(f->dir, 0755), 0);
+        fixture_stall(f, "mnt");
+        server = serve_sample(f);
+        snprintf(path, sizeof(path), "%s", fixture_path(f, "mnt/qemu"));
+        for (int i = 0; i < 2; i++) {
+                start_uid = i == 0 ? 0 : 12345;
+                pids[i] = start_process(NULL, path);
+        }
+        start_uid = 0;
+        assert_int_equal(kill(server, SIGSTOP), 0);
+
+        start_usec = clock_usec(CLOCK_MONOTONIC);
+        for (int i = 0; i < 2; i++)
+                assert_ok(emulator_facts_add_process(&facts, &live, pids[i]));
+        assert_true(clock_usec(CLOCK_MONOTONIC) - start_usec < test_slower() * 5 * USEC_PER_SEC);
+        assert_int_equal(facts.n_processes, 2);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(facts.processes[i].emulator, EMULATOR_NOT_SEEN);
+                assert_string_equal(facts.processes[i].why,
+                                    "the process's program could not be read in time");
+        }
+        emulator_facts_done(&facts);
+        for (int i = 0; i < 2; i++)
+                stop_process(pids[i]);
+        stop_process(server);
 }
 
 /* The file is gone or another one; what runs is still looked at. */
@@ -320,7 +386,8 @@ int main(int argc, char *argv[])
         const struct CMUnitTest tests[] = {
                 FIXTURE_TEST(test_process),   FIXTURE_TEST(test_stranger), FIXTURE_TEST(test_replaced),
                 FIXTURE_TEST(test_container), FIXTURE_TEST(test_gone),     FIXTURE_TEST(test_recorded),
-                FIXTURE_TEST(test_links),
+                FIXTURE_TEST(test_links),     FIXTURE_TEST(test_stalled), /* in a namespace of its own from
+                                                                             there on */
         };
         int r;
 

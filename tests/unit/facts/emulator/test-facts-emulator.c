@@ -8,6 +8,7 @@
 #include "facts/emulator/emulator-wrapper.h"
 #include "fixture.h"
 #include "test.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/macro.h"
 
@@ -356,6 +357,34 @@ static void test_recorded(void **state)
         emulator_facts_done(&facts);
 }
 
+/* A domain's emulator on a file system that does not answer: it is there, for all that anybody knows, and
+ * nothing of it is known. */
+static void test_stalled(void **state)
+{
+        struct fixture *f = *state;
+        struct emulator_facts facts;
+        const struct emulator *e;
+        uint64_t start;
+
+        fixture_stall(f, "srv");
+        fixture_copy(f, QEMU, sample("area"));
+        fixture_write(f, "usr/bin/kvm", "#!/bin/sh\nexec /srv/qemu \"$@\"\n");
+        f->root.live = true;
+        start = clock_usec(CLOCK_MONOTONIC);
+        assert_ok(emulator_facts_read(&facts, &f->root));
+        e = emulator_facts_get(&facts, &f->root, "/srv/qemu");
+        assert_non_null(e);
+        assert_int_equal(e->generation, GENERATION_UNKNOWN);
+        assert_string_equal(e->why, "the file system that it is on does not answer");
+        /* nor of what starts it */
+        e = emulator_facts_by_name(&facts, "/usr/bin/kvm");
+        assert_non_null(e);
+        assert_string_equal(e->why, "the file system that it is on does not answer");
+        assert_int_equal(emulator_facts_by_name(&facts, "/" QEMU)->generation, GENERATION_PER_AREA);
+        assert_true(clock_usec(CLOCK_MONOTONIC) - start < test_slower() * 10 * USEC_PER_SEC);
+        emulator_facts_done(&facts);
+}
+
 int main(int argc, char *argv[])
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -368,6 +397,7 @@ int main(int argc, char *argv[])
                 cmocka_unit_test(test_wrapper_text),
                 FIXTURE_TEST(test_wrapper),
                 FIXTURE_TEST(test_recorded),
+                FIXTURE_TEST(test_stalled),
         };
 
         if (argc != 2)
