@@ -12,23 +12,23 @@
 
 json_object *bind_report_new(const char *operation, bool dry_run)
 {
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         assert(operation);
 
-        json_object_object_add(o, "schema_version", json_object_new_int(BIND_SCHEMA_VERSION));
-        json_object_object_add(o, "operation", json_object_new_string(operation));
-        json_object_object_add(o, "dry_run", json_object_new_boolean(dry_run));
-        json_object_object_add(o, "groups", json_object_new_array());
+        json_add_count(o, "schema_version", BIND_SCHEMA_VERSION);
+        json_add_string(o, "operation", operation);
+        json_add_bool(o, "dry_run", dry_run);
+        json_add(o, "groups", json_new_array());
         return o;
 }
 
 void bind_report_add(json_object *report, json_object *group)
 {
-        assert(report && group);
-
-        json_object_object_del(group, "type");
-        json_object_array_add(json_get(report, "groups"), group);
+        /* Either is NULL where memory ran out, which is noted. */
+        if (group)
+                json_object_object_del(group, "type");
+        json_append(json_get(report, "groups"), group);
 }
 
 static bool has_text(json_object *array, const char *key, const char *text)

@@ -61,31 +61,35 @@ static int parse_area(const char *s, const struct snapshot *snapshot, const stru
         return 0;
 }
 
-static void print_answer(json_object *o, bool json, json_object *head,
-                         void (*explain)(json_object *, json_object *, FILE *))
+/* Returns an exit code. */
+static int print_json(json_object *o)
 {
-        if (json)
-                report_print_json(o, stdout);
-        else
-                explain(head, o, stdout);
+        int r = report_print_json(o, 0, stdout);
+
+        if (r < 0) {
+                log_error(r, "Failed to print the answer: %m");
+                return CTL_FAILED;
+        }
+        return CTL_OK;
 }
 
 static int explain_area(const struct snapshot *s, json_object *head, const struct device *d,
                         const struct options *o)
 {
         json_object *answer;
+        int code = CTL_OK;
         struct area area;
 
         if (parse_area(o->area, s, d, &area) < 0)
                 return CTL_USAGE;
-        answer = json_object_new_object();
-        json_object_object_add(answer, "placements", report_placements(&s->host, &area));
+        answer = json_new_object();
+        json_add(answer, "placements", report_placements(&s->host, &area));
         if (o->json)
-                report_print_json(answer, stdout);
+                code = print_json(answer);
         else
                 report_explain_area(head, json_get(answer, "placements"), stdout);
         json_object_put(answer);
-        return CTL_OK;
+        return code;
 }
 
 /* A guest can be called like a finding or a device, which comes first. guest: that one, or NULL. */
@@ -104,17 +108,21 @@ static int explain_device(const struct snapshot *s, json_object *head, const str
 {
         struct devices devices;
         json_object *device;
+        int code = CTL_OK;
 
         if (o->area)
                 return explain_area(s, head, d, o);
         devices_open(&devices, &s->host);
         device = devices_get(&devices, (size_t) (d - s->host.devices.devices));
-        print_answer(device, o->json, head, report_explain_device);
-        if (!o->json)
+        if (o->json) {
+                code = print_json(device);
+        } else {
+                report_explain_device(head, device, stdout);
                 say_namesake(guest);
+        }
         json_object_put(device);
         devices_close(&devices);
-        return CTL_OK;
+        return code;
 }
 
 /* guest: one that has the same name, or NULL. */
@@ -122,22 +130,23 @@ static int explain_finding(json_object *head, enum finding_id id, const struct o
                            json_object *guest)
 {
         json_object *findings = json_get(head, "findings"), *found;
+        int code;
 
         if (!o->json) {
                 report_explain_finding(head, id, stdout);
                 say_namesake(guest);
                 return CTL_OK;
         }
-        found = json_object_new_array();
+        found = json_new_array();
         for (size_t i = 0; i < json_length(findings); i++) {
                 json_object *f = json_object_array_get_idx(findings, i);
 
                 if (streq(json_get_text(f, "id"), finding_to_string(id)))
-                        json_object_array_add(found, json_object_get(f));
+                        json_append(found, json_object_get(f));
         }
-        report_print_json(found, stdout);
+        code = print_json(found);
         json_object_put(found);
-        return CTL_OK;
+        return code;
 }
 
 /* What the host does with a function that libvirt takes from its driver when the guest starts, or NULL. */
@@ -239,9 +248,9 @@ static int explain_guest(const struct snapshot *s, json_object *head, json_objec
 {
         const char *name = json_get_text(guest, "name");
 
-        print_answer(guest, o->json, head, report_explain_guest);
         if (o->json)
-                return CTL_OK;
+                return print_json(guest);
+        report_explain_guest(head, guest, stdout);
         for (size_t i = 0; i < s->host.libvirt.n_guests; i++)
                 if (streq(s->host.libvirt.guests[i].xml.name, name))
                         say_decision(s, &s->host.libvirt.guests[i]);

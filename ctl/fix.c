@@ -51,7 +51,7 @@ static const char *fix_scope(const struct fix *fix)
 static json_object *new_fix(const struct fix_request *q, const struct fix *fix, unsigned helps)
 {
         const struct host *h = &q->snapshot.host;
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_add_string(o, "id", fix_id_to_string(fix->id));
         json_add_string(o, "of", fix_scope(fix));
@@ -74,29 +74,34 @@ static const struct column columns[] = {
         { "PRICE", "what it costs", SCOLS_FL_WRAP, .extra = true, .path = "price" },
 };
 
+static int print_json(const struct fix_request *q)
+{
+        int r = report_print_json(q->report, 0, stdout);
+
+        return r < 0 ? log_error(r, "Failed to print the result: %m") : 0;
+}
+
 static int list_fixes(struct fix_request *q)
 {
         struct help help = help_host(&q->snapshot.host);
-        json_object *fixes = json_object_new_array();
+        json_object *fixes = json_new_array();
 
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
-                json_object_array_add(fixes, new_fix(q, fix_get(id), help_all(&help)));
-        json_object_object_add(q->report, "fixes", fixes);
-        if (q->options.json) {
-                report_print_json(q->report, stdout);
-                return 0;
-        }
+                json_append(fixes, new_fix(q, fix_get(id), help_all(&help)));
+        json_add(q->report, "fixes", fixes);
+        if (q->options.json)
+                return print_json(q);
         return table_print(rows_of_array(fixes), columns, ELEMENTSOF(columns), q->options.output, stdout);
 }
 
 static json_object *new_outcome(const struct fix *fix, const struct fix_plan *plan, int error)
 {
-        json_object *o = json_object_new_object(), *steps = json_object_new_array();
+        json_object *o = json_new_object(), *steps = json_new_array();
 
         json_add_string(o, "id", fix_id_to_string(fix->id));
         for (size_t i = 0; i < plan->n_steps; i++)
-                json_object_array_add(steps, json_object_new_string(plan->steps[i]));
-        json_object_object_add(o, "steps", steps);
+                json_append(steps, json_object_new_string(plan->steps[i]));
+        json_add(o, "steps", steps);
         json_add_string(o, "refusal", plan->refusal);
         json_add_string(o, "note", plan->note);
         json_add_string(o, "error", error < 0 ? strerror(-error) : NULL);
@@ -136,7 +141,7 @@ static int run_fix(struct fix_request *q, const struct fix *fix, enum fix_action
         int r = fix->run(&q->snapshot.host, action, dry_run, &plan);
 
         outcome = new_outcome(fix, &plan, r);
-        json_object_array_add(json_get(q->report, "fixes"), outcome);
+        json_append(json_get(q->report, "fixes"), outcome);
         if (!q->options.json)
                 print_outcome(outcome, dry_run);
         if (r < 0)
@@ -215,7 +220,7 @@ static int run_operation(struct fix_request *q)
 
         json_add_string(q->report, "operation", is_revert(q) ? "revert" : "apply");
         json_add_bool(q->report, "dry_run", dry_run);
-        json_object_object_add(q->report, "fixes", json_object_new_array());
+        json_add(q->report, "fixes", json_new_array());
         if (is_revert(q) && !q->fix)
                 r = revert_all(q, dry_run);
         else {
@@ -224,8 +229,8 @@ static int run_operation(struct fix_request *q)
                 if (fixes == 0 && !q->options.json)
                         print_line(stdout, NONE_HELPS);
         }
-        if (q->options.json)
-                report_print_json(q->report, stdout);
+        if (q->options.json && print_json(q) < 0)
+                return -ENOMEM;
         return r;
 }
 
@@ -259,9 +264,9 @@ static int ask_daemon(struct fix_request *q)
                 if (!q->options.json)
                         print_outcome(outcome, false);
         }
-        if (q->options.json)
-                report_print_json(q->report, stdout);
-        else if (json_length(fixes) == 0)
+        if (q->options.json && print_json(q) < 0)
+                return -ENOMEM;
+        if (!q->options.json && json_length(fixes) == 0)
                 print_line(stdout, "%s", is_revert(q) ? NONE_IN_FORCE : NONE_HELPS);
         return r;
 }
@@ -289,8 +294,8 @@ static int run_here(struct fix_request *q)
         if (r < 0)
                 return r;
         (void) config_read(&q->config, &q->snapshot.root, warn_of_config, NULL);
-        q->report = json_object_new_object();
-        json_object_object_add(q->report, "schema_version", json_object_new_int(1));
+        q->report = json_new_object();
+        json_add_count(q->report, "schema_version", 1);
         return is_list(q) ? list_fixes(q) : run_operation(q);
 }
 

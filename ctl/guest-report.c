@@ -8,7 +8,7 @@
 
 json_object *guest_report_new(const char *action, const char *guest)
 {
-        json_object *report = json_object_new_object();
+        json_object *report = json_new_object();
 
         json_add_count(report, "schema_version", GUEST_SCHEMA_VERSION);
         json_add_string(report, "action", action);
@@ -17,8 +17,8 @@ json_object *guest_report_new(const char *action, const char *guest)
         json_add_string(report, "outcome", NULL);
         json_add_string(report, "reason", NULL);
         json_add_string(report, "diff", NULL);
-        json_object_object_add(report, "notes", json_object_new_array());
-        json_object_object_add(report, "fixes", json_object_new_array());
+        json_add(report, "notes", json_new_array());
+        json_add(report, "fixes", json_new_array());
         return report;
 }
 
@@ -75,9 +75,11 @@ int guest_report_print(json_object *report, bool all)
         const char *outcome = json_get_text(report, "outcome"), *fix = json_get_text(report, "fix");
         const char *reason = json_get_text(report, "reason"), *diff = json_get_text(report, "diff");
         json_object *notes = json_get(report, "notes"), *fixes = json_get(report, "fixes");
-        bool bad = streq(outcome, "refused") || streq(outcome, "failed");
+        bool bad = outcome && (streq(outcome, "refused") || streq(outcome, "failed"));
         FILE *out = bad ? stderr : stdout;
 
+        if (!outcome)
+                return -ENOMEM;
         print_line(out, "%s%s%s: %s%s%s", json_get_text(report, "guest"), fix ? ", " : "", fix ?: "",
                    outcome_text(outcome), reason ? ": " : "", reason ?: "");
         if (diff && (bad || streq(outcome, "planned")))

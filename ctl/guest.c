@@ -64,7 +64,7 @@ static int request_end_error(struct guest_request *q, const char *what, int r)
 
 static void report_note(struct guest_request *q, const char *text)
 {
-        json_object_array_add(json_get(q->report, "notes"), json_object_new_string(text));
+        json_append(json_get(q->report, "notes"), json_object_new_string(text));
 }
 
 static void report_note_start(struct guest_request *q)
@@ -115,7 +115,7 @@ static int plan_fix(const struct domain_fix *fix, const struct domain_subject *s
 static json_object *new_fix(const struct domain_fix *fix, const struct domain_subject *s,
                             enum domain_edit_state state, const char *refusal)
 {
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
 
         json_add_string(o, "id", fix_name(fix));
         json_add_string(o, "state", domain_edit_state_to_string(state));
@@ -143,7 +143,7 @@ static int report_fixes(struct guest_request *q, const struct domain_subject *s,
                 r = plan_fix(fix, s, &changes, &p);
                 if (r < 0)
                         return r;
-                json_object_array_add(fixes, new_fix(fix, s, (enum domain_edit_state) state, p.refusal));
+                json_append(fixes, new_fix(fix, s, (enum domain_edit_state) state, p.refusal));
         }
         return 0;
 }
@@ -432,19 +432,19 @@ static int parse_request(struct guest_request *q, int argc, char *argv[])
 int verb_guest(int argc, char *argv[])
 {
         struct guest_request q = {};
-        int word, code;
+        int word, code, r;
 
         word = parse_request(&q, argc, argv);
         if (word < 0)
                 return -word;
         q.report = guest_report_new(argv[word], q.name);
         code = run_request(&q);
-        if (q.options.json)
-                report_print_json(q.report, stdout);
-        else if (guest_report_print(q.report, !argv[word + 2]) < 0)
-                code = CTL_FAILED;
-        if (fflush(stdout) != 0) {
-                log_error(-errno, "Failed to print the outcome: %m");
+        r = q.options.json ? report_print_json(q.report, 0, stdout)
+                           : guest_report_print(q.report, !argv[word + 2]);
+        if (r == 0 && fflush(stdout) != 0)
+                r = -errno;
+        if (r < 0) {
+                log_error(r, "Failed to print the outcome: %m");
                 code = CTL_FAILED;
         }
         domain_close(&q.domain);

@@ -8,19 +8,22 @@
 #include "report/table.h"
 #include "report/text.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/print.h"
 
 static void add_seconds(json_object *o, double seconds)
 {
-        json_object *v = json_object_new_double(seconds);
+        json_object *v = memory_note(json_object_new_double(seconds));
 
+        if (!v)
+                return;
         json_object_set_serializer(v, json_object_double_to_json_string, (void *) (uintptr_t) "%.6f", NULL);
-        json_object_object_add(o, "seconds", v);
+        json_add(o, "seconds", v);
 }
 
 static json_object *new_map(const struct probe_map *m, bool median)
 {
-        json_object *o = json_object_new_object();
+        json_object *o = json_new_object();
         format_t address;
 
         snprintf(address, sizeof(address), "%#jx", (uintmax_t) m->address);
@@ -45,41 +48,41 @@ static const char *no_faults_reason(const struct bar_probe *p, const struct prob
 
 static json_object *new_area(const struct bar_probe *p, const struct probe_area *a)
 {
-        json_object *o = json_object_new_object(), *measured = json_object_new_array();
+        json_object *o = json_new_object(), *measured = json_new_array();
 
         json_add_count(o, "offset", a->offset);
         json_add_count(o, "size", a->size);
         json_add_count(o, "fault_size", a->fault_size);
         json_add_string(o, "no_faults_because", no_faults_reason(p, a));
-        json_object_object_add(o, "predicted", report_verdict(&a->predicted));
+        json_add(o, "predicted", report_verdict(&a->predicted));
         json_add_count(o, "expected_faults", a->expected_faults);
         for (size_t i = 0; i < PROBE_TIMES; i++)
-                json_object_array_add(measured, new_map(&a->maps[i], false));
-        json_object_object_add(o, "measured", measured);
-        json_object_object_add(o, "median", new_map(&a->median, true));
+                json_append(measured, new_map(&a->maps[i], false));
+        json_add(o, "measured", measured);
+        json_add(o, "median", new_map(&a->median, true));
         json_add_string(o, "agrees", fact_value_to_string(a->agrees.value));
         return o;
 }
 
 static json_object *new_bar(const struct bar_probe *p, const struct probe_bar *bar)
 {
-        json_object *o = json_object_new_object(), *areas = json_object_new_array();
+        json_object *o = json_new_object(), *areas = json_new_array();
 
         json_add_count(o, "index", bar->index);
         json_add_count(o, "size", bar->size);
         json_add_count(o, "offset", bar->offset);
         for (size_t i = 0; i < bar->n_areas; i++)
-                json_object_array_add(areas, new_area(p, &bar->areas[i]));
-        json_object_object_add(o, "areas", areas);
+                json_append(areas, new_area(p, &bar->areas[i]));
+        json_add(o, "areas", areas);
         return o;
 }
 
 json_object *probe_report_new(const struct host *h, const struct device *d, const struct bar_probe *p)
 {
-        json_object *o = json_object_new_object(), *bars = json_object_new_array();
+        json_object *o = json_new_object(), *bars = json_new_array();
         format_t time;
 
-        json_object_object_add(o, "schema_version", json_object_new_int(PROBE_SCHEMA_VERSION));
+        json_add_count(o, "schema_version", PROBE_SCHEMA_VERSION);
         json_add_string(o, "version", PROJECT_VERSION);
         json_add_string(o, "time", format_time(h->time_usec, time));
         json_add_string(o, "kernel", h->kernel.release);
@@ -88,8 +91,8 @@ json_object *probe_report_new(const struct host *h, const struct device *d, cons
         json_add_string(o, "driver", d->driver);
         json_add_string(o, "interface", p->cdev ? "cdev" : "group");
         for (size_t i = 0; i < p->n_bars; i++)
-                json_object_array_add(bars, new_bar(p, &p->bars[i]));
-        json_object_object_add(o, "bars", bars);
+                json_append(bars, new_bar(p, &p->bars[i]));
+        json_add(o, "bars", bars);
         return o;
 }
 
@@ -134,7 +137,7 @@ static void print_prediction(json_object *area, FILE *out)
 
 static int print_area(json_object *bar, json_object *area, FILE *out)
 {
-        json_object *measured = json_get(area, "measured"), *rows = json_object_new_array();
+        json_object *measured = json_get(area, "measured"), *rows = json_new_array();
         const char *agrees = json_get_text(area, "agrees");
         cell_t size, start;
         int r;
@@ -148,8 +151,8 @@ static int print_area(json_object *bar, json_object *area, FILE *out)
         print_prediction(area, out);
 
         for (size_t i = 0; i < json_length(measured); i++)
-                json_object_array_add(rows, json_object_get(json_object_array_get_idx(measured, i)));
-        json_object_array_add(rows, json_object_get(json_get(area, "median")));
+                json_append(rows, json_object_get(json_object_array_get_idx(measured, i)));
+        json_append(rows, json_object_get(json_get(area, "median")));
         r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
         json_object_put(rows);
         if (streq(agrees, "no"))

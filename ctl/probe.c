@@ -96,7 +96,7 @@ static int print_probe(const struct host *h, const struct device *d, const struc
         int r = 0;
 
         if (json)
-                report_print_json(report, stdout);
+                r = report_print_json(report, 0, stdout);
         else
                 r = probe_report_print(report, stdout);
         json_object_put(report);

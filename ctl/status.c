@@ -110,8 +110,10 @@ int verb_status(int argc, char *argv[])
         if (get_report(&report) < 0)
                 return CTL_FAILED;
         if (o.json) {
-                report_print_json(report, stdout);
-                return CTL_OK;
+                r = report_print_json(report, 0, stdout);
+                if (r < 0)
+                        log_error(r, "Failed to print the report: %m");
+                return r < 0 ? CTL_FAILED : CTL_OK;
         }
         return print_status(report) < 0 ? CTL_FAILED : CTL_OK;
 }

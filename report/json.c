@@ -151,11 +151,13 @@ void json_print_text(const char *text, size_t n, FILE *out)
         }
 }
 
-void report_print_json(json_object *report, FILE *out)
+int report_print_json(json_object *report, unsigned long failures, FILE *out)
 {
         const char *text = json_text(report, JSON_FLAGS);
 
-        if (text)
-                json_print_text(text, strlen(text), out);
+        if (!text || memory_failures() != failures)
+                return -ENOMEM;
+        json_print_text(text, strlen(text), out);
         fputc('\n', out);
+        return 0;
 }

@@ -43,5 +43,7 @@ const char *json_text(json_object *o, int flags);
  * and is \uNNNN there: json-c escapes what is below a space, and not the rest. */
 void json_print_text(const char *text, size_t n, FILE *out);
 
-/* The document as --json prints it. Nothing where memory is out, which is noted. */
-void report_print_json(json_object *report, FILE *out);
+/* Prints the document as --json does. failures: memory_failures() of before it was made (0: of the program's
+ * start). Where memory ran out since, it may lack something: nothing is printed then. Returns 0 or -ENOMEM.
+ */
+int report_print_json(json_object *report, unsigned long failures, FILE *out);

@@ -3,7 +3,7 @@
 """Names that strangers choose neither command the terminal nor forge a line, nor become part of a command that people paste: on
 a recorded host where each of them tries to.
 
-check-text.py CTL COMPLETION"""
+check-text.py CTL COMPLETION NO_JSON"""
 
 import json
 import os
@@ -17,8 +17,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-CTL, COMPLETION = map(os.path.abspath, sys.argv[1:3])
-del sys.argv[1:3]
+CTL, COMPLETION, NO_JSON = map(os.path.abspath, sys.argv[1:4])
+del sys.argv[1:4]
 
 RECORDED = Path(__file__).parent / "hosts/lab-7.3.tar.gz"
 FINDINGS = RECORDED.parent / "eight-gpu"
@@ -208,6 +208,16 @@ class Commands(Case):
         self.assertIn("vfioalignd has no say in its start", text)
         self.assertNotIn("allowed", text)
         self.assertNotIn("guest apply", text)
+
+    def test_out_of_memory(self):
+        """A document that could not be made is an error, and not an empty line."""
+        commands = (["fix", "list"], ["fix", "plan"], ["explain", "0000:52:00.0"],
+                    ["explain", "facts-unseen"], ["explain", "0000:52:00.0", "--area", "2:0+4K"])
+        for command in commands:
+            run = subprocess.run([CTL, *command, "--json", "--root", str(self.root)], capture_output=True, text=True,
+                                 env={**os.environ, "LC_ALL": "C.UTF-8", "LD_PRELOAD": NO_JSON}, timeout=60)
+            self.assertEqual((run.returncode, run.stdout), (1, ""), (command, run.stderr))
+            self.assertRegex(run.stderr, r"\A[^\n]*Cannot allocate memory\n\Z", command)
 
     def test_completion(self):
         """The shell of whoever presses Tab runs nothing that is in a guest's name."""

@@ -55,7 +55,7 @@ int main(int argc, char *argv[])
         }
         report = probe_report_new(&host, &device, &p);
         if (argc > 1)
-                report_print_json(report, stdout);
+                r = report_print_json(report, 0, stdout);
         else
                 r = probe_report_print(report, stdout);
         json_object_put(report);

@@ -5,6 +5,7 @@
 
 #include "test.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 static void test_string(void **state)
 {
@@ -90,7 +91,7 @@ static void test_print_json(void **state)
 
         (void) state;
         json_add_string(o, "name", name);
-        report_print_json(o, f);
+        assert_ok(report_print_json(o, memory_failures(), f));
         assert_int_equal(fclose(f), 0);
         assert_non_null(strstr(text, " \\u007f \\u009b \\u202e \xc3\xbc \xf0\x9f\x90\xa7\""));
         assert_null(strpbrk(text, "\x1b\x07\x7f"));
@@ -101,11 +102,31 @@ static void test_print_json(void **state)
         free(text);
 }
 
+/* Half a document is none. */
+static void test_print_out_of_memory(void **state)
+{
+        unsigned long failures = memory_failures();
+        json_object *o = json_new_object();
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+
+        (void) state;
+        json_append(o, NULL); /* stands for a value that could not be made */
+        assert_int_equal(report_print_json(o, failures, f), -ENOMEM);
+        assert_ok(report_print_json(o, memory_failures(), f));
+        assert_int_equal(fclose(f), 0);
+        assert_string_equal(text, "{\n}\n");
+        json_object_put(o);
+        free(text);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_string),
                 cmocka_unit_test(test_print_json),
+                cmocka_unit_test(test_print_out_of_memory),
                 cmocka_unit_test(test_members),
         };
 
