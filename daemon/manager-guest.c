@@ -61,13 +61,13 @@ static int request_answer(struct request *q, const char *late)
 {
         struct manager *m = q->manager;
         struct decision d = decision_make(&m->host, &m->config, &q->guest);
-        char name[256], text[sizeof(q->problem) + sizeof(d.text) + 128];
+        _cleanup_free_ char *name = log_guest_field(q->guest.name);
+        char text[sizeof(q->problem) + sizeof(d.text) + 128];
         const char *fields[] = { name, NULL };
         int r;
 
         snprintf(text, sizeof(text), "%s%s%s%s%s", q->problem, *q->problem ? "; " : "", late ?: "",
                  late ? "; " : "", d.text);
-        snprintf(name, sizeof(name), "VFIOALIGN_GUEST=%s", q->guest.name);
         if (d.allowed)
                 log_struct(d.warn ? LOG_WARNING : LOG_INFO, MESSAGE_GUEST_PREPARED, fields,
                            "Guest '%s' may start: %s", q->guest.name, text);
@@ -309,12 +309,11 @@ static void remove_guest(struct manager *m, struct running_guest **slot)
 static void guest_ended(struct manager *m, const char *name)
 {
         struct running_guest **slot = manager_find_guest(m, name);
-        char field[256];
+        _cleanup_free_ char *field = log_guest_field(name);
         const char *fields[] = { field, NULL };
 
         if (!slot)
                 return;
-        snprintf(field, sizeof(field), "VFIOALIGN_GUEST=%s", name);
         log_struct(LOG_INFO, MESSAGE_GUEST_RELEASED, fields, "Guest '%s' has ended", name);
         remove_guest(m, slot);
         manager_audit_soon(m);

@@ -203,11 +203,11 @@ json_object *running_guest_report(const struct running_guest *g)
 
 void running_guest_log(const struct running_guest *g)
 {
-        char name[256], page_size[64];
-        const char *fields[] = { name, page_size, NULL };
+        _cleanup_free_ char *name = log_guest_field(g->name);
+        char page_size[64];
+        const char *fields[] = { page_size, name, NULL };
         format_t page, best;
 
-        snprintf(name, sizeof(name), "VFIOALIGN_GUEST=%s", g->name);
         snprintf(page_size, sizeof(page_size), "VFIOALIGN_PAGE_SIZE=%llu",
                  (unsigned long long) g->verdict.page_size);
         if (json_object_array_length(g->mappings) == 0)

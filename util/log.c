@@ -52,3 +52,10 @@ int log_struct(int priority, const char *message_id, const char *const *fields, 
         va_end(args);
         return 0;
 }
+
+char *log_guest_field(const char *name)
+{
+        char *field;
+
+        return asprintf(&field, "VFIOALIGN_GUEST=%s", name) < 0 ? NULL : field;
+}

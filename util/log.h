@@ -31,6 +31,10 @@ int log_full(int priority, int error, const char *format, ...) _printf_(3, 4);
 int log_struct(int priority, const char *message_id, const char *const *fields, const char *format, ...)
         _printf_(4, 5);
 
+/* "VFIOALIGN_GUEST=NAME", a field for log_struct(), which the caller frees. Names have no bound. NULL where
+ * memory is out: the line then goes without. */
+char *log_guest_field(const char *name);
+
 #define log_error(error, ...) log_full(LOG_ERR, error, __VA_ARGS__)
 #define log_warning(error, ...) log_full(LOG_WARNING, error, __VA_ARGS__)
 #define log_notice(...) log_full(LOG_NOTICE, 0, __VA_ARGS__)

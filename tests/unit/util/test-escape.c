@@ -75,11 +75,13 @@ static void test_print(void **state)
         free(text);
 }
 
-static char logged[4096];
+static char logged[4096], logged_field[4096];
 
 static void take_line(int priority, const char *message_id, const char *const *fields, const char *text)
 {
-        (void) priority, (void) message_id, (void) fields;
+        (void) priority, (void) message_id;
+        if (fields)
+                assert_ok(snprintf(logged_field, sizeof(logged_field), "%s", fields[0] ?: ""));
         snprintf(logged, sizeof(logged), "%s", text);
 }
 
@@ -102,13 +104,34 @@ static void test_log(void **state)
         log_sink = NULL;
 }
 
+/* A field is whole, however long the name is: part of one is another guest's. */
+static void test_guest_field(void **state)
+{
+        static const size_t lengths[] = { 0, 1, 238, 239, 240, 255, 256, 1024, 3000 };
+
+        (void) state;
+        log_sink = take_line;
+        for (size_t i = 0; i < ELEMENTSOF(lengths); i++) {
+                _cleanup_free_ char *field = NULL;
+                char name[4000] = "";
+                const char *fields[2] = {};
+
+                memset(name, 'n', lengths[i]);
+                field = log_guest_field(name);
+                assert_non_null(field);
+                fields[0] = field;
+                assert_ok(log_struct(LOG_NOTICE, NULL, fields, "Guest"));
+                assert_string_equal(startswith(logged_field, "VFIOALIGN_GUEST="), name);
+        }
+        log_sink = NULL;
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_characters),
-                cmocka_unit_test(test_buffer),
-                cmocka_unit_test(test_print),
-                cmocka_unit_test(test_log),
+                cmocka_unit_test(test_characters),  cmocka_unit_test(test_buffer),
+                cmocka_unit_test(test_print),       cmocka_unit_test(test_log),
+                cmocka_unit_test(test_guest_field),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
