@@ -271,6 +271,17 @@ static uint64_t mapping_region_size(const struct host *h, const struct mapping *
         return m->offset + m->size;
 }
 
+/* Whether libvirt's daemon has started the process, or may have. The library is in the environment that the
+ * fix gives to that daemon, or to a guest. */
+static bool libvirt_started(const struct host *h, pid_t pid)
+{
+        const struct libvirt_guest *g = libvirt_facts_find_pid(&h->libvirt, pid);
+
+        if (g)
+                return g->xml.manager == GUEST_OF_LIBVIRT;
+        return h->libvirt.installed.value != FACT_NO && h->libvirt.readable.value == FACT_UNKNOWN;
+}
+
 static struct help help_mapping_with(const struct host *h, const struct module_facts *m,
                                      const struct mapping *mapping)
 {
@@ -285,8 +296,11 @@ static struct help help_mapping_with(const struct host *h, const struct module_f
                 .process = mapping_facts_find_process(&h->mappings, mapping->pid),
         };
         struct what_if now = what_if_now(h, m, process_placer(h, mapping->pid));
+        struct help help = help_of(&now, area_gains, &s);
 
-        return help_of(&now, area_gains, &s);
+        if (!libvirt_started(h, mapping->pid))
+                help.alone &= ~FIX_BIT(FIX_PRELOAD);
+        return help;
 }
 
 struct help help_mapping(const struct host *h, const struct mapping *m)

@@ -279,8 +279,13 @@ static void test_other_vmm(void **state)
         e.program = PROGRAM_QEMU;
         assert_finding(&h, FINDING_EMULATOR_UNALIGNED, SEVERITY_NOTICE, "Install QEMU 9.2 or later");
         assert_ok(findings_collect(&f, &h));
+        assert_int_equal(find(&f, FINDING_MAPPING_SMALL_PAGES)->fixes, 0); /* nor is it a guest of libvirt */
+        findings_done(&f);
+        h.libvirt.installed.value = FACT_YES; /* it may be one */
+        assert_ok(findings_collect(&f, &h));
         assert_int_equal(find(&f, FINDING_MAPPING_SMALL_PAGES)->fixes, FIX_BIT(FIX_PRELOAD));
         findings_done(&f);
+        h.libvirt.installed.value = FACT_NO;
 
         e.program = PROGRAM_OTHER;
         e.source = SOURCE_PROC;

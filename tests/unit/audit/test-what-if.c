@@ -464,6 +464,21 @@ static void test_mappings(void **state)
                 (struct mapping_facts){ .mappings = &m, .n_mappings = 1, .processes = &p, .n_processes = 1 };
         assert_string_equal(found(&h, NULL), "module"); /* by luck it is well where it is now */
         assert_string_equal(names(help_host(&h).here), "module+preload");
+
+        /* The library reaches what libvirt has started, here with a device that was plugged in later, or may
+         * have started. */
+        h.libvirt = (struct libvirt_facts){ .installed = YES, .readable = YES };
+        assert_string_equal(names(help_host(&h).here), "module");
+        h.libvirt.guests = &guest;
+        h.libvirt.n_guests = 1;
+        guest.xml.n_hostdevs = 0;
+        assert_string_equal(names(help_host(&h).here), "module+preload");
+        guest.xml.manager = GUEST_OF_PROXMOX;
+        assert_string_equal(names(help_host(&h).here), "module");
+        guest.xml.manager = GUEST_OF_LIBVIRT;
+        guest.xml.n_hostdevs = 1;
+        h.libvirt = (struct libvirt_facts){};
+
         h.module.enabled.value = h.module.loaded.value = FACT_YES;
         assert_string_equal(found(&h, NULL), "none");
 
