@@ -155,6 +155,29 @@ class Uses(OnHost):
         self.process(900, "nv-fabricmanage", "c:234:0", "c:234:255")
         self.assertEqual(self.uses(), {a: [("process", "nv-fabricmanage (pid 900, nvidia-nvswitch0)")] for a in (first, second)})
 
+    def test_mapped_by_sysfs(self):
+        """A program maps a BAR without any node, and the function has no driver."""
+        address, other = self.function(5, 0x010802, None), self.function(6, 0x010802, None)
+        self.process(900, "flashrom")
+        self.host.answer("open-device-nodes", f"all 900:resource0={address} 900:resource9={other} 900:resource0=7")
+        self.host.link("sys/dev/char/240:0", f"../../devices/pci0000:00/{other}/uio/uio0")
+        self.assertEqual(self.uses(), {address: [("process", "flashrom (pid 900, resource0)")]})
+
+    def test_netconsole(self):
+        """The kernel's own messages leave through an interface without an address."""
+        address = self.function(5, 0x020000, "igb")
+        self.host.interface("eno2", address, 0x1003)
+        self.host.write("sys/kernel/config/netconsole/one/dev_name", "eno2")
+        self.host.write("sys/kernel/config/netconsole/one/enabled", "0")
+        self.assertEqual(self.uses(), {})
+        self.host.write("sys/kernel/config/netconsole/one/enabled", "1")
+        self.assertEqual(self.uses(), {address: [("interface", "eno2 (netconsole)")]})
+
+    def test_boot_display(self):
+        """An APU's display is not VGA, so it has no boot_vga, and no driver but the firmware's framebuffer."""
+        address = self.function(5, 0x038000, None, boot_display=1)
+        self.assertEqual(self.uses(), {address: [("console", "boot display")]})
+
     def test_thunderbolt(self):
         """A dock hangs on the host controller; by itself that has its own router and services only."""
         address = self.function(13, 0x0c0340, "thunderbolt")

@@ -15,6 +15,7 @@
 #include "util/memory.h"
 
 #define NET "sys/class/net"
+#define NETCONSOLE "sys/kernel/config/netconsole"
 #define TYPE_IP6GRE 823 /* ARPHRD_IP6GRE, which net/if_arp.h does not have */
 #define PCI_CLASS_NETWORK 0x02
 #define SCOPE_LINK 0x20 /* in if_inet6: IPV6_ADDR_LINKLOCAL */
@@ -39,7 +40,7 @@ static bool has_interface(const struct interface_set *s, const char *name)
 
 /* What is known about the interfaces of the host, by their names. */
 struct network {
-        struct interface_set with_default, with_address, with_pppoe;
+        struct interface_set with_default, with_address, with_pppoe, with_console;
         struct interface_set with_packets; /* indices in decimal: a packet socket is bound to it */
         struct link_answers links;
 };
@@ -62,6 +63,7 @@ static void network_done(struct network *n)
         free(n->with_default.text);
         free(n->with_address.text);
         free(n->with_pppoe.text);
+        free(n->with_console.text);
         free(n->with_packets.text);
         link_answers_done(&n->links);
 }
@@ -250,6 +252,28 @@ static int read_packet_sockets(struct use_reader *reader, struct interface_set *
         return 0;
 }
 
+/* The kernel's messages go out through an interface that needs no address; its targets are folders with
+ * "dev_name" and "enabled". */
+static int read_netconsole(struct use_reader *reader, struct interface_set *with_console)
+{
+        _cleanup_(names_done) struct names names = {};
+
+        (void) list_dir_at(reader->root->fd, NETCONSOLE, &names);
+        for (size_t i = 0; i < names.n; i++) {
+                _cleanup_free_ char *enabled = NULL, *name = NULL, *path = NULL, *switch_path = NULL;
+
+                if (asprintf(&path, NETCONSOLE "/%s/dev_name", names.names[i]) < 0 ||
+                    asprintf(&switch_path, NETCONSOLE "/%s/enabled", names.names[i]) < 0)
+                        return -ENOMEM;
+                if (read_line_at(reader->root->fd, switch_path, &enabled) < 0 || !streq(enabled, "1") ||
+                    read_line_at(reader->root->fd, path, &name) < 0)
+                        continue;
+                if (add_interface(with_console, name) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 /* The types of tunnels (linux/if_arp.h), whose `iflink` is the interface that they go through. That of
  * others can be the end of a veth in a container, which has numbers of its own. */
 static bool type_is_tunnel(uint64_t type)
@@ -407,6 +431,8 @@ static const char *interface_load(const struct root *root, const struct network 
                 return "";
         if (has_interface(&with_xdp, name))
                 return " (XDP program)";
+        if (has_interface(&n->with_console, name))
+                return " (netconsole)";
         if (!n->with_packets.text || read_interface_number(root, name, "ifindex", &number) < 0)
                 return NULL;
         snprintf(index, sizeof(index), "%" PRIu64, number);
@@ -471,7 +497,8 @@ static int network_read(struct use_reader *reader, const struct names *names, st
         if (read_addresses6(reader->root, &n->with_address) < 0 ||
             read_routes(reader->root, &n->with_default, &n->with_address) < 0 ||
             read_routes6(reader->root, &n->with_default, &n->with_address) < 0 ||
-            read_pppoe(reader, &n->with_pppoe) < 0 || read_packet_sockets(reader, &n->with_packets) < 0)
+            read_pppoe(reader, &n->with_pppoe) < 0 || read_netconsole(reader, &n->with_console) < 0 ||
+            read_packet_sockets(reader, &n->with_packets) < 0)
                 return -ENOMEM;
         return read_links(reader, names, &n->links);
 }

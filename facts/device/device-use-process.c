@@ -310,8 +310,21 @@ static struct fact fact_all_seen(bool all, bool unread)
         return fact_is(true, SOURCE_PROC);
 }
 
+static int add_resource_user(struct use_reader *reader, pid_t pid, const char *bdf, const char *number)
+{
+        char name[16];
+        struct node node = { .name = name };
+        _cleanup_(functions_done) struct functions f = {};
+
+        snprintf(name, sizeof(name), "resource%.1s", number);
+        if (functions_of_path(reader, bdf, &f) < 0)
+                return -ENOMEM;
+        node.functions = f;
+        return add_process(reader, pid, &node);
+}
+
 /* The answer is "all" or "some" (whether all processes could be seen), and then for each open
- * node "PID:TYPE:MAJOR:MINOR". */
+ * node "PID:TYPE:MAJOR:MINOR", for each BAR that is mapped by sysfs "PID:resource0=ADDRESS". */
 static int add_recorded(struct use_reader *reader, const struct nodes *nodes, char *answer)
 {
         char *save = NULL, *word = strtok_r(answer, " ", &save);
@@ -320,9 +333,13 @@ static int add_recorded(struct use_reader *reader, const struct nodes *nodes, ch
         while ((word = strtok_r(NULL, " ", &save))) {
                 const struct node *node;
                 unsigned major, minor;
-                char type;
+                char type, number[2];
+                bdf_t bdf;
                 int pid;
 
+                if (sscanf(word, "%d:resource%1[0-5]=%15s", &pid, number, bdf) == 3 &&
+                    add_resource_user(reader, pid, bdf, number) < 0)
+                        return -ENOMEM;
                 if (sscanf(word, "%d:%c:%u:%u", &pid, &type, &major, &minor) != 4)
                         continue;
                 node = find_node(nodes, type, major, minor);
@@ -466,6 +483,52 @@ static int find_mapped(const struct use_reader *reader, const struct nodes *node
         return 0;
 }
 
+/* "/sys/devices/pci0000:00/0000:05:00.0/resource0": a BAR that a program maps by sysfs, as flashrom,
+ * user-space drivers without VFIO and tools of vendors do, whatever the driver is. Returns the address, or
+ * NULL. */
+static const char *parse_resource(const char *path, bdf_t bdf)
+{
+        const char *name = strrchr(path, '/'), *number = name ? startswith(name, "/resource") : NULL;
+        const char *start = name;
+        size_t n;
+
+        if (!startswith(path, "/sys/devices/") || !number || *number < '0' || *number > '5')
+                return NULL;
+        while (start > path && start[-1] != '/')
+                start--;
+        n = (size_t) (name - start);
+        if (n >= sizeof(bdf_t))
+                return NULL;
+        snprintf(bdf, sizeof(bdf_t), "%.*s", (int) n, start);
+        return bdf;
+}
+
+/* Is it a file of sysfs? A stranger can give another file that name in a mount namespace. Returns as
+ * find_mapped() does. */
+static int add_mapped_resource(struct use_reader *reader, const struct process *p, int process_fd,
+                               uint64_t start, uint64_t end, const char *path, struct open_files *o)
+{
+        char link[sizeof("map_files/-") + 32];
+        const char *number = strrchr(path, '/');
+        struct statx st, sys;
+        bdf_t bdf;
+        int r;
+
+        if (!parse_resource(path, bdf))
+                return 0;
+        number += strlen("/resource");
+        snprintf(link, sizeof(link), "map_files/%" PRIx64 "-%" PRIx64, start, end);
+        r = process_stat(reader->root, p, process_fd, link, &st);
+        if (process_is_unread(r))
+                return r;
+        if (r < 0 ? !process_is_believed(p)
+                  : statx(reader->root->fd, "sys", 0, STATX_TYPE, &sys) < 0 ||
+                            sys.stx_dev_major != st.stx_dev_major || sys.stx_dev_minor != st.stx_dev_minor)
+                return 0;
+        fprintf(o->answer, " %d:resource%.1s=%s", p->pid, number, bdf);
+        return add_resource_user(reader, p->pid, bdf, number);
+}
+
 /* A driver's node can be mapped thousands of times, and only the first time matters. */
 #define MAPPED_LINES_MAX 65536
 
@@ -484,8 +547,14 @@ static int add_mapped(struct use_reader *reader, const struct nodes *nodes, cons
 
                 if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %llu %n", &start, &end, &inode, &n) !=
                             3 ||
-                    n < 0 || inode == last || !is_device_path(line + n))
+                    n < 0 || inode == last)
                         continue;
+                if (!is_device_path(line + n)) {
+                        r = add_mapped_resource(reader, p, process_fd, start, end, line + n, o);
+                        if (r < 0)
+                                return r;
+                        continue;
+                }
                 last = inode;
                 r = find_mapped(reader, nodes, p, process_fd, start, end, line + n, &node);
                 if (r < 0)
@@ -500,7 +569,7 @@ static int add_mapped(struct use_reader *reader, const struct nodes *nodes, cons
 static int read_maps(struct use_reader *reader, const struct nodes *nodes, const struct process *p,
                      int process_fd, struct open_files *o)
 {
-        static const char *const words[] = { " /dev/", NULL };
+        static const char *const words[] = { " /dev/", "/resource", NULL };
         _cleanup_free_ char *maps = NULL;
         size_t more;
         int r;

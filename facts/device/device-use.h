@@ -18,7 +18,7 @@ enum use_kind {
         USE_NAMESPACE, /* "an interface in another network namespace" */
         USE_CONSOLE,   /* "boot display", "ttyS4 (console)", "fb1 (framebuffer)" */
         USE_KEYBOARD,  /* "AT Translated Set 2 keyboard": no other keyboard has keys to type with */
-        USE_PROCESS,   /* "Xorg (pid 812, card0)": it holds a device node open */
+        USE_PROCESS,   /* "Xorg (pid 812, card0)": it holds a device node open, or maps a BAR by sysfs */
         USE_GUEST,     /* "web1 (pid 4242)": through VFIO; the guest's name where the command line has one */
         USE_VFS,       /* "8 virtual functions" */
         USE_UNKNOWN,   /* "nvme0n1 may belong to tank (zfs)": a block device that only an exclusive open of

@@ -278,8 +278,10 @@ static void read_device(struct device *d, int fd, const struct device *previous,
         if (read_link_name_at(fd, "physfn", &pf) >= 0)
                 (void) bdf_parse(pf, d->physical_function);
         read_drivers(d, fd, previous, drivers);
+        /* Only VGA has the first; any display can have the second, which is there since 6.17. */
         if (d->class >> 16 == PCI_CLASS_DISPLAY)
-                d->boot_vga = read_number(fd, "boot_vga", 10, 1, &v) && v == 1;
+                d->boot_vga = (read_number(fd, "boot_vga", 10, 1, &v) && v == 1) ||
+                              (read_number(fd, "boot_display", 10, 1, &v) && v == 1);
 }
 
 /* Reads what the function offers. */

@@ -787,15 +787,19 @@ static void test_live_processes(void **state)
                       "00700000-00701000 rw-s 00000000 00:06 13          /dev/vfio/devices/vfio0 (deleted)\n"
                       "00800000-00801000 rw-s 00000000 00:06 14          /dev/shm/card2\n"
                       "00900000-00901000 rw-s 00000000 00:06 15          /dev/vfio/devices/card2\n"
+                      "00a00000-00a01000 rw-s 00000000 00:06 16 /sys/devices/pci0/" GPU "/resource0\n"
+                      "00b00000-00b01000 rw-s 00000000 00:06 17 /sys/devices/pci0/" NIC "/resource0\n"
                       "7ffd0000-7ffd1000 rw-p 00000000 00:00 0           [stack]\n");
         fixture_link(f, "proc/200/map_files/500000-501000", "/dev/zero");
         fixture_link(f, "proc/200/map_files/800000-801000", "/dev/urandom");
+        fixture_link(f, "proc/200/map_files/a00000-a01000", "../../../sys/dev/char");
+        fixture_link(f, "proc/200/map_files/b00000-b01000", "/proc/version"); /* it only has such a name */
         f->root.live = true;
         read_uses(f, &u);
         assert_int_equal(u.processes.value, FACT_YES);
         assert_uses(&u, NIC, "process:open (pid 100, controlC0)|virtual-functions:1 virtual function");
         assert_uses(&u, DISK, "process:mapped (pid 200, card1)|process:open (pid 100, card1)");
-        assert_uses(&u, GPU, "process:mapped (pid 200, card0)");
+        assert_uses(&u, GPU, "process:mapped (pid 200, card0)|process:mapped (pid 200, resource0)");
         assert_uses(&u, VF, "vfio:mapped (pid 200)");
         assert_uses(&u, OTHER_DISK, "");
         device_uses_done(&u);
