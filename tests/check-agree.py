@@ -173,7 +173,7 @@ def vendor_vfio(root):
     edited("train-b", "managed='yes'", "managed='no'")(root)
 
 
-def other_vmm(code, start=0x7f1240200000):
+def other_vmm(code, start=0x7f1240200000, offset=0):
     """A process that is no QEMU, on a kernel that does not say which device it maps, nor does its command line."""
     def change(root):
         process = root / "proc/5000"
@@ -182,7 +182,7 @@ def other_vmm(code, start=0x7f1240200000):
         (process / "cmdline").write_bytes(b"/usr/bin/cloud-hypervisor\0")
         (process / "exe").symlink_to("/usr/bin/cloud-hypervisor")
         (process / "status").write_text("Name:\tcloud-hyperviso\nTHP_enabled:\t1\n")
-        (process / "maps").write_text(f"{start:x}-{start + (128 << 30):x} rw-s 20000000000 00:10 31     anon_inode:[vfio-device]\n")
+        (process / "maps").write_text(f"{start:x}-{start + (128 << 30):x} rw-s {(2 << 40) + offset:x} 00:10 31     anon_inode:[vfio-device]\n")
         answer("vfio-descriptors 5000", "container,group 25,device")(root)
         answer("emulator-process 5000", "here /usr/bin/cloud-hypervisor")(root)
         answer("emulator /usr/bin/cloud-hypervisor", code)(root)
@@ -534,12 +534,13 @@ class Agree(unittest.TestCase):
     def test_told_by_a_process(self):
         """Whether a program aligns that does not show it, or a QEMU that hides its functions, is seen by what it has mapped."""
         name = "its code is not QEMU's, and does not show where it maps BARs"
-        for code, start, generation, source in ((CROSVM, 0x7f1240200000, "unknown", "none"),
-                                                (CROSVM, 0x7f1240001000, "none", "proc"),
-                                                (UNREAD, 0x7f1240001000, "none", "proc"),
-                                                (NEW_CLOUD, 0x7f1240001000, "rounded-area", "elf")):
-            with self.subTest(code=code, start=hex(start)):
-                report = json.loads(ctl(self.host("eight-gpu", [no_guests, other_vmm(code, start)]), "audit", "--json"))
+        for code, place, generation, source in ((CROSVM, (0x7f1240200000,), "unknown", "none"),
+                                                (CROSVM, (0x7f1240201000, 0x1000), "unknown", "none"),
+                                                (CROSVM, (0x7f1240001000,), "none", "proc"),
+                                                (UNREAD, (0x7f1240001000,), "none", "proc"),
+                                                (NEW_CLOUD, (0x7f1240001000,), "rounded-area", "elf")):
+            with self.subTest(code=code, place=place):
+                report = json.loads(ctl(self.host("eight-gpu", [no_guests, other_vmm(code, *place)]), "audit", "--json"))
                 told, = [e for e in report["emulators"] if e["path"] == "/usr/bin/cloud-hypervisor"]
                 self.assertEqual((told["generation"], told["source"]), (generation, source))
                 self.assertEqual(told.get("why"), name if generation == "unknown" else None)

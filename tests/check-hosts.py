@@ -63,7 +63,7 @@ def on_terminal(columns, *args):
 
 
 def as_of_old(text):
-    """As json-c printed it up to 0.16: what is empty takes two lines."""
+    """As json-c 0.16 prints it, and later ones do not: what is empty takes two lines."""
     return re.sub(r"^( *)(.*)(\[)(\],?)$|^( *)(.*)(\{)(\},?)$", lambda m: "{0}{1}{2}\n{0}{3}".format(
         *[part for part in m.groups() if part is not None]), text, flags=re.M)
 

@@ -252,6 +252,12 @@ static void test_emulator(void **state)
         assert_null(better_emulator(&h, &g));
         e[1].changeable = false;
 
+        /* Another VMM cannot run a guest of QEMU. */
+        e[1].program = PROGRAM_OPENVMM;
+        assert_null(better_emulator(&h, &g));
+        e[1].program = PROGRAM_QEMU;
+        assert_ptr_equal(better_emulator(&h, &g), &e[1]);
+
         /* One that cannot run the guest is none: of another architecture, or without its machine type. */
         g.arch = (char *) "aarch64";
         assert_null(better_emulator(&h, &g));

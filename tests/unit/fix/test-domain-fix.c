@@ -149,6 +149,12 @@ static void test_emulator(void **state)
                        "/opt/new/qemu-system-x86_64 does not know the machine type pc-q35-8.1");
         a.subject.emulator = &emulators[0];
         expect_refusal(&a, "emulator", "leaves the address to the kernel");
+        emulators[3].program = PROGRAM_CLOUD_HYPERVISOR;
+        emulators[3].generation = GENERATION_ROUNDED_AREA;
+        a.subject.emulator = &emulators[3];
+        expect_refusal(&a, "emulator", "is not a QEMU");
+        emulators[3].program = PROGRAM_UNKNOWN;
+        emulators[3].generation = GENERATION_PER_AREA;
         a.subject.emulator = NULL;
 
         /* its own aligns already */
@@ -173,6 +179,10 @@ static void test_preload(void **state)
         a.guest.emulator = (char *) "/opt/old/qemu-system-x86_64";
         expect_refusal(&a, "preload", "aligns by itself");
         a.guest.emulator = NULL;
+        emulators[0].program = PROGRAM_QEMU;
+        emulators[0].unpreloadable = true;
+        expect_refusal(&a, "preload", "is a static program, which loads no library");
+        emulators[0].unpreloadable = false;
         fixture_remove(*state, PRELOAD_LIBRARY + 1);
         expect_refusal(&a, "preload", PRELOAD_LIBRARY " is not there");
 }

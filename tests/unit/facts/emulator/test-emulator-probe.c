@@ -225,6 +225,11 @@ static void test_not_possible(void **state)
         if (geteuid() == 0)
                 assert_int_equal(emulator_probe(&e, &p.live, p.library, NULL, 0, NULL, &why), -EPERM);
 
+        /* Another VMM does not know what a QEMU is started with. */
+        e = (struct emulator){ .path = p.path, .program = PROGRAM_CLOUD_HYPERVISOR };
+        assert_int_equal(emulator_probe(&e, &p.live, p.library, NULL, 0, NULL, &why), 0);
+        assert_string_equal(why, "it is not QEMU, and only that can be tried without a device");
+
         /* A library that is not there: the emulator finds no device. */
         e = (struct emulator){ .path = p.path };
         assert_int_equal(emulator_probe(&e, &p.live, "/nonexistent.so", NULL, 0, NULL, &why), 0);

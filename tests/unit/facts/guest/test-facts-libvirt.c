@@ -131,10 +131,9 @@ static void test_preload(void **state)
 {
         static const char with[] = "A=1\0LD_PRELOAD=/a.so:/usr/lib/x/libvfioalign-preload.so\0B=2",
                           without[] = "A=libvfioalign-preload.so\0LD_PRELOAD=/a.so";
-        static const struct emulator unaware = { .path = (char *) "/opt/qemu",
-                                                 .generation = GENERATION_NONE };
+        static struct emulator unaware = { .path = (char *) "/opt/qemu", .generation = GENERATION_NONE };
         struct guest g = { .emulator = (char *) "/opt/qemu" };
-        struct host h = { .emulators = { .emulators = (struct emulator *) &unaware, .n_emulators = 1 } };
+        struct host h = { .emulators = { .emulators = &unaware, .n_emulators = 1 } };
         struct fixture *f = *state;
 
         fixture_write(f, "proc/1/comm", "systemd\n");
@@ -159,6 +158,11 @@ static void test_preload(void **state)
         assert_int_equal(h.libvirt.pid, 700);
         assert_true(guest_placer(&h, &g).preload);
         assert_int_equal(guest_placer(&h, &g).advises, FACT_YES);
+        unaware.program = PROGRAM_QEMU;
+        unaware.unpreloadable = true; /* it starts without */
+        assert_false(guest_placer(&h, &g).preload);
+        unaware.unpreloadable = false;
+        assert_true(guest_placer(&h, &g).preload);
         g.preload = (char *) ""; /* the domain's own counts */
         assert_false(guest_placer(&h, &g).preload);
 
