@@ -37,7 +37,14 @@ BESIDE = {
     "7.3-rt": ("trixie-backports", "rt-amd64"),
 }
 
-NAMES = (*KERNELS, *BESIDE, *source_kernel.KERNELS)
+# Kernels of KERNELS with the modules of VFIO built again from source, as modules.vfio() does: with its character devices
+# for iommufd, and with a patch of lab/patches. For `make check-all` only, too.
+REBUILT = {
+    "next": ("7.3", None),
+    "next-seed": ("7.3", "seed.patch"),
+}
+
+NAMES = (*KERNELS, *BESIDE, *REBUILT, *source_kernel.KERNELS)
 
 # What a machine loads of the modules of such a kernel, together with all that they need.
 NEEDED = [*INITRD_MODULES, *"""
@@ -59,6 +66,8 @@ def kernel(name):
     """The folder of one kernel: vmlinuz, release, and its modules in lib/modules/RELEASE."""
     if name in source_kernel.KERNELS:
         return source_kernel.kernel(name)
+    if name in REBUILT:
+        return kernel(REBUILT[name][0])
     if name in BESIDE:
         key = digest(str(BESIDE[name]), str(NEEDED), str(PRUNED),
                      source(fetch_packages, fetch_from_pool, lay_out, build_kernel_beside))
@@ -126,7 +135,7 @@ def lay_out(work, log):
 
 def needed_modules(name):
     """The lib/modules of a kernel whose modules the images lack; None for the others."""
-    return None if name in KERNELS else kernel(name) / "lib/modules"
+    return None if name in KERNELS or name in REBUILT else kernel(name) / "lib/modules"
 
 
 def extra_modules(name):

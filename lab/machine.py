@@ -111,9 +111,9 @@ class Machine:
             product.link_install(self.share / "install")
             module = modules.module(self.kernel)
             run(["cp", "-a", f"{modules.tool_modules(self.kernel)}/.", str(self.share / "tools")])
-        if needed := needed_modules(self.kernel):
-            (self.share / "install/usr/lib").mkdir(parents=True, exist_ok=True)
-            run(["cp", "-a", str(needed), str(self.share / "install/usr/lib")])
+        (self.share / "install/usr/lib").mkdir(parents=True, exist_ok=True)
+        for more in filter(None, (needed_modules(self.kernel), modules.vfio(self.kernel))):
+            run(["cp", "-a", str(more), str(self.share / "install/usr/lib")])
         if module:
             run(["cp", "-alf", f"{module}/usr", str(self.share / "install")])
         for folder in (LAB / "scenarios", self.scenarios):

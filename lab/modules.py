@@ -6,10 +6,11 @@ import re
 import shutil
 import subprocess
 
+import cache
 import source_kernel
 from common import BUILD, LAB, TOP, LabError, alone, digest, remove, run, say, source
 from images import image
-from kernels import KERNELS, home_of, kernel, needed_modules, release_of
+from kernels import KERNELS, REBUILT, home_of, kernel, needed_modules, release_of
 
 DKMS = TOP / "dkms"
 
@@ -31,30 +32,88 @@ def built(kind, name, key, build):
         return path
 
 
-# $1: the root of an image, $2: a folder that is /mnt in it, $3: what runs there, $4: a kernel that the image lacks, if
-# any. All that it writes elsewhere is gone after it. objtool of a 7.x kernel reads /proc.
+# $1: the root of an image, $2: a folder that is /mnt in it, $3: what runs there; $4: a kernel that the image lacks, and
+# $5: a lib/modules that goes before its own, if any. All that it writes elsewhere is gone after it. objtool of a 7.x
+# kernel reads /proc.
 IN_IMAGE = """set -e
 mount -t tmpfs tmpfs "$2/over"
 mkdir "$2/over/upper" "$2/over/work" "$2/over/root"
 mount -t overlay -o "lowerdir=$1,upperdir=$2/over/upper,workdir=$2/over/work" overlay "$2/over/root"
 [ -z "$4" ] || cp -a "$4/lib" "$4/headers/." "$2/over/root/usr"
+[ -z "$5" ] || cp -a "$5" "$2/over/root/usr/lib"
 mount --bind "$2" "$2/over/root/mnt"
 mount -t proc proc "$2/over/root/proc"
 exec chroot "$2/over/root" sh -ec "$3"
 """
 
 
-def in_image(name, work, script, log):
-    """Runs a script of sh in the image that fits a kernel, with the folder as its /mnt; returns its exit code."""
+def in_image(name, work, script, log, more=""):
+    """Runs a script of sh in the image that fits a kernel, with the folder as its /mnt; returns its exit code. more: a
+    lib/modules that goes before that of the kernel."""
     log.parent.mkdir(parents=True, exist_ok=True)
     over = work / "over"
     over.mkdir()
     lacking = str(kernel(name)) if needed_modules(name) else ""
     with open(log, "wb") as out:
         code = subprocess.run(["unshare", "-m", "sh", "-c", IN_IMAGE, "sh", str(image(home_of(name)) / "root"), str(work),
-                               script, lacking], stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
+                               script, lacking, str(more)], stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
     over.rmdir()
     return code
+
+
+# What Debian's kernel lacks: iommufd, and for it the character devices of VFIO. As make has them, and as the compiler does.
+OPTIONS = {
+    "CONFIG_IOMMUFD": "m",
+    "CONFIG_IOMMUFD_DRIVER_CORE": "m",
+    "CONFIG_VFIO_DEVICE_CDEV": "y",
+    "CONFIG_INTERVAL_TREE_SPAN_ITER": "y",
+}
+DEFINES = [f"-D{option}{'_MODULE' if value == 'm' else ''}=1" for option, value in OPTIONS.items()]
+
+
+def vfio(name):
+    """The lib/modules of a kernel of REBUILT with the modules of VFIO and iommufd only; None for the other kernels. Nothing
+    of the code under test is in it."""
+    if name not in REBUILT:
+        return None
+    _, patch = REBUILT[name]
+    key = digest(kernel(name).name, image(home_of(name)).name, *source_kernel.patch_files(patch), str(DEFINES),
+                 source(build_vfio, source_kernel.source_tree, source_kernel.apply_patch))
+    return cache.get(f"vfio-{name}", key, lambda work: build_vfio(name, patch, work)) / "modules"
+
+
+def build_vfio(name, patch, work):
+    release = release_of(name)
+    log = BUILD / "logs" / f"vfio-{name}.log"
+    log.unlink(missing_ok=True)
+    say(f"kernel {name}: building VFIO and iommufd from source")
+    tree = source_kernel.source_tree(work, log, "Makefile", "drivers/vfio", "drivers/iommu", "lib/interval_tree.c")
+    words = dict(re.findall(r"^(\w+) = *(\S*)$", (tree / "Makefile").read_text(), re.M))
+    version = ".".join(words[w] for w in ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
+    if not release.startswith(f"{version}+"):
+        raise LabError(f"{source_kernel.SUITE} has the source of Linux {version}, and kernel {name} is {release}. Remove "
+                       f"{kernel(name)} to have the newest one.")
+    source_kernel.apply_patch(patch, tree, log)
+    # Without the drivers of single devices. The part of the interval tree that only iommufd uses is not in the kernel.
+    pci, iommufd = tree / "drivers/vfio/pci/Makefile", tree / "drivers/iommu/iommufd/Makefile"
+    pci.write_text(re.sub(r".*/\n", "", pci.read_text()))
+    interval_tree = (tree / "lib/interval_tree.c").read_text()
+    (iommufd.parent / "span_iter.c").write_text("#include <linux/interval_tree.h>\n#include <linux/export.h>\n"
+                                                + interval_tree[interval_tree.index("#ifdef CONFIG_INTERVAL_TREE_SPAN"):])
+    iommufd.write_text(iommufd.read_text() + "iommufd-y += span_iter.o\n")
+    (tree / "Kbuild").write_text("obj-y += drivers/iommu/iommufd/ drivers/vfio/\n")
+    (tree / "Makefile").unlink()
+    tree.rename(work / "code")
+    options = " ".join(f"{option}={value}" for option, value in OPTIONS.items())
+    make_log = log.with_stem(f"{log.stem}-make")
+    if in_image(name, work, f"make -C /lib/modules/{release}/build M=/mnt/code {options} "
+                            f"KCFLAGS='{' '.join(DEFINES)}' modules", make_log):
+        raise LabError(f"VFIO does not build for {release}, the end of {make_log}:\n{make_log.read_text()[-4000:]}")
+    target = work / "modules" / release / "updates/lab"
+    target.mkdir(parents=True)
+    for made in (work / "code").rglob("*.ko"):
+        run(["strip", "--strip-debug", "-o", str(target / made.name), str(made)], log)
+    shutil.rmtree(work / "code")
 
 
 def own_warnings(text):
@@ -69,7 +128,9 @@ def module(name):
     if name in source_kernel.KERNELS:
         key = digest(DKMS, kernel(name).name, source(build_source_module))
         return built("modules", name, key, lambda work: build_source_module(name, work))
-    key = digest(DKMS, kernel(name).name, image(home_of(name)).name, source(build_module, in_image), IN_IMAGE)
+    other_vfio = vfio(name)
+    key = digest(DKMS, kernel(name).name, image(home_of(name)).name, source(build_module, in_image), IN_IMAGE,
+                 other_vfio.parent.name if other_vfio else "")
     path = built("modules", name, key, lambda work: build_module(name, work))
     return None if (path / "excluded").exists() else path
 
@@ -88,7 +149,7 @@ def build_module(name, work):
         cp -r /var/lib/dkms/{package} /mnt/result
         mkdir -p /mnt/usr/lib/modules/{release}
         cp -a /lib/modules/{release}/modules.* /lib/modules/{release}/updates /mnt/usr/lib/modules/{release} || true
-        exit $r""", log)
+        exit $r""", log, vfio(name) or "")
     text = log.read_text()
     makelog = "".join(p.read_text() for p in (work / "result").rglob("make.log"))
     if "BUILD_EXCLUSIVE" in text:
@@ -118,9 +179,9 @@ def build_source_module(name, work):
 
 
 def tool_modules(name):
-    """The folder with each lab/tools/NAME/, a kernel module that scenarios use, built for one kernel; an empty one for a
-    kernel of `make check-all` only, on which no such scenario runs."""
-    if name not in KERNELS:
+    """The folder with each lab/tools/NAME/, a kernel module that scenarios use, built for one kernel; an empty one for the
+    others of `make check-all`, on which no such scenario runs."""
+    if name not in (*KERNELS, *REBUILT):
         return built("tool-modules", name, "none", lambda work: None)
     folders = sorted(p for p in (LAB / "tools").iterdir() if p.is_dir())
     key = digest(*folders, kernel(name).name, image(home_of(name)).name, source(build_tool_modules, in_image), IN_IMAGE)
