@@ -4,6 +4,7 @@
 import shutil
 import subprocess
 
+import arm64
 import cache
 import source_kernel
 from common import BUILD, LabError, digest, need, run, say, source
@@ -44,7 +45,7 @@ REBUILT = {
     "next-seed": ("7.3", "seed.patch"),
 }
 
-NAMES = (*KERNELS, *BESIDE, *REBUILT, *source_kernel.KERNELS)
+NAMES = (*KERNELS, *BESIDE, *REBUILT, *arm64.KERNELS, *source_kernel.KERNELS)
 
 # What a machine loads of the modules of such a kernel, together with all that they need.
 NEEDED = [*INITRD_MODULES, *"""
@@ -64,6 +65,8 @@ EXTRA = "btrfs raid1 dm_crypt dm_multipath dm_round_robin bochs usbcore".split()
 
 def kernel(name):
     """The folder of one kernel: vmlinuz, release, and its modules in lib/modules/RELEASE."""
+    if name in arm64.KERNELS:
+        return arm64.kernel(name)
     if name in source_kernel.KERNELS:
         return source_kernel.kernel(name)
     if name in REBUILT:
@@ -135,7 +138,7 @@ def lay_out(work, log):
 
 def needed_modules(name):
     """The lib/modules of a kernel whose modules the images lack; None for the others."""
-    return None if name in KERNELS or name in REBUILT else kernel(name) / "lib/modules"
+    return None if name in (*KERNELS, *REBUILT, *arm64.KERNELS) else kernel(name) / "lib/modules"
 
 
 def extra_modules(name):
@@ -175,4 +178,6 @@ def release_of(name):
 
 def home_of(name):
     """The image whose compiler fits a kernel."""
+    if name in arm64.KERNELS:
+        return arm64.IMAGE
     return KERNELS[name][1] if name in KERNELS else "trixie"

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import arm64
 import cache
 import source_kernel
 from common import BUILD, LAB, TOP, LabError, alone, digest, remove, run, say, source
@@ -50,13 +51,17 @@ exec chroot "$2/over/root" sh -ec "$3"
 def in_image(name, work, script, log, more=""):
     """Runs a script of sh in the image that fits a kernel, with the folder as its /mnt; returns its exit code. more: a
     lib/modules that goes before that of the kernel."""
+    lacking = str(kernel(name)) if needed_modules(name) else ""
+    return in_tree(image(home_of(name)) / "root", work, script, log, lacking, str(more))
+
+
+def in_tree(root, work, script, log, lacking="", more=""):
     log.parent.mkdir(parents=True, exist_ok=True)
     over = work / "over"
     over.mkdir()
-    lacking = str(kernel(name)) if needed_modules(name) else ""
     with open(log, "wb") as out:
-        code = subprocess.run(["unshare", "-m", "sh", "-c", IN_IMAGE, "sh", str(image(home_of(name)) / "root"), str(work),
-                               script, lacking, str(more)], stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
+        code = subprocess.run(["unshare", "-m", "sh", "-c", IN_IMAGE, "sh", str(root), str(work), script, lacking, more],
+                              stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
     over.rmdir()
     return code
 
@@ -125,11 +130,14 @@ def own_warnings(text):
 def module(name):
     """The lib/modules of one kernel with vfio_align in it, and the index anew; None where dkms leaves the kernel
     out, as it must where the kernel has no huge entries for VFIO."""
+    if name in arm64.KERNELS:
+        key = digest(DKMS, kernel(name).name, arm64.cross().parent.name, source(build_arm64_module, in_tree), IN_IMAGE)
+        return built("modules", name, key, lambda work: build_arm64_module(name, work))
     if name in source_kernel.KERNELS:
         key = digest(DKMS, kernel(name).name, source(build_source_module))
         return built("modules", name, key, lambda work: build_source_module(name, work))
     other_vfio = vfio(name)
-    key = digest(DKMS, kernel(name).name, image(home_of(name)).name, source(build_module, in_image), IN_IMAGE,
+    key = digest(DKMS, kernel(name).name, image(home_of(name)).name, source(build_module, in_image, in_tree), IN_IMAGE,
                  other_vfio.parent.name if other_vfio else "")
     path = built("modules", name, key, lambda work: build_module(name, work))
     return None if (path / "excluded").exists() else path
@@ -178,13 +186,38 @@ def build_source_module(name, work):
     shutil.rmtree(target / "kernel")
 
 
+def build_arm64_module(name, work):
+    """With the compiler for arm64; dkms builds where it is installed."""
+    path = kernel(name)
+    release = release_of(name)
+    log = BUILD / "logs" / f"module-{name}.log"
+    target = work / "usr/lib/modules" / release
+    shutil.copytree(path / "lib/modules" / release, target, symlinks=True)
+    (target / "updates/dkms").mkdir(parents=True)
+    shutil.copytree(DKMS, work / "code")
+    run(["cp", "-a", f"{path}/headers", str(work)])
+    code = in_tree(arm64.cross(), work, f"""
+        cp -a /mnt/headers/usr/. /usr
+        make -C /usr/src/linux-headers-{release} M=/mnt/code ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
+            CC=aarch64-linux-gnu-gcc modules""", log)
+    text = log.read_text()
+    if code != 0 or own_warnings(text):
+        raise LabError(f"vfio_align does not build cleanly for {release}:\n{text}")
+    shutil.copy2(work / "code/vfio_align.ko", target / "updates/dkms")
+    (work / "lib").symlink_to("usr/lib")
+    run(["depmod", "-b", str(work), release], log)
+    (work / "lib").unlink()
+    for folder in (work / "code", work / "headers", target / "kernel"):
+        shutil.rmtree(folder)
+
+
 def tool_modules(name):
     """The folder with each lab/tools/NAME/, a kernel module that scenarios use, built for one kernel; an empty one for the
     others of `make check-all`, on which no such scenario runs."""
     if name not in (*KERNELS, *REBUILT):
         return built("tool-modules", name, "none", lambda work: None)
     folders = sorted(p for p in (LAB / "tools").iterdir() if p.is_dir())
-    key = digest(*folders, kernel(name).name, image(home_of(name)).name, source(build_tool_modules, in_image), IN_IMAGE)
+    key = digest(*folders, kernel(name).name, image(home_of(name)).name, source(build_tool_modules, in_image, in_tree), IN_IMAGE)
     return built("tool-modules", name, key, lambda work: build_tool_modules(name, folders, work))
 
 

@@ -23,7 +23,8 @@ def sources(*suites):
     return [f"deb {mirror()} {suite} main" for suite in suites]
 
 
-def fetch_packages(suite, packages, into, log, names="linux-(?:image|binary|modules|headers|kbuild|base-)"):
+def fetch_packages(suite, packages, into, log, names="linux-(?:image|binary|modules|headers|kbuild|base-)",
+                   architecture="amd64"):
     """Downloads packages and those they depend on, as far as their names begin so, and unpacks them into x. Uses an apt of
     its own, so that nothing of this machine's suites matters."""
     apt = into / "apt"
@@ -34,7 +35,7 @@ def fetch_packages(suite, packages, into, log, names="linux-(?:image|binary|modu
     base = suite.removesuffix("-backports")
     (apt / "etc/apt/sources.list").write_text("\n".join(sources(*{base, suite})) + "\n")
     options = ["-o", f"Dir={apt}", "-o", f"Dir::State::status={apt}/var/lib/dpkg/status",
-               "-o", "Acquire::Check-Valid-Until=false", "-o", "APT::Architecture=amd64",
+               "-o", "Acquire::Check-Valid-Until=false", "-o", f"APT::Architecture={architecture}",
                "-o", "Dir::Etc::trustedparts=/etc/apt/trusted.gpg.d", "-o", "APT::Sandbox::User=root",
                "-o", "Dir::Etc::trusted=/usr/share/keyrings/debian-archive-keyring.gpg"]
     run(["apt-get", *options, "update"], log)

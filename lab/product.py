@@ -5,8 +5,9 @@ import os
 import shutil
 from pathlib import Path
 
-from common import BUILD, LAB, TOP, alone, digest, need, run, say, source
-from modules import built
+import arm64
+from common import BUILD, LAB, TOP, LabError, alone, digest, need, run, say, source
+from modules import IN_IMAGE, built, in_tree
 
 INSTALL = BUILD / "install"
 MESON = Path(os.environ.get("LAB_MESON", BUILD / "meson"))  # make check has built it already, with warnings as errors
@@ -51,6 +52,34 @@ def build_tools():
             how = ways.get(way, ["-static"])
             run(["gcc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *how, "-o", str(program), str(source)])
     return target
+
+
+def arm64_product():
+    """The folder with install, the build under test, and tools, those that its scenarios use; both for arm64."""
+    key = digest(*packaged_code(), LAB / "tools", arm64.cross().parent.name, source(build_arm64_product, in_tree), IN_IMAGE)
+    return built("arm64", "product", key, build_arm64_product)
+
+
+def build_arm64_product(work):
+    say("building for arm64 (two minutes)")
+    log = BUILD / "logs" / "arm64-product.log"
+    for folder in ("code", "tools"):
+        (work / folder).mkdir()
+    run(["cp", "-a", *map(str, packaged_code()), str(work / "code")])
+    run(["cp", "-a", str(LAB / "tools"), str(work / "tool-code")])
+    if in_tree(arm64.cross(), work, """
+            cd /mnt
+            meson setup --cross-file /aarch64.ini --prefix=/usr --sysconfdir=/etc --libdir=lib/aarch64-linux-gnu made code
+            ninja -C made
+            meson install -C made --no-rebuild --strip --destdir /mnt/install
+            cd tool-code
+            build() { aarch64-linux-gnu-gcc -O2 -g -std=gnu11 -Wall -Wextra -Werror -o "$@"; }
+            build /mnt/tools/bar-map -static bar-map.c
+            build /mnt/tools/bar-map-dynamic bar-map-dynamic.c
+            build /mnt/tools/sparse-area-preload.so -shared -fPIC sparse-area-preload.c""", log):
+        raise LabError(f"the build for arm64 failed:\n{log.read_text()[-4000:]}")
+    for folder in ("code", "made", "tool-code"):
+        shutil.rmtree(work / folder)
 
 
 def packaged_code():
