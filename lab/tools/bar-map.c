@@ -28,9 +28,9 @@
 #include <unistd.h>
 
 #define KIB UINT64_C(1024)
-#define PAGE (4 * KIB)
-#define PMD (2 * KIB * KIB)
-#define PUD (KIB * KIB * KIB)
+#define PAGE ((uint64_t) sysconf(_SC_PAGESIZE))
+#define PMD (PAGE * PAGE / 8) /* a table fills a page with entries of 8 bytes */
+#define PUD (PMD * PAGE / 8)
 #define IOVA_START (4 * PUD) /* above the window of the interrupts */
 #define MAX_TIMES 10000
 
@@ -46,7 +46,7 @@ struct cost {
         double map_seconds;  /* of mapping it for DMA, or touching it, where the faults are */
 };
 
-static int jitter, touch, hint, json; /* options */
+static int jitter, touch, hint, json, hold; /* options */
 static uint64_t align;
 
 static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
@@ -220,7 +220,7 @@ static void *choose_address(const struct bar *bar, uint64_t length)
 
 static uint64_t fitting_page(uint64_t address, uint64_t offset, uint64_t length)
 {
-        static const uint64_t sizes[] = { PUD, PMD };
+        const uint64_t sizes[] = { PUD, PMD };
 
         for (unsigned i = 0; i < 2; i++) {
                 uint64_t first = (offset + sizes[i] - 1) & -sizes[i];
@@ -348,6 +348,21 @@ static void measure(const char *bdf, const struct bar *bar, unsigned times)
         free(seconds);
 }
 
+/* Maps the BAR as the others were, and stays until it is killed. */
+static void __attribute__((noreturn)) hold_mapping(const struct bar *bar)
+{
+        void *p = mmap(NULL, bar->size, PROT_READ | PROT_WRITE, MAP_SHARED, bar->device,
+                       (off_t) bar->offset);
+
+        if (p == MAP_FAILED)
+                die("mmap: %m");
+        populate(bar, p, bar->size, IOVA_START);
+        puts("held");
+        fflush(stdout);
+        for (;;)
+                pause();
+}
+
 static void __attribute__((noreturn)) usage(int status)
 {
         fputs("usage: bar-map [OPTION]... BDF [BAR]\n"
@@ -361,7 +376,8 @@ static void __attribute__((noreturn)) usage(int status)
               "  --hint             ask for that address without insisting, in a hole of just the size\n"
               "  --offset BYTES     map the BAR from there on (0)\n"
               "  --length BYTES     and no more of it than that\n"
-              "  --json             print JSON\n",
+              "  --json             print JSON\n"
+              "  --hold             keep it mapped at last; print \"held\"\n",
               status ? stderr : stdout);
         exit(status);
 }
@@ -402,17 +418,12 @@ static unsigned parse_number(const char *s, unsigned min, unsigned max)
 int main(int argc, char **argv)
 {
         static const struct option options[] = {
-                { "times", required_argument, NULL, 'n' },
-                { "offset", required_argument, NULL, 'o' },
-                { "length", required_argument, NULL, 'l' },
-                { "align", required_argument, NULL, 'a' },
-                { "help", no_argument, NULL, 'h' },
-                { "jitter", no_argument, &jitter, 1 },
-                { "dma", no_argument, &touch, 0 },
-                { "touch", no_argument, &touch, 1 },
-                { "hint", no_argument, &hint, 1 },
-                { "json", no_argument, &json, 1 },
-                { 0 },
+                { "times", required_argument, NULL, 'n' },  { "offset", required_argument, NULL, 'o' },
+                { "length", required_argument, NULL, 'l' }, { "align", required_argument, NULL, 'a' },
+                { "help", no_argument, NULL, 'h' },         { "jitter", no_argument, &jitter, 1 },
+                { "dma", no_argument, &touch, 0 },          { "touch", no_argument, &touch, 1 },
+                { "hint", no_argument, &hint, 1 },          { "json", no_argument, &json, 1 },
+                { "hold", no_argument, &hold, 1 },          { 0 },
         };
         uint64_t offset = 0, length = 0;
         struct bar bar = { 0 };
@@ -438,5 +449,7 @@ int main(int argc, char **argv)
         narrow(&bar, offset, length);
         enable_memory(bar.device);
         measure(argv[optind], &bar, times);
+        if (hold)
+                hold_mapping(&bar);
         return EXIT_SUCCESS;
 }

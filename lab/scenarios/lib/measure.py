@@ -10,7 +10,9 @@ from truth_table import WITHOUT_HUGE
 
 KERNEL, IMAGE = os.environ["LAB_KERNEL"], os.environ["LAB_IMAGE"]
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-PAGE, PMD, PUD = 4 * KIB, 2 * MIB, GIB
+PAGE = os.sysconf("SC_PAGE_SIZE")
+PMD = PAGE * PAGE // 8  # a table fills a page with entries of 8 bytes
+PUD = PMD * PAGE // 8
 
 TRACING = "/sys/kernel/tracing"
 EVENT = f"{TRACING}/events/lab/fault"
