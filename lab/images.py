@@ -3,6 +3,7 @@
 
 import shutil
 
+import arm64
 import cache
 from common import BUILD, digest, need, run, say, source
 from kernels import KERNELS, kernel
@@ -39,6 +40,8 @@ MASKED = """
 
 def image(name):
     """The folder of one image: root (the tree, with compiler and headers for dkms) and disk.img."""
+    if name == arm64.IMAGE:
+        return arm64.image()
     kernels = {k: kernel(k) for k in KERNELS}
     key = digest(str(PACKAGES), str(MASKED), str(IMAGES[name]), source(build_image, configure),
                  *(p.name for p in kernels.values()))

@@ -42,14 +42,14 @@ def load_order(modules, names):
     return order
 
 
-def initrd(name, kernel):
-    """The file of one kernel, whose folder is given."""
-    key = digest(kernel.name, LAB / "init", str(INITRD_MODULES), source(build_initrd, load_order, read_module))
+def initrd(name, kernel, busybox="/bin/busybox"):
+    """The file of one kernel, whose folder is given. busybox: the program of its processor."""
+    key = digest(kernel.name, LAB / "init", str(INITRD_MODULES), str(busybox), source(build_initrd, load_order, read_module))
     (modules,) = (kernel / "lib/modules").iterdir()
-    return cache.get(f"initrd-{name}", key, lambda work: build_initrd(modules, work / "initrd")) / "initrd"
+    return cache.get(f"initrd-{name}", key, lambda work: build_initrd(modules, work / "initrd", busybox)) / "initrd"
 
 
-def build_initrd(modules, target):
+def build_initrd(modules, target, busybox):
     """busybox and the few modules on the way to the root disk; lab/init does the rest."""
     need("busybox-static", "cpio", "zstd")
     # ext4 and 9p find these by name at run time.
@@ -57,7 +57,7 @@ def build_initrd(modules, target):
     tree = target.with_suffix(".tree")
     for d in ("bin", "modules", "proc", "sys", "dev", "root"):
         (tree / d).mkdir(parents=True)
-    shutil.copy2("/bin/busybox", tree / "bin/busybox")
+    shutil.copy2(busybox, tree / "bin/busybox")
     shutil.copy2(LAB / "init", tree / "init")
     names = []
     for path in order:

@@ -5,6 +5,7 @@ it was."""
 import json
 from dataclasses import asdict
 
+import arm64
 import modules
 import product
 from common import BUILD, LAB, digest
@@ -30,7 +31,8 @@ class Kept:
     def path(self, s, host):
         image_name, kernel_name = host.split("/")
         module = modules.module(kernel_name)
-        key = digest(self.common, s.path(), image(image_name).name, kernel(kernel_name).name,
+        common = (product.arm64_product() / ".key").read_text() if kernel_name in arm64.KERNELS else ""
+        key = digest(self.common, common, s.path(), image(image_name).name, kernel(kernel_name).name,
                      (module / ".key").read_text() if module else "", product.packages_key() if s.packages else "",
                      extra_modules(kernel_name).name if s.modules else "")
         return FOLDER / f"{s.name}-{image_name}-{kernel_name}-{key}.json"

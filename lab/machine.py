@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import arm64
 import cache
 import modules
 import product
@@ -102,13 +103,22 @@ class Machine:
         self.qemu = None
         self.sent = 0
 
+    def is_arm64(self):
+        return self.kernel in arm64.KERNELS
+
+    def link_product(self):
+        if self.is_arm64():
+            run(["cp", "-al", f"{product.arm64_product()}/install/.", str(self.share / "install")])
+        else:
+            product.link_install(self.share / "install")
+
     def prepare(self, seed, mode, extra):
         shutil.rmtree(self.share, ignore_errors=True)
         for d in ("out", "install", "scenarios", "choice"):
             (self.share / d).mkdir(parents=True)
         module = None
         if self.accel is None:
-            product.link_install(self.share / "install")
+            self.link_product()
             module = modules.module(self.kernel)
             run(["cp", "-a", f"{modules.tool_modules(self.kernel)}/.", str(self.share / "tools")])
         (self.share / "install/usr/lib").mkdir(parents=True, exist_ok=True)
@@ -118,7 +128,8 @@ class Machine:
             run(["cp", "-alf", f"{module}/usr", str(self.share / "install")])
         for folder in (LAB / "scenarios", self.scenarios):
             run(["cp", "-a", f"{folder}/.", str(self.share / "scenarios")])
-        run(["cp", "-a", f"{product.build_tools()}/.", str(self.share / "tools")])
+        tools = product.arm64_product() / "tools" if self.is_arm64() else product.build_tools()
+        run(["cp", "-a", f"{tools}/.", str(self.share / "tools")])
         if self.packages:
             run(["cp", "-a", str(product.build_packages()), str(self.share / "packages")])
         if self.modules:
@@ -146,7 +157,11 @@ class Machine:
         """extra: more files for the share, {their name there: the file}."""
         disk = image(self.image) / "disk.img"
         kernel_folder = kernel(self.kernel)
-        self.prepare(seed, mode, extra)
+        self.prepare("without-systemd" if self.is_arm64() else seed, mode, extra)
+        if self.is_arm64():
+            busybox = image(self.image) / "root/usr/bin/busybox"
+            self.run_emulator(self.arm64_command(disk, kernel_folder, initrd(self.kernel, kernel_folder, busybox)))
+            return
         accel = self.accel or accelerator()
         disks = {name: self.share / f"{name}.img" for name in ("nvme", "paths", "pf")}
         for path in disks.values():
@@ -210,6 +225,28 @@ class Machine:
             # With five levels KASAN reports a memory access of the boot itself, after which lockdep is off.
             append += " no5lvl kasan_multi_shot"
         command += ["-append", append]
+        self.run_emulator(command)
+
+    def arm64_command(self, disk, kernel_folder, initrd):
+        """Only the devices that have BARs to be mapped, and one with a host driver."""
+        serial = "-serial mon:stdio" if self.interactive else f"-serial file:{self.console} -monitor none"
+        self.console.parent.mkdir(parents=True, exist_ok=True)
+        self.console.unlink(missing_ok=True)
+        bars = {"BAR_256M": "256M", "BAR_4M": "4M", "BAR_1M": "1M", "BAR_4G": "4G"}
+        devices = " ".join(f"-device pci-testdev,membar={size},addr={DEVICES[name][8:10]}" for name, size in bars.items())
+        return f"""
+            setpriv --pdeathsig KILL {arm64.emulator()} -name {self.name} -machine virt,iommu=smmuv3,gic-version=3
+            -accel tcg,thread=multi -cpu neoverse-n1 -smp {self.cpus} -m {MEMORY} -display none -no-reboot -nic none
+            {serial}
+            -kernel {kernel_folder}/vmlinuz -initrd {initrd}
+            -drive file={disk},if=none,format=raw,snapshot=on,id=disk -device virtio-blk-pci,drive=disk,romfile=
+            -virtfs local,path={self.share},mount_tag=lab,security_model=none,multidevs=remap
+            -object memory-backend-ram,id=bar,size=2G -device ivshmem-plain,memdev=bar,addr={DEVICES['BAR_2G'][8:10]}
+            {devices}
+            -netdev hubport,id=wire,hubid=0 -device e1000e,romfile=,netdev=wire,addr={DEVICES['NIC'][8:10]}
+        """.split() + ["-append", "console=ttyAMA0 panic=-1 mitigations=off loglevel=4"]
+
+    def run_emulator(self, command):
         if self.interactive:
             self.qemu = subprocess.Popen(command)
             return

@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import arm64
 import images
 import kernels
 import machine
@@ -37,7 +38,9 @@ def prepare(hosts, packages=False, extra=()):
     names = sorted({k for _, k in pairs})
     all_at_once([lambda k=k: kernels.kernel(k) for k in names])
     all_at_once([lambda i=i: images.image(i) for i in sorted({i for i, _ in pairs})])
-    all_at_once([product.build_install, product.build_tools, machine.accelerator,
+    native, foreign = set(names) - set(arm64.KERNELS), set(names) & set(arm64.KERNELS)
+    all_at_once([*([product.build_install, product.build_tools, machine.accelerator] if native else []),
+                 *([product.arm64_product] if foreign else []),
                  *([product.build_packages] if packages else []),
                  *([images.btrfs_pair] if extra else []),
                  *(lambda k=k: kernels.extra_modules(k) for k in sorted(extra)),
