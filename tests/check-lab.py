@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 LAB = Path(sys.argv.pop(1)) / "lab"
 sys.path.insert(0, str(LAB))
+import arm64
 import coverage
 import images
 import kernels
@@ -45,10 +46,10 @@ class Table(unittest.TestCase):
         self.assertEqual(len(set(self.rows)), 225)
 
     def test_make_check_all(self):
-        """Those of 7.0."""
+        """Those of 7.0, and of arm64."""
         more = rows_of(scenario.load("truth").hosts)[len(self.rows):]
         self.assertEqual({host: sum(row[:2] == host for row in more) for host in {row[:2] for row in more}},
-                         {("trixie", "7.0"): 60})
+                         {("trixie", "7.0"): 60} | {(arm64.IMAGE, kernel): 2 * 3 * 2 * 5 for kernel in arm64.KERNELS})
 
     def test_luck_of_make_check_all(self):
         """On 7.0, without the module: who leaves the place to the kernel, with THP=always; with madvise QEMU 7.2, which
@@ -59,6 +60,14 @@ class Table(unittest.TestCase):
                          {("7.0", "off", "always", "kernel"), ("7.0", "off", "always", "QEMU of bookworm"),
                           ("7.0", "off", "madvise", "QEMU of bookworm")})
         self.assertEqual(len(lucky), 3 * 4)
+    def test_luck_of_arm64(self):
+        """6.12 places each BAR on the largest page that arm64 has, by accident; 7.3 none of the four or, where that page has
+        32 MiB, of the three that have room for one."""
+        lucky = [row for row in rows_of(f"{arm64.IMAGE}/{kernel}" for kernel in arm64.KERNELS)
+                 if truth_table.may_be_luck(row, follows_thp=False)]
+        self.assertEqual({(row.kernel, row.module, row.placer) for row in lucky},
+                         {("7.3-arm64", "off", "kernel"), ("7.3-arm64-16k", "off", "kernel")})
+        self.assertEqual([sum(row.kernel == kernel for row in lucky) for kernel in arm64.KERNELS], [0, 3 * 4, 3 * 3])
 
     def test_all_pairs(self):
         self.assertEqual(coverage.pairs_of(self.rows) - coverage.pairs_of(self.chosen), set())

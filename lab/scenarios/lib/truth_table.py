@@ -5,8 +5,8 @@ measure.py cannot be imported. Only what python3-minimal has."""
 import os
 from collections import namedtuple
 
-MIB, GIB = 1 << 20, 1 << 30
-PAGE, PMD, PUD = 4 << 10, 2 * MIB, GIB
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+PAGE, PMD, PUD = 4 * KIB, 2 * MIB, GIB
 
 TIMES = 8  # each row that may be luck is measured so often
 
@@ -20,13 +20,18 @@ class Bar:
         """Its address, in a host."""
         return os.environ[self.variable]
 
-    def largest(self):
-        """The largest page that fits in, where the address is congruent with the offset."""
+    def largest(self, pages):
+        """The largest of these pages, from the largest down, that fits in where the address is congruent with the offset."""
         start = self.offset or 0
-        for page in (PUD, PMD):
-            if start + self.length >= (start + page - 1) // page * page + page:
-                return page
-        return PAGE
+        return next(page for page in pages if page == pages[-1] or
+                    start + self.length >= (start + page - 1) // page * page + page)
+
+
+def pages_of(kernel):
+    """The sizes that a page can have with it. Linux has no third one for devices on arm64."""
+    if kernel.endswith("-16k"):
+        return 32 * MIB, 16 * KIB
+    return (PMD, PAGE) if kernel.endswith("-arm64") else (PUD, PMD, PAGE)
 
 
 def emulator(image):
@@ -48,9 +53,9 @@ THP = ("always", "madvise", "never")
 NO_THP = ("none",)  # of a kernel that is built without it, and has no huge pages for VFIO then either
 
 # Kernels without huge pages for VFIO; those whose huge pages follow THP in some release; those that place a mapping of a
-# device by 2 MiB, or by 1 GiB, by themselves.
+# device by huge pages of the first size (2 MiB on x86), or by 1 GiB, by themselves.
 WITHOUT_HUGE, FOLLOW_THP = ("6.1", "7.3-rt"), ("6.12", "6.12-bpo", "7.0")
-PLACE_PMD, PLACE_PUD = ("6.12", "6.12-bpo", "next-seed"), ("next-order",)
+PLACE_PMD, PLACE_PUD = ("6.12", "6.12-bpo", "6.12-arm64", "next-seed"), ("next-order",)
 
 # The image is no factor: what matters of it is its QEMU, which is a placer.
 FACTORS = ("kernel", "module", "thp", "placer", "bar")
@@ -60,7 +65,7 @@ Row = namedtuple("Row", ("image", *FACTORS))
 def rows(image, kernel, has_module):
     """All rows of one host, in the order in which they are measured."""
     # A program that leaves the place to the kernel behaves alike in all images: one of them will do.
-    placers = ["kernel", emulator(image)] if image == "trixie" else [emulator(image)]
+    placers = ["kernel", emulator(image)] if image in ("trixie", "trixie-arm64") else [emulator(image)]
     modules = ["off", "on"] if has_module else ["off"]
     modes = NO_THP if kernel == "7.3-rt" else THP
     return [Row(image, kernel, module, thp, placer, bar)
@@ -88,6 +93,7 @@ def may_be_luck(row, follows_thp):
     # Where they follow THP and it does not allow them, it is 4 KiB wherever the mapping is. QEMU says MADV_HUGEPAGE.
     follows_thp = follows_thp and row.kernel in FOLLOW_THP
     allowed = not follows_thp or row.thp == "always" or (row.thp == "madvise" and row.placer != "kernel")
-    # 6.12 has each length that is a multiple on a 2 MiB boundary, by accident.
-    placed = PMD if row.kernel in PLACE_PMD else PAGE
-    return allowed and BARS[row.bar].largest() > placed
+    # Some have each length that is a multiple on the boundary of a huge page, by accident.
+    pages = pages_of(row.kernel)
+    placed = pages[-2] if row.kernel in PLACE_PMD else pages[-1]
+    return allowed and BARS[row.bar].largest(pages) > placed
