@@ -597,12 +597,16 @@ const struct emulator *emulator_facts_get(struct emulator_facts *f, const struct
                                           const char *path)
 {
         size_t i;
+        int r;
 
         assert(f);
         assert(root);
         assert(path);
 
-        if (emulator_facts_find(f, root, path, &i) < 0) {
+        r = emulator_facts_find(f, root, path, &i);
+        if (r < 0) {
+                if (r == -ENOMEM)
+                        memory_note_failure();
                 for (i = 0; i < f->n_emulators; i++)
                         forget_name(&f->emulators[i], path);
                 return NULL;

@@ -215,9 +215,11 @@ static void test_stalled(void **state)
                                     "the process's program could not be read in time");
         }
         emulator_facts_done(&facts);
+        /* Nobody has the device then, and what still waits gets an error. */
+        stop_process(server);
+        close(TAKE_FD(f->stalled_device));
         for (int i = 0; i < 2; i++)
                 stop_process(pids[i]);
-        stop_process(server);
 }
 
 /* The file is gone or another one; what runs is still looked at. */
