@@ -163,6 +163,19 @@ class Uses(OnHost):
         self.host.link("sys/dev/char/240:0", f"../../devices/pci0000:00/{other}/uio/uio0")
         self.assertEqual(self.uses(), {address: [("process", "flashrom (pid 900, resource0)")]})
 
+    def test_below_others(self):
+        """What carries an interface without an address of its own: each kind has a link in sysfs, or two."""
+        kinds = ("ovs", "master", "ovs-system"), ("team", "upper_team0", "team0"), ("dsa", "upper_lan1", "lan1"), \
+            ("macvtap", "upper_macvtap0", "macvtap0"), ("batman", "master", "bat0")
+        expected = {}
+        for slot, (kind, link, above) in enumerate(kinds, 16):
+            address = self.function(slot, 0x020000, "igb")
+            self.host.interface(kind, address, 0x1003)
+            self.host.link(f"sys/bus/pci/devices/{address}/net/{kind}/{link}", f"../../../../../virtual/net/{above}")
+            expected[address] = [("enslaved", f"{kind} (below {above})")]
+        self.host.interface("idle", self.function(30, 0x020000, "igb"), 0x1003)
+        self.assertEqual(self.uses(), expected)
+
     def test_netconsole(self):
         """The kernel's own messages leave through an interface without an address."""
         address = self.function(5, 0x020000, "igb")
