@@ -8,6 +8,7 @@
 #include "device-use-internal.h"
 #include "util/array.h"
 #include "util/file.h"
+#include "util/guest-name.h"
 #include "util/macro.h"
 #include "util/memory.h"
 #include "util/parse.h"
@@ -18,7 +19,6 @@
 #define NVSWITCHES "proc/driver/nvidia-nvswitch/devices"
 #define NVSWITCH_CONTROL 255
 #define OPEN_NODES "open-device-nodes"
-#define CMDLINE_MAX_SIZE (4U << 20)
 
 /* Device nodes that lead to a function; sorted by type and number. */
 struct node {
@@ -244,40 +244,12 @@ static int read_block_nodes(const struct use_reader *reader, struct nodes *nodes
         return 0;
 }
 
-/* The guest's name from QEMU's "-name guest=web1,debug-threads=on", as libvirt writes it; NULL if there is
- * none, or no memory. The caller frees it. */
-static char *guest_name(const struct root *root, pid_t pid)
-{
-        _cleanup_free_ char *text = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        char path[sizeof("proc/") + 10];
-        struct process process;
-        size_t size;
-
-        snprintf(path, sizeof(path), "proc/%d", pid);
-        fd = open_at(root->fd, path, O_PATH | O_DIRECTORY);
-        if (fd < 0)
-                return NULL;
-        process = process_of(root, pid, fd);
-        if (process_read_file(root, &process, fd, "cmdline", CMDLINE_MAX_SIZE, &text, &size) < 0)
-                return NULL;
-        for (const char *arg = text; arg < text + size; arg += strlen(arg) + 1) {
-                const char *value = arg + strlen(arg) + 1;
-
-                if (!streq(arg, "-name") || value >= text + size)
-                        continue;
-                value = startswith(value, "guest=") ?: value;
-                return memory_note(strndup(value, strcspn(value, ",")));
-        }
-        return NULL;
-}
-
 /* The guest's name, or else the command. The caller frees it. */
 static char *process_name(const struct root *root, pid_t pid, bool guest)
 {
-        char path[sizeof("proc//comm") + 10], *name = guest ? guest_name(root, pid) : NULL;
+        char path[sizeof("proc//comm") + 10], *name = NULL;
 
-        if (name)
+        if (guest && guest_name_of(root, pid, &name) >= 0 && name)
                 return name;
         snprintf(path, sizeof(path), "proc/%d/comm", pid);
         if (read_line_at(root->fd, path, &name) < 0)

@@ -721,7 +721,7 @@ static void test_keyboard(void **state)
 
 static void test_processes(void **state)
 {
-        static const char cmdline[] = "/usr/bin/qemu-system-x86_64\0-name\0guest=web1,debug-threads=on\0-S";
+        static const char cmdline[] = "/usr/bin/qemu-system-x86_64\0-name\0guest=w,,1,debug-threads=on\0-S";
         struct fixture *f = *state;
         struct device_uses u;
 
@@ -742,8 +742,8 @@ static void test_processes(void **state)
         read_uses(f, &u);
         assert_int_equal(u.processes.value, FACT_YES);
         assert_uses(&u, NIC, "process:pipe?wire (pid 100, controlC0)|virtual-functions:1 virtual function");
-        assert_uses(&u, GPU, "vfio:web1 (pid 200)");
-        assert_uses(&u, AUDIO, "vfio:web1 (pid 200)"); /* the same group */
+        assert_uses(&u, GPU, "vfio:w,1 (pid 200)");
+        assert_uses(&u, AUDIO, "vfio:w,1 (pid 200)"); /* the same group */
         assert_uses(&u, DISK, "process:qemu-system-x86 (pid 200, nvme0n1)");
         assert_uses(&u, VF, "vfio:cloud-hyperviso (pid 300)");
         assert_uses(&u, OTHER_DISK, "process:? (pid 400, nvidia2)");
@@ -755,8 +755,8 @@ static void test_processes(void **state)
         root_close(&f->root); /* which keeps the answers */
         assert_ok(root_open(&f->root, f->dir));
         read_uses(f, &u);
-        assert_uses(&u, GPU, "vfio:web1 (pid 200)");
-        assert_uses(&u, AUDIO, "vfio:web1 (pid 200)");
+        assert_uses(&u, GPU, "vfio:w,1 (pid 200)");
+        assert_uses(&u, AUDIO, "vfio:w,1 (pid 200)");
         device_uses_done(&u);
 }
 
