@@ -30,6 +30,7 @@
 #include "fix/domain-edit.h"
 #include "fix/unit-variable.h"
 #include "record/redact.h"
+#include "trace/report.h"
 #include "util/macro.h"
 
 #define BDF "0000:00:05.0"
@@ -435,6 +436,43 @@ static void run_claims(const struct root *root, const uint8_t *data, size_t size
         claims_done(&c);
 }
 
+/* Whatever the records of the ring say, the account is bounded, and can be printed. */
+static void run_trace(const struct root *root, const uint8_t *data, size_t size)
+{
+        static const struct trace_selection all = {};
+        const struct trace_watched watched = { .kernel = RELEASE };
+        struct trace_account account = { .page_size = KIB(4) };
+        _cleanup_fclose_ FILE *out = fopen("/dev/null", "w");
+        struct trace_process *p;
+        struct trace_event e;
+        json_object *report;
+
+        (void) root;
+        must(out);
+        for (; size >= sizeof(e); data += sizeof(e), size -= sizeof(e)) {
+                memcpy(&e, data, sizeof(e));
+                must(trace_account_add(&account, &e, &p) != -ENOMEM);
+                if (p)
+                        trace_print_event(p, &e, out);
+        }
+        must(account.n_processes <= TRACE_PROCESSES_MAX && account.n_hooks <= TRACE_HOOKS_MAX);
+        for (size_t i = 0; i < account.n_processes; i++) {
+                struct trace_phases f;
+
+                trace_svg_print(&account, &account.processes[i], out);
+                f = trace_phases_of(&account, &account.processes[i]);
+
+                must(f.begin <= f.end && f.other <= f.end - f.begin);
+                must(account.processes[i].n_bars <= TRACE_BARS_MAX);
+                must(account.processes[i].n_spans <= TRACE_SPANS_MAX);
+                must(account.processes[i].n_devices <= TRACE_DEVICES_MAX);
+        }
+        report = trace_report_new(&account, &all, &watched);
+        must(trace_report_print(report, out) >= 0);
+        json_object_put(report);
+        trace_account_done(&account);
+}
+
 const struct fuzz_target fuzz_targets[] = {
         { "domain", NULL, run_domain },
         { "domain-scan", NULL, run_scan },
@@ -457,6 +495,7 @@ const struct fuzz_target fuzz_targets[] = {
         { "redact", NULL, run_redact },
         { "proxmox", NULL, run_proxmox },
         { "proxmox-mappings", NULL, run_proxmox_mappings },
+        { "trace", NULL, run_trace },
         { "modprobe", "etc/modprobe.d/vfio.conf", run_claims },
 };
 const size_t n_fuzz_targets = ELEMENTSOF(fuzz_targets);

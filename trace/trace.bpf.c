@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later */
+/* Runs in the kernel at the entry and the return of a few functions, none of which is called per fault: the
+ * faults of a call are what the thread's own counter has grown by. What the events mean is worked out in
+ * account.c. */
+#include "event.h"
+
+#include <asm/ptrace.h>
+#include <linux/bpf.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+/* include/uapi/linux/vfio.h and iommufd.h. Both number their calls by _IO(';', n), which has no size in it.
+ */
+#define CALL_TYPE (';' << 8)
+enum {
+        VFIO_MAP = CALL_TYPE | 113,
+        VFIO_UNMAP = CALL_TYPE | 114,
+        IOAS_MAP = CALL_TYPE | 0x85,
+        IOAS_UNMAP = CALL_TYPE | 0x86,
+        IOAS_MAP_FILE = CALL_TYPE | 0x8f,
+};
+
+struct vfio_map {
+        __u32 argsz, flags;
+        __u64 vaddr, iova, size;
+};
+
+struct vfio_unmap {
+        __u32 argsz, flags;
+        __u64 iova, size;
+};
+
+struct ioas_map {
+        __u32 size, flags, ioas_id, reserved_or_fd;
+        __u64 user_va_or_start, length, iova;
+};
+
+struct ioas_unmap {
+        __u32 size, ioas_id;
+        __u64 iova, length;
+};
+
+/* Of the kernel's types only what is read here: libbpf finds where the running kernel has it. */
+struct mm_struct {
+        unsigned long arg_start, arg_end;
+} __attribute__((preserve_access_index));
+
+struct task_struct {
+        unsigned long min_flt, maj_flt;
+        __u64 start_time;
+        struct task_struct *group_leader;
+        struct mm_struct *mm;
+} __attribute__((preserve_access_index));
+
+struct kobject {
+        const char *name;
+} __attribute__((preserve_access_index));
+
+struct device {
+        struct kobject kobj;
+} __attribute__((preserve_access_index));
+
+struct pci_dev {
+        struct device dev;
+} __attribute__((preserve_access_index));
+
+struct vm_area_struct {
+        unsigned long vm_start, vm_end, vm_pgoff;
+} __attribute__((preserve_access_index));
+
+/* These two are in a module, whose BTF libbpf reads when the programs below that use them are loaded. */
+struct vfio_device {
+        struct device *dev;
+} __attribute__((preserve_access_index));
+
+struct vfio_pci_core_device {
+        struct pci_dev *pdev;
+} __attribute__((preserve_access_index));
+
+/* A call that has begun. A thread can be within a reset within the opening of a device. */
+struct call_key {
+        __u64 thread;
+        __u32 kind, zero;
+};
+
+struct call {
+        __u64 time, faults, argument;
+        __u32 command, zero;
+};
+
+/* The oldest make room: a thread that dies within a call never returns from it. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 8192);
+        __type(key, struct call_key);
+        __type(value, struct call);
+} calls SEC(".maps");
+
+/* The processes of which something was reported, so their end is, too. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 4096);
+        __type(key, __u32);
+        __type(value, __u32); /* enum trace_kind: what reports the end */
+} processes SEC(".maps");
+
+/* When a process became the program that it runs. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 4096);
+        __type(key, __u32);
+        __type(value, __u64);
+} executions SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_RINGBUF);
+        __uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+__u64 lost; /* events for which the ring had no room */
+const volatile __u32 page_shift = 12;
+
+static __u64 task_faults(void)
+{
+        struct task_struct *task = (void *) bpf_get_current_task();
+
+        return BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);
+}
+
+/* Both functions that return an event are inline: Linux 6.1 does not accept that a caller checks again for
+ * NULL. */
+static __always_inline struct trace_event *event_new(__u32 kind)
+{
+        struct trace_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+        struct task_struct *task = (void *) bpf_get_current_task();
+        __u64 id = bpf_get_current_pid_tgid(), *executed;
+        __u32 pid = id >> 32; /* kernels up to 6.1 take no key from the ring */
+
+        if (!e) {
+                __sync_fetch_and_add(&lost, 1);
+                return NULL;
+        }
+        __builtin_memset(e, 0, sizeof(*e));
+        e->kind = kind;
+        e->time = bpf_ktime_get_ns();
+        e->pid = pid;
+        e->tid = (__u32) id;
+        executed = bpf_map_lookup_elem(&executions, &pid);
+        e->started = executed ? *executed : BPF_CORE_READ(task, group_leader, start_time);
+        bpf_get_current_comm(e->command, sizeof(e->command));
+        return e;
+}
+
+static void process_note(__u32 pid, __u32 ends_as)
+{
+        bpf_map_update_elem(&processes, &pid, &ends_as, BPF_NOEXIST);
+}
+
+static int call_begin(__u32 kind, __u32 command, __u64 argument)
+{
+        struct call_key key = { .thread = bpf_get_current_pid_tgid(), .kind = kind };
+        struct call call = { .command = command, .argument = argument };
+
+        call.faults = task_faults();
+        call.time = bpf_ktime_get_ns();
+        bpf_map_update_elem(&calls, &key, &call, BPF_ANY);
+        return 0;
+}
+
+/* The event of a call that returns, and the call itself; NULL where its beginning was not seen. */
+static __always_inline struct trace_event *call_end(__u32 kind, __s32 result, struct call *ret)
+{
+        struct call_key key = { .thread = bpf_get_current_pid_tgid(), .kind = kind };
+        struct call *call = bpf_map_lookup_elem(&calls, &key);
+        struct trace_event *e;
+
+        if (!call)
+                return NULL;
+        *ret = *call;
+        bpf_map_delete_elem(&calls, &key);
+        process_note(key.thread >> 32, TRACE_EXIT);
+        e = event_new(kind);
+        if (!e)
+                return NULL;
+        e->duration = e->time - ret->time;
+        e->time = ret->time;
+        e->faults = task_faults() - ret->faults;
+        e->result = result;
+        return e;
+}
+
+/* --- Mapping for DMA: vfio_iommu_type1_ioctl() and iommufd_fops_ioctl(), which have the same arguments */
+
+SEC("kprobe")
+int BPF_KPROBE(dma_begin, void *data, unsigned int command, unsigned long argument)
+{
+        if (command != VFIO_MAP && command != VFIO_UNMAP && command != IOAS_MAP && command != IOAS_UNMAP &&
+            command != IOAS_MAP_FILE)
+                return 0;
+        return call_begin(TRACE_MAP, command, argument);
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(dma_end, long result)
+{
+        struct call call;
+        struct trace_event *e = call_end(TRACE_MAP, (__s32) result, &call);
+        const void *argument = (const void *) call.argument;
+
+        if (!e)
+                return 0;
+        if (call.command == VFIO_MAP) {
+                struct vfio_map map = {};
+
+                bpf_probe_read_user(&map, sizeof(map), argument);
+                e->address = map.vaddr;
+                e->size = map.size;
+        } else if (call.command == VFIO_UNMAP) {
+                struct vfio_unmap unmap = {};
+
+                bpf_probe_read_user(&unmap, sizeof(unmap), argument);
+                e->kind = TRACE_UNMAP;
+                e->size = unmap.size;
+        } else if (call.command == IOAS_UNMAP) {
+                struct ioas_unmap unmap = {};
+
+                bpf_probe_read_user(&unmap, sizeof(unmap), argument);
+                e->kind = TRACE_UNMAP;
+                e->size = unmap.length;
+        } else {
+                struct ioas_map map = {};
+
+                bpf_probe_read_user(&map, sizeof(map), argument);
+                e->kind = call.command == IOAS_MAP ? TRACE_MAP : TRACE_MAP_FILE;
+                e->address = map.user_va_or_start;
+                e->size = map.length;
+        }
+        bpf_ringbuf_submit(e, 0);
+        return 0;
+}
+
+/* --- Devices */
+
+static void event_name_device(struct trace_event *e, struct device *dev)
+{
+        const char *name = BPF_CORE_READ(dev, kobj.name);
+
+        bpf_probe_read_kernel_str(e->text, sizeof(e->text), name);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(open_begin, void *vdev)
+{
+        return call_begin(TRACE_OPEN, 0, (__u64) vdev);
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(open_end, int result)
+{
+        struct call call;
+        struct trace_event *e = call_end(TRACE_OPEN, result, &call);
+        struct vfio_pci_core_device *vdev = (void *) call.argument;
+
+        if (!e)
+                return 0;
+        event_name_device(e, &BPF_CORE_READ(vdev, pdev)->dev);
+        bpf_ringbuf_submit(e, 0);
+        return 0;
+}
+
+/* A function that another one here calls is part of that one. */
+SEC("kprobe")
+int BPF_KPROBE(reset_begin, struct pci_dev *pdev)
+{
+        return call_begin(TRACE_RESET, 0, (__u64) pdev);
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(reset_end, int result)
+{
+        struct call call;
+        struct trace_event *e = call_end(TRACE_RESET, result, &call);
+        struct pci_dev *pdev = (void *) call.argument;
+
+        if (!e)
+                return 0;
+        event_name_device(e, &pdev->dev);
+        bpf_ringbuf_submit(e, 0);
+        return 0;
+}
+
+SEC("kprobe")
+int BPF_KPROBE(region_mapped, struct vfio_device *device, struct vm_area_struct *vma)
+{
+        struct trace_event *e = event_new(TRACE_REGION);
+
+        if (!e)
+                return 0;
+        process_note(e->pid, TRACE_EXIT);
+        e->address = BPF_CORE_READ(vma, vm_start);
+        e->size = BPF_CORE_READ(vma, vm_end) - e->address;
+        e->offset = (__u64) BPF_CORE_READ(vma, vm_pgoff) << page_shift;
+        event_name_device(e, BPF_CORE_READ(device, dev));
+        bpf_ringbuf_submit(e, 0);
+        return 0;
+}
+
+/* --- Processes */
+
+/* Ours is "vfioalignctl-hook", of which the kernel keeps 15 characters. */
+static bool command_is_hook(const char command[TRACE_COMMAND_MAX])
+{
+        static const char hook[TRACE_COMMAND_MAX] = "vfioalignctl-ho";
+
+        for (int i = 0; i < TRACE_COMMAND_MAX; i++)
+                if (command[i] != hook[i])
+                        return false;
+        return true;
+}
+
+SEC("raw_tp/sched_process_exec")
+int process_began(void *context)
+{
+        struct task_struct *task = (void *) bpf_get_current_task();
+        char command[TRACE_COMMAND_MAX];
+        __u32 pid = bpf_get_current_pid_tgid() >> 32;
+        __u64 start, size, now = bpf_ktime_get_ns();
+        struct trace_event *e;
+
+        (void) context;
+        bpf_map_update_elem(&executions, &pid, &now, BPF_ANY);
+        bpf_get_current_comm(command, sizeof(command));
+        /* Anybody can call a program like that; libvirt's daemon is root. */
+        if (!command_is_hook(command) || (__u32) bpf_get_current_uid_gid() != 0)
+                return 0;
+        e = event_new(TRACE_HOOK);
+        if (!e)
+                return 0;
+        process_note(e->pid, TRACE_HOOK_END);
+        start = BPF_CORE_READ(task, mm, arg_start);
+        size = BPF_CORE_READ(task, mm, arg_end) - start;
+        if (size > sizeof(e->text) - 1)
+                size = sizeof(e->text) - 1;
+        bpf_probe_read_user(e->text, size, (const void *) start);
+        bpf_ringbuf_submit(e, 0);
+        return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int process_ended(void *context)
+{
+        __u64 id = bpf_get_current_pid_tgid();
+        __u32 pid = id >> 32, *ends_as;
+        struct trace_event *e;
+
+        (void) context;
+        if (pid != (__u32) id)
+                return 0;
+        ends_as = bpf_map_lookup_elem(&processes, &pid);
+        if (!ends_as)
+                return 0;
+        e = event_new(*ends_as);
+        bpf_map_delete_elem(&processes, &pid);
+        if (e)
+                bpf_ringbuf_submit(e, 0);
+        return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

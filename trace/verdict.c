@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "report.h"
+
+#include "report/json.h"
+#include "util/format.h"
+#include "util/macro.h"
+
+typedef char sentence_t[512];
+
+/* Seconds as people say them: three digits of what matters. */
+static const char *format_seconds(uint64_t ns, format_t buffer)
+{
+        double s = (double) ns / 1e9;
+        const char *how = "%.0f s";
+
+        if (s < 0.0995)
+                how = "%.3f s";
+        else if (s < 9.95)
+                how = "%.2f s";
+        else if (s < 99.95)
+                how = "%.1f s";
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(buffer, sizeof(format_t), how, s);
+#pragma GCC diagnostic pop
+        return buffer;
+}
+
+static const char *plural_of(uint64_t n)
+{
+        return n == 1 ? "" : "s";
+}
+
+const char *trace_process_name(const struct trace_process *p, trace_name_t buffer)
+{
+        if (*p->guest)
+                snprintf(buffer, sizeof(trace_name_t), "%s", p->guest);
+        else
+                snprintf(buffer, sizeof(trace_name_t), "%s[%u]", p->command, p->pid);
+        return buffer;
+}
+
+static void add_sentence(json_object *verdict, const char *text)
+{
+        json_object *o = json_object_new_object();
+
+        /* A name can be anything; this makes it UTF-8. */
+        json_add_string(o, "text", text);
+        json_object_array_add(verdict, json_object_get(json_get(o, "text")));
+        json_object_put(o);
+}
+
+static void ram_sentence(const struct trace_account *a, const struct trace_process *p, uint64_t ns,
+                         sentence_t out)
+{
+        uint64_t bytes = p->ram.bytes + p->file.bytes, faults = p->ram.faults + p->file.faults;
+        uint64_t calls = p->ram.calls + p->file.calls;
+        format_t seconds, size, n_faults, n_calls, page;
+        bool small = faults > 0 && bytes / faults <= 2 * a->page_size;
+
+        snprintf(out, sizeof(sentence_t),
+                 "%s: mapping %s of RAM for DMA, in %s call%s with %s fault%s%s%s%s.",
+                 format_seconds(ns, seconds), format_size(bytes, size), format_count(calls, n_calls),
+                 plural_of(calls), format_count(faults, n_faults), plural_of(faults),
+                 small ? ", by pages of " : "", small ? format_size(a->page_size, page) : "",
+                 small ? ": hugepages would help" : "");
+}
+
+/* The BARs that got pages of one size. */
+struct bar_group {
+        uint64_t page_size, n, bytes, maps, faults, ns;
+        uint64_t n_larger;     /* of these, larger pages would fit */
+        uint64_t least_faults; /* of all of them, in one mapping each */
+};
+
+static struct bar_group group_bars(const struct trace_account *a, const struct trace_process *p,
+                                   uint64_t page_size)
+{
+        struct bar_group g = { .page_size = page_size };
+
+        for (size_t i = 0; i < p->n_bars; i++) {
+                const struct trace_bar *bar = &p->bars[i];
+
+                if (bar->maps.calls == 0 || bar->page_size != page_size)
+                        continue;
+                g.n++;
+                g.bytes += bar->size;
+                g.maps += bar->maps.calls;
+                g.faults += bar->maps.faults;
+                g.ns += bar->maps.ns;
+                g.n_larger += trace_bar_largest_page(a, bar) > page_size;
+                g.least_faults += trace_bar_least_faults(a, bar);
+        }
+        return g;
+}
+
+static void bars_sentence(const struct trace_account *a, const struct bar_group *g, sentence_t out)
+{
+        format_t seconds, size, faults, page, least, maps;
+        int n;
+
+        n = snprintf(out, sizeof(sentence_t), "%s: mapping %ju BAR%s of %s for DMA, %s time%s",
+                     format_seconds(g->ns, seconds), (uintmax_t) g->n, plural_of(g->n),
+                     format_size(g->bytes, size), format_count(g->maps, maps), plural_of(g->maps));
+        out += n;
+        if (g->page_size == 0) {
+                snprintf(out, sizeof(sentence_t) - (size_t) n,
+                         ", without a fault: they had their pages before.");
+                return;
+        }
+        format_size(g->page_size, page);
+        format_count(g->faults, faults);
+        if (a->fills_at_once)
+                snprintf(out, sizeof(sentence_t) - (size_t) n,
+                         ", with %s fault%s, each of which fills a BAR with pages of %s: this kernel has no "
+                         "larger ones for VFIO.",
+                         faults, plural_of(g->faults), page);
+        else if (g->n_larger == 0)
+                snprintf(out, sizeof(sentence_t) - (size_t) n,
+                         ", with %s fault%s on pages of %s, the largest that fit.", faults,
+                         plural_of(g->faults), page);
+        else
+                snprintf(
+                        out, sizeof(sentence_t) - (size_t) n,
+                        ", with %s fault%s on pages of %s. Larger pages fit, and would take %s fault%s each "
+                        "time that all are mapped; vfioalignctl explain says why they do not come.",
+                        faults, plural_of(g->faults), page, format_count(g->least_faults, least),
+                        plural_of(g->least_faults));
+}
+
+static void add_bars(const struct trace_account *a, const struct trace_process *p, json_object *verdict)
+{
+        for (int level = -1; level <= 2; level++) {
+                struct bar_group g = group_bars(a, p, level < 0 ? 0 : trace_large_page(a, (unsigned) level));
+                sentence_t text;
+
+                if (g.n == 0)
+                        continue;
+                bars_sentence(a, &g, text);
+                add_sentence(verdict, text);
+        }
+}
+
+static void add_failed(const struct trace_process *p, json_object *verdict)
+{
+        uint64_t failed = p->ram.failed + p->file.failed;
+        format_t count;
+        sentence_t text;
+
+        for (size_t i = 0; i < p->n_bars; i++)
+                failed += p->bars[i].maps.failed;
+        if (failed == 0)
+                return;
+        snprintf(text, sizeof(text), "%s call%s to map memory for DMA failed.", format_count(failed, count),
+                 plural_of(failed));
+        add_sentence(verdict, text);
+}
+
+static void add_phase(json_object *verdict, uint64_t ns, const char *what)
+{
+        format_t seconds;
+        sentence_t text;
+
+        if (ns == 0)
+                return;
+        snprintf(text, sizeof(text), "%s: %s.", format_seconds(ns, seconds), what);
+        add_sentence(verdict, text);
+}
+
+json_object *trace_verdict(const struct trace_account *a, const struct trace_process *p)
+{
+        json_object *verdict = json_object_new_array();
+        struct trace_phases f = trace_phases_of(a, p);
+        trace_name_t name;
+        const char *from = "its start";
+        format_t seconds;
+        sentence_t text;
+        char what[64];
+
+        if (f.from_hook)
+                from = "prepare";
+        else if (p->was_running)
+                from = "its first call";
+
+        snprintf(text, sizeof(text), "%s took %s from %s to its last mapping.", trace_process_name(p, name),
+                 format_seconds(f.end - f.begin, seconds), from);
+        add_sentence(verdict, text);
+        add_phase(verdict, f.hook, "the hook of vfioalign");
+        add_phase(verdict, f.libvirt, "libvirt, until the emulator ran");
+        snprintf(what, sizeof(what), "opening %zu device%s, without their resets", p->n_devices,
+                 plural_of(p->n_devices));
+        add_phase(verdict, f.open, what);
+        add_phase(verdict, f.reset, "resetting devices");
+        if (p->ram.calls + p->file.calls > 0) {
+                ram_sentence(a, p, f.ram, text);
+                add_sentence(verdict, text);
+        }
+        add_bars(a, p, verdict);
+        add_failed(p, verdict);
+        add_phase(verdict, f.unmap, "unmapping");
+        add_phase(verdict, f.other, "everything else: the emulator, the firmware and the guest");
+        return verdict;
+}
