@@ -8,6 +8,7 @@
 #include "ctl.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/parse.h"
 #include "util/print.h"
 
 /* How an option's argument becomes the member: 0, or -CTL_USAGE with the reason printed. */
@@ -39,6 +40,29 @@ static int parse_severity(const char *argument, void *member)
         return 0;
 }
 
+/* A number that is not 0. */
+static int parse_number(const char *option, const char *expected, const char *argument, uint32_t *ret)
+{
+        uint64_t n;
+
+        if (parse_u64(argument, 10, &n) < 0 || n == 0 || n > INT32_MAX) {
+                print_line(stderr, "vfioalignctl: %s %s: expected %s", option, argument, expected);
+                return -CTL_USAGE;
+        }
+        *ret = (uint32_t) n;
+        return 0;
+}
+
+static int parse_pid(const char *argument, void *member)
+{
+        return parse_number("--pid", "the number of a process", argument, member);
+}
+
+static int parse_seconds(const char *argument, void *member)
+{
+        return parse_number("--for", "a number of seconds", argument, member);
+}
+
 static const struct option_row {
         enum option_flags flag;
         const char *name;
@@ -59,6 +83,9 @@ static const struct option_row {
         { OPTION_CONNECT, "connect", 0, parse_text, offsetof(struct options, connect) },
         { OPTION_EMULATOR, "emulator", 0, parse_text, offsetof(struct options, emulator) },
         { OPTION_GUEST, "guest", 0, parse_flag, offsetof(struct options, guest) },
+        { OPTION_PID, "pid", 0, parse_pid, offsetof(struct options, pid) },
+        { OPTION_SVG, "svg", 0, parse_text, offsetof(struct options, svg) },
+        { OPTION_FOR, "for", 0, parse_seconds, offsetof(struct options, seconds) },
 };
 
 /* What getopt_long() takes, of the rows that the verb accepts. It returns the number of the row, also for a

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "audit/finding.h"
 
@@ -20,6 +21,9 @@ enum option_flags {
         OPTION_CONNECT = 1 << 10,
         OPTION_EMULATOR = 1 << 11,
         OPTION_GUEST = 1 << 12,
+        OPTION_PID = 1 << 13,
+        OPTION_FOR = 1 << 14,
+        OPTION_SVG = 1 << 15,
 };
 
 struct options {
@@ -29,7 +33,10 @@ struct options {
         const char *area;      /* as it was given; NULL: none */
         const char *driver;    /* the same */
         const char *connect;   /* libvirt's URI; NULL: qemu:///system */
+        const char *svg;       /* a file to write; NULL: none */
         const char *emulator;  /* path; NULL: none named */
+        uint32_t pid;          /* 0: none named */
+        uint32_t seconds;      /* how long; 0: not said */
         enum severity fail_on; /* _SEVERITY_MAX: no finding reaches it */
 };
 

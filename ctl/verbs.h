@@ -10,6 +10,7 @@
  *                             verb_bind_by()), which scripts do for device after device.
  *   vfioalignctl-main   (27)  has most verbs.
  *   vfioalignctl-guest  (68)  alone needs libvirt's library, which brings all the others.
+ *   vfioalign-trace     (18)  watches the kernel, for one verb.
  *   vfioalignctl-hook   (10)  runs several times in each start of a guest, and only needs the system bus. */
 #define VERBS(ROW) \
         ROW("audit", "[--json] [--root HOST] [--fail-on SEVERITY] [--deep]", \
@@ -26,6 +27,8 @@
             "why, in whole sentences, with this host's numbers", MAIN, verb_explain) \
         ROW("probe", "[--json] [--yes] ADDRESS", \
             "open an idle device, map its BARs, and measure: resets it", MAIN, verb_probe) \
+        ROW("trace", "[--json] [--svg FILE] [--pid PID] [--for SECONDS] [GUEST]", \
+            "watch the next start of a guest, and see where its seconds go", TRACE, verb_trace) \
         ROW("bind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...", \
             "hand devices to VFIO, whole IOMMU groups, or say what is against it", ROOT_OR_MAIN, verb_bind) \
         ROW("unbind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...", \

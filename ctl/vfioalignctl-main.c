@@ -11,6 +11,7 @@
 #define VERB_ROW_MAIN(name, function) { name, function },
 #define VERB_ROW_ROOT_OR_MAIN(name, function) { name, function },
 #define VERB_ROW_GUEST(name, function)
+#define VERB_ROW_TRACE(name, function)
 #define VERB_ROW_HOOK(name, function)
 
 static const struct {

@@ -15,13 +15,13 @@ enum program {
         PROGRAM_ROOT_OR_MAIN,
         PROGRAM_MAIN,
         PROGRAM_GUEST,
+        PROGRAM_TRACE,
         PROGRAM_HOOK,
 };
 
 static const char *const program_names[] = {
-        [PROGRAM_ROOT_OR_MAIN] = "vfioalignctl-main",
-        [PROGRAM_MAIN] = "vfioalignctl-main",
-        [PROGRAM_GUEST] = "vfioalignctl-guest",
+        [PROGRAM_ROOT_OR_MAIN] = "vfioalignctl-main", [PROGRAM_MAIN] = "vfioalignctl-main",
+        [PROGRAM_GUEST] = "vfioalignctl-guest",       [PROGRAM_TRACE] = "vfioalign-trace",
         [PROGRAM_HOOK] = "vfioalignctl-hook",
 };
 

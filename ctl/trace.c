@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A program of its own, because it alone needs the trace: see verbs.h. */
+#include <locale.h>
+#include <signal.h>
+#include <sys/utsname.h>
+
+#include "ctl.h"
+#include "options.h"
+#include "report/json.h"
+#include "trace/collect.h"
+#include "trace/report.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/macro.h"
+#include "util/print.h"
+#include "verbs.h"
+
+#define WAIT_MS 100
+
+/* To count these, a program would have to run at each of them. */
+static const struct trace_unseen never_seen = { "faults that KVM takes on BARs later",
+                                                "vfio_pci_mmap_huge_fault" };
+
+struct trace_run {
+        struct options options;
+        struct trace_selection selection;
+        struct trace_collector collector;
+        uint64_t time_usec; /* CLOCK_REALTIME */
+        FILE *svg;          /* or NULL */
+};
+
+static volatile sig_atomic_t is_stopped;
+
+static void on_signal(int signal)
+{
+        (void) signal;
+        is_stopped = true;
+}
+
+/* The first signal ends the watch, and what was seen is printed. The second ends all at once. */
+static void catch_signals(void)
+{
+        static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+        const struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int) SA_RESETHAND };
+        struct sigaction old;
+
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+                        sigaction(signals[i], &action, NULL);
+}
+
+/* Replaces the line of progress, on a terminal only. NULL removes it. */
+static void show_progress(const char *text)
+{
+        if (!isatty(STDERR_FILENO))
+                return;
+        fputc('\r', stderr);
+        print(stderr, "%s", text ?: "");
+        fputs("\033[K", stderr);
+}
+
+static void on_event(const struct trace_process *p, const struct trace_event *e, void *userdata)
+{
+        const struct trace_run *run = userdata;
+
+        if (run->options.json || !trace_is_selected(&run->selection, p))
+                return;
+        show_progress(NULL);
+        trace_print_event(p, e, stdout);
+        fflush(stdout);
+}
+
+/* Whether a start was seen, and all that were seen are over. */
+static bool is_over(const struct trace_run *run, uint64_t now)
+{
+        const struct trace_account *a = &run->collector.account;
+        bool seen = false;
+
+        for (size_t i = 0; i < a->n_processes; i++) {
+                if (!trace_is_selected(&run->selection, &a->processes[i]))
+                        continue;
+                if (!trace_start_is_over(&a->processes[i], now))
+                        return false;
+                seen = true;
+        }
+        return seen;
+}
+
+static void show_watching(const struct trace_run *run, uint64_t now)
+{
+        uint64_t n = 0;
+        char line[128];
+
+        for (size_t i = 0; i < run->collector.account.n_processes; i++)
+                n += trace_is_selected(&run->selection, &run->collector.account.processes[i]);
+        snprintf(line, sizeof(line), "%.0f s, %s", (double) (now - run->collector.began) / 1e9,
+                 n > 0 ? "watching the start" : "waiting for a start");
+        show_progress(line);
+}
+
+static int watch_until_over(struct trace_run *run)
+{
+        uint64_t now = trace_now(), end = now + run->options.seconds * UINT64_C(1000000000);
+
+        while (!is_stopped) {
+                int r = trace_collector_wait(&run->collector, WAIT_MS);
+
+                if (r < 0)
+                        return log_error(r, "Failed to read what the kernel reports: %m");
+                now = trace_now();
+                if (run->options.seconds > 0 ? now >= end : is_over(run, now))
+                        break;
+                show_watching(run, now);
+        }
+        show_progress(NULL);
+        return trace_collector_wait(&run->collector, 0);
+}
+
+static int print_report(json_object *report, bool json)
+{
+        int r = 0;
+
+        if (json)
+                r = report_print_json(report, 0, stdout);
+        else if (json_length(json_get(report, "processes")) > 0)
+                r = trace_report_print(report, stdout);
+        if (r < 0)
+                return log_error(r, "Failed to print the trace: %m");
+        if (fflush(stdout) != 0)
+                return log_error(-errno, "Failed to print the trace: %m");
+        if (json_length(json_get(report, "processes")) > 0)
+                return 0;
+        print_line(stderr, "vfioalignctl: nothing that opens a VFIO device was seen to start");
+        return -ENODATA;
+}
+
+/* The first start that was asked for; without one the file stays empty. */
+static int write_svg(const struct trace_run *run)
+{
+        const struct trace_account *a = &run->collector.account;
+
+        for (size_t i = 0; i < a->n_processes; i++)
+                if (trace_is_selected(&run->selection, &a->processes[i])) {
+                        trace_svg_print(a, &a->processes[i], run->svg);
+                        break;
+                }
+        if (fflush(run->svg) != 0 || ferror(run->svg))
+                return log_error(-EIO, "Failed to write '%s': %m", run->options.svg);
+        return 0;
+}
+
+static int print_trace(const struct trace_run *run)
+{
+        struct trace_unseen unseen[TRACE_UNSEEN_MAX + 1];
+        struct trace_watched w = { .time_usec = run->time_usec,
+                                   .ns = trace_now() - run->collector.began,
+                                   .lost = trace_watch_lost(run->collector.watch),
+                                   .unseen = unseen };
+        json_object *report;
+        struct utsname uts;
+        int r;
+
+        w.kernel = uname(&uts) >= 0 ? uts.release : NULL;
+        w.n_unseen = trace_watch_unseen(run->collector.watch, unseen);
+        unseen[w.n_unseen++] = never_seen;
+        report = trace_report_new(&run->collector.account, &run->selection, &w);
+        r = print_report(report, run->options.json);
+        json_object_put(report);
+        return r < 0 || !run->svg ? r : write_svg(run);
+}
+
+static int trace_run(struct trace_run *run)
+{
+        const char *why = NULL;
+        int r;
+
+        run->time_usec = clock_usec(CLOCK_REALTIME);
+        run->collector.on_event = on_event;
+        run->collector.userdata = run;
+        r = trace_collector_open(&run->collector, run->selection.pid, &why);
+        if (r < 0) {
+                print_line(stderr, "vfioalignctl: cannot trace: %s", why);
+                return r;
+        }
+        catch_signals();
+        r = watch_until_over(run);
+        return r < 0 ? r : print_trace(run);
+}
+
+int verb_trace(int argc, char *argv[])
+{
+        struct trace_run run = {};
+        int word, r;
+
+        word = options_parse(argc, argv, OPTION_JSON | OPTION_SVG | OPTION_PID | OPTION_FOR, 0, 1,
+                             &run.options);
+        if (word < 0)
+                return -word;
+        run.selection = (struct trace_selection){ .guest = argv[word], .pid = run.options.pid };
+        if (run.selection.guest && run.selection.pid) {
+                print_line(stderr, "vfioalignctl: trace takes a guest or --pid, not both");
+                return CTL_USAGE;
+        }
+        /* Not after minutes of watching. */
+        run.svg = run.options.svg ? fopen(run.options.svg, "we") : NULL;
+        if (run.options.svg && !run.svg) {
+                log_error(-errno, "Failed to write '%s': %m", run.options.svg);
+                return CTL_FAILED;
+        }
+        r = trace_run(&run);
+        if (run.svg)
+                fclose(run.svg);
+        trace_collector_done(&run.collector);
+        return r < 0 ? CTL_FAILED : CTL_OK;
+}
+
+int main(int argc, char *argv[])
+{
+        setlocale(LC_ALL, "");
+        setlocale(LC_NUMERIC, "C"); /* numbers are written here as in the configuration */
+        return argc < 2 ? CTL_USAGE : verb_trace(argc - 1, argv + 1);
+}
