@@ -3,7 +3,7 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check check-all check-debug analyze sanitize distributions faults fuzz demo audit bench bench-bind bench-map clean
+.PHONY: all check check-all check-debug analyze sanitize distributions faults fuzz demo audit bench bench-bind bench-map bench-trace clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -71,6 +71,10 @@ bench-bind:
 bench-map:
 	$(SUDO) tests/bench/page-faults
 	$(SUDO) tests/bench/mmap-cost
+
+# What watching a start costs it; in the lab.
+bench-trace:
+	$(SUDO) tests/bench/trace-cost
 
 clean:
 	rm -rf $(BUILD)
