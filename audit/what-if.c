@@ -282,19 +282,29 @@ static bool libvirt_started(const struct host *h, pid_t pid)
         return h->libvirt.installed.value != FACT_NO && h->libvirt.readable.value == FACT_UNKNOWN;
 }
 
+static struct area mapping_area(const struct host *h, const struct mapping *m)
+{
+        return (struct area){
+                .region_size = mapping_region_size(h, m),
+                .offset = m->offset,
+                .size = m->size,
+        };
+}
+
+static struct subject mapping_subject(const struct host *h, const struct mapping *m, const struct area *area)
+{
+        return (struct subject){
+                .host = h,
+                .area = area,
+                .process = mapping_facts_find_process(&h->mappings, m->pid),
+        };
+}
+
 static struct help help_mapping_with(const struct host *h, const struct module_facts *m,
                                      const struct mapping *mapping)
 {
-        const struct area area = {
-                .region_size = mapping_region_size(h, mapping),
-                .offset = mapping->offset,
-                .size = mapping->size,
-        };
-        const struct subject s = {
-                .host = h,
-                .area = &area,
-                .process = mapping_facts_find_process(&h->mappings, mapping->pid),
-        };
+        const struct area area = mapping_area(h, mapping);
+        const struct subject s = mapping_subject(h, mapping, &area);
         struct what_if now = what_if_now(h, m, process_placer(h, mapping->pid));
         struct help help = help_of(&now, area_gains, &s);
 
@@ -418,6 +428,25 @@ bool what_if_area(const struct host *h, struct placer placer, const struct area 
         if (!what_if_assume(&w, fixes))
                 return false;
         *ret = verdict_area(&w.kernel, &w.module, w.placer, area);
+        return true;
+}
+
+bool what_if_mapping(const struct host *h, const struct mapping *m, unsigned fixes, struct verdict *ret)
+{
+        struct subject s;
+        struct area area;
+        struct what_if w;
+
+        assert(h);
+        assert(m);
+        assert(ret);
+
+        w = what_if_now(h, &h->module, process_placer(h, m->pid));
+        if (!what_if_assume(&w, fixes))
+                return false;
+        area = mapping_area(h, m);
+        s = mapping_subject(h, m, &area);
+        *ret = what_if_verdict(&w, &s);
         return true;
 }
 

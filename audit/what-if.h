@@ -47,10 +47,12 @@ struct help help_host(const struct host *h);
 /* The same, as if nothing forbade loading the module. */
 struct help help_host_unless_forbidden(const struct host *h);
 
-/* What the BAR, or the guest, would get with all of these fixes. False if one of them changes no page size,
+/* What the BAR, the mapping if the same program made it again, or the guest would get with all of these
+ * fixes. False if one of them changes no page size,
  * cannot be applied here, or is in force already; *ret is left alone then. emulator: for FIX_EMULATOR, as
  * help_guest() found it; or NULL. */
 bool what_if_area(const struct host *h, struct placer placer, const struct area *area, unsigned fixes,
                   struct verdict *ret);
+bool what_if_mapping(const struct host *h, const struct mapping *m, unsigned fixes, struct verdict *ret);
 bool what_if_guest(const struct host *h, const struct guest *g, unsigned fixes,
                    const struct emulator *emulator, struct guest_cost *ret);

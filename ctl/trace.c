@@ -8,6 +8,7 @@
 #include "options.h"
 #include "report/json.h"
 #include "trace/collect.h"
+#include "trace/fixes.h"
 #include "trace/report.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -149,7 +150,23 @@ static int write_svg(const struct trace_run *run)
         return 0;
 }
 
-static int print_trace(const struct trace_run *run)
+/* Only where one may help, because reading the host takes a second or more. */
+static int add_fixes(struct trace_run *run)
+{
+        struct host host;
+        int r;
+
+        if (!trace_wants_fixes(&run->collector.account))
+                return 0;
+        r = host_read(&host, &run->collector.root);
+        if (r < 0)
+                return log_error(r, "Failed to read this host: %m");
+        trace_fixes_add(&run->collector.account, &host);
+        host_done(&host);
+        return 0;
+}
+
+static int print_trace(struct trace_run *run)
 {
         struct trace_unseen unseen[TRACE_UNSEEN_MAX + 1];
         struct trace_watched w = { .time_usec = run->time_usec,
@@ -160,6 +177,9 @@ static int print_trace(const struct trace_run *run)
         struct utsname uts;
         int r;
 
+        r = add_fixes(run);
+        if (r < 0)
+                return r;
         w.kernel = uname(&uts) >= 0 ? uts.release : NULL;
         w.n_unseen = trace_watch_unseen(run->collector.watch, unseen);
         unseen[w.n_unseen++] = never_seen;

@@ -11,6 +11,9 @@
 #define REGION_SHIFT 40
 #define REGION_OFFSET_MASK ((UINT64_C(1) << REGION_SHIFT) - 1)
 
+/* With fewer, what the call itself takes would count as theirs. */
+#define SAMPLE_FAULTS_MIN 64
+
 /* What comes from the kernel's ring is bounded, but need not end with a NUL. */
 static void copy_text(char *to, size_t size, const char *from, size_t n)
 {
@@ -223,6 +226,20 @@ static void add_region(struct trace_process *p, const struct trace_event *e)
         *slot = bar;
 }
 
+static void bar_add_cost(struct trace_bar *bar, const struct trace_event *e)
+{
+        double ns = (double) e->duration / (double) e->faults;
+
+        bar->fault_calls++;
+        bar->fault_ns = add_saturated(bar->fault_ns, e->duration);
+        if (e->faults < SAMPLE_FAULTS_MIN)
+                return;
+        if (bar->least_ns == 0 || ns < bar->least_ns)
+                bar->least_ns = ns;
+        if (ns > bar->most_ns)
+                bar->most_ns = ns;
+}
+
 static void add_map(const struct trace_account *a, struct trace_process *p, const struct trace_event *e)
 {
         struct trace_bar *bar = e->kind == TRACE_MAP ? trace_process_find_bar(p, e->address) : NULL;
@@ -235,7 +252,10 @@ static void add_map(const struct trace_account *a, struct trace_process *p, cons
         add_span(p, TRACE_SPAN_BAR, (size_t) (bar - p->bars), e);
         sum_add(&bar->maps, e);
         /* A BAR that has its pages from before takes no faults, and shows nothing. */
-        if (e->result < 0 || e->faults == 0 || e->size <= bar->page_bytes)
+        if (e->result < 0 || e->faults == 0)
+                return;
+        bar_add_cost(bar, e);
+        if (e->size <= bar->page_bytes)
                 return;
         bar->page_size = page_by_faults(a, e->faults, e->size);
         bar->page_bytes = e->size;
@@ -460,4 +480,20 @@ struct trace_phases trace_phases_of(const struct trace_account *a, const struct 
         sum = add_saturated(sum, f.unmap);
         f.other = sub_saturated(f.end - f.begin, sum);
         return f;
+}
+
+bool trace_bar_estimate(const struct trace_bar *bar, const struct trace_fix *fix, struct trace_estimate *ret)
+{
+        double faults = (double) bar->fault_calls * (double) fix->faults, rest;
+
+        if (bar->most_ns == 0)
+                return false;
+        /* The calls that took no faults take as long as they did, at most. */
+        rest = (double) sub_saturated(bar->maps.ns, bar->fault_ns);
+        *ret = (struct trace_estimate){
+                .ns = rest + faults * (double) bar->fault_ns / (double) bar->maps.faults,
+                .least_ns = rest + faults * bar->least_ns,
+                .most_ns = rest + faults * bar->most_ns,
+        };
+        return true;
 }

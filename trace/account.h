@@ -29,6 +29,14 @@ struct trace_device {
         uint64_t reset_time, reset_end; /* internal: of the last */
 };
 
+/* What one of vfioalign's fixes would change for a BAR. */
+#define TRACE_FIXES_MAX 4
+struct trace_fix {
+        const char *name; /* as in vfioalignctl(1); static */
+        const char *with; /* the beginning of a sentence; static */
+        uint64_t page_size, faults;
+};
+
 /* A region of a device, or a part of one, that has an address in the process. */
 struct trace_bar {
         char device[TRACE_TEXT_MAX]; /* "": unknown */
@@ -38,6 +46,13 @@ struct trace_bar {
         struct trace_sum maps;
         uint64_t page_size;  /* bytes: the one that the faults show; 0: there were none */
         uint64_t page_bytes; /* internal: how much was mapped when it was found */
+
+        /* Of `maps`, the calls that took faults; and how long one fault took on average in the calls that
+         * took enough of them to say so: in the quickest and in the slowest. 0: there was no such call. */
+        uint64_t fault_calls, fault_ns;
+        double least_ns, most_ns;
+        struct trace_fix fixes[TRACE_FIXES_MAX]; /* what helps; see fixes.h */
+        size_t n_fixes;
 };
 
 /* When a call was under way, for a timeline. */
@@ -114,6 +129,14 @@ struct trace_phases {
         uint64_t hook, libvirt, open, reset, ram, bars, unmap, other;
 };
 struct trace_phases trace_phases_of(const struct trace_account *a, const struct trace_process *p);
+
+/* How long it would have taken to map a BAR for DMA with that fix, by what a fault took in this very start:
+ * in all, and with the quickest and the slowest. False where that was not measured. */
+struct trace_estimate {
+        double ns, least_ns, most_ns;
+};
+bool trace_bar_estimate(const struct trace_bar *bar, const struct trace_fix *fix,
+                        struct trace_estimate *ret);
 
 /* Page sizes in bytes, and what fits into the region at that offset. The number of faults is what these
  * pages would take. */

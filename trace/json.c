@@ -60,6 +60,29 @@ static json_object *new_device(const struct trace_device *d)
         return o;
 }
 
+/* By fix. */
+static json_object *new_after(const struct trace_bar *bar)
+{
+        json_object *after = json_object_new_object();
+
+        for (size_t i = 0; i < bar->n_fixes; i++) {
+                const struct trace_fix *fix = &bar->fixes[i];
+                struct trace_estimate estimate;
+                json_object *o;
+
+                if (!trace_bar_estimate(bar, fix, &estimate))
+                        continue;
+                o = json_object_new_object();
+                json_add_count(o, "page_size", fix->page_size);
+                json_add_count(o, "faults", fix->faults * bar->fault_calls);
+                add_seconds(o, "seconds", (uint64_t) estimate.ns);
+                add_seconds(o, "least_seconds", (uint64_t) estimate.least_ns);
+                add_seconds(o, "most_seconds", (uint64_t) estimate.most_ns);
+                json_object_object_add(after, fix->name, o);
+        }
+        return after;
+}
+
 static json_object *new_bar(const struct trace_account *a, const struct trace_bar *bar)
 {
         json_object *o = json_object_new_object();
@@ -75,6 +98,7 @@ static json_object *new_bar(const struct trace_account *a, const struct trace_ba
         json_add_count(o, "page_size", bar->page_size ?: UINT64_MAX);
         json_add_count(o, "largest_page", trace_bar_largest_page(a, bar));
         json_add_count(o, "least_faults", trace_bar_least_faults(a, bar));
+        json_object_object_add(o, "after", new_after(bar));
         return o;
 }
 

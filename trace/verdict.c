@@ -13,7 +13,9 @@ static const char *format_seconds(uint64_t ns, format_t buffer)
         double s = (double) ns / 1e9;
         const char *how = "%.0f s";
 
-        if (s < 0.0995)
+        if (s < 0.0005)
+                s *= 1e6, how = "%.0f us";
+        else if (s < 0.0995)
                 how = "%.3f s";
         else if (s < 9.95)
                 how = "%.2f s";
@@ -128,6 +130,82 @@ static void bars_sentence(const struct trace_account *a, const struct bar_group 
                         plural_of(g->least_faults));
 }
 
+/* What the BARs of a group would have taken with one fix. */
+struct group_estimate {
+        uint64_t n, faults; /* BARs that it helps, and their faults */
+        double ns;          /* of all BARs of the group */
+        double least_ns, most_ns;
+        double fault_least_ns, fault_most_ns; /* what one fault took */
+};
+
+static void estimate_add(struct group_estimate *sum, const struct trace_bar *bar, const char *fix)
+{
+        struct trace_estimate e = { (double) bar->maps.ns, (double) bar->maps.ns, (double) bar->maps.ns };
+
+        for (size_t i = 0; i < bar->n_fixes; i++) {
+                if (!streq(bar->fixes[i].name, fix) || !trace_bar_estimate(bar, &bar->fixes[i], &e))
+                        continue;
+                sum->n++;
+                sum->faults += bar->fixes[i].faults * bar->fault_calls;
+                if (sum->n == 1 || bar->least_ns < sum->fault_least_ns)
+                        sum->fault_least_ns = bar->least_ns;
+                if (bar->most_ns > sum->fault_most_ns)
+                        sum->fault_most_ns = bar->most_ns;
+        }
+        sum->ns += e.ns;
+        sum->least_ns += e.least_ns;
+        sum->most_ns += e.most_ns;
+}
+
+static void add_fix(const struct trace_process *p, const struct bar_group *g, const struct trace_fix *fix,
+                    json_object *verdict)
+{
+        struct group_estimate sum = {};
+        format_t faults, seconds, least, most;
+        sentence_t text;
+
+        for (size_t i = 0; i < p->n_bars; i++)
+                if (p->bars[i].maps.calls > 0 && p->bars[i].page_size == g->page_size)
+                        estimate_add(&sum, &p->bars[i], fix->name);
+        if (sum.n == 0)
+                return;
+        format_count(sum.faults, faults);
+        format_seconds((uint64_t) sum.ns, seconds);
+        if (sum.fault_least_ns < sum.fault_most_ns)
+                snprintf(text, sizeof(text),
+                         "%s that would have been %s fault%s and %s (%s to %s), as a fault took %.2f "
+                         "to %.2f us here.",
+                         fix->with, faults, plural_of(sum.faults), seconds,
+                         format_seconds((uint64_t) sum.least_ns, least),
+                         format_seconds((uint64_t) sum.most_ns, most), sum.fault_least_ns / 1e3,
+                         sum.fault_most_ns / 1e3);
+        else
+                snprintf(text, sizeof(text),
+                         "%s that would have been %s fault%s and %s, as a fault took %.2f us here.",
+                         fix->with, faults, plural_of(sum.faults), seconds, sum.fault_most_ns / 1e3);
+        add_sentence(verdict, text);
+}
+
+static bool is_first_of_its_name(const struct trace_process *p, const struct bar_group *g, size_t n_bar,
+                                 size_t n_fix)
+{
+        const char *name = p->bars[n_bar].fixes[n_fix].name;
+
+        for (size_t i = 0; i < n_bar; i++)
+                for (size_t k = 0; k < p->bars[i].n_fixes; k++)
+                        if (p->bars[i].page_size == g->page_size && streq(p->bars[i].fixes[k].name, name))
+                                return false;
+        return true;
+}
+
+static void add_fixes(const struct trace_process *p, const struct bar_group *g, json_object *verdict)
+{
+        for (size_t i = 0; i < p->n_bars; i++)
+                for (size_t k = 0; k < p->bars[i].n_fixes; k++)
+                        if (p->bars[i].page_size == g->page_size && is_first_of_its_name(p, g, i, k))
+                                add_fix(p, g, &p->bars[i].fixes[k], verdict);
+}
+
 static void add_bars(const struct trace_account *a, const struct trace_process *p, json_object *verdict)
 {
         for (int level = -1; level <= 2; level++) {
@@ -138,6 +216,7 @@ static void add_bars(const struct trace_account *a, const struct trace_process *
                         continue;
                 bars_sentence(a, &g, text);
                 add_sentence(verdict, text);
+                add_fixes(p, &g, verdict);
         }
 }
 

@@ -32,6 +32,9 @@ int main(int argc, char *argv[])
                 if (r >= 0 && p && !json && !svg && trace_is_selected(&selection, p))
                         trace_print_event(p, &events[i], stdout);
         }
+        account.processes[0].bars[0].fixes[0] = (struct trace_fix){ "module", "With the module vfio_align",
+                                                                    GIB(1), 2 };
+        account.processes[0].bars[0].n_fixes = 1;
         report = trace_report_new(&account, &selection, &watched);
         if (svg)
                 trace_svg_print(&account, &account.processes[0], stdout);
