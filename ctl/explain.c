@@ -4,6 +4,7 @@
 #include "ctl.h"
 #include "facts/guest/libvirt-paths.h"
 #include "fix/decision.h"
+#include "report/rulers.h"
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
@@ -102,6 +103,41 @@ static void say_namesake(json_object *guest)
                            argument);
 }
 
+/* The mappings of BARs: of the device where bdf is given, else of the process. */
+static size_t find_mappings(const struct host *h, const char *bdf, pid_t pid,
+                            const struct mapping *ret[RULERS_MAX])
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < h->mappings.n_mappings && n < RULERS_MAX; i++) {
+                const struct mapping *m = &h->mappings.mappings[i];
+
+                if (m->region <= 5 && (bdf ? streq(m->bdf, bdf) : m->pid == pid))
+                        ret[n++] = m;
+        }
+        return n;
+}
+
+static int draw_rulers(const struct host *h, const char *bdf, pid_t pid, const char *path)
+{
+        const struct mapping *mappings[RULERS_MAX];
+        size_t n = find_mappings(h, bdf, pid, mappings);
+        _cleanup_fclose_ FILE *f = NULL;
+
+        if (n == 0) {
+                print_line(stderr, "vfioalignctl: there is nothing to draw, because %s",
+                           bdf ? "nobody maps a BAR of this device now" : "this guest maps no BAR now");
+                return CTL_FAILED;
+        }
+        f = fopen(path, "we");
+        if (f)
+                report_rulers_print(h, mappings, n, f);
+        if (f && fflush(f) == 0 && !ferror(f))
+                return CTL_OK;
+        log_error(-errno, "Failed to write '%s': %m", path);
+        return CTL_FAILED;
+}
+
 /* guest: one that has the same name, or NULL. */
 static int explain_device(const struct snapshot *s, json_object *head, const struct device *d,
                           const struct options *o, json_object *guest)
@@ -122,7 +158,9 @@ static int explain_device(const struct snapshot *s, json_object *head, const str
         }
         json_object_put(device);
         devices_close(&devices);
-        return code;
+        if (code != CTL_OK || !o->svg)
+                return code;
+        return draw_rulers(&s->host, d->bdf, 0, o->svg);
 }
 
 /* guest: one that has the same name, or NULL. */
@@ -247,14 +285,22 @@ static int explain_guest(const struct snapshot *s, json_object *head, json_objec
                          const struct options *o)
 {
         const char *name = json_get_text(guest, "name");
+        const struct libvirt_guest *g = NULL;
 
-        if (o->json)
-                return print_json(guest);
-        report_explain_guest(head, guest, stdout);
         for (size_t i = 0; i < s->host.libvirt.n_guests; i++)
                 if (streq(s->host.libvirt.guests[i].xml.name, name))
-                        say_decision(s, &s->host.libvirt.guests[i]);
-        return CTL_OK;
+                        g = &s->host.libvirt.guests[i];
+        if (o->json) {
+                int code = print_json(guest);
+
+                if (code != CTL_OK)
+                        return code;
+        } else {
+                report_explain_guest(head, guest, stdout);
+                if (g)
+                        say_decision(s, g);
+        }
+        return o->svg ? draw_rulers(&s->host, NULL, g && g->running ? g->pid : 0, o->svg) : CTL_OK;
 }
 
 /* libvirt names the file of a guest after the guest. */
@@ -311,6 +357,10 @@ static int explain_subject(const struct snapshot *s, json_object *head, const ch
                            "vfioalignctl: --area is about a BAR, so it needs the address of a device");
                 return CTL_USAGE;
         }
+        if (o->svg && (o->area || (!d && id >= 0 && !o->guest))) {
+                print_line(stderr, "vfioalignctl: --svg draws what is mapped of a device or by a guest");
+                return CTL_USAGE;
+        }
         if (d)
                 return explain_device(s, head, d, o, guest);
         if (id >= 0 && !o->guest)
@@ -340,7 +390,8 @@ int verb_explain(int argc, char *argv[])
         struct snapshot s;
         int word, r;
 
-        word = options_parse(argc, argv, OPTION_JSON | OPTION_ROOT | OPTION_AREA | OPTION_GUEST, 1, 1, &o);
+        word = options_parse(argc, argv, OPTION_JSON | OPTION_ROOT | OPTION_AREA | OPTION_GUEST | OPTION_SVG,
+                             1, 1, &o);
         if (word < 0)
                 return -word;
         r = snapshot_read(&s, &o) < 0 ? CTL_FAILED : explain_on_host(&s, argv[word], &o);

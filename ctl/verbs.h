@@ -23,7 +23,9 @@
             "how each emulator places BARs", MAIN, verb_emulators) \
         ROW("mappings", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]", \
             "what processes map of VFIO devices, and in which pages", MAIN, verb_mappings) \
-        ROW("explain", "[--json] [--root HOST] [--area BAR:OFFSET+LENGTH] [--guest] FINDING|ADDRESS|GUEST", \
+        ROW("explain", \
+            "[--json] [--root HOST] [--area BAR:OFFSET+LENGTH] [--svg FILE] [--guest] " \
+            "FINDING|ADDRESS|GUEST", \
             "why, in whole sentences, with this host's numbers", MAIN, verb_explain) \
         ROW("probe", "[--json] [--yes] ADDRESS", \
             "open an idle device, map its BARs, and measure: resets it", MAIN, verb_probe) \

@@ -2,9 +2,9 @@
 #include "report.h"
 
 #include "report/json.h"
+#include "report/svg.h"
 #include "util/format.h"
 #include "util/macro.h"
-#include "util/print.h"
 
 /* Pixels. The text is large enough to be read in a ticket. */
 #define WIDTH 1200
@@ -13,35 +13,10 @@
 #define TOP 70
 #define ROW 24
 #define LINE 20
-#define LINE_CHARACTERS 140
+#define EDGE 20
+#define FONT 14
+#define TITLE_FONT 18
 #define BAR_ROWS_MAX 40
-
-typedef char xml_t[6 * LINE_CHARACTERS + 1];
-
-/* A name can be anything that others have chosen, and be cut within a character: only ASCII is kept of it.
- */
-static const char *xml_escape(const char *text, size_t n, xml_t buffer)
-{
-        static const struct {
-                char c;
-                const char *escaped;
-        } table[] = { { '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '"', "&quot;" } };
-        char *p = buffer;
-
-        for (size_t i = 0; i < n && text[i] && p + 7 <= buffer + sizeof(xml_t); i++) {
-                const char *escaped = NULL;
-
-                for (size_t k = 0; k < ELEMENTSOF(table); k++)
-                        if (table[k].c == text[i])
-                                escaped = table[k].escaped;
-                if (escaped)
-                        p = stpcpy(p, escaped);
-                else
-                        *p++ = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
-        }
-        *p = '\0';
-        return buffer;
-}
 
 /* One start that is drawn. */
 struct timeline {
@@ -60,15 +35,6 @@ static double x_of(const struct timeline *t, uint64_t time)
         return LABELS + (x > CHART ? CHART : x);
 }
 
-static void draw_text(const struct timeline *t, double x, int y, const char *class, const char *text,
-                      size_t n)
-{
-        xml_t xml;
-
-        print_line(t->out, "<text x=\"%.1f\" y=\"%d\" class=\"%s\">%s</text>", x, y, class,
-                   xml_escape(text, n, xml));
-}
-
 /* As wide as a pixel at least, so it can be seen. */
 static void draw_span(const struct timeline *t, uint64_t begin, uint64_t end, const char *class)
 {
@@ -76,13 +42,12 @@ static void draw_span(const struct timeline *t, uint64_t begin, uint64_t end, co
 
         if (begin >= t->phases.end)
                 return;
-        print_line(t->out, "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" class=\"%s\"/>", x,
-                   t->y + 3, width < 1 ? 1 : width, ROW - 6, class);
+        svg_rect(t->out, x, t->y + 3, width < 1 ? 1 : width, ROW - 6, class);
 }
 
 static void draw_label(const struct timeline *t, const char *label)
 {
-        draw_text(t, LABELS - 8, t->y + ROW - 7, "label", label, LINE_CHARACTERS);
+        svg_text(t->out, LABELS - 8, t->y + ROW - 7, "label", label, SVG_TEXT_MAX);
 }
 
 static void draw_spans(struct timeline *t, enum trace_span_kind kind, size_t index, const char *class)
@@ -164,26 +129,36 @@ static void draw_axis(const struct timeline *t, int bottom)
         for (int i = 0; i <= 10 && step * i <= seconds; i++) {
                 double x = LABELS + step * i * 1e9 * t->scale;
 
-                print_line(t->out, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" class=\"axis\"/>", x,
-                           TOP, x, bottom);
+                svg_line(t->out, x, TOP, x, bottom, "axis");
                 snprintf(text, sizeof(text), "%g s", step * i);
-                draw_text(t, x, TOP - 6, "tick", text, sizeof(text));
+                svg_text(t->out, x, TOP - 6, "tick", text, sizeof(text));
         }
 }
 
-/* The sentences, each in as many lines as it takes. */
+/* How much of the text goes into the next line: up to a space, if there is one. */
+static size_t line_length(const char *text)
+{
+        size_t fitting = svg_fitting(text, FONT, WIDTH - 2 * EDGE), n = fitting;
+
+        if (!text[n])
+                return n;
+        while (n > 0 && text[n] != ' ')
+                n--;
+        return n > 0 ? n : fitting;
+}
+
+/* The sentences, each in as many lines as it takes. Returns the last line's y; t NULL: only that. */
 static int draw_verdict(const struct timeline *t, json_object *verdict, int y)
 {
         for (size_t i = 0; i < json_length(verdict); i++) {
                 const char *text = json_object_get_string(json_object_array_get_idx(verdict, i));
 
                 while (*text) {
-                        size_t n = strnlen(text, LINE_CHARACTERS);
+                        size_t n = line_length(text);
 
-                        while (text[n] && n > 1 && text[n] != ' ')
-                                n--;
                         y += LINE;
-                        draw_text(t, 20, y, "verdict", text, n);
+                        if (t)
+                                svg_text(t->out, EDGE, y, "verdict", text, n);
                         text += n;
                         text += *text == ' ';
                 }
@@ -191,22 +166,10 @@ static int draw_verdict(const struct timeline *t, json_object *verdict, int y)
         return y;
 }
 
-static int count_lines(json_object *verdict)
-{
-        size_t n = 0;
-
-        /* A line is cut at a space, so it may be shorter by a word. */
-        for (size_t i = 0; i < json_length(verdict); i++)
-                n += 1 + strlen(json_object_get_string(json_object_array_get_idx(verdict, i))) /
-                                 (LINE_CHARACTERS / 2);
-        return (int) n;
-}
-
-static const char style[] =
-        "<style>text{font:14px sans-serif;fill:#222}.title{font-size:18px;font-weight:bold}"
-        ".label{text-anchor:end}.tick{text-anchor:middle;font-size:12px;fill:#555}"
-        ".axis{stroke:#ddd}.ram{fill:#4878a8}.bar{fill:#c44e52}.open{fill:#b8b080}"
-        ".reset{fill:#dd8452}.unmap{fill:#999}.libvirt{fill:#9a7bb0}</style>";
+static const char style[] = "text{font:14px sans-serif;fill:#222}.title{font-size:18px;font-weight:bold}"
+                            ".label{text-anchor:end}.tick{text-anchor:middle;font-size:12px;fill:#555}"
+                            ".axis{stroke:#ddd}.ram{fill:#4878a8}.bar{fill:#c44e52}.open{fill:#b8b080}"
+                            ".reset{fill:#dd8452}.unmap{fill:#999}.libvirt{fill:#9a7bb0}";
 
 void trace_svg_print(const struct trace_account *a, const struct trace_process *p, FILE *out)
 {
@@ -214,20 +177,15 @@ void trace_svg_print(const struct trace_account *a, const struct trace_process *
         json_object *verdict = trace_verdict(a, p);
         size_t n_devices = p->n_devices < BAR_ROWS_MAX ? p->n_devices : BAR_ROWS_MAX;
         size_t rows = 2 + t.phases.from_hook + n_devices + count_bars(p);
-        int bottom = TOP + (int) rows * ROW, height = bottom + (count_lines(verdict) + 2) * LINE;
+        int bottom = TOP + (int) rows * ROW, height = draw_verdict(NULL, verdict, bottom) + 2 * LINE;
         uint64_t ns = t.phases.end - t.phases.begin;
         trace_name_t name;
         char title[sizeof(name) + 32];
 
         t.scale = ns > 0 ? CHART / (double) ns : 0;
-        print_line(out,
-                   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-                   "viewBox=\"0 0 %d %d\">",
-                   WIDTH, height, WIDTH, height);
-        print_line(out, "%s", style);
-        print_line(out, "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>", WIDTH, height);
+        svg_begin(out, WIDTH, height, style);
         snprintf(title, sizeof(title), "The start of %s", trace_process_name(p, name));
-        draw_text(&t, 20, 30, "title", title, LINE_CHARACTERS);
+        svg_text(out, EDGE, 30, "title", title, svg_fitting(title, TITLE_FONT, WIDTH - 2 * EDGE));
         draw_axis(&t, bottom);
         draw_before(&t);
         draw_devices(&t);
@@ -235,6 +193,6 @@ void trace_svg_print(const struct trace_account *a, const struct trace_process *
         draw_bars(&t);
         draw_row(&t, "unmapped", TRACE_SPAN_UNMAP, 0, "unmap");
         draw_verdict(&t, verdict, bottom + LINE / 2);
-        print_line(out, "</svg>");
+        svg_end(out);
         json_object_put(verdict);
 }
