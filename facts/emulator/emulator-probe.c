@@ -111,7 +111,7 @@ static int run_once(const struct emulator *e, const char *library, const struct 
                         (char *) "LC_ALL=C",
                         (char *) "HOME=/nonexistent",
                         NULL };
-        const char *machine = strstr(e->path, "aarch64") ? "virt" : "q35";
+        const char *machine = strstr(e->target ?: e->path, "aarch64") ? "virt" : "q35";
         /* Nothing runs in the guest, so a small cache of translated code is enough, or no accelerator in a
          * build without TCG. */
         const char *argv[] = { e->path,           "-M",       machine, "-accel", "tcg,tb-size=16",

@@ -558,11 +558,11 @@ int emulator_facts_read(struct emulator_facts *f, const struct root *root)
 {
         static const char *const paths[] = {
                 "/usr/bin/qemu-system-x86_64",
+                "/usr/bin/qemu-system-aarch64",
                 "/usr/bin/kvm",
                 "/usr/libexec/qemu-kvm",
                 "/usr/bin/qemu-kvm",
                 "/usr/libexec/qemu-system-i386", /* Debian 12, for both widths */
-                "/usr/bin/qemu-system-aarch64",
                 "/usr/local/bin/qemu-system-x86_64",
                 "/run/current-system/sw/bin/qemu-system-x86_64", /* NixOS */
                 "/run/libvirt/nix-emulators/qemu-system-x86_64", /* its libvirt's own links */
