@@ -135,7 +135,7 @@ class Rulers(unittest.TestCase):
         self.assertIn("No such file", self.ctl(DEVICE, code=1))
 
 
-@unittest.skipUnless(BROWSER, "there is no Chromium")
+@unittest.skipUnless(BROWSER, "there is no Chromium, which make check-all installs")
 class Browser(unittest.TestCase):
     """What a browser makes of them."""
 
