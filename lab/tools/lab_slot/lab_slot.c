@@ -13,7 +13,7 @@
 #include <linux/vmalloc.h>
 
 /* vfio stays where it is. */
-static const void *const vfio_pin __used = vfio_file_is_valid;
+static const void *const vfio_pin __used = vfio_file_set_kvm;
 
 typedef unsigned long (*area_fn)(struct file *, unsigned long, unsigned long, unsigned long, unsigned long);
 static area_fn *slot;  /* writable */
@@ -53,13 +53,11 @@ module_param_cb(slot, &slot_ops, NULL, 0644);
 static struct page *slot_page(struct file_operations **fops)
 {
         struct kprobe kp = { .symbol_name = "vfio_device_fops" };
-        void *at;
 
         if (register_kprobe(&kp) != -EINVAL || !kp.addr)
                 return NULL;
         *fops = (struct file_operations *) kp.addr;
-        at = &(*fops)->get_unmapped_area;
-        return is_vmalloc_or_module_addr(at) ? vmalloc_to_page(at) : virt_to_page(lm_alias(at));
+        return vmalloc_to_page(&(*fops)->get_unmapped_area); /* vfio is a module in all kernels here */
 }
 
 static int __init lab_slot_init(void)
