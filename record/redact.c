@@ -135,11 +135,35 @@ static int redact_kernel_arguments(char *data, FILE *out)
         return 0;
 }
 
+/* Whether the source is a device or a pool of this host, or a tag by which the machine that emulates this
+ * host shares a directory. Btrfs and ZFS have no number of a device. */
+static bool mount_is_local(const char *number, const char *type, const char *source, const char *options)
+{
+        if (!startswith(number, "0:") || startswith(source, "/dev/"))
+                return true;
+        if (streq(type, "9p"))
+                return options && strstr(options, "trans=virtio");
+        return streq(type, "virtiofs") || streq(type, "zfs");
+}
+
+/* Those that name a device ("logdev=/dev/sdb1"), and how 9p reaches its server. */
+static void print_mount_options(char *options, FILE *out)
+{
+        char *save = NULL;
+
+        for (char *word = strtok_r(options, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+                const char *value = strchr(word, '=');
+
+                if (streq(word, "trans=virtio") || (value && startswith(value, "=/dev/")))
+                        fprintf(out, ",%s", word);
+        }
+}
+
 /* proc_pid_mountinfo(5): "36 35 98:0 / /mnt rw,noatime master:1 - ext4 /dev/root rw". What is mounted from
- * elsewhere can have a password in its source or its options. Btrfs has no number of a device. */
+ * elsewhere can have a password in its source or its options. */
 static void redact_mount(char *line, FILE *out)
 {
-        char *rest = strstr(line, " - "), *save = NULL, *fields[5] = {}, *type, *source;
+        char *rest = strstr(line, " - "), *save = NULL, *fields[5] = {}, *type, *source, *options;
 
         if (!rest)
                 return;
@@ -151,10 +175,14 @@ static void redact_mount(char *line, FILE *out)
         }
         type = strtok_r(rest + strlen(" - "), " ", &save);
         source = type ? strtok_r(NULL, " ", &save) : NULL;
-        if (!source || (startswith(fields[2], "0:") && !startswith(source, "/dev/")))
+        options = source ? strtok_r(NULL, " ", &save) : NULL;
+        if (!source || !mount_is_local(fields[2], type, source, options))
                 return;
-        fprintf(out, "%s %s %s %s %s rw - %s %s rw\n", fields[0], fields[1], fields[2], fields[3], fields[4],
+        fprintf(out, "%s %s %s %s %s rw - %s %s rw", fields[0], fields[1], fields[2], fields[3], fields[4],
                 type, source);
+        if (options)
+                print_mount_options(options, out);
+        fputc('\n', out);
 }
 
 static int redact_mounts(char *data, FILE *out)

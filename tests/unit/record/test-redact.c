@@ -118,9 +118,18 @@ static void test_mounts(void **state)
                 "37 35 0:50 /sub /data rw - btrfs /dev/sdb rw\n"
                 "38 35 0:51 / /net rw - cifs //me:hunter2@host/share rw,password=hunter2\n"
                 "39 35 0:52 / /s3 rw - fuse.s3fs s3fs#hunter2 rw\n"
+                "41 35 0:53 / /host rw - 9p share rw,access=client,trans=virtio,key=hunter2\n"
+                "42 35 0:54 / /far rw - 9p hunter2 rw,trans=tcp,port=564\n"
+                "43 35 0:55 / /home rw - virtiofs home rw,key=hunter2\n"
+                "44 35 0:56 / /tank rw - zfs tank/data rw,xattr\n"
+                "45 35 8:1 / /xfs rw - xfs /dev/sda1 rw,logdev=/dev/sdb1,key=hunter2\n"
                 "hunter2\n40 hunter2 - a\n";
         static const char kept[] = "36 35 98:0 / /mnt rw - ext4 /dev/root rw\n"
-                                   "37 35 0:50 /sub /data rw - btrfs /dev/sdb rw\n";
+                                   "37 35 0:50 /sub /data rw - btrfs /dev/sdb rw\n"
+                                   "41 35 0:53 / /host rw - 9p share rw,trans=virtio\n"
+                                   "43 35 0:55 / /home rw - virtiofs home rw\n"
+                                   "44 35 0:56 / /tank rw - zfs tank/data rw\n"
+                                   "45 35 8:1 / /xfs rw - xfs /dev/sda1 rw,logdev=/dev/sdb1\n";
 
         (void) state;
         check(REDACT_MOUNTS, mounts, strlen(mounts), kept, strlen(kept));
