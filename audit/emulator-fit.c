@@ -8,6 +8,7 @@
 #include "facts/emulator/emulator-internal.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 #define UNREADABLE "its binary cannot be read"
 #define QUESTION "emulator-text"
@@ -42,8 +43,13 @@ struct fact emulator_has_text(const struct root *root, const struct emulator *e,
         _cleanup_free_ char *key = NULL, *answer = NULL;
         struct fact has;
 
-        if (!e || e->container || e->replaced || asprintf(&key, "%s %s", e->target ?: e->path, text) < 0)
+        if (!e || e->container || e->replaced)
                 return fact_unknown(UNREADABLE);
+        if (asprintf(&key, "%s %s", e->target ?: e->path, text) < 0) {
+                key = NULL;
+                memory_note_failure();
+                return fact_unknown(UNREADABLE);
+        }
         answer = emulator_ask(root, QUESTION, key);
         if (answer)
                 return fact_from_answer(answer);
@@ -63,8 +69,11 @@ bool emulator_knows_machine(const struct root *root, const struct emulator *e, c
 
         if (!g->machine || !strpbrk(g->machine, ".0123456789") || streq(g->machine, "q35"))
                 return true;
-        if (asprintf(&text, "%s-machine", g->machine) < 0)
+        if (asprintf(&text, "%s-machine", g->machine) < 0) {
+                text = NULL;
+                memory_note_failure();
                 return false;
+        }
         return emulator_has_text(root, e, text).value != FACT_NO;
 }
 
