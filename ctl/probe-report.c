@@ -8,18 +8,7 @@
 #include "report/table.h"
 #include "report/text.h"
 #include "util/macro.h"
-#include "util/memory.h"
 #include "util/print.h"
-
-static void add_seconds(json_object *o, double seconds)
-{
-        json_object *v = memory_note(json_object_new_double(seconds));
-
-        if (!v)
-                return;
-        json_object_set_serializer(v, json_object_double_to_json_string, (void *) (uintptr_t) "%.6f", NULL);
-        json_add(o, "seconds", v);
-}
 
 static json_object *new_map(const struct probe_map *m, bool median)
 {
@@ -32,7 +21,7 @@ static json_object *new_map(const struct probe_map *m, bool median)
         json_add_count(o, "alignment", m->alignment);
         json_add_count(o, "page_size", m->page_size ?: COUNT_UNKNOWN);
         json_add_count(o, "faults", m->faults);
-        add_seconds(o, m->seconds);
+        json_add_seconds(o, "seconds", m->seconds);
         return o;
 }
 

@@ -69,11 +69,10 @@ void json_append(json_object *array, json_object *value)
         json_object_put(value);
 }
 
-void json_add_string(json_object *o, const char *key, const char *value)
+/* NULL where memory is out, and that is noted. */
+static json_object *new_string(const char *text)
 {
-        _cleanup_free_ char *clean = value ? memory_note(strdup(value)) : NULL;
-
-        assert(key);
+        _cleanup_free_ char *clean = memory_note(strdup(text));
 
         /* Names on a host can be anything, and JSON is UTF-8. */
         for (char *p = clean; p && *p;) {
@@ -84,10 +83,21 @@ void json_add_string(json_object *o, const char *key, const char *value)
                         *p = '?';
                 p += n ?: 1;
         }
-        if (clean)
-                json_add(o, key, memory_note(json_object_new_string(clean)));
-        else
-                json_add(o, key, NULL);
+        return clean ? memory_note(json_object_new_string(clean)) : NULL;
+}
+
+void json_add_string(json_object *o, const char *key, const char *value)
+{
+        assert(key);
+
+        json_add(o, key, value ? new_string(value) : NULL);
+}
+
+void json_append_string(json_object *array, const char *text)
+{
+        assert(text);
+
+        json_append(array, new_string(text));
 }
 
 void json_add_count(json_object *o, const char *key, uint64_t n)
@@ -101,6 +111,16 @@ void json_add_count(json_object *o, const char *key, uint64_t n)
 void json_add_bool(json_object *o, const char *key, bool b)
 {
         json_add(o, key, memory_note(json_object_new_boolean(b)));
+}
+
+void json_add_seconds(json_object *o, const char *key, double seconds)
+{
+        json_object *v = memory_note(json_object_new_double(seconds));
+
+        if (v)
+                json_object_set_serializer(v, json_object_double_to_json_string, (void *) (uintptr_t) "%.6f",
+                                           NULL);
+        json_add(o, key, v);
 }
 
 void json_add_fact(json_object *o, const char *key, struct fact f)

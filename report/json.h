@@ -33,7 +33,11 @@ void json_append(json_object *array, json_object *value);
 void json_add_string(json_object *o, const char *key, const char *value);
 void json_add_count(json_object *o, const char *key, uint64_t n);
 void json_add_bool(json_object *o, const char *key, bool b);
+void json_add_seconds(json_object *o, const char *key, double seconds); /* to the microsecond */
 void json_add_fact(json_object *o, const char *key, struct fact f);
+
+/* Adds a string to an array, as json_add_string() does to an object. text: not NULL. */
+void json_append_string(json_object *array, const char *text);
 
 /* The document as text, which belongs to it. NULL where memory is out, and that is noted: json-c cuts its
  * text short then, and does not say so. */

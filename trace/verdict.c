@@ -42,16 +42,6 @@ const char *trace_process_name(const struct trace_process *p, trace_name_t buffe
         return buffer;
 }
 
-static void add_sentence(json_object *verdict, const char *text)
-{
-        json_object *o = json_object_new_object();
-
-        /* A name can be anything; this makes it UTF-8. */
-        json_add_string(o, "text", text);
-        json_object_array_add(verdict, json_object_get(json_get(o, "text")));
-        json_object_put(o);
-}
-
 static void ram_sentence(const struct trace_account *a, const struct trace_process *p, uint64_t ns,
                          sentence_t out)
 {
@@ -183,7 +173,7 @@ static void add_fix(const struct trace_process *p, const struct bar_group *g, co
                 snprintf(text, sizeof(text),
                          "%s that would have been %s fault%s and %s, as a fault took %.2f us here.",
                          fix->with, faults, plural_of(sum.faults), seconds, sum.fault_most_ns / 1e3);
-        add_sentence(verdict, text);
+        json_append_string(verdict, text);
 }
 
 static bool is_first_of_its_name(const struct trace_process *p, const struct bar_group *g, size_t n_bar,
@@ -215,7 +205,7 @@ static void add_bars(const struct trace_account *a, const struct trace_process *
                 if (g.n == 0)
                         continue;
                 bars_sentence(a, &g, text);
-                add_sentence(verdict, text);
+                json_append_string(verdict, text);
                 add_fixes(p, &g, verdict);
         }
 }
@@ -232,7 +222,7 @@ static void add_failed(const struct trace_process *p, json_object *verdict)
                 return;
         snprintf(text, sizeof(text), "%s call%s to map memory for DMA failed.", format_count(failed, count),
                  plural_of(failed));
-        add_sentence(verdict, text);
+        json_append_string(verdict, text);
 }
 
 static void add_phase(json_object *verdict, uint64_t ns, const char *what)
@@ -243,12 +233,12 @@ static void add_phase(json_object *verdict, uint64_t ns, const char *what)
         if (ns == 0)
                 return;
         snprintf(text, sizeof(text), "%s: %s.", format_seconds(ns, seconds), what);
-        add_sentence(verdict, text);
+        json_append_string(verdict, text);
 }
 
 json_object *trace_verdict(const struct trace_account *a, const struct trace_process *p)
 {
-        json_object *verdict = json_object_new_array();
+        json_object *verdict = json_new_array();
         struct trace_phases f = trace_phases_of(a, p);
         trace_name_t name;
         const char *from = "its start";
@@ -263,7 +253,7 @@ json_object *trace_verdict(const struct trace_account *a, const struct trace_pro
 
         snprintf(text, sizeof(text), "%s took %s from %s to its last mapping.", trace_process_name(p, name),
                  format_seconds(f.end - f.begin, seconds), from);
-        add_sentence(verdict, text);
+        json_append_string(verdict, text);
         add_phase(verdict, f.hook, "the hook of vfioalign");
         add_phase(verdict, f.libvirt, "libvirt, until the emulator ran");
         snprintf(what, sizeof(what), "opening %zu device%s, without their resets", p->n_devices,
@@ -272,7 +262,7 @@ json_object *trace_verdict(const struct trace_account *a, const struct trace_pro
         add_phase(verdict, f.reset, "resetting devices");
         if (p->ram.calls + p->file.calls > 0) {
                 ram_sentence(a, p, f.ram, text);
-                add_sentence(verdict, text);
+                json_append_string(verdict, text);
         }
         add_bars(a, p, verdict);
         add_failed(p, verdict);
