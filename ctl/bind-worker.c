@@ -9,10 +9,10 @@
 
 #include "bind/worker-reply.h"
 #include "bind/worker.h"
+#include "long-run.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/macro.h"
-#include "util/print.h"
 
 /* A worker reports a group WORKER_GRACE_USEC after its time at most. This is for one that does not. */
 #define SLACK_USEC (5 * USEC_PER_SEC)
@@ -29,40 +29,13 @@ struct follower {
         void *userdata;
 };
 
-volatile sig_atomic_t bind_worker_stopped_by;
-
-static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-
-static void remember_signal(int signal)
-{
-        bind_worker_stopped_by = signal;
-}
-
 /* Signals are delivered in ppoll() only. The first one lets the worker roll back. The second one ends us at
- * once, and the worker goes on by itself. A signal that was ignored (nohup) stays ignored. */
+ * once, and the worker goes on by itself. */
 static void catch_signals(sigset_t *ret_while_waiting)
 {
-        const struct sigaction action = { .sa_handler = remember_signal, .sa_flags = (int) SA_RESETHAND };
-        struct sigaction old;
-        sigset_t mask;
+        sigset_t mask = long_run_catch_signals();
 
-        sigemptyset(&mask);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-                        sigaction(signals[i], &action, NULL);
-                sigaddset(&mask, signals[i]);
-        }
         sigprocmask(SIG_BLOCK, &mask, ret_while_waiting);
-}
-
-/* One line that is overwritten each time; NULL removes it. Only a terminal gets it. */
-static void show_progress(const char *text)
-{
-        if (!isatty(STDERR_FILENO))
-                return;
-        fputc('\r', stderr);
-        print(stderr, "%s", text ?: "");
-        fputs("\033[K", stderr);
 }
 
 static void show_waiting(const struct follower *f, uint64_t now_usec)
@@ -73,7 +46,7 @@ static void show_waiting(const struct follower *f, uint64_t now_usec)
                 return;
         snprintf(text, sizeof(text), "%s: %u group%s through, %ju s", f->operation, f->groups,
                  f->groups == 1 ? "" : "s", (uintmax_t) ((now_usec - f->start_usec) / USEC_PER_SEC));
-        show_progress(text);
+        long_run_show_progress(text);
 }
 
 static void on_reply(const struct worker_reply *reply, void *userdata)
@@ -81,7 +54,7 @@ static void on_reply(const struct worker_reply *reply, void *userdata)
         struct follower *f = userdata;
 
         f->last_usec = clock_usec(CLOCK_BOOTTIME);
-        show_progress(NULL);
+        long_run_show_progress(NULL);
         switch (reply->type) {
         case WORKER_REPLY_GROUP:
                 f->groups++;
@@ -156,7 +129,7 @@ static int wait_for_worker(struct follower *f, int out, const sigset_t *while_wa
 
 static void ask_to_stop(struct follower *f)
 {
-        show_progress(NULL);
+        long_run_show_progress(NULL);
         log_notice("Stopping: changes under way are rolled back");
         (void) pidfd_send_signal(f->pidfd, SIGTERM, NULL, 0);
 }
@@ -171,7 +144,7 @@ static int follow_worker(struct follower *f, const sigset_t *while_waiting)
                 ended = wait_for_worker(f, closed ? -1 : f->out, while_waiting);
                 if (ended < 0)
                         return ended;
-                if (bind_worker_stopped_by && !asked_to_stop) {
+                if (long_run_stopped_by && !asked_to_stop) {
                         ask_to_stop(f);
                         asked_to_stop = true;
                 }
@@ -217,7 +190,7 @@ int bind_worker_run(const char *operation, const char *order, uint64_t timeout_u
         f.out = out;
         f.start_usec = f.last_usec = clock_usec(CLOCK_BOOTTIME);
         r = follow_worker(&f, &while_waiting);
-        show_progress(NULL);
+        long_run_show_progress(NULL);
         sigprocmask(SIG_SETMASK, &while_waiting, NULL);
         worker_reader_done(&f.reader);
         return r;

@@ -2,11 +2,7 @@
 #pragma once
 
 #include <json-c/json.h>
-#include <signal.h>
 #include <stdint.h>
-
-/* The signal that asked us to stop, or 0. */
-extern volatile sig_atomic_t bind_worker_stopped_by;
 
 /* Runs vfioalign-worker (bind/worker.h) with the order, and hands on each group as soon as it is through;
  * the callee puts it. timeout_usec is what the order gives each group: a worker that reports nothing for

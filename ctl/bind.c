@@ -8,6 +8,7 @@
 #include "bind/worker.h"
 #include "config/config.h"
 #include "ctl.h"
+#include "long-run.h"
 #include "options.h"
 #include "report/report.h"
 #include "report/table.h"
@@ -191,7 +192,7 @@ int verb_bind_by(int argc, char *argv[], bind_carrier_t carrier)
                 return -r;
         q.report = bind_report_new(bind_operation_to_string(q.operation), q.options.dry_run);
         r = carry_out(&q, carrier);
-        if (bind_worker_stopped_by)
-                raise(bind_worker_stopped_by); /* without its handler, so the shell learns why we ended */
+        if (long_run_stopped_by)
+                raise(long_run_stopped_by); /* without its handler, so the shell learns why we ended */
         return r < 0 ? CTL_FAILED : CTL_OK;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <signal.h>
 #include <sys/prctl.h>
 
 #include "ctl.h"
+#include "long-run.h"
 #include "probe-report.h"
 #include "probe/probe-check.h"
 #include "snapshot.h"
@@ -11,36 +11,6 @@
 #include "util/macro.h"
 #include "util/print.h"
 #include "verbs.h"
-
-static volatile sig_atomic_t stopped_by;
-
-static void on_signal(int signal)
-{
-        stopped_by = signal;
-}
-
-/* The first signal ends the probe in an orderly way. The second ends it at once, and the kernel closes the
- * device. Signals that are ignored (nohup) stay ignored. */
-static void catch_signals(void)
-{
-        static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-        const struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int) SA_RESETHAND };
-        struct sigaction old;
-
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-                        sigaction(signals[i], &action, NULL);
-}
-
-/* Replaces the line of progress, on a terminal only. NULL removes it. */
-static void show_progress(const char *text)
-{
-        if (!isatty(STDERR_FILENO))
-                return;
-        fputc('\r', stderr);
-        print(stderr, "%s", text ?: "");
-        fputs("\033[K", stderr);
-}
 
 static bool on_step(const struct device *d, const struct probe_bar *bar, const struct probe_area *area,
                     unsigned done, void *userdata)
@@ -51,8 +21,8 @@ static bool on_step(const struct device *d, const struct probe_bar *bar, const s
         (void) userdata;
         snprintf(line, sizeof(line), "%s: BAR %u, %s: map %u of %u", d->bdf, bar->index,
                  format_size(area->size, size), done + 1, PROBE_TIMES);
-        show_progress(line);
-        return stopped_by == 0;
+        long_run_show_progress(line);
+        return !long_run_stopped_by;
 }
 
 static bool ask_user(const char *bdf)
@@ -124,9 +94,9 @@ static int probe_device(const struct host *h, const char *bdf, bool json)
 
         /* What is forbidden to this process alone says nothing about the host. */
         (void) prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
-        catch_signals();
+        (void) long_run_catch_signals(); /* at the second one the kernel closes the device */
         r = bar_probe(&p, h, d, on_step, NULL);
-        show_progress(NULL);
+        long_run_show_progress(NULL);
         if (r < 0)
                 log_probe_error(r, bdf, p.failed);
         else
@@ -162,7 +132,7 @@ int verb_probe(int argc, char *argv[])
                 return -word;
         bdf = bdf_parse(argv[word], spelt) < 0 ? argv[word] : spelt;
         r = probe_host(&o, bdf);
-        if (stopped_by)
-                raise(stopped_by); /* its handler is gone: the shell learns why this ended */
+        if (long_run_stopped_by)
+                raise(long_run_stopped_by); /* its handler is gone: the shell learns why this ended */
         return r < 0 ? CTL_FAILED : CTL_OK;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A program of its own, because it alone needs the trace: see verbs.h. */
 #include <locale.h>
-#include <signal.h>
 #include <sys/utsname.h>
 
 #include "ctl.h"
+#include "long-run.h"
 #include "options.h"
 #include "report/json.h"
 #include "trace/collect.h"
@@ -30,43 +30,13 @@ struct trace_run {
         FILE *svg;          /* or NULL */
 };
 
-static volatile sig_atomic_t is_stopped;
-
-static void on_signal(int signal)
-{
-        (void) signal;
-        is_stopped = true;
-}
-
-/* The first signal ends the watch, and what was seen is printed. The second ends all at once. */
-static void catch_signals(void)
-{
-        static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-        const struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int) SA_RESETHAND };
-        struct sigaction old;
-
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-                        sigaction(signals[i], &action, NULL);
-}
-
-/* Replaces the line of progress, on a terminal only. NULL removes it. */
-static void show_progress(const char *text)
-{
-        if (!isatty(STDERR_FILENO))
-                return;
-        fputc('\r', stderr);
-        print(stderr, "%s", text ?: "");
-        fputs("\033[K", stderr);
-}
-
 static void on_event(const struct trace_process *p, const struct trace_event *e, void *userdata)
 {
         const struct trace_run *run = userdata;
 
         if (run->options.json || !trace_is_selected(&run->selection, p))
                 return;
-        show_progress(NULL);
+        long_run_show_progress(NULL);
         trace_print_event(p, e, stdout);
         fflush(stdout);
 }
@@ -96,14 +66,14 @@ static void show_watching(const struct trace_run *run, uint64_t now)
                 n += trace_is_selected(&run->selection, &run->collector.account.processes[i]);
         snprintf(line, sizeof(line), "%.0f s, %s", (double) (now - run->collector.began) / 1e9,
                  n > 0 ? "watching the start" : "waiting for a start");
-        show_progress(line);
+        long_run_show_progress(line);
 }
 
 static int watch_until_over(struct trace_run *run)
 {
         uint64_t now = trace_now(), end = now + run->options.seconds * UINT64_C(1000000000);
 
-        while (!is_stopped) {
+        while (!long_run_stopped_by) {
                 int r = trace_collector_wait(&run->collector, WAIT_MS);
 
                 if (r < 0)
@@ -113,7 +83,7 @@ static int watch_until_over(struct trace_run *run)
                         break;
                 show_watching(run, now);
         }
-        show_progress(NULL);
+        long_run_show_progress(NULL);
         return trace_collector_wait(&run->collector, 0);
 }
 
@@ -202,7 +172,7 @@ static int trace_run(struct trace_run *run)
                 print_line(stderr, "vfioalignctl: cannot trace: %s", why);
                 return r;
         }
-        catch_signals();
+        (void) long_run_catch_signals(); /* what was seen until then is printed */
         r = watch_until_over(run);
         return r < 0 ? r : print_trace(run);
 }
