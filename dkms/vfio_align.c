@@ -326,7 +326,8 @@ static const struct kernel_param_ops slot_ops = {
 };
 module_param_cb(slot, &slot_ops, NULL, 0444);
 __MODULE_PARM_TYPE(slot, "string");
-MODULE_PARM_DESC(slot, "Who fills get_unmapped_area of vfio_device_fops: ours, empty, kernel (thp_get_unmapped_area), or foreign (read only)");
+MODULE_PARM_DESC(slot, "Who fills get_unmapped_area of vfio_device_fops: ours, empty, kernel "
+		 "(thp_get_unmapped_area), or foreign (read only)");
 
 /* Logs the reason in one line, and evaluates to err. */
 #define refuse(err, fmt, ...)						\

@@ -311,7 +311,7 @@ int BPF_KPROBE(region_mapped, struct vfio_device *device, struct vm_area_struct 
 
 /* --- Processes */
 
-/* Ours is "vfioalignctl-hook", of which the kernel keeps 15 characters. */
+/* Our hook is called "vfioalignctl-hook". The kernel keeps the first 15 characters of a name. */
 static bool command_is_hook(const char command[TRACE_COMMAND_MAX])
 {
         static const char hook[TRACE_COMMAND_MAX] = "vfioalignctl-ho";

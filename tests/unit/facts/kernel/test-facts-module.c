@@ -272,7 +272,7 @@ static void test_alive(void **state)
         }
 }
 
-/* The module would refuse to load: no use trying, and nobody is told to install it. */
+/* The module would refuse to load, so it is not offered, whether it is installed or not. */
 static void test_slot_taken(void **state)
 {
         static const struct {
