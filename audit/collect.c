@@ -111,7 +111,7 @@ static int collect_placement(struct findings *f, const struct host *h)
         if (k->places_pud.value == FACT_NO && k->huge_pud.value == FACT_YES)
                 return findings_add(f, FINDING_KERNEL_PARTLY_ALIGNED, NULL, "%s",
                                     k->aligns.value == FACT_YES ? "on purpose, by thp_get_unmapped_area()"
-                                                                : "by accident");
+                                                                : "as a side effect");
         return 0;
 }
 
@@ -277,7 +277,7 @@ static int collect_guest_pages(struct findings *f, const struct host *h, const s
                          "%s pages where %s are possible (%s%s): %s faults",
                          format_size(cost.worst.page_size, page), format_size(cost.best_page_size, best),
                          condition_to_string(cost.worst.limit),
-                         cost.worst.luck ? "; it may get more by chance" : "", faults);
+                         cost.worst.chance ? "; it may get more by chance" : "", faults);
         if (r < 0)
                 return r;
         help = help_guest(h, &g->xml, NULL);

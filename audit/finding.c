@@ -192,7 +192,7 @@ static const struct finding_type types[_FINDING_MAX] = {
                 .text = "The kernel aligns VFIO mappings to 2 MiB, never to 1 GiB",
                 .explanation = "The kernel places mappings at multiples of 2 MiB, and at multiples of 1 GiB "
                                "only by chance. Linux 6.10 to 6.12 does so where the size is a multiple of "
-                               "2 MiB, by an accident that later kernels fixed. A kernel whose vfio has "
+                               "2 MiB, a side effect that Linux 6.13 removed. A kernel whose vfio has "
                                "thp_get_unmapped_area(), as proposed in June 2026, does so on purpose. The "
                                "vfio_align module aligns them to 1 GiB as well.",
                 .fixes = FIX_BIT(FIX_MODULE),
@@ -448,7 +448,7 @@ static const struct finding_type types[_FINDING_MAX] = {
         },
         [FINDING_BIND_QUARANTINED] = {
                 .severity = SEVERITY_ERROR,
-                .text = "An IOMMU group is neither with VFIO nor back with its drivers",
+                .text = "An IOMMU group is stuck between VFIO and its drivers",
                 .explanation = "A function could not be brought to its new driver or back to its old one, "
                                "a task hangs in the kernel with it, or the record of where it has to go is "
                                "damaged. vfioalign does not touch the group again unless asked.",

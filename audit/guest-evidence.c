@@ -112,7 +112,7 @@ const struct sighting *emulator_contradiction(const struct host *h, const struct
                 /* A guest gets at least what is predicted. It can get more by chance, or because of a fact
                  * that is unknown. */
                 if (s->page_size >= v.page_size &&
-                    (s->page_size == v.page_size || v.luck || v.limit == CONDITION_UNKNOWN))
+                    (s->page_size == v.page_size || v.chance || v.limit == CONDITION_UNKNOWN))
                         continue;
                 *ret_predicted = v.page_size;
                 return s;

@@ -221,10 +221,10 @@ struct verdict verdict_area(const struct kernel_facts *k, const struct module_fa
         v = mapping_verdict(k, cap_placement(k, m, placer, area), placer, area->offset, area->size);
         /* QEMU 9.2 aligns to the lowest bit of the length. The address can be a multiple of more, unless the
          * offset rules that out. */
-        v.luck = v.limit == CONDITION_PLACEMENT &&
-                 (placer.generation == GENERATION_NONE ||
-                  (placer.generation == GENERATION_PER_AREA &&
-                   (area->offset & ((area->size & -area->size) - 1)) == 0));
+        v.chance = v.limit == CONDITION_PLACEMENT &&
+                   (placer.generation == GENERATION_NONE ||
+                    (placer.generation == GENERATION_PER_AREA &&
+                     (area->offset & ((area->size & -area->size) - 1)) == 0));
         return v;
 }
 

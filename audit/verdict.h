@@ -26,7 +26,7 @@ DECLARE_STRING_TABLE(condition, enum condition);
 
 struct verdict {
         uint64_t page_size; /* bytes: what the mapping surely gets; 0: unknown */
-        bool luck;          /* nothing aligns the address: a mapping can get more than page_size by chance */
+        bool chance;        /* nothing aligns the address: a mapping can get more than page_size by chance */
         uint64_t faults;    /* to fill the whole mapping at page_size, or COUNT_UNKNOWN */
         uint64_t pin_steps; /* of type1, each time it maps the BAR for DMA, or COUNT_UNKNOWN */
         enum condition limit;
@@ -61,8 +61,8 @@ struct verdict verdict_area(const struct kernel_facts *k, const struct module_fa
  * result owns nothing. */
 struct kernel_facts kernel_facts_of_process(const struct kernel_facts *k, struct fact thp);
 
-/* What an existing mapping can have at its address. `luck` is never set, because the address is known. thp:
- * no if its process has huge pages disabled. placer: who made it; only `advises` counts. */
+/* What an existing mapping can have at its address. `chance` is never set, because the address is known.
+ * thp: no if its process has huge pages disabled. placer: who made it; only `advises` counts. */
 struct verdict verdict_mapping(const struct kernel_facts *k, struct fact thp, struct placer placer,
                                const struct mapping *mapping);
 

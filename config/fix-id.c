@@ -44,7 +44,7 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .price = "for one guest: libvirt marks it as tainted (custom-argv), which support "
                          "may ask about; for all: libvirt's daemon has to be restarted. SELinux "
                          "drops the variable",
-                .with = "With libvfioalign-preload.so under it",
+                .with = "With the preload library",
         },
         [FIX_THP] = {
                 .name = "thp",

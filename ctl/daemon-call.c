@@ -59,7 +59,8 @@ static int log_bus_error(int r, const sd_bus_error *error)
                                  "root, or systemctl start vfioalignd");
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
             sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
-                return log_error(r, "Permission denied: %s", error->message ?: strerror(-r));
+                return log_error(r, "Not authorized, run it as root (sudo): %s",
+                                 error->message ?: strerror(-r));
         if (r == -ETIMEDOUT)
                 return log_error(r, "vfioalignd gave no answer in time");
         return log_error(r, "vfioalignd refused: %s", error->message ?: strerror(-r));

@@ -261,7 +261,7 @@ static void say_decision(const struct snapshot *s, const struct libvirt_guest *g
                 command = fix_command(FIX_BIT(id), g->name);
                 if (!command)
                         continue;
-                print_line(stdout, "  %s: %s. Its price: %s.", fix_id_to_string(id), fix_type(id)->does,
+                print_line(stdout, "  %s: %s. Trade-off: %s.", fix_id_to_string(id), fix_type(id)->does,
                            fix_type(id)->price);
                 print_line(stdout, "    -> %s", command);
         }

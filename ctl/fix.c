@@ -117,7 +117,7 @@ static void print_outcome(json_object *outcome, bool dry_run)
         const char *before = "";
 
         if (dry_run)
-                before = "would: ";
+                before = "would run: ";
         else if (refusal || error) /* some may have been taken, and the last one has failed */
                 before = "tried: ";
         for (size_t i = 0; i < json_length(steps); i++)

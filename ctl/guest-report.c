@@ -58,7 +58,7 @@ static void print_fix(json_object *fix, FILE *out)
         if (refusal)
                 print_line(out, "      not here: %s", refusal);
         else
-                print_line(out, "      its price: %s", json_get_text(fix, "price"));
+                print_line(out, "      trade-off: %s", json_get_text(fix, "price"));
 }
 
 /* NULL where id is NULL, or no fix has it. */
@@ -87,7 +87,7 @@ int guest_report_print(json_object *report, bool all)
         for (size_t i = 0; i < json_length(notes); i++)
                 print_line(out, "Note: %s.", json_object_get_string(json_object_array_get_idx(notes, i)));
         if (streq(outcome, "planned") && find_fix(fixes, fix))
-                print_line(out, "Its price: %s.", json_get_text(find_fix(fixes, fix), "price"));
+                print_line(out, "Trade-off: %s.", json_get_text(find_fix(fixes, fix), "price"));
         if (all && json_length(fixes) > 0) {
                 print_line(out, "All fixes of a guest, in the order of preference:");
                 for (size_t i = 0; i < json_length(fixes); i++)

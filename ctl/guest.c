@@ -169,7 +169,7 @@ static bool is_confirmed(const struct guest_request *q)
         if (!q->fix->consent || q->dry_run || q->options.yes)
                 return true;
         print_line(stderr, "%s %s.", fix_name(q->fix), fix_type(q->fix->id)->does);
-        print_line(stderr, "Its price: %s.", fix_type(q->fix->id)->price);
+        print_line(stderr, "Trade-off: %s.", fix_type(q->fix->id)->price);
         if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
                 print_line(stderr, "There is no terminal to ask on; give --yes.");
                 return false;

@@ -113,7 +113,7 @@ static void print_prediction(json_object *area, FILE *out)
         else
                 print_line(out, "Predicted: %s pages%s, %s fault%s",
                            cell_size(json_get_number(v, "page_size"), page),
-                           json_get_flag(v, "luck") ? " (or larger by luck)" : "",
+                           json_get_flag(v, "chance") ? " (or larger by chance)" : "",
                            cell_count(json_get_number(v, "faults"), count),
                            json_get_number(v, "faults") == 1 ? "" : "s");
         if (because)

@@ -7,7 +7,7 @@
 #include "probe/bar-probe.h"
 
 /* Of fleet/probe.schema.json. */
-#define PROBE_SCHEMA_VERSION 1
+#define PROBE_SCHEMA_VERSION 2
 
 /* What a probe found, as a document; the caller puts it. */
 json_object *probe_report_new(const struct host *h, const struct device *d, const struct bar_probe *p);

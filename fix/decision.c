@@ -42,7 +42,7 @@ static void describe_pages(const struct guest_cost *cost, char *text, size_t siz
         else
                 snprintf(text, size, "%s gets %s pages%s where %s are possible (%s)", cost->bdf,
                          v->page_size ? format_size(v->page_size, page) : "unknown",
-                         v->luck ? " or more by luck" : "", format_size(cost->best_page_size, best),
+                         v->chance ? " or more by chance" : "", format_size(cost->best_page_size, best),
                          condition_to_string(v->limit));
 }
 

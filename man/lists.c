@@ -53,7 +53,7 @@ static void print_sentence(const char *clause)
 static void print_fix(enum fix_id id)
 {
         print_sentence(fix_type(id)->does);
-        printf(" Its price: ");
+        printf(" Trade-off: ");
         print_escaped(fix_type(id)->price);
         putchar('.');
 }

@@ -207,7 +207,7 @@ void probe_area_conclude(struct probe_area *area, const struct kernel_facts *k)
         distance = count_distance(area->median.faults, area->expected_faults);
         agrees = area->median.page_size == v->page_size &&
                  (distance <= 2 || distance <= area->expected_faults / 100);
-        agrees |= v->luck && area->median.page_size > v->page_size;
+        agrees |= v->chance && area->median.page_size > v->page_size;
         area->agrees = fact_is(agrees, SOURCE_NONE);
 }
 

@@ -30,7 +30,7 @@ struct probe_area {
         struct probe_map maps[PROBE_TIMES];
         struct probe_map median; /* of each number by itself; no address */
         struct fact agrees; /* the measured page size is the predicted one, and the faults are within 1 %; or
-                             * it is larger, and the prediction allowed for luck */
+                             * it is larger, and the prediction allowed for chance */
 };
 
 struct probe_bar {

@@ -50,7 +50,7 @@ static const char *cost_text(json_object *verdict, cell_t buffer)
         cell_t page, faults, steps;
 
         cell_size(json_get_number(verdict, "page_size"), page);
-        snprintf(buffer, sizeof(cell_t), "%.32s pages, %.32s page fault%s, %.32s step%s for DMA", page,
+        snprintf(buffer, sizeof(cell_t), "%.32s pages, %.32s page fault%s, %.32s IOMMU mapping step%s", page,
                  cell_count(json_get_number(verdict, "faults"), faults),
                  json_get_number(verdict, "faults") == 1 ? "" : "s",
                  cell_count(json_get_number(verdict, "pin_steps"), steps),
@@ -76,10 +76,11 @@ static void say_after(json_object *after, FILE *out)
                 say(out, 4, "%s: %s.", fix_text(fix), cost_text(verdict, text));
 }
 
-static const char *luck_text(json_object *verdict)
+static const char *chance_text(json_object *verdict)
 {
-        return json_get_flag(verdict, "luck") ? " It can land better by chance, and badly at the next start."
-                                              : "";
+        return json_get_flag(verdict, "chance")
+                       ? " It can land better by chance, and badly at the next start."
+                       : "";
 }
 
 static void say_placements(json_object *head, json_object *placements, FILE *out)
@@ -91,7 +92,7 @@ static void say_placements(json_object *head, json_object *placements, FILE *out
 
                 say(out, 2, "%s: %s, because %s.%s",
                     streq(by, "kernel") ? "Where the program leaves the address to the kernel" : by,
-                    cost_text(now, text), limit_text(head, now, why), luck_text(now));
+                    cost_text(now, text), limit_text(head, now, why), chance_text(now));
                 say_after(json_get(p, "after"), out);
         }
 }
@@ -362,23 +363,34 @@ static void say_hostdev(json_object *hostdev, FILE *out)
             dma ?: "");
 }
 
-static void say_foretold(json_object *head, json_object *guest, FILE *out)
+static void say_predicted(json_object *head, json_object *guest, FILE *out)
 {
-        json_object *foretold = json_get(guest, "foretold");
-        const char *unknown = json_get_text(foretold, "why");
+        json_object *predicted = json_get(guest, "foretold");
+        const char *unknown = json_get_text(predicted, "why");
         cell_t text, why;
 
-        if (json_get_number(foretold, "bars") == 0) {
+        if (json_get_number(predicted, "bars") == 0) {
                 if (unknown)
                         say(out, 0, "Nothing can be predicted, because %s.", unknown);
                 return;
         }
         say(out, 0, "Predicted for the next start (%s BAR%s): %s, because %s.%s",
-            json_get_text(foretold, "bars"), json_get_number(foretold, "bars") == 1 ? "" : "s",
-            cost_text(foretold, text), limit_text(head, foretold, why), luck_text(foretold));
+            json_get_text(predicted, "bars"), json_get_number(predicted, "bars") == 1 ? "" : "s",
+            cost_text(predicted, text), limit_text(head, predicted, why), chance_text(predicted));
         say_after(json_get(guest, "after"), out);
         if (unknown)
                 say(out, 0, "This does not include all of its BARs, because %s.", unknown);
+}
+
+/* What an emulator does for the address of a BAR, as the end of a sentence. */
+static const char *alignment_text(const char *generation, cell_t buffer)
+{
+        if (!generation || streq(generation, "unknown"))
+                return "; whether it aligns BARs is unknown";
+        if (streq(generation, "none"))
+                return ", which does not align BARs";
+        snprintf(buffer, sizeof(cell_t), ", which aligns BARs (%s)", generation);
+        return buffer;
 }
 
 void report_explain_guest(json_object *head, json_object *guest, FILE *out)
@@ -388,19 +400,20 @@ void report_explain_guest(json_object *head, json_object *guest, FILE *out)
         int manager = guest_manager_from_string(json_get_text(guest, "manager") ?: "");
         cell_t text, page;
 
-        say(out, 0, "%s %s%s%s; emulator: %s; BAR alignment: %s.", json_get_text(guest, "name"),
+        say(out, 0, "%s %s%s%s. Its emulator is %s%s.", json_get_text(guest, "name"),
             pid ? "is running (process " : "is defined", pid ?: "", pid ? ")" : "",
-            json_get_text(guest, "emulator") ?: "unknown", json_get_text(guest, "generation"));
+            json_get_text(guest, "emulator") ?: "unknown",
+            alignment_text(json_get_text(guest, "generation"), page));
         if (manager == GUEST_OF_PROXMOX)
                 say(out, 0, "It is a guest of Proxmox%s%s%s.", title ? ", which calls it " : "", title ?: "",
                     json_get_flag(guest, "autostart") ? ", started with the host" : "");
         for (size_t i = 0; i < json_length(devices); i++)
                 say_hostdev(json_object_array_get_idx(devices, i), out);
         if (json_get_flag(guest, "measured"))
-                say(out, 0, "Measured: its mappings can have %s pages where %s are possible.",
+                say(out, 0, "Measured: its BARs have %s pages; %s are possible.",
                     cell_size(json_get_number(guest, "page_size"), text),
                     cell_size(json_get_number(guest, "best_page_size"), page));
-        say_foretold(head, guest, out);
+        say_predicted(head, guest, out);
         say_evidence(json_get(guest, "evidence"), out);
         say_findings_on(head, json_get_text(guest, "name"), out);
 }

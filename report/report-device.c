@@ -26,7 +26,7 @@ json_object *report_verdict(const struct verdict *v)
         json_object *o = json_new_object();
 
         json_add_count(o, "page_size", v->page_size ?: COUNT_UNKNOWN);
-        json_add_bool(o, "luck", v->luck);
+        json_add_bool(o, "chance", v->chance);
         json_add_count(o, "faults", v->faults);
         json_add_count(o, "pin_steps", v->pin_steps);
         json_add_string(o, "limit", condition_to_string(v->limit));

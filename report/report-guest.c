@@ -24,7 +24,7 @@ static json_object *new_hostdev(const struct host *h, const struct guest *g, con
         return o;
 }
 
-/* Where a guest's functions are only decided at its start, nothing can be foretold. */
+/* Where a guest's functions are only decided at its start, nothing can be predicted. */
 static enum condition limit_of(const struct guest_cost *c)
 {
         return c->incomplete && c->best_page_size == 0 ? CONDITION_UNKNOWN : c->worst.limit;
@@ -37,7 +37,7 @@ static json_object *new_cost(const struct guest_cost *c)
         json_add_count(o, "bars", c->n_bars);
         json_add_count(o, "page_size", c->worst.page_size > 0 ? c->worst.page_size : COUNT_UNKNOWN);
         json_add_count(o, "best_page_size", c->best_page_size);
-        json_add_bool(o, "luck", c->worst.luck);
+        json_add_bool(o, "chance", c->worst.chance);
         json_add_string(o, "limit", condition_to_string(limit_of(c)));
         json_add_count(o, "faults", c->faults);
         json_add_count(o, "pin_steps", c->pin_steps);
@@ -128,7 +128,7 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         json_add(o, "devices", devices);
         json_add_fact(o, "window", guest_window(h, g));
 
-        /* What was measured, where the guest runs and can be seen; else what is foretold. */
+        /* What was measured, where the guest runs and can be seen; else what is predicted. */
         json_add_bool(o, "measured", got.n_bars > 0);
         json_add_count(o, "page_size", shown->worst.page_size > 0 ? shown->worst.page_size : COUNT_UNKNOWN);
         json_add_count(o, "best_page_size", shown->best_page_size);

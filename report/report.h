@@ -9,7 +9,7 @@
 #include "facts/host.h"
 #include "json.h"
 
-#define REPORT_SCHEMA_VERSION 1
+#define REPORT_SCHEMA_VERSION 2
 
 /* What no list of guests has: their files are in home directories. */
 #define SESSIONS_UNREAD "guests of users' own libvirt (qemu:///session)"

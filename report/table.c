@@ -89,11 +89,16 @@ static const char *cell_of_column(const struct column *c, json_object *row, cell
         return json_get_text(owner, key) ?: c->missing;
 }
 
+static bool is_named(const char *column, const char *name, size_t length)
+{
+        return column && strlen(column) == length && strncasecmp(column, name, length) == 0;
+}
+
 static const struct column *find_column(const struct column *columns, size_t n, const char *name,
                                         size_t length)
 {
         for (size_t i = 0; i < n; i++)
-                if (strlen(columns[i].name) == length && strncasecmp(columns[i].name, name, length) == 0)
+                if (is_named(columns[i].name, name, length) || is_named(columns[i].former, name, length))
                         return &columns[i];
         return NULL;
 }

@@ -28,6 +28,7 @@ struct column {
         const char *path; /* of the member: "size", or "verdict.page_size" for a member of a member */
         enum cell_format format;
         const char *missing; /* what stands for a text that is not there; NULL: nothing */
+        const char *former;  /* the name that it had before, which still selects it; or NULL */
 
         /* The text of a row's cell: in the buffer, or somewhere that lives as long as the row; NULL: empty.
          * Where this is set, path, format and missing are not used. */

@@ -97,10 +97,10 @@ static json_object *new_conditions(json_object *head)
         json_add_string(thp, "source", "sysfs");
         add_condition(rows, "transparent_hugepage", thp);
         json_object_put(thp);
-        add_condition(rows, "BARs exempt from THP's mode", json_get(kernel, "thp_exempt"));
+        add_condition(rows, "VFIO ignores transparent_hugepage", json_get(kernel, "thp_exempt"));
         add_condition(rows, "module vfio_align installed", json_get(module, "installed"));
         add_condition(rows, "module vfio_align enabled", json_get(module, "enabled"));
-        add_condition(rows, "module seen to work", json_get(module, "alive"));
+        add_condition(rows, "module hook active", json_get(module, "alive"));
         add_condition(rows, "libvirt installed", json_get(json_get(head, "libvirt"), "installed"));
         if (!is_no(json_get(json_get(head, "libvirt"), "installed")))
                 add_condition(rows, "libvirt calls our hook",
@@ -113,7 +113,7 @@ static int print_conditions(json_object *head, FILE *out)
         static const struct column columns[] = {
                 { "CONDITION", .path = "name" },
                 { "VALUE", .path = "value" },
-                { "LEARNT FROM", NULL, SCOLS_FL_WRAP, .cell = cell_reason },
+                { "SOURCE", NULL, SCOLS_FL_WRAP, .cell = cell_reason },
         };
         json_object *rows = new_conditions(head);
         int r = table_print(rows_of_array(rows), columns, ELEMENTSOF(columns), NULL, out);
@@ -136,9 +136,11 @@ static const char *cell_page(json_object *row, cell_t buffer)
 {
         json_object *now = json_get(row, "now");
 
-        cell_size(json_get_number(now, "page_size"), buffer);
-        if (json_get_flag(now, "luck"))
-                cell_append(buffer, "", " or luck");
+        cell_t page;
+
+        /* Where it is chance, it is so much at the least. */
+        snprintf(buffer, sizeof(cell_t), "%s%.64s", json_get_flag(now, "chance") ? ">= " : "",
+                 cell_size(json_get_number(now, "page_size"), page));
         return buffer;
 }
 
@@ -163,10 +165,13 @@ static const char *cell_after(json_object *row, cell_t buffer)
         return buffer;
 }
 
-static const char *base_name(const char *path)
+/* The name of who places a BAR, without its folders. "kernel" is for all who leave the address to it. */
+static const char *placer_name(const char *path)
 {
         const char *slash = strrchr(path, '/');
 
+        if (streq(path, "kernel"))
+                return "(no aligning VMM)";
         return slash ? slash + 1 : path;
 }
 
@@ -205,7 +210,7 @@ static void add_bar(json_object *rows, json_object *device, json_object *bar)
         for (size_t i = 0; i < json_length(placements); i++) {
                 json_object *p = json_object_array_get_idx(placements, i),
                             *row = find_same_outcome(rows, first, p);
-                const char *by = base_name(json_get_text(p, "by"));
+                const char *by = placer_name(json_get_text(p, "by"));
                 char names[256];
 
                 if (!row) {

@@ -116,7 +116,8 @@ static const struct column emulator_columns[] = {
         { "EMULATOR", "path of the binary", .path = "path" },
         { "ALIGNS-BARS", "how it aligns BARs: none, per-area, per-region, rounded-area or unknown",
           .path = "generation" },
-        { "LEARNT-FROM", "how that is known, or why it is not", SCOLS_FL_WRAP, .cell = cell_reason },
+        { "SOURCE", "how that is known, or why it is not", SCOLS_FL_WRAP, .cell = cell_reason,
+          .former = "LEARNT-FROM" },
         { "RUNNING", "number of processes that run it", SCOLS_FL_RIGHT, .path = "processes" },
         { "STATE",
           "replaced since it was started, in a container, installed, or named by a guest of libvirt",
@@ -154,12 +155,12 @@ static const char *cell_guest_devices(json_object *row, cell_t buffer)
 
 static const char *cell_how(json_object *row, cell_t buffer)
 {
-        json_object *foretold = json_get(row, "foretold");
+        json_object *predicted = json_get(row, "foretold");
 
         (void) buffer;
-        if (!foretold || json_get_flag(row, "measured"))
+        if (!predicted || json_get_flag(row, "measured"))
                 return "measured";
-        return json_get_flag(foretold, "luck") ? "foretold, or luck" : "foretold";
+        return json_get_flag(predicted, "chance") ? "predicted, or more" : "predicted";
 }
 
 static const struct column guest_columns[] = {
@@ -170,11 +171,12 @@ static const struct column guest_columns[] = {
           .path = "page_size", .format = CELL_SIZE },
         { "BEST", "page size that this BAR could have", SCOLS_FL_RIGHT, .cell = cell_best },
         { "LIMITED-BY", "what keeps it from that", .path = "limit" },
-        { "HOW", "whether that was measured, or foretold for a start", .cell = cell_how },
+        { "HOW", "whether that was measured, or predicted for a start; 'or more' where chance decides",
+          .cell = cell_how },
         { "FAULTS", "page faults that a start would cost", SCOLS_FL_RIGHT, .extra = true,
           .path = "foretold.faults", .format = CELL_COUNT },
-        { "PIN-STEPS", "steps in which a start would map its BARs for DMA", SCOLS_FL_RIGHT, .extra = true,
-          .path = "foretold.pin_steps", .format = CELL_COUNT },
+        { "MAP-STEPS", "IOMMU mapping steps of a start, for DMA to its BARs", SCOLS_FL_RIGHT, .extra = true,
+          .path = "foretold.pin_steps", .format = CELL_COUNT, .former = "PIN-STEPS" },
         { "DEVICES", "its VFIO devices", SCOLS_FL_WRAP, .extra = true, .cell = cell_guest_devices },
         { "EMULATOR", "path of its emulator", .extra = true, .path = "emulator" },
         { "UUID", "its UUID", .extra = true, .path = "uuid" },

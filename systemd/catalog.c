@@ -66,7 +66,7 @@ static const struct {
         },
         {
                 MESSAGE_GROUP_QUARANTINED,
-                "IOMMU group @VFIOALIGN_GROUP@ is neither with VFIO nor back with its drivers",
+                "IOMMU group @VFIOALIGN_GROUP@ is stuck between VFIO and its drivers",
                 "It could not be brought back either. vfioalign does not touch it again unless\n"
                 "asked; \"vfioalignctl unbind\" tries again.",
         },

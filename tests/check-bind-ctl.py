@@ -603,8 +603,8 @@ class Unprivileged(Case):
 
     def test_errors(self):
         for error, words in [
-            ("org.freedesktop.DBus.Error.AccessDenied", "Permission denied: because it says so\n"),
-            ("org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", "Permission denied: because it says so\n"),
+            ("org.freedesktop.DBus.Error.AccessDenied", "Not authorized, run it as root (sudo): because it says so\n"),
+            ("org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", "Not authorized, run it as root (sudo): because it says so\n"),
             ("org.freedesktop.DBus.Error.InvalidArgs", "vfioalignd refused: because it says so\n"),
         ]:
             daemon = self.daemon(error=error)

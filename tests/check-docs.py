@@ -179,7 +179,7 @@ class Manual(unittest.TestCase):
         self.assertEqual([name for name, _ in paragraphs], [fix["name"] for fix in fixes()])
         for fix, (_, text) in zip(fixes(), paragraphs):
             does = fix["does"][0].upper() + fix["does"][1:]
-            self.assertEqual(plain(text), f"{does}. Its price: {fix['price']}.")
+            self.assertEqual(plain(text), f"{does}. Trade-off: {fix['price']}.")
 
     def test_guest_fixes(self):
         """The two tables and the manual have the same, in the same order."""

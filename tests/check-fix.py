@@ -131,7 +131,7 @@ class Printed(Case):
                 shutil.rmtree(directory)
                 directory.symlink_to(directory.name)  # how a record says that it was not readable
             run = subprocess.run([CTL, "fix", "plan", "module", "--root", root], stdout=subprocess.PIPE, text=True)
-        self.assertEqual(run.stdout, "module: would: modprobe vfio_align\n"
+        self.assertEqual(run.stdout, "module: would run: modprobe vfio_align\n"
                                      "module: it may fail: whether the module is installed could not be seen\n")
 
 
@@ -292,7 +292,7 @@ class Polkit(Case):
         self.polkit("False, False")
         self.start()
         run = self.fix("apply", "thp")
-        self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", "vfioalignctl: Permission denied: polkit does not allow it\n"))
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", "vfioalignctl: Not authorized, run it as root (sudo): polkit does not allow it\n"))
         systemd.terminate()
         self.assertEqual(systemd.stdout.read(), "")
 

@@ -90,7 +90,7 @@ class Plan(Case):
         self.assertEqual((run.returncode, run.stderr), (0, ""))
         self.assertTrue(run.stdout.startswith("g, emulator: would be changed like this; nothing has been changed\n--- as it is\n"
                                               "+++ emulator\n@@ "), run.stdout)
-        self.assertIn("\nIts price: another QEMU runs the guest", run.stdout)
+        self.assertIn("\nTrade-off: another QEMU runs the guest", run.stdout)
 
     def test_hostile(self):
         """What the domain, its emulator's path and the guest's name hold does not reach the terminal as it is."""
@@ -124,7 +124,7 @@ class Plan(Case):
         self.assertTrue(all(len(fix["price"]) > 20 for fix in told["fixes"]))
         run = self.run_ctl("plan", "g")
         self.assertIn("\n  no-mmap: maps no BAR", run.stdout)
-        self.assertIn("\n      its price: every access", run.stdout)
+        self.assertIn("\n      trade-off: every access", run.stdout)
 
     def test_no_device(self):
         path = Path(self.dir.name) / "node.xml"

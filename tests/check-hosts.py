@@ -109,6 +109,13 @@ class Hosts(unittest.TestCase):
                 self.assertEqual((run.returncode, run.stdout), (2, ""))
                 self.assertEqual(run.stderr, f"vfioalignctl: --output {names[0]},NONE: the columns are {','.join(names)}\n")
 
+    def test_former_columns(self):
+        """A column that was renamed can be asked for by the name that it had."""
+        host = str(HOSTS / "lab-7.3.tar.gz")
+        for verb, former, name in ("guests", "PIN-STEPS", "MAP-STEPS"), ("emulators", "learnt-from", "SOURCE"):
+            self.assertEqual(ctl(verb, "-o", former, "--root", host), ctl(verb, "-o", name, "--root", host))
+            self.assertNotIn(former.upper(), ctl(verb, "-o", "help"))
+
     def test_explain(self):
         """Everything that the audit names can be asked for."""
         for name, host in hosts().items():

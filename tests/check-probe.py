@@ -40,7 +40,7 @@ class Probe(unittest.TestCase):
     def test_text(self):
         text = output(SAMPLE)
         for words in ("0000:41:00.0 Some GPU", "6.12.0-test", "BAR 0, 1 KiB, cannot be mapped", "BAR 1, 128 GiB\n",
-                      "Predicted: 2 MiB pages (or larger by luck), 65,536 faults", "in the first 4 GiB only; predicted there: 2,048",
+                      "Predicted: 2 MiB pages (or larger by chance), 65,536 faults", "in the first 4 GiB only; predicted there: 2,048",
                       "As predicted.", "BAR 3, 128 KiB, the 64 KiB at 64 KiB", "Predicted: unknown", "not measured: Bad address"):
             self.assertIn(words, text)
         self.assertEqual(sum("0x7f" in line for line in text.splitlines()), 16)
@@ -55,7 +55,7 @@ class Probe(unittest.TestCase):
                 self.schema.check(json.dumps(report))
 
         broken(lambda r: r.pop("device"))
-        broken(lambda r: r.update(schema_version=2))
+        broken(lambda r: r.update(schema_version=3))
         broken(lambda r: r.update(surprise=1))
         broken(lambda r: r["bars"][1]["areas"][0]["measured"].pop())
         broken(lambda r: r["bars"][1]["areas"][0].update(agrees=True))

@@ -159,7 +159,7 @@ class Schema(unittest.TestCase):
                 self.report.check(json.dumps(report))
 
         broken(lambda r: r.pop("kernel"))
-        broken(lambda r: r.update(schema_version=2))
+        broken(lambda r: r.update(schema_version=3))
         broken(lambda r: r["kernel"]["vfio"].update(value="maybe"))
         broken(lambda r: r.update(surprise=1))
 

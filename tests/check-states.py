@@ -82,7 +82,7 @@ class States(OnHost):
         report = json.loads(self.ctl("audit", "--json"))
         (now,) = [p["now"] for d in report["devices"] for b in d["bars"] for p in b["placements"] if p["by"] == "kernel"]
         kernels = [(f["id"], f["detail"]) for f in report["findings"] if f["id"].startswith(("kernel-", "module-"))]
-        return now["page_size"], now["faults"], now["luck"], kernels
+        return now["page_size"], now["faults"], now["chance"], kernels
 
     def test_proposals(self):
         """Kernels with what was proposed: without root, which alone could see vfio's slot in the kernel."""
@@ -99,7 +99,7 @@ class States(OnHost):
         h.answer("module vfio imports thp_get_unmapped_area", "yes")
         partly = ("kernel-partly-aligned", "on purpose, by thp_get_unmapped_area()")
         self.assertEqual(self.kernel_places(), (2 * MIB, 1024, True, [partly, absent]))
-        self.assertIn("2 MiB pages, 1,024 page faults, 1,024 steps for DMA, because nobody aligns the address to a larger one.",
+        self.assertIn("2 MiB pages, 1,024 page faults, 1,024 IOMMU mapping steps, because nobody aligns the address to a larger one.",
                       self.words("explain", "vm"))
 
         h.answer("btf member vfio_device_ops get_mapping_order", "yes")

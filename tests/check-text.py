@@ -27,7 +27,7 @@ EVIL_XML = "\x9b2J&#10;-&gt; forged\u202e\x7f"  # XML has no other control chara
 HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]|\n *-> *forged")
 COLUMNS = {"devices": "ADDRESS,NAME,DRIVER,OVERRIDE,VIABLE,USED-BY,CLAIMED-BY,OWNER",
            "guests": "GUEST,STATE,PID,LIMITED-BY,DEVICES,EMULATOR,UUID",
-           "emulators": "EMULATOR,ALIGNS-BARS,LEARNT-FROM,STATE",
+           "emulators": "EMULATOR,ALIGNS-BARS,SOURCE,STATE",
            "mappings": "PID,COMMAND,DEVICE,BAR"}
 
 

@@ -174,7 +174,7 @@ static const struct {
         uint64_t size;
         uint64_t page_size, faults, pin_steps;
         enum condition limit;
-        bool luck;
+        bool chance;
 } rows[] = {
         /* Without huge faults, a kernel up to 6.11 fills the whole mapping at its first fault. */
         { "6.1", &linux_6_1, &no_module, GENERATION_NONE, GIB(2), KIB(4), 1, 524288, CONDITION_HUGE_FAULT,
@@ -289,10 +289,11 @@ static void test_table(void **state)
                 struct verdict v = verdict_bar(rows[i].kernel, rows[i].module, rows[i].by, rows[i].size);
 
                 if (v.page_size != rows[i].page_size || v.faults != rows[i].faults ||
-                    v.pin_steps != rows[i].pin_steps || v.limit != rows[i].limit || v.luck != rows[i].luck)
+                    v.pin_steps != rows[i].pin_steps || v.limit != rows[i].limit ||
+                    v.chance != rows[i].chance)
                         fail_msg("%s: %ju bytes, %ju faults, %ju steps, %s%s", rows[i].name,
                                  (uintmax_t) v.page_size, (uintmax_t) v.faults, (uintmax_t) v.pin_steps,
-                                 condition_to_string(v.limit), v.luck ? ", luck" : "");
+                                 condition_to_string(v.limit), v.chance ? ", by chance" : "");
         }
 }
 
@@ -491,7 +492,7 @@ static void test_mapping(void **state)
                 assert_int_equal(v.page_size, cases[i].page_size);
                 assert_int_equal(v.faults, cases[i].faults);
                 assert_int_equal(v.pin_steps, cases[i].faults);
-                assert_false(v.luck);
+                assert_false(v.chance);
         }
 }
 
@@ -533,7 +534,7 @@ static void test_area(void **state)
         assert_int_equal(v.limit, CONDITION_BAR_SIZE);
         v = verdict_area(&linux_7_3, &no_module, PLACER_PROGRAM, &area);
         assert_int_equal(v.page_size, KIB(4));
-        assert_true(v.luck);
+        assert_true(v.chance);
         v = verdict_area(&linux_7_3, &module_on, PLACER_PROGRAM, &inner);
         assert_int_equal(v.page_size, GIB(1));
         assert_int_equal(v.faults, 256 + 1 + 256);
@@ -541,7 +542,7 @@ static void test_area(void **state)
         /* 6.12's accident asks for a multiple of 2 MiB; the module does not. */
         v = verdict_area(&linux_6_12, &no_module, PLACER_PROGRAM, &odd);
         assert_int_equal(v.page_size, KIB(4));
-        assert_true(v.luck);
+        assert_true(v.chance);
         v = verdict_area(&linux_6_12, &module_on, PLACER_PROGRAM, &odd);
         assert_int_equal(v.page_size, MIB(2));
         assert_int_equal(v.faults, 4);
@@ -567,7 +568,7 @@ static void test_advice(void **state)
         assert_int_equal(v.page_size, GIB(1));
         v = verdict_area(&k, &no_module, placer_emulator(&qemu), &whole);
         assert_int_equal(v.page_size, MIB(2));
-        assert_true(v.luck);
+        assert_true(v.chance);
         v = verdict_area(&k, &module_on, placer_emulator(NULL), &whole);
         assert_int_equal(v.limit, CONDITION_UNKNOWN);
         v = verdict_mapping(&k, fact_unknown(NULL), placer_emulator(&qemu), &m);
@@ -599,7 +600,7 @@ static void test_cloud_hypervisor(void **state)
         v = verdict_area(&k, &no_module, placer_emulator(&old), &whole);
         assert_int_equal(v.page_size, KIB(4));
         assert_int_equal(v.limit, CONDITION_PLACEMENT);
-        assert_true(v.luck);
+        assert_true(v.chance);
         v = verdict_area(&k, &no_module, placer_emulator(&new), &whole);
         assert_int_equal(v.page_size, GIB(1));
         assert_int_equal(v.faults, 2);
@@ -607,7 +608,7 @@ static void test_cloud_hypervisor(void **state)
         assert_int_equal(v.page_size, MIB(2));
         v = verdict_area(&k, &module_on, placer_emulator(&new), &sparse); /* who chooses has to bear it */
         assert_int_equal(v.page_size, MIB(2));
-        assert_false(v.luck);
+        assert_false(v.chance);
 
         k.thp = THP_MADVISE;
         k.thp_exempt.value = FACT_NO;

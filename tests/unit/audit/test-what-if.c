@@ -201,7 +201,7 @@ static void test_guest(void **state)
         g.emulator = (char *) "/opt/qemu";
         v = cost(&h, &g);
         assert_int_equal(v.worst.page_size, KIB(4));
-        assert_true(v.worst.luck);
+        assert_true(v.worst.chance);
         assert_string_equal(found(&h, &g), "module");
 
         e.generation = GENERATION_PER_AREA;

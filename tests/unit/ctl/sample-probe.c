@@ -10,7 +10,7 @@ static const struct probe_area whole = {
         .expected_faults = 2048,
         .agrees = { .value = FACT_YES },
         .predicted = { .page_size = MIB(2),
-                       .luck = true,
+                       .chance = true,
                        .faults = 65536,
                        .pin_steps = 65536,
                        .limit = CONDITION_PLACEMENT },

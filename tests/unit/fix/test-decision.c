@@ -58,7 +58,7 @@ static void assert_decision(const struct host *h, const struct config *c, const 
         assert_string_equal(d.text, text);
 }
 
-#define SHORT "0000:00:05.0 gets 4 KiB pages or more by luck where 1 GiB are possible (placement)"
+#define SHORT "0000:00:05.0 gets 4 KiB pages or more by chance where 1 GiB are possible (placement)"
 
 static void test_words(void **state)
 {

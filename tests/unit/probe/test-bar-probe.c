@@ -90,7 +90,7 @@ static void test_conclusion(void **state)
         assert_int_equal(a.agrees.value, FACT_NO);
         /* This is luck if nobody aligns to that page; if places_pud is known, it is not. */
         fill(&a, &k, GIB(1), 2);
-        assert_true(a.predicted.luck);
+        assert_true(a.predicted.chance);
         assert_int_equal(a.agrees.value, FACT_YES);
         /* One that is worse does not move the median. */
         fill(&a, &k, MIB(2), 1024);
@@ -103,7 +103,7 @@ static void test_conclusion(void **state)
         /* The kernel has no larger page, so this is not luck. */
         k.huge_pud.value = FACT_NO;
         fill(&a, &k, GIB(1), 1024);
-        assert_false(a.predicted.luck);
+        assert_false(a.predicted.chance);
         assert_int_equal(a.agrees.value, FACT_YES);
         fill(&a, &k, GIB(1), 2); /* more than the audit knows of */
         assert_int_equal(a.agrees.value, FACT_NO);

@@ -95,7 +95,7 @@ static void test_spread(void **state)
         assert_says(
                 "With the module vfio_align that would have been 8 faults and 0.010 s (0.010 s to 0.010 s), "
                 "as a fault took 1.91 to 5.72 us here.");
-        assert_says("With libvfioalign-preload.so under it that would have been 8 faults");
+        assert_says("With the preload library that would have been 8 faults");
 }
 
 /* Nothing is said where nothing is known. */
