@@ -122,6 +122,9 @@ static int read_facts(struct host *h, const struct root *root, const struct host
         r = boot_facts_read(&h->boot, root, h->kernel.release, &h->binds, &h->claims);
         if (r < 0)
                 return r;
+        r = starts_read(&h->starts, root, &h->libvirt);
+        if (r < 0)
+                return r;
         return evidence_read(&h->evidence, root) == -ENOMEM ? -ENOMEM : 0;
 }
 
@@ -192,5 +195,6 @@ void host_done(struct host *h)
         bind_records_done(&h->binds);
         boot_facts_done(&h->boot);
         evidence_done(&h->evidence);
+        starts_done(&h->starts);
         unread_processes_done(&h->unread);
 }

@@ -13,6 +13,7 @@
 #include "facts/guest/facts-mapping.h"
 #include "facts/kernel/facts-kernel.h"
 #include "facts/kernel/facts-module.h"
+#include "start.h"
 #include "util/process-file.h"
 
 /* All facts of one host, read at one time. They hold no opinion: nothing in facts/ includes audit/, which
@@ -33,6 +34,7 @@ struct host {
         struct fact binds_readable;
         struct boot_facts boot;
         struct evidence evidence; /* empty where it cannot be read */
+        struct starts starts;     /* the last start of each guest, where it was measured */
         struct unread_processes unread;
 };
 
