@@ -134,6 +134,7 @@ static int read_host(struct host *h, const struct root *root, const struct host 
         int r, q;
 
         *h = (struct host){ .root = root, .time_usec = read_time(root) };
+        identity_read(&h->identity, root);
         process_round_begin(root);
         r = memory_check(failures, read_facts(h, root, before));
         q = process_round_end(root, &h->unread); /* whatever became of the facts */

@@ -13,6 +13,7 @@
 #include "facts/guest/facts-mapping.h"
 #include "facts/kernel/facts-kernel.h"
 #include "facts/kernel/facts-module.h"
+#include "identity.h"
 #include "start.h"
 #include "util/process-file.h"
 
@@ -21,6 +22,7 @@
 struct host {
         const struct root *root; /* the caller's, which has to outlive this */
         uint64_t time_usec;      /* CLOCK_REALTIME */
+        struct identity identity;
         struct kernel_facts kernel;
         struct module_facts module;
         struct device_facts devices;

@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "report-parts.h"
 
+static const char *text_or_null(const char *text)
+{
+        return *text ? text : NULL;
+}
+
+json_object *report_identity(const struct host *h)
+{
+        json_object *o = json_new_object();
+
+        json_add_string(o, "name", text_or_null(h->identity.name));
+        json_add_string(o, "id", text_or_null(h->identity.id));
+        json_add_string(o, "boot_id", text_or_null(h->identity.boot_id));
+        return o;
+}
+
 json_object *report_kernel(const struct host *h)
 {
         const struct kernel_facts *k = &h->kernel;
@@ -34,9 +49,9 @@ json_object *report_module(const struct host *h)
 
         json_add_fact(o, "installed", m->installed);
         json_add_fact(o, "built_for_kernel", m->built_for_kernel);
-        json_add_string(o, "other_release", *m->other_release ? m->other_release : NULL);
+        json_add_string(o, "other_release", text_or_null(m->other_release));
         json_add_fact(o, "is_signed", m->is_signed);
-        json_add_string(o, "signer", *m->signer ? m->signer : NULL);
+        json_add_string(o, "signer", text_or_null(m->signer));
         json_add_fact(o, "key_enrolled", m->key_enrolled);
         json_add_fact(o, "signature_enforced", m->signature_enforced);
         json_add_fact(o, "secure_boot", m->secure_boot);

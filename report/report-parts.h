@@ -6,6 +6,7 @@
 #include "util/format.h"
 
 /* What the files that make up a report share: each gives a new object, the caller's to put. */
+json_object *report_identity(const struct host *h);
 json_object *report_kernel(const struct host *h);
 json_object *report_module(const struct host *h);
 json_object *report_iommu(const struct host *h);

@@ -60,6 +60,7 @@ class Schema(unittest.TestCase):
         for verb in "audit", "mappings":
             report = self.report.check(self.run_ctl(verb, "--json"))
             self.assertEqual(report["kernel"]["release"], os.uname().release)
+            self.assertEqual(report["host"]["name"], os.uname().nodename)
 
     def test_made_up_host(self):
         with tempfile.TemporaryDirectory() as root:
