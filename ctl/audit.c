@@ -32,7 +32,7 @@ static int print_snapshot(const struct snapshot *s, enum report_table table, con
         int r;
 
         if (o->json)
-                r = report_print_host_json(&s->host, &s->findings, stdout);
+                r = report_print_host_json(&s->host, &s->findings, o->json, stdout);
         else
                 r = print_text(s, table, o->output);
         if (r < 0)

@@ -167,7 +167,7 @@ static int carry_out(struct bind_request *q, bind_carrier_t carrier)
         r = carrier(q, &root);
         /* Groups that were through before an error are worth printing. */
         if (q->options.json && (r == 0 || json_length(json_get(q->report, "groups")) > 0) && q->error == 0)
-                q->error = report_print_json(q->report, 0, stdout);
+                q->error = report_print_json_as(q->report, q->options.json, 0, stdout);
         if (r == 0 && !request_succeeded(q))
                 r = -EIO;
         if (q->error == 0 && fflush(stdout) != 0)

@@ -63,9 +63,9 @@ static int parse_area(const char *s, const struct snapshot *snapshot, const stru
 }
 
 /* Returns an exit code. */
-static int print_json(json_object *o)
+static int print_json(json_object *o, enum json_style style)
 {
-        int r = report_print_json(o, 0, stdout);
+        int r = report_print_json_as(o, style, 0, stdout);
 
         if (r < 0) {
                 log_error(r, "Failed to print the answer: %m");
@@ -86,7 +86,7 @@ static int explain_area(const struct snapshot *s, json_object *head, const struc
         answer = json_new_object();
         json_add(answer, "placements", report_placements(&s->host, &area));
         if (o->json)
-                code = print_json(answer);
+                code = print_json(answer, o->json);
         else
                 report_explain_area(head, json_get(answer, "placements"), stdout);
         json_object_put(answer);
@@ -151,7 +151,7 @@ static int explain_device(const struct snapshot *s, json_object *head, const str
         devices_open(&devices, &s->host);
         device = devices_get(&devices, (size_t) (d - s->host.devices.devices));
         if (o->json) {
-                code = print_json(device);
+                code = print_json(device, o->json);
         } else {
                 report_explain_device(head, device, stdout);
                 say_namesake(guest);
@@ -182,7 +182,7 @@ static int explain_finding(json_object *head, enum finding_id id, const struct o
                 if (streq(json_get_text(f, "id"), finding_to_string(id)))
                         json_append(found, json_object_get(f));
         }
-        code = print_json(found);
+        code = print_json(found, o->json);
         json_object_put(found);
         return code;
 }
@@ -291,7 +291,7 @@ static int explain_guest(const struct snapshot *s, json_object *head, json_objec
                 if (streq(s->host.libvirt.guests[i].xml.name, name))
                         g = &s->host.libvirt.guests[i];
         if (o->json) {
-                int code = print_json(guest);
+                int code = print_json(guest, o->json);
 
                 if (code != CTL_OK)
                         return code;

@@ -76,7 +76,7 @@ static const struct column columns[] = {
 
 static int print_json(const struct fix_request *q)
 {
-        int r = report_print_json(q->report, 0, stdout);
+        int r = report_print_json_as(q->report, q->options.json, 0, stdout);
 
         return r < 0 ? log_error(r, "Failed to print the result: %m") : 0;
 }

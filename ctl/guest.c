@@ -439,7 +439,7 @@ int verb_guest(int argc, char *argv[])
                 return -word;
         q.report = guest_report_new(argv[word], q.name);
         code = run_request(&q);
-        r = q.options.json ? report_print_json(q.report, 0, stdout)
+        r = q.options.json ? report_print_json_as(q.report, q.options.json, 0, stdout)
                            : guest_report_print(q.report, !argv[word + 2]);
         if (r == 0 && fflush(stdout) != 0)
                 r = -errno;

@@ -21,6 +21,21 @@ static int parse_flag(const char *argument, void *member)
         return 0;
 }
 
+/* --json, or --json=pretty|short */
+static int parse_json(const char *argument, void *member)
+{
+        enum json_style style = JSON_PRETTY;
+
+        if (argument && streq(argument, "short"))
+                style = JSON_SHORT;
+        else if (argument && !streq(argument, "pretty")) {
+                print_line(stderr, "vfioalignctl: --json=%s: expected pretty or short", argument);
+                return -CTL_USAGE;
+        }
+        *(enum json_style *) member = style;
+        return 0;
+}
+
 static int parse_text(const char *argument, void *member)
 {
         *(const char **) member = argument;
@@ -70,7 +85,7 @@ static const struct option_row {
         parse_option_t parse;
         size_t offset; /* of the member in struct options */
 } option_rows[] = {
-        { OPTION_JSON, "json", 'j', parse_flag, offsetof(struct options, json) },
+        { OPTION_JSON, "json", 'j', parse_json, offsetof(struct options, json) },
         { OPTION_ROOT, "root", 0, parse_text, offsetof(struct options, root) },
         { OPTION_FAIL_ON, "fail-on", 0, parse_severity, offsetof(struct options, fail_on) },
         { OPTION_OUTPUT, "output", 'o', parse_text, offsetof(struct options, output) },
@@ -88,6 +103,15 @@ static const struct option_row {
         { OPTION_FOR, "for", 0, parse_seconds, offsetof(struct options, seconds) },
 };
 
+/* What it makes of an argument: no_argument, required_argument, or optional_argument, which only "=" gives.
+ */
+static int argument_of(const struct option_row *row)
+{
+        if (row->parse == parse_flag)
+                return no_argument;
+        return row->parse == parse_json ? optional_argument : required_argument;
+}
+
 /* What getopt_long() takes, of the rows that the verb accepts. It returns the number of the row, also for a
  * short form; letters are above those numbers. */
 struct getopt_tables {
@@ -102,15 +126,14 @@ static struct getopt_tables getopt_tables_make(unsigned accepted)
 
         for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
                 const struct option_row *row = &option_rows[i];
-                bool has_argument = row->parse != parse_flag;
+                int argument = argument_of(row);
 
                 if (!(accepted & row->flag))
                         continue;
-                t.options[n++] = (struct option){ row->name, has_argument ? required_argument : no_argument,
-                                                  NULL, (int) i };
+                t.options[n++] = (struct option){ row->name, argument, NULL, (int) i };
                 if (row->letter)
                         t.letters[k++] = row->letter;
-                if (row->letter && has_argument)
+                if (row->letter && argument == required_argument)
                         t.letters[k++] = ':';
         }
         return t;
@@ -124,7 +147,7 @@ bool option_takes_next(const char *word)
                 const struct option_row *row = &option_rows[i];
                 const char *name = startswith(word, "--");
 
-                if (row->parse == parse_flag)
+                if (argument_of(row) != required_argument)
                         continue;
                 if (name ? streq(name, row->name) : word[0] == '-' && word[1] == row->letter && !word[2])
                         return true;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "audit/finding.h"
+#include "report/json.h"
 
 /* The options that several verbs take. */
 enum option_flags {
@@ -27,7 +28,8 @@ enum option_flags {
 };
 
 struct options {
-        bool json, deep, force, yes, dry_run, guest;
+        enum json_style json; /* JSON_NONE: not asked for */
+        bool deep, force, yes, dry_run, guest;
         const char *root;      /* NULL: this host */
         const char *output;    /* columns; NULL: the usual ones */
         const char *area;      /* as it was given; NULL: none */

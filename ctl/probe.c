@@ -60,13 +60,14 @@ static bool is_agreed(const struct host *h, const char *bdf, bool yes)
         return ask_user(bdf);
 }
 
-static int print_probe(const struct host *h, const struct device *d, const struct bar_probe *p, bool json)
+static int print_probe(const struct host *h, const struct device *d, const struct bar_probe *p,
+                       enum json_style json)
 {
         json_object *report = probe_report_new(h, d, p);
         int r = 0;
 
         if (json)
-                r = report_print_json(report, 0, stdout);
+                r = report_print_json_as(report, json, 0, stdout);
         else
                 r = probe_report_print(report, stdout);
         json_object_put(report);
@@ -86,7 +87,7 @@ static void log_probe_error(int r, const char *bdf, const char *failed)
                 log_error(r, "Failed to probe %s: could not %s: %m", bdf, failed ?: "go on");
 }
 
-static int probe_device(const struct host *h, const char *bdf, bool json)
+static int probe_device(const struct host *h, const char *bdf, enum json_style json)
 {
         const struct device *d = device_facts_find(&h->devices, bdf);
         struct bar_probe p;

@@ -110,7 +110,7 @@ int verb_status(int argc, char *argv[])
         if (get_report(&report) < 0)
                 return CTL_FAILED;
         if (o.json) {
-                r = report_print_json(report, 0, stdout);
+                r = report_print_json_as(report, o.json, 0, stdout);
                 if (r < 0)
                         log_error(r, "Failed to print the report: %m");
                 return r < 0 ? CTL_FAILED : CTL_OK;

@@ -87,12 +87,12 @@ static int watch_until_over(struct trace_run *run)
         return trace_collector_wait(&run->collector, 0);
 }
 
-static int print_report(json_object *report, bool json)
+static int print_report(json_object *report, enum json_style json)
 {
         int r = 0;
 
         if (json)
-                r = report_print_json(report, 0, stdout);
+                r = report_print_json_as(report, json, 0, stdout);
         else if (json_length(json_get(report, "processes")) > 0)
                 r = trace_report_print(report, stdout);
         if (r < 0)

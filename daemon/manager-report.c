@@ -99,7 +99,7 @@ static const char *get_text(struct manager *m, bool for_root)
                 return NULL;
         if (!for_root)
                 report_leave_out(report);
-        text = json_text(report, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        text = json_text(report, JSON_FLAGS_SHORT);
         if (!text || memory_failures() != failures) /* or what others must not see may still be in it */
                 return NULL;
         s->off = off;

@@ -171,13 +171,18 @@ void json_print_text(const char *text, size_t n, FILE *out)
         }
 }
 
-int report_print_json(json_object *report, unsigned long failures, FILE *out)
+int report_print_json_as(json_object *report, enum json_style style, unsigned long failures, FILE *out)
 {
-        const char *text = json_text(report, JSON_FLAGS);
+        const char *text = json_text(report, style == JSON_SHORT ? JSON_FLAGS_SHORT : JSON_FLAGS);
 
         if (!text || memory_failures() != failures)
                 return -ENOMEM;
         json_print_text(text, strlen(text), out);
         fputc('\n', out);
         return 0;
+}
+
+int report_print_json(json_object *report, unsigned long failures, FILE *out)
+{
+        return report_print_json_as(report, JSON_PRETTY, failures, out);
 }

@@ -8,8 +8,14 @@
 
 #include "util/fact.h"
 
-/* How --json prints. */
+/* How --json prints: for people, or each document on a line of its own. */
+enum json_style {
+        JSON_NONE, /* text instead of JSON */
+        JSON_PRETTY,
+        JSON_SHORT,
+};
 #define JSON_FLAGS (JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)
+#define JSON_FLAGS_SHORT (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
 /* Members of objects. A missing one is NULL, false, or UINT64_MAX (COUNT_UNKNOWN); so is every member where
  * the object is NULL, and the length of a missing array is 0. What is returned belongs to the object. */
@@ -47,7 +53,10 @@ const char *json_text(json_object *o, int flags);
  * and is \uNNNN there: json-c escapes what is below a space, and not the rest. */
 void json_print_text(const char *text, size_t n, FILE *out);
 
-/* Prints the document as --json does. failures: memory_failures() of before it was made (0: of the program's
- * start). Where memory ran out since, it may lack something: nothing is printed then. Returns 0 or -ENOMEM.
- */
+/* Prints the document as --json does. style: not JSON_NONE. failures: memory_failures() of before it was
+ * made (0: of the program's start). Where memory ran out since, it may lack something: nothing is printed
+ * then. Returns 0 or -ENOMEM. */
+int report_print_json_as(json_object *report, enum json_style style, unsigned long failures, FILE *out);
+
+/* The same, for people. */
 int report_print_json(json_object *report, unsigned long failures, FILE *out);

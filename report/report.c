@@ -100,10 +100,12 @@ json_object *report_new(const struct host *h, const struct findings *f)
 }
 
 /* Prints a member that is `depth` levels deep. No string in the text has a newline, which JSON escapes. */
-static void print_indented(json_object *value, int depth, FILE *out)
+static void print_member(json_object *value, enum json_style style, int depth, FILE *out)
 {
-        const char *text = value ? json_text(value, JSON_FLAGS) : "null";
+        const char *text = "null";
 
+        if (value)
+                text = json_text(value, style == JSON_SHORT ? JSON_FLAGS_SHORT : JSON_FLAGS);
         if (!text)
                 return;
         for (size_t n; *text; text += n) {
@@ -117,40 +119,50 @@ static void print_indented(json_object *value, int depth, FILE *out)
         }
 }
 
-static void print_devices(const struct host *h, FILE *out)
+static void print_devices(const struct host *h, enum json_style style, FILE *out)
 {
         struct devices devices;
 
+        if (h->devices.n_devices == 0) {
+                fputs("[]", out);
+                return;
+        }
+        fputs(style == JSON_SHORT ? "[" : "[\n    ", out);
         devices_open(&devices, h);
         for (size_t i = 0; i < h->devices.n_devices; i++) {
                 json_object *o = devices_get(&devices, i);
 
-                fputs(i > 0 ? ",\n    " : "[\n    ", out);
-                print_indented(o, 2, out);
+                if (i > 0)
+                        fputs(style == JSON_SHORT ? "," : ",\n    ", out);
+                print_member(o, style, 2, out);
                 json_object_put(o);
         }
-        fputs(h->devices.n_devices > 0 ? "\n  ]" : "[]", out);
         devices_close(&devices);
+        fputs(style == JSON_SHORT ? "]" : "\n  ]", out);
 }
 
-int report_print_host_json(const struct host *h, const struct findings *f, FILE *out)
+int report_print_host_json(const struct host *h, const struct findings *f, enum json_style style, FILE *out)
 {
         unsigned long failures = memory_failures();
         json_object *head = report_head(h, f);
-        const char *separator = "{";
+        bool first = true;
+
+        assert(style != JSON_NONE);
 
         if (!head)
                 return -ENOMEM;
         json_object_object_foreach (head, key, value) {
-                print_line(out, "%s", separator);
-                print(out, "  \"%s\":", key);
+                fputs(first ? "{" : ",", out);
+                if (style == JSON_PRETTY)
+                        fputs("\n  ", out);
+                print(out, "\"%s\":", key);
                 if (streq(key, "devices"))
-                        print_devices(h, out);
+                        print_devices(h, style, out);
                 else
-                        print_indented(value, 1, out);
-                separator = ",";
+                        print_member(value, style, 1, out);
+                first = false;
         }
-        fputs("\n}\n", out);
+        fputs(style == JSON_SHORT ? "}\n" : "\n}\n", out);
         json_object_put(head);
         return memory_check(failures, 0); /* what is printed then is no document */
 }

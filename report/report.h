@@ -56,8 +56,10 @@ json_object *report_mapping(const struct kernel_facts *k, const struct mapping_f
                             struct placer placer, const struct mapping *m);
 json_object *report_placements(const struct host *h, const struct area *area);
 
-/* Prints the whole document without having all devices in memory. Returns 0 or -ENOMEM. */
-int report_print_host_json(const struct host *h, const struct findings *f, FILE *out);
+/* Prints the whole document without having all devices in memory. style: not JSON_NONE. Returns 0 or
+ * -ENOMEM.
+ */
+int report_print_host_json(const struct host *h, const struct findings *f, enum json_style style, FILE *out);
 
 /* The same for people: conditions, emulators, BARs, guests, mappings, findings. Returns 0 or a negative
  * errno. */

@@ -81,6 +81,19 @@ class Schema(unittest.TestCase):
             for word in ids + ["0000:41:00.0", "2 GiB", "6.12.0-test"]:
                 self.assertIn(word, text)
 
+    def test_short(self):
+        """--json=short prints the same document on one line."""
+        host = str(Path(__file__).parent / "hosts/sriov-nic")
+        for verb in ["audit"], ["explain", "router"], ["explain", "0000:16:00.0"], ["fix", "list"]:
+            pretty, short = (self.run_ctl(*verb, option, "--root", host) for option in ("--json", "--json=short"))
+            self.assertEqual(pretty, self.run_ctl(*verb, "--json=pretty", "--root", host))
+            self.assertEqual(short.count("\n"), 1)
+            self.assertGreater(pretty.count("\n"), 1)
+            documents = [json.loads(text) for text in (pretty, short)]
+            for document in documents:
+                document.pop("time", None)
+            self.assertEqual(*documents)
+
     def test_no_host(self):
         """A folder or an archive that is not of a host is an error, whatever is asked of it."""
         with tempfile.TemporaryDirectory() as root:
@@ -138,7 +151,8 @@ class Schema(unittest.TestCase):
                             (["audit", "--area", "x"], "audit: unrecognized option '--area'; see vfioalignctl audit --help"),
                             (["audit", "--root"], "audit: option '--root' requires an argument"),
                             (["devices", "-o"], "devices: option '-o' requires an argument"),
-                            (["--json=1", "audit"], "audit: option '--json=1' takes no argument"),
+                            (["--json=1", "audit"], "--json=1: expected pretty or short"),
+                            (["bind", "--force=1"], "bind: option '--force=1' takes no argument"),
                             (["--json", "nope"], "unknown verb 'nope'; see vfioalignctl --help")):
             run = subprocess.run([CTL, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self.assertEqual((run.returncode, run.stdout, run.stderr), (2, "", f"vfioalignctl: {error}\n"), args)
