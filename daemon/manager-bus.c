@@ -10,10 +10,12 @@
 #include "manager-caller.h"
 #include "manager-fix-bus.h"
 #include "manager-guest.h"
+#include "manager-log-bus.h"
 #include "manager-report.h"
 #include "manager.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/switch.h"
 
 static int audit_call(struct manager *m, sd_bus_message *message, sd_bus_error *error)
 {
@@ -129,6 +131,25 @@ static int property_health(sd_bus *bus, const char *path, const char *interface,
         return sd_bus_message_append(reply, "s", manager_health(userdata));
 }
 
+static int property_status(sd_bus *bus, const char *path, const char *interface, const char *property,
+                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const struct manager *m = userdata;
+
+        (void) bus, (void) path, (void) interface, (void) property, (void) error;
+        return sd_bus_message_append(reply, "s", m->status ?: "");
+}
+
+static int property_switched_off_by(sd_bus *bus, const char *path, const char *interface,
+                                    const char *property, sd_bus_message *reply, void *userdata,
+                                    sd_bus_error *error)
+{
+        const struct manager *m = userdata;
+
+        (void) bus, (void) path, (void) interface, (void) property, (void) error;
+        return sd_bus_message_append(reply, "s", switched_off(&m->root) ?: "");
+}
+
 static int property_version(sd_bus *bus, const char *path, const char *interface, const char *property,
                             sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -166,6 +187,9 @@ static const sd_bus_vtable vtable[] = {
                                 manager_method_revert_fix, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Health", "s", property_health, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Status", "s", property_status, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("SwitchedOffBy", "s", property_switched_off_by, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct manager, generation),
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("LastAuditUSec", "t", NULL, offsetof(struct manager, host.time_usec),
@@ -191,6 +215,9 @@ int manager_bus_connect(struct manager *m)
         r = sd_bus_add_object_vtable(m->bus, NULL, BUS_PATH, BUS_INTERFACE, vtable, m);
         if (r < 0)
                 return log_error(r, "Failed to publish the bus object '%s': %m", BUS_PATH);
+        r = manager_log_publish(m);
+        if (r < 0)
+                return r;
         r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)
                 return log_error(r, "Failed to attach the bus to the event loop: %m");
@@ -203,6 +230,31 @@ int manager_bus_connect(struct manager *m)
 
 void manager_bus_changed(struct manager *m)
 {
-        (void) sd_bus_emit_properties_changed(m->bus, BUS_PATH, BUS_INTERFACE, "Health", "Generation",
-                                              "LastAuditUSec", NULL);
+        const char *health = manager_health(m), *off = switched_off(&m->root) ?: "",
+                   *status = m->status ?: "";
+        const char *names[6];
+        size_t n = 0;
+
+        assert(m);
+
+        if (m->signalled.generation != m->generation) {
+                names[n++] = "Generation";
+                names[n++] = "LastAuditUSec";
+        }
+        if (!streq(m->signalled.health ?: "", health))
+                names[n++] = "Health";
+        if (!streq(m->signalled.off ?: "", off))
+                names[n++] = "SwitchedOffBy";
+        if (!streq(m->signalled.status ?: "", status)) {
+                names[n++] = "Status";
+                free(m->signalled.status);
+                m->signalled.status = strdup(status);
+        }
+        m->signalled.generation = m->generation;
+        m->signalled.health = health;
+        m->signalled.off = off;
+        if (n == 0)
+                return;
+        names[n] = NULL;
+        (void) sd_bus_emit_properties_changed_strv(m->bus, BUS_PATH, BUS_INTERFACE, (char **) names);
 }

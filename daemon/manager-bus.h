@@ -6,5 +6,5 @@ struct manager;
 /* Publishes the object and takes the name; what goes wrong is logged. */
 int manager_bus_connect(struct manager *m);
 
-/* Signals the properties that an audit changes. */
+/* Signals those properties that have changed since they were last signalled. */
 void manager_bus_changed(struct manager *m);

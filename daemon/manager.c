@@ -198,6 +198,7 @@ struct manager *manager_free(struct manager *m)
         sd_event_unref(m->event);
         root_close(&m->root);
         free(m->status);
+        free(m->signalled.status);
         free(m);
         return NULL;
 }

@@ -55,6 +55,11 @@ struct manager {
         struct libvirt_watch *libvirt;
         struct evidence_store *evidence; /* NULL before the first guest */
         char *status;                    /* as last sent to systemd */
+        struct {
+                uint64_t generation;
+                const char *health, *off; /* static */
+                char *status;
+        } signalled; /* what the bus last heard of our properties */
 
         bool stopping;              /* nothing new is started */
         struct bind_job *bind_jobs; /* list, in the order of their requests */

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What an administrator does with vfioalignd that runs: how much it logs, what it signals."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import dbus
+import dbus.mainloop.glib
+from gi.repository import GLib
+
+from private_bus import Bus, Daemon, wait_for
+
+DAEMON, CTL, SCHEMA = sys.argv[1:4]
+del sys.argv[1:4]
+
+MANAGER = "org.vfioalign1.Manager"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+LOG_PATH, LOG = "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1"
+ERROR = "org.freedesktop.DBus.Error."
+
+
+class Case(unittest.TestCase):
+    """A daemon on a host that has nothing but what the test puts there."""
+
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory(prefix="vfioalign-operate-")
+        self.addCleanup(self.dir.cleanup)
+        os.chmod(self.dir.name, 0o755)
+        self.root = Path(self.dir.name) / "host"
+        for path in "proc", "sys", "etc", "run/vfioalign", "var/lib/vfioalign":
+            (self.root / path).mkdir(parents=True)
+        self.bus = Bus()
+        self.addCleanup(self.bus.close)
+        os.chmod(self.bus.dir.name, 0o755)
+
+    def start(self, **env):
+        self.daemon = Daemon(DAEMON, self.bus, env={"VFIOALIGN_ROOT": str(self.root), **env})
+        self.addCleanup(self.end)
+        self.connection = dbus.bus.BusConnection(self.bus.address, mainloop=dbus.mainloop.glib.DBusGMainLoop())
+        self.addCleanup(self.connection.close)
+        self.object = self.connection.get_object("org.vfioalign1", "/org/vfioalign1", introspect=False)
+
+    def end(self):
+        self.assertEqual(self.daemon.close(), 0, self.daemon.log)
+
+    def get(self, name):
+        return self.object.Get(MANAGER, name, dbus_interface=PROPERTIES)
+
+    def busctl(self, *args, **kwargs):
+        return subprocess.run(["busctl", "--address=" + self.bus.address, *args], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, **kwargs)
+
+
+class Log(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+        self.control = self.connection.get_object("org.vfioalign1", LOG_PATH, introspect=False)
+
+    def get_log(self, name):
+        return self.control.Get(LOG, name, dbus_interface=PROPERTIES)
+
+    def set_log(self, name, value, interface=LOG):
+        self.control.Set(interface, name, value, dbus_interface=PROPERTIES, signature="ssv")
+
+    def test_get(self):
+        self.assertEqual(self.control.GetAll(LOG, dbus_interface=PROPERTIES),
+                         {"LogLevel": "debug", "LogTarget": "console", "SyslogIdentifier": "vfioalignd"})
+        run = self.busctl("introspect", "org.vfioalign1", LOG_PATH, LOG)
+        self.assertEqual([line.split()[0] for line in run.stdout.splitlines()[1:]],
+                         [".LogLevel", ".LogTarget", ".SyslogIdentifier"])
+
+    def test_set(self):
+        self.set_log("LogLevel", "warning")
+        self.assertEqual(self.get_log("LogLevel"), "warning")
+        before = self.daemon.log
+        self.daemon.signal(1)  # it says at "info" that it has reloaded
+        generation = self.get("Generation")
+        wait_for(lambda: self.get("Generation") > generation, "the audit after a reload")
+        self.assertEqual(self.daemon.log, before)
+        self.set_log("LogLevel", "debug")
+        self.assertIn("LogLevel is 'debug' from now on", self.daemon.log)
+        self.set_log("LogTarget", "journal")
+        self.assertEqual(self.get_log("LogTarget"), "journal")
+        self.set_log("LogTarget", "auto")
+        self.assertEqual(self.get_log("LogTarget"), "console")
+
+    def test_wrong(self):
+        for name, value, interface, error in (
+                ("LogLevel", "loud", LOG, "InvalidArgs"), ("LogLevel", "", LOG, "InvalidArgs"),
+                ("LogLevel", 7, LOG, "InvalidArgs"), ("LogTarget", "kmsg", LOG, "InvalidArgs"),
+                ("LogLevel", "x" * 5000, LOG, "InvalidArgs"), ("SyslogIdentifier", "x", LOG, "PropertyReadOnly"),
+                ("NoSuch", "x", LOG, "UnknownProperty"), ("LogLevel", "info", MANAGER, "UnknownInterface")):
+            with self.subTest(name=name, value=value), self.assertRaises(dbus.DBusException) as caught:
+                self.set_log(name, value, interface)
+            self.assertEqual(caught.exception.get_dbus_name(), ERROR + error)
+        self.assertEqual(self.get_log("LogLevel"), "debug")
+
+
+@unittest.skipUnless(os.getuid() == 0, "needs root, to be somebody else")
+class Strangers(Case):
+    """They read, and set nothing: by the bus's policy, and by the daemon where that would let them."""
+
+    SET = f'''
+import dbus, dbus.bus, sys
+try:
+    connection = dbus.bus.BusConnection(sys.argv[1])
+    connection.get_object("org.vfioalign1", "{LOG_PATH}", introspect=False).Set(
+        "{LOG}", "LogLevel", "info", dbus_interface="{PROPERTIES}", signature="ssv")
+except dbus.DBusException as e:
+    print(e.get_dbus_name(), e.get_dbus_message())
+'''
+
+    def set_level(self):
+        run = subprocess.run([sys.executable, "-c", self.SET, self.bus.address], user=65534, group=65534, extra_groups=[],
+                             stdout=subprocess.PIPE, text=True, check=True)
+        return run.stdout
+
+    def test_policy(self):
+        self.start()
+        self.assertIn(ERROR + "AccessDenied Rejected send message", self.set_level())
+        run = self.busctl("get-property", "org.vfioalign1", LOG_PATH, LOG, "LogLevel", user=65534, group=65534,
+                          extra_groups=[])
+        self.assertEqual(run.stdout, 's "debug"\n')
+
+    def test_daemon(self):
+        self.bus.close()
+        self.bus = Bus(policy=lambda text: "".join(line for line in text.splitlines(True) if '"Set"' not in line))
+        self.addCleanup(self.bus.close)
+        os.chmod(self.bus.dir.name, 0o755)
+        self.start()
+        self.assertEqual(self.set_level(), ERROR + "AccessDenied Only root may do this\n")
+        run = self.busctl("get-property", "org.vfioalign1", LOG_PATH, LOG, "LogLevel")
+        self.assertEqual(run.stdout, 's "debug"\n')
+
+
+class Signals(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+        self.changes = []
+        self.object.connect_to_signal("PropertiesChanged", self.note, dbus_interface=PROPERTIES)
+
+    def note(self, interface, changed, invalidated):
+        self.assertEqual((interface, list(invalidated)), (MANAGER, []))
+        self.changes.append({str(k): v for k, v in changed.items()})
+
+    def wait_for(self, condition, what):
+        def check():
+            while GLib.MainContext.default().iteration(False):
+                pass
+            return condition()
+        wait_for(check, what)
+
+    def audit(self):
+        return self.object.Audit(dbus_interface=MANAGER)
+
+    def test_audit(self):
+        """Of an audit that finds nothing new, only its number and its time."""
+        self.audit()
+        self.wait_for(lambda: self.changes, "a signal")
+        (change,) = self.changes
+        self.assertEqual(change.pop("Generation"), self.get("Generation"))
+        self.assertAlmostEqual(change.pop("LastAuditUSec") / 1e6, time.time(), delta=30)
+        change.pop("Status", None)  # the minute of the audit
+        self.assertEqual(change, {})
+        self.assertIn("audited", self.get("Status"))
+
+    def test_health(self):
+        before = self.get("Health")
+        self.assertEqual(before, "ok")
+        (self.root / "run/vfioalign/bind").mkdir()
+        (self.root / "run/vfioalign/bind/0000:01:00.0").write_text("junk")  # a record that is damaged
+        self.audit()
+        self.wait_for(lambda: self.changes, "a signal")
+        self.assertEqual(self.changes[0]["Health"], "degraded")
+        self.assertEqual(self.get("Health"), "degraded")
+
+    def test_switched_off(self):
+        self.assertEqual(self.get("SwitchedOffBy"), "")
+        (self.root / "run/vfioalign/off").touch()
+        self.audit()
+        self.wait_for(lambda: self.changes, "a signal")
+        self.assertEqual(self.changes[0]["SwitchedOffBy"], "/run/vfioalign/off")
+        self.assertEqual(self.changes[0]["Status"], self.get("Status"))
+        self.assertIn("switched off by /run/vfioalign/off", self.get("Status"))
+
+
+if __name__ == "__main__":
+    unittest.main()
