@@ -361,6 +361,11 @@ static int collect_libvirt(struct findings *f, const struct host *h)
                 if (r < 0)
                         return r;
         }
+        for (size_t i = 0; i < h->starts.n_damaged; i++) {
+                r = findings_add(f, FINDING_START_DAMAGED, NULL, "/" STARTS_DIR "/%s", h->starts.damaged[i]);
+                if (r < 0)
+                        return r;
+        }
         for (size_t i = 0; i < l->n_guests; i++) {
                 if (l->guests[i].xml.n_hostdevs == 0)
                         continue;

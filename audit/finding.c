@@ -69,6 +69,7 @@ static const char *const finding_table[_FINDING_MAX] = {
         [FINDING_GUEST_DEVICE_MISSING] = "guest-device-missing",
         [FINDING_GUEST_WINDOW_SMALL] = "guest-window-small",
         [FINDING_GUEST_DAMAGED] = "guest-damaged",
+        [FINDING_START_DAMAGED] = "start-damaged",
         [FINDING_HOOK_MISSING] = "hook-missing",
         [FINDING_HOOK_UNSEEN] = "hook-unseen",
         [FINDING_MAPPING_SMALL_PAGES] = "mapping-small-pages",
@@ -557,6 +558,16 @@ static const struct finding_type types[_FINDING_MAX] = {
                           "virsh dumpxml and net-dumpxml have its XML until libvirt's daemon is "
                           "restarted, and a backup of the file has it afterwards",
                 .message_id = "21e3aefd4ecc491eb8728364ee509ae9",
+        },
+        [FINDING_START_DAMAGED] = {
+                .severity = SEVERITY_NOTICE,
+                .text = "What was measured of a guest's last start is damaged",
+                .explanation = "vfioalign keeps the last starts of each guest in files that it writes whole "
+                               "or not at all. This one cannot be read as such: it is cut off, garbled or "
+                               "too large. How long the last start took is unknown then; nothing else "
+                               "depends on it, and the next start is measured as usual.",
+                .remedy = "Remove the file, and look for what damages files on this disk",
+                .message_id = "04df2d35ba304fcb895e45c1921ded76",
         },
         [FINDING_HOOK_MISSING] = {
                 .severity = SEVERITY_NOTICE,

@@ -268,6 +268,19 @@ static void say_decision(const struct snapshot *s, const struct libvirt_guest *g
         config_done(&c);
 }
 
+static int say_starts(const struct root *root, const char *guest)
+{
+        struct starts starts;
+        int r;
+
+        r = starts_read_guest(&starts, root, guest);
+        if (r < 0)
+                return r;
+        r = report_explain_starts(&starts, stdout);
+        starts_done(&starts);
+        return r;
+}
+
 static json_object *find_guest(json_object *head, const char *name)
 {
         json_object *guests = json_get(head, "guests");
@@ -296,9 +309,16 @@ static int explain_guest(const struct snapshot *s, json_object *head, json_objec
                 if (code != CTL_OK)
                         return code;
         } else {
+                int r;
+
                 report_explain_guest(head, guest, stdout);
                 if (g)
                         say_decision(s, g);
+                r = say_starts(&s->root, name);
+                if (r < 0) {
+                        log_error(r, "Failed to print the starts of '%s': %m", name);
+                        return CTL_FAILED;
+                }
         }
         return o->svg ? draw_rulers(&s->host, NULL, g && g->running ? g->pid : 0, o->svg) : CTL_OK;
 }

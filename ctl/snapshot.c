@@ -136,6 +136,24 @@ static void ask_for_report(const struct host *h)
         }
 }
 
+/* What only an explanation asks: all starts that are kept. */
+static int ask_for_starts(const struct host *h)
+{
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const struct guest *g = &h->libvirt.guests[i].xml;
+                struct starts starts;
+                int r;
+
+                if (g->n_hostdevs == 0)
+                        continue;
+                r = starts_read_guest(&starts, h->root, g->name);
+                if (r < 0)
+                        return log_error(r, "Failed to record the host: %m");
+                starts_done(&starts);
+        }
+        return 0;
+}
+
 int snapshot_record(struct snapshot *s, const struct options *o, struct record **ret_record)
 {
         int r;
@@ -154,7 +172,7 @@ int snapshot_record(struct snapshot *s, const struct options *o, struct record *
         if (r < 0)
                 return r;
         ask_for_report(&s->host);
-        return 0;
+        return ask_for_starts(&s->host);
 }
 
 void snapshot_done(struct snapshot *s)

@@ -110,6 +110,7 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         struct guest_cost got = guest->pid > 0 ? process_cost(h, guest->pid) : (struct guest_cost){};
         const struct guest_cost *shown = got.n_bars > 0 ? &got : &foretold;
         json_object *o = json_new_object(), *devices = json_new_array(), *evidence = new_evidence(h, g);
+        const struct start *last = starts_find(&h->starts, g->name);
 
         json_add_string(o, "name", g->name);
         json_add_string(o, "uuid", g->uuid);
@@ -138,6 +139,8 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         json_add(o, "after", new_after(h, g, &foretold));
         if (evidence)
                 json_add(o, "evidence", evidence);
+        if (last)
+                json_add(o, "last_start", report_start(last));
         return o;
 }
 

@@ -56,6 +56,9 @@ json_object *report_mapping(const struct kernel_facts *k, const struct mapping_f
                             struct placer placer, const struct mapping *m);
 json_object *report_placements(const struct host *h, const struct area *area);
 
+/* A start that was measured, as the member last_start of a guest; the caller's to put. */
+json_object *report_start(const struct start *s);
+
 /* Prints the whole document without having all devices in memory. style: not JSON_NONE. Returns 0 or
  * -ENOMEM.
  */
@@ -89,3 +92,14 @@ void report_explain_finding(json_object *head, enum finding_id id, FILE *out);
 void report_explain_device(json_object *head, json_object *device, FILE *out);
 void report_explain_guest(json_object *head, json_object *guest, FILE *out);
 void report_explain_area(json_object *head, json_object *placements, FILE *out);
+
+/* One line for each guest of the document whose last start was measured. */
+void report_print_last_starts(json_object *head, FILE *out);
+
+/* The starts that are kept of one guest, the newest first: all of that, and a line for each. Nothing where
+ * there are none. Returns 0 or a negative errno. */
+int report_explain_starts(const struct starts *s, FILE *out);
+
+/* Parts of that which a trace has as well: a table of BARs that were mapped for DMA, and sentences. */
+int report_print_mapped_bars(json_object *bars, bool with_addresses, FILE *out);
+void report_print_sentences(json_object *sentences, FILE *out);

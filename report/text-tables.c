@@ -163,6 +163,33 @@ static const char *cell_how(json_object *row, cell_t buffer)
         return json_get_flag(predicted, "chance") ? "predicted, or more" : "predicted";
 }
 
+static const char *cell_of_start(json_object *row, const char *phase, cell_t buffer)
+{
+        json_object *start = json_get(row, "last_start");
+        json_object *seconds = phase ? json_get(json_get(start, "phases"), phase)
+                                     : json_get(start, "seconds");
+
+        if (!seconds)
+                return NULL;
+        snprintf(buffer, sizeof(cell_t), "%.3f", json_object_get_double(seconds));
+        return buffer;
+}
+
+static const char *cell_start(json_object *row, cell_t buffer)
+{
+        return cell_of_start(row, NULL, buffer);
+}
+
+static const char *cell_start_bars(json_object *row, cell_t buffer)
+{
+        return cell_of_start(row, "bars", buffer);
+}
+
+static const char *cell_start_ram(json_object *row, cell_t buffer)
+{
+        return cell_of_start(row, "ram", buffer);
+}
+
 static const struct column guest_columns[] = {
         { "GUEST", "its name", .path = "name" },
         { "STATE", "running or defined", .cell = cell_state },
@@ -177,6 +204,10 @@ static const struct column guest_columns[] = {
           .path = "foretold.faults", .format = CELL_COUNT },
         { "MAP-STEPS", "IOMMU mapping steps of a start, for DMA to its BARs", SCOLS_FL_RIGHT, .extra = true,
           .path = "foretold.pin_steps", .format = CELL_COUNT, .former = "PIN-STEPS" },
+        { "START", "seconds that its last start took, where that was measured", SCOLS_FL_RIGHT,
+          .extra = true, .cell = cell_start },
+        { "START-BARS", "of these, in its BARs", SCOLS_FL_RIGHT, .extra = true, .cell = cell_start_bars },
+        { "START-RAM", "of these, in its RAM", SCOLS_FL_RIGHT, .extra = true, .cell = cell_start_ram },
         { "DEVICES", "its VFIO devices", SCOLS_FL_WRAP, .extra = true, .cell = cell_guest_devices },
         { "EMULATOR", "path of its emulator", .extra = true, .path = "emulator" },
         { "UUID", "its UUID", .extra = true, .path = "uuid" },
@@ -254,6 +285,8 @@ int report_print_table(enum report_table table, json_object *head, struct device
                 if (r < 0)
                         return r;
         }
+        if (table == TABLE_GUESTS)
+                report_print_last_starts(head, out);
         if (table == TABLE_GUESTS && is_unknown(guests))
                 print_line(out, "Not all guests could be read: %s.", json_get_text(guests, "why") ?: "?");
         if (table == TABLE_MAPPINGS && is_unknown(json_get(head, "mappings_complete")))

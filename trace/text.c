@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "report.h"
 
-#include <libsmartcols.h>
-
-#include "report/table.h"
-#include "report/text.h"
+#include "report/report.h"
 #include "util/format.h"
 #include "util/macro.h"
 #include "util/print.h"
@@ -55,47 +52,16 @@ void trace_print_event(const struct trace_process *p, const struct trace_event *
 
 /* --- All of it */
 
-static const char *cell_bar(json_object *row, cell_t buffer)
-{
-        uint64_t offset = json_get_number(row, "offset");
-        const char *device = json_get_text(row, "device");
-        cell_t size;
-        int n = snprintf(buffer, sizeof(cell_t), "%s %ju", device ?: "?",
-                         (uintmax_t) json_get_number(row, "region"));
-
-        if (offset > 0)
-                snprintf(buffer + n, sizeof(cell_t) - (size_t) n, " at %s", cell_size(offset, size));
-        return buffer;
-}
-
-static const char *cell_seconds(json_object *row, cell_t buffer)
-{
-        snprintf(buffer, sizeof(cell_t), "%.3f", json_object_get_double(json_get(row, "seconds")));
-        return buffer;
-}
-
-static const struct column bar_columns[] = {
-        { "BAR", NULL, 0, .cell = cell_bar },
-        { "SIZE", NULL, SCOLS_FL_RIGHT, .path = "size", .format = CELL_SIZE },
-        { "ADDRESS", NULL, SCOLS_FL_RIGHT, .path = "address" },
-        { "MAPPED", NULL, SCOLS_FL_RIGHT, .path = "calls", .format = CELL_COUNT },
-        { "PAGE", NULL, SCOLS_FL_RIGHT, .path = "page_size", .format = CELL_SIZE },
-        { "FAULTS", NULL, SCOLS_FL_RIGHT, .path = "faults", .format = CELL_COUNT },
-        { "SECONDS", NULL, SCOLS_FL_RIGHT, .cell = cell_seconds },
-};
-
 static int print_process(json_object *p, FILE *out)
 {
-        json_object *verdict = json_get(p, "verdict"), *bars = json_get(p, "bars");
+        json_object *bars = json_get(p, "bars");
 
         fputc('\n', out);
-        for (size_t i = 0; i < json_length(verdict); i++)
-                print_wrapped(out, i == 0 ? 0 : 4,
-                              json_object_get_string(json_object_array_get_idx(verdict, i)));
+        report_print_sentences(json_get(p, "verdict"), out);
         if (json_length(bars) == 0)
                 return 0;
         fputc('\n', out);
-        return table_print(rows_of_array(bars), bar_columns, ELEMENTSOF(bar_columns), NULL, out);
+        return report_print_mapped_bars(bars, true, out);
 }
 
 static void print_gaps(json_object *report, FILE *out)

@@ -7,25 +7,9 @@
 
 typedef char sentence_t[512];
 
-/* Seconds as people say them: three digits of what matters. */
-static const char *format_seconds(uint64_t ns, format_t buffer)
+static const char *format_ns(uint64_t ns, format_t buffer)
 {
-        double s = (double) ns / 1e9;
-        const char *how = "%.0f s";
-
-        if (s < 0.0005)
-                s *= 1e6, how = "%.0f us";
-        else if (s < 0.0995)
-                how = "%.3f s";
-        else if (s < 9.95)
-                how = "%.2f s";
-        else if (s < 99.95)
-                how = "%.1f s";
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(buffer, sizeof(format_t), how, s);
-#pragma GCC diagnostic pop
-        return buffer;
+        return format_seconds((double) ns / 1e9, buffer);
 }
 
 static const char *plural_of(uint64_t n)
@@ -52,7 +36,7 @@ static void ram_sentence(const struct trace_account *a, const struct trace_proce
 
         snprintf(out, sizeof(sentence_t),
                  "%s: mapping %s of RAM for DMA, in %s call%s with %s fault%s%s%s%s.",
-                 format_seconds(ns, seconds), format_size(bytes, size), format_count(calls, n_calls),
+                 format_ns(ns, seconds), format_size(bytes, size), format_count(calls, n_calls),
                  plural_of(calls), format_count(faults, n_faults), plural_of(faults),
                  small ? ", by pages of " : "", small ? format_size(a->page_size, page) : "",
                  small ? ": hugepages would help" : "");
@@ -92,7 +76,7 @@ static void bars_sentence(const struct trace_account *a, const struct bar_group 
         int n;
 
         n = snprintf(out, sizeof(sentence_t), "%s: mapping %ju BAR%s of %s for DMA, %s time%s",
-                     format_seconds(g->ns, seconds), (uintmax_t) g->n, plural_of(g->n),
+                     format_ns(g->ns, seconds), (uintmax_t) g->n, plural_of(g->n),
                      format_size(g->bytes, size), format_count(g->maps, maps), plural_of(g->maps));
         out += n;
         if (g->page_size == 0) {
@@ -160,15 +144,14 @@ static void add_fix(const struct trace_process *p, const struct bar_group *g, co
         if (sum.n == 0)
                 return;
         format_count(sum.faults, faults);
-        format_seconds((uint64_t) sum.ns, seconds);
+        format_ns((uint64_t) sum.ns, seconds);
         if (sum.fault_least_ns < sum.fault_most_ns)
                 snprintf(text, sizeof(text),
                          "%s that would have been %s fault%s and %s (%s to %s), as a fault took %.2f "
                          "to %.2f us here.",
                          fix->with, faults, plural_of(sum.faults), seconds,
-                         format_seconds((uint64_t) sum.least_ns, least),
-                         format_seconds((uint64_t) sum.most_ns, most), sum.fault_least_ns / 1e3,
-                         sum.fault_most_ns / 1e3);
+                         format_ns((uint64_t) sum.least_ns, least), format_ns((uint64_t) sum.most_ns, most),
+                         sum.fault_least_ns / 1e3, sum.fault_most_ns / 1e3);
         else
                 snprintf(text, sizeof(text),
                          "%s that would have been %s fault%s and %s, as a fault took %.2f us here.",
@@ -232,7 +215,7 @@ static void add_phase(json_object *verdict, uint64_t ns, const char *what)
 
         if (ns == 0)
                 return;
-        snprintf(text, sizeof(text), "%s: %s.", format_seconds(ns, seconds), what);
+        snprintf(text, sizeof(text), "%s: %s.", format_ns(ns, seconds), what);
         json_append_string(verdict, text);
 }
 
@@ -252,7 +235,7 @@ json_object *trace_verdict(const struct trace_account *a, const struct trace_pro
                 from = "its first call";
 
         snprintf(text, sizeof(text), "%s took %s from %s to its last mapping.", trace_process_name(p, name),
-                 format_seconds(f.end - f.begin, seconds), from);
+                 format_ns(f.end - f.begin, seconds), from);
         json_append_string(verdict, text);
         add_phase(verdict, f.hook, "the hook of vfioalign");
         add_phase(verdict, f.libvirt, "libvirt, until the emulator ran");

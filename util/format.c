@@ -41,6 +41,23 @@ const char *format_count(uint64_t n, format_t buffer)
         return buffer;
 }
 
+const char *format_seconds(double seconds, format_t buffer)
+{
+        assert(buffer);
+
+        if (seconds < 0.0005)
+                snprintf(buffer, sizeof(format_t), "%.0f us", seconds * 1e6);
+        else if (seconds < 0.0995)
+                snprintf(buffer, sizeof(format_t), "%.3f s", seconds);
+        else if (seconds < 9.95)
+                snprintf(buffer, sizeof(format_t), "%.2f s", seconds);
+        else if (seconds < 99.95)
+                snprintf(buffer, sizeof(format_t), "%.1f s", seconds);
+        else
+                snprintf(buffer, sizeof(format_t), "%.0f s", seconds);
+        return buffer;
+}
+
 const char *format_time(uint64_t usec, format_t buffer)
 {
         time_t t = (time_t) (usec / USEC_PER_SEC);

@@ -13,5 +13,8 @@ const char *format_size(uint64_t bytes, format_t buffer);
 /* "524,288": with a comma at each thousand. */
 const char *format_count(uint64_t n, format_t buffer);
 
+/* "12 s", "1.50 s", "0.012 s", "7 us": as people say them, with three digits of what matters. */
+const char *format_seconds(double seconds, format_t buffer);
+
 /* "2026-11-22T14:02:09Z": usec is microseconds since 1970, as CLOCK_REALTIME counts them. */
 const char *format_time(uint64_t usec, format_t buffer);

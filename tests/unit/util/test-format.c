@@ -53,12 +53,26 @@ static void test_time(void **state)
         assert_string_equal(format_time(0, buffer), "1970-01-01T00:00:00Z");
 }
 
+static void test_seconds(void **state)
+{
+        format_t buffer;
+
+        (void) state;
+        assert_string_equal(format_seconds(0, buffer), "0 us");
+        assert_string_equal(format_seconds(0.000014, buffer), "14 us");
+        assert_string_equal(format_seconds(0.0123, buffer), "0.012 s");
+        assert_string_equal(format_seconds(0.66, buffer), "0.66 s");
+        assert_string_equal(format_seconds(12.46, buffer), "12.5 s");
+        assert_string_equal(format_seconds(214.4, buffer), "214 s");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_size),
                 cmocka_unit_test(test_count),
                 cmocka_unit_test(test_time),
+                cmocka_unit_test(test_seconds),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
