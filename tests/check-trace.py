@@ -180,7 +180,7 @@ class Refused(unittest.TestCase):
                          "it would be refused anyhow")
     def test_bpf(self):
         self.assertEqual(self.why(preexec_fn=lambda: forbid_bpf(errno.EPERM)),
-                         "this kernel refuses BPF to this process (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN are needed)")
+                         "this kernel refuses BPF to this process (CAP_BPF and CAP_PERFMON are needed)")
         self.assertEqual(self.why(preexec_fn=lambda: forbid_bpf(errno.ENOSYS)), "this kernel has no BPF (CONFIG_BPF_SYSCALL)")
         self.assertEqual(self.why(preexec_fn=lambda: forbid_bpf(errno.EINVAL)), "this kernel does not accept the BPF programs")
 

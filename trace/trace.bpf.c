@@ -72,15 +72,6 @@ struct vm_area_struct {
         unsigned long vm_start, vm_end, vm_pgoff;
 } __attribute__((preserve_access_index));
 
-/* These two are in a module, whose BTF libbpf reads when the programs below that use them are loaded. */
-struct vfio_device {
-        struct device *dev;
-} __attribute__((preserve_access_index));
-
-struct vfio_pci_core_device {
-        struct pci_dev *pdev;
-} __attribute__((preserve_access_index));
-
 /* A call that has begun. A thread can be within a reset within the opening of a device. */
 struct call_key {
         __u64 thread;
@@ -123,6 +114,10 @@ struct {
 
 __u64 lost; /* events for which the ring had no room */
 const volatile __u32 page_shift = 12;
+
+/* Of types that a module has. To find these by itself libbpf would have to ask the kernel for the module's
+ * BTF, which takes CAP_SYS_ADMIN; whoever loads this reads it from /sys/kernel/btf. In bytes. */
+const volatile __u32 vfio_device_dev, vfio_pci_core_device_pdev;
 
 static __u64 task_faults(void)
 {
@@ -245,6 +240,14 @@ int BPF_KRETPROBE(dma_end, long result)
 
 /* --- Devices */
 
+static void *read_pointer(const void *from, __u32 offset)
+{
+        void *p = NULL;
+
+        bpf_probe_read_kernel(&p, sizeof(p), from + offset);
+        return p;
+}
+
 static void event_name_device(struct trace_event *e, struct device *dev)
 {
         const char *name = BPF_CORE_READ(dev, kobj.name);
@@ -263,11 +266,12 @@ int BPF_KRETPROBE(open_end, int result)
 {
         struct call call;
         struct trace_event *e = call_end(TRACE_OPEN, result, &call);
-        struct vfio_pci_core_device *vdev = (void *) call.argument;
+        struct pci_dev *pdev;
 
         if (!e)
                 return 0;
-        event_name_device(e, &BPF_CORE_READ(vdev, pdev)->dev);
+        pdev = read_pointer((const void *) call.argument, vfio_pci_core_device_pdev);
+        event_name_device(e, &pdev->dev);
         bpf_ringbuf_submit(e, 0);
         return 0;
 }
@@ -294,7 +298,7 @@ int BPF_KRETPROBE(reset_end, int result)
 }
 
 SEC("kprobe")
-int BPF_KPROBE(region_mapped, struct vfio_device *device, struct vm_area_struct *vma)
+int BPF_KPROBE(region_mapped, void *device, struct vm_area_struct *vma)
 {
         struct trace_event *e = event_new(TRACE_REGION);
 
@@ -304,7 +308,7 @@ int BPF_KPROBE(region_mapped, struct vfio_device *device, struct vm_area_struct 
         e->address = BPF_CORE_READ(vma, vm_start);
         e->size = BPF_CORE_READ(vma, vm_end) - e->address;
         e->offset = (__u64) BPF_CORE_READ(vma, vm_pgoff) << page_shift;
-        event_name_device(e, BPF_CORE_READ(device, dev));
+        event_name_device(e, read_pointer(device, vfio_device_dev));
         bpf_ringbuf_submit(e, 0);
         return 0;
 }

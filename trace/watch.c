@@ -8,8 +8,10 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "facts/kernel/kernel-symbols.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/root.h"
 
 #include <trace.skel.h> /* made by the build */
 
@@ -17,7 +19,7 @@
 struct function {
         const char *phase, *name;
         const char *module;    /* that has it, or NULL: the kernel itself */
-        bool needs_module_btf; /* its programs use a type of the module */
+        bool needs_module_btf; /* its programs use members of types that the module has */
         size_t begin, end;     /* the programs: offsets in struct trace_bpf; end: 0, there is none */
 };
 
@@ -39,11 +41,11 @@ static const struct function functions[] = {
 
 _Static_assert(ELEMENTSOF(functions) + 1 <= TRACE_UNSEEN_MAX, "each of them, and the hook");
 
-#define LOADS_MAX 3 /* of the programs that use types of a module, whose BTF may appear after the module */
+#define LOADS_MAX 3 /* of the programs that use members of a module's types: its BTF may appear after it */
 
 struct trace_watch {
         struct trace_bpf *kernel; /* without types of modules */
-        struct trace_bpf *module; /* with them; NULL until the module is there */
+        struct trace_bpf *module; /* with their members; NULL until the module is there */
         struct ring_buffer *ring;
         struct bpf_link *links[ELEMENTSOF(functions)][2];
         struct bpf_link *began, *ended;
@@ -80,8 +82,7 @@ static const char *reason_of(int r)
         if (r == -ENOMEM)
                 return "there is no memory for it";
         if (r == -EPERM)
-                return "this kernel refuses BPF to this process (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN are "
-                       "needed)";
+                return "this kernel refuses BPF to this process (CAP_BPF and CAP_PERFMON are needed)";
         return "this kernel does not accept the BPF programs";
 }
 
@@ -149,6 +150,41 @@ static int share_maps(const struct trace_bpf *of, struct trace_bpf *with)
         return 0;
 }
 
+static int find_members(struct kernel_symbols *symbols, struct trace_bpf *b)
+{
+        uint64_t dev, pdev;
+        int r;
+
+        r = kernel_symbols_offset(symbols, "vfio_device", "dev", &dev);
+        if (r < 0)
+                return r;
+        r = kernel_symbols_offset(symbols, "vfio_pci_core_device", "pdev", &pdev);
+        if (r < 0)
+                return r;
+        b->rodata->vfio_device_dev = (uint32_t) dev;
+        b->rodata->vfio_pci_core_device_pdev = (uint32_t) pdev;
+        return 0;
+}
+
+/* Where this kernel has the members of a module's types that the programs read. */
+static int set_members(struct trace_bpf *b)
+{
+        static const char *const no_names[] = { NULL };
+        _cleanup_(root_close) struct root root = { .fd = -EBADF };
+        struct kernel_symbols *symbols;
+        int r;
+
+        r = root_open(&root, NULL);
+        if (r < 0)
+                return r;
+        r = kernel_symbols_open(&root, "vfio_pci_core", no_names, &symbols);
+        if (r < 0)
+                return r;
+        r = find_members(symbols, b);
+        kernel_symbols_close(symbols);
+        return r;
+}
+
 static void load_module_programs(struct trace_watch *w)
 {
         struct trace_bpf *b;
@@ -156,7 +192,7 @@ static void load_module_programs(struct trace_watch *w)
         w->n_loads++;
         if (open_programs(true, &b) < 0)
                 return;
-        if (share_maps(w->kernel, b) < 0 || trace_bpf__load(b) < 0)
+        if (set_members(b) < 0 || share_maps(w->kernel, b) < 0 || trace_bpf__load(b) < 0)
                 trace_bpf__destroy(b);
         else
                 w->module = b;
