@@ -409,10 +409,8 @@ static int list_starts(struct starts *s, const struct root *root, struct names *
 {
         int r = list_dir_at(root->fd, STARTS_DIR, ret);
 
-        if (r >= 0 || r == -ENOMEM)
-                return r;
-        s->unread = r != -ENOENT && r != -ENOTDIR;
-        return 0;
+        s->unread = r < 0 && r != -ENOENT && r != -ENOTDIR;
+        return r == -ENOMEM ? r : 0;
 }
 
 int starts_read(struct starts *s, const struct root *root, const struct libvirt_facts *l)
