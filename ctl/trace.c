@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A program of its own, because it alone needs the trace: see verbs.h. */
 #include <locale.h>
-#include <sys/utsname.h>
 
 #include "ctl.h"
+#include "keep-start.h"
 #include "long-run.h"
 #include "options.h"
 #include "report/json.h"
 #include "trace/collect.h"
 #include "trace/fixes.h"
 #include "trace/report.h"
-#include "util/clock.h"
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/print.h"
@@ -18,16 +17,11 @@
 
 #define WAIT_MS 100
 
-/* To count these, a program would have to run at each of them. */
-static const struct trace_unseen never_seen = { "faults that KVM takes on BARs later",
-                                                "vfio_pci_mmap_huge_fault" };
-
 struct trace_run {
         struct options options;
         struct trace_selection selection;
         struct trace_collector collector;
-        uint64_t time_usec; /* CLOCK_REALTIME */
-        FILE *svg;          /* or NULL */
+        FILE *svg; /* or NULL */
 };
 
 static void on_event(const struct trace_process *p, const struct trace_event *e, void *userdata)
@@ -138,22 +132,13 @@ static int add_fixes(struct trace_run *run)
 
 static int print_trace(struct trace_run *run)
 {
-        struct trace_unseen unseen[TRACE_UNSEEN_MAX + 1];
-        struct trace_watched w = { .time_usec = run->time_usec,
-                                   .ns = trace_now() - run->collector.began,
-                                   .lost = trace_watch_lost(run->collector.watch),
-                                   .unseen = unseen };
         json_object *report;
-        struct utsname uts;
         int r;
 
         r = add_fixes(run);
         if (r < 0)
                 return r;
-        w.kernel = uname(&uts) >= 0 ? uts.release : NULL;
-        w.n_unseen = trace_watch_unseen(run->collector.watch, unseen);
-        unseen[w.n_unseen++] = never_seen;
-        report = trace_report_new(&run->collector.account, &run->selection, &w);
+        report = trace_collector_report(&run->collector, &run->selection);
         r = print_report(report, run->options.json);
         json_object_put(report);
         return r < 0 || !run->svg ? r : write_svg(run);
@@ -164,7 +149,6 @@ static int trace_run(struct trace_run *run)
         const char *why = NULL;
         int r;
 
-        run->time_usec = clock_usec(CLOCK_REALTIME);
         run->collector.on_event = on_event;
         run->collector.userdata = run;
         r = trace_collector_open(&run->collector, run->selection.pid, &why);
@@ -208,5 +192,7 @@ int main(int argc, char *argv[])
 {
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C"); /* numbers are written here as in the configuration */
+        if (argc == 3 && streq(argv[1], "--keep"))
+                return keep_start(argv[2]);
         return argc < 2 ? CTL_USAGE : verb_trace(argc - 1, argv + 1);
 }

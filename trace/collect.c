@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "facts/guest/facts-mapping.h"
@@ -16,6 +17,10 @@
 #define REGION_SHIFT 40 /* as VFIO shows it: include/linux/vfio_pci_core.h */
 #define QUIET_NS (10 * UINT64_C(1000000000))
 #define QUIET_WITHOUT_BARS_NS (60 * UINT64_C(1000000000))
+
+/* To count these, a program would have to run at each of them. */
+static const struct trace_unseen never_seen = { "faults that KVM takes on BARs later",
+                                                "vfio_pci_mmap_huge_fault" };
 
 uint64_t trace_now(void)
 {
@@ -110,15 +115,17 @@ static int add_process(struct trace_collector *c, const struct trace_event *firs
         bool unread;
         int r;
 
-        e.started = first->started >= c->began ? first->started : 0;
+        e.started = first->started >= c->since ? first->started : 0;
         memcpy(e.command, first->command, sizeof(e.command));
         unread = read_guest_name(c, e.pid, e.text) < 0;
         r = collector_add(c, &e, &p);
         if (r < 0)
                 return r;
-        if (p)
+        if (p) {
                 p->guest_unread = unread;
-        if (e.started > 0)
+                p->was_running = e.started < c->began;
+        }
+        if (e.started >= c->began)
                 return 0;
         return add_mappings(c, e.pid, e.time);
 }
@@ -216,6 +223,9 @@ int trace_collector_open(struct trace_collector *c, uint32_t pid, const char **r
         if (r < 0)
                 return r;
         c->began = trace_now();
+        c->time_usec = clock_usec(CLOCK_REALTIME);
+        if (c->since == 0)
+                c->since = c->began;
         return pid ? add_running_process(c, pid, ret_why) : 0;
 }
 
@@ -248,4 +258,21 @@ bool trace_start_is_over(const struct trace_process *p, uint64_t now)
         uint64_t quiet = has_mapped_bars(p) ? QUIET_NS : QUIET_WITHOUT_BARS_NS;
 
         return p->ended || (trace_process_is_vmm(p) && now > p->last && now - p->last >= quiet);
+}
+
+json_object *trace_collector_report(const struct trace_collector *c, const struct trace_selection *s)
+{
+        struct trace_unseen unseen[TRACE_UNSEEN_MAX + 1];
+        struct trace_watched w = { .unseen = unseen };
+        struct utsname uts;
+
+        assert(c);
+        assert(s);
+        w.time_usec = c->time_usec;
+        w.ns = trace_now() - c->began;
+        w.kernel = uname(&uts) >= 0 ? uts.release : NULL;
+        w.lost = trace_watch_lost(c->watch);
+        w.n_unseen = trace_watch_unseen(c->watch, unseen);
+        unseen[w.n_unseen++] = never_seen;
+        return trace_report_new(&c->account, s, &w);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <json-c/json.h>
+
 #include "account.h"
+#include "report.h"
 #include "util/root.h"
 #include "watch.h"
 
@@ -11,7 +14,12 @@ struct trace_collector {
         struct root root;
         struct trace_account account;
         struct trace_watch *watch;
-        uint64_t began; /* nanoseconds of CLOCK_MONOTONIC */
+        uint64_t began;     /* nanoseconds of CLOCK_MONOTONIC */
+        uint64_t time_usec; /* the same moment, CLOCK_REALTIME */
+
+        /* Set before it is opened: a process that was there at `began`, but not yet then, has its start from
+         * its own beginning on. 0: the same as `began`. */
+        uint64_t since;
         bool knows_kernel;
         int error; /* of an event: the trace cannot go on */
 
@@ -31,5 +39,8 @@ int trace_collector_wait(struct trace_collector *c, int milliseconds);
 /* Whether the start of this process is over: the process has ended, or nothing has been mapped for a time
  * that depends on whether its firmware has enabled memory already, which is when BARs are mapped. */
 bool trace_start_is_over(const struct trace_process *p, uint64_t now);
+
+/* All of it until now, as trace_report_new(); the caller puts it. */
+json_object *trace_collector_report(const struct trace_collector *c, const struct trace_selection *s);
 
 uint64_t trace_now(void); /* nanoseconds of CLOCK_MONOTONIC */

@@ -9,13 +9,20 @@
 #include "util/macro.h"
 #include "util/memory.h"
 
+bool trace_is_guest(const char *seen, const char *guest)
+{
+        return strncmp(seen, guest, TRACE_TEXT_MAX - 1) == 0;
+}
+
 bool trace_is_selected(const struct trace_selection *s, const struct trace_process *p)
 {
+        if (s->process)
+                return p == s->process;
         if (s->pid)
                 return p->pid == s->pid;
         if (!trace_process_is_vmm(p))
                 return false;
-        return !s->guest || streq(s->guest, p->guest);
+        return !s->guest || trace_is_guest(p->guest, s->guest);
 }
 
 static void add_seconds(json_object *o, const char *key, uint64_t ns)

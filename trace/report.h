@@ -10,11 +10,15 @@
 /* Of fleet/trace.schema.json. */
 #define TRACE_SCHEMA_VERSION 1
 
-/* Which processes somebody asked for; guest NULL and pid 0: all VMMs. */
+/* Which processes somebody asked for; guest and process NULL and pid 0: all VMMs. */
 struct trace_selection {
         const char *guest;
         uint32_t pid;
+        const struct trace_process *process; /* this one alone */
 };
+
+/* Whether a name that was taken from an event, where long ones are cut, is that of this guest. */
+bool trace_is_guest(const char *seen, const char *guest);
 bool trace_is_selected(const struct trace_selection *s, const struct trace_process *p);
 
 /* How it was watched. */
