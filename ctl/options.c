@@ -100,6 +100,7 @@ static const struct option_row {
         { OPTION_GUEST, "guest", 0, parse_flag, offsetof(struct options, guest) },
         { OPTION_PID, "pid", 0, parse_pid, offsetof(struct options, pid) },
         { OPTION_SVG, "svg", 0, parse_text, offsetof(struct options, svg) },
+        { OPTION_PERSISTENT, "persistent", 0, parse_flag, offsetof(struct options, persistent) },
         { OPTION_FOR, "for", 0, parse_seconds, offsetof(struct options, seconds) },
 };
 

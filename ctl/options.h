@@ -25,11 +25,12 @@ enum option_flags {
         OPTION_PID = 1 << 13,
         OPTION_FOR = 1 << 14,
         OPTION_SVG = 1 << 15,
+        OPTION_PERSISTENT = 1 << 16,
 };
 
 struct options {
         enum json_style json; /* JSON_NONE: not asked for */
-        bool deep, force, yes, dry_run, guest;
+        bool deep, force, yes, dry_run, guest, persistent;
         const char *root;      /* NULL: this host */
         const char *output;    /* columns; NULL: the usual ones */
         const char *area;      /* as it was given; NULL: none */

@@ -13,6 +13,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/print.h"
+#include "util/switch.h"
 #include "verbs.h"
 
 #define WAIT_MS 100
@@ -144,11 +145,31 @@ static int print_trace(struct trace_run *run)
         return r < 0 || !run->svg ? r : write_svg(run);
 }
 
+/* The programs in the kernel change nothing, and still are something that somebody has switched off. */
+static int check_switch(void)
+{
+        _cleanup_(root_close) struct root root = { .fd = -EBADF };
+        const char *off;
+        int r;
+
+        r = root_open(&root, NULL);
+        if (r < 0)
+                return log_error(r, "Failed to open '/': %m");
+        off = switched_off(&root);
+        if (!off)
+                return 0;
+        print_line(stderr, "vfioalignctl: cannot trace: vfioalign is switched off by %s", off);
+        return -EPERM;
+}
+
 static int trace_run(struct trace_run *run)
 {
         const char *why = NULL;
         int r;
 
+        r = check_switch();
+        if (r < 0)
+                return r;
         run->collector.on_event = on_event;
         run->collector.userdata = run;
         r = trace_collector_open(&run->collector, run->selection.pid, &why);

@@ -43,6 +43,8 @@
         ROW("dump", "[--root HOST] [--force] FILE", "record what the audit reads, for --root", MAIN, \
             verb_dump) \
         ROW("status", "[--json]", "what the daemon last saw", MAIN, verb_status) \
+        ROW("off", "[--persistent] [--dry-run]", "switch all of vfioalign off on this host", MAIN, verb_off) \
+        ROW("on", "[--dry-run]", "switch it on again", MAIN, verb_on) \
         ROW("hook", "GUEST OPERATION SUB-OPERATION EXTRA", NULL, HOOK, verb_hook)
 
 /* A verb gets its own arguments, argv[0] being the verb, and returns an exit code (ctl.h). */

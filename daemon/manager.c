@@ -23,11 +23,10 @@
 #include "manager-polkit.h"
 #include "manager-report.h"
 #include "manager-retry.h"
+#include "manager-switch.h"
 #include "manager-udev.h"
 #include "running-guest.h"
 #include "util/clock.h"
-#include "util/file-write.h"
-#include "util/file.h"
 #include "util/log.h"
 #include "util/parse.h"
 #include "util/switch.h"
@@ -126,21 +125,6 @@ static uint64_t grace_usec(void)
         return text && parse_u64(text, 10, &msec) >= 0 ? msec * USEC_PER_MSEC : GRACE_USEC;
 }
 
-/* The preload library in a guest's process, which AppArmor confines, can see the file but not the kernel's
- * command line. */
-static void spread_switch(const struct root *root)
-{
-        const char *off = switched_off(root);
-        int r;
-
-        if (!off || exists_at(root->fd, SWITCH_FILE))
-                return;
-        r = write_file_at(root->fd, SWITCH_FILE, "", 0, 0644);
-        if (r < 0)
-                log_warning(r, "Failed to create '/" SWITCH_FILE "', confined guests may not know of %s: %m",
-                            off);
-}
-
 int manager_new(struct manager **ret)
 {
         _cleanup_(manager_freep) struct manager *m = calloc(1, sizeof(*m));
@@ -155,7 +139,7 @@ int manager_new(struct manager **ret)
         r = root_open(&m->root, secure_getenv("VFIOALIGN_ROOT"));
         if (r < 0)
                 return log_error(r, "Failed to open '/': %m");
-        spread_switch(&m->root);
+        manager_spread_switch(m);
         r = config_read(&m->config, &m->root, on_config_problem, NULL);
         if (r < 0)
                 return log_error(r, "Failed to read the configuration, not starting");
@@ -186,6 +170,7 @@ struct manager *manager_free(struct manager *m)
         manager_libvirt_close(m);
         manager_evidence_close(m);
         manager_udev_close(m);
+        manager_switch_close(m);
         manager_retry_close(m);
         sd_event_source_disable_unref(m->audit_timer);
         for (size_t i = 0; i < m->n_guests; i++)
@@ -224,6 +209,8 @@ int manager_start(struct manager *m)
          * first audit waits its turn. */
         manager_notify_ready(m);
         manager_bind_start(m);
+
+        manager_watch_switch(m);
 
         /* The monitor comes first, so nothing that appears during the audit is missed. */
         r = manager_udev_watch(m);

@@ -46,6 +46,8 @@ struct manager {
         struct caller *callers;        /* list, the newest first */
         struct report_service *report; /* NULL before somebody asks for it */
 
+        sd_event_source *switch_sources[2]; /* manager-switch.c */
+
         sd_event_source *audit_timer;
         uint64_t audit_asked_usec; /* when audit_timer was first asked for, CLOCK_MONOTONIC */
         sd_event_source *retry_timer;

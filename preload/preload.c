@@ -28,6 +28,7 @@
 /* The tests set paths of their own. */
 #ifndef SWITCH_PATH
 #define SWITCH_PATH "/" SWITCH_FILE
+#define SWITCH_PERSISTENT_PATH "/" SWITCH_FILE_PERSISTENT
 #define CMDLINE_PATH "/proc/cmdline"
 #define DEVICE_GROUP "anon_inode:[vfio-device]" /* from a group's descriptor */
 #define DEVICE_CDEV "/dev/vfio/devices/vfio"    /* a character device of its own, since 6.6 */
@@ -76,7 +77,7 @@ static bool is_switched_off(void)
         ssize_t size;
         int fd;
 
-        if (access(SWITCH_PATH, F_OK) == 0)
+        if (access(SWITCH_PATH, F_OK) == 0 || access(SWITCH_PERSISTENT_PATH, F_OK) == 0)
                 return true;
         fd = (int) syscall(SYS_openat, AT_FDCWD, CMDLINE_PATH, O_RDONLY | O_CLOEXEC);
         if (fd < 0)

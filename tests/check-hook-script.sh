@@ -6,7 +6,7 @@ set -eu
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-sed "s|/usr/bin/vfioalignctl|$dir/vfioalignctl|g" "$1" >"$dir/hook"
+sed "s|/usr/bin/vfioalignctl|$dir/vfioalignctl|g; s|/run/|$dir/run/|; s|/var/lib/|$dir/var/lib/|" "$1" >"$dir/hook"
 chmod +x "$dir/hook"
 failed=0
 
@@ -50,4 +50,18 @@ for operation in prepare start started stopped release reconnect migrate restore
         run $operation
         expect 0 "$operation with a vfioalignctl that cannot be run"
 done
+
+# Switched off, nothing is run, and nothing refused.
+printf '#!/bin/sh\ntouch %s/ran\nexit 4\n' "$dir" >"$dir/vfioalignctl"
+chmod +x "$dir/vfioalignctl"
+for file in run/vfioalign/off var/lib/vfioalign/off; do
+        mkdir -p "$dir/${file%/*}"
+        touch "$dir/$file"
+        run prepare
+        expect 0 "prepare while /$file is there"
+        [ ! -e "$dir/ran" ] || { echo "vfioalignctl was run while /$file is there" >&2; failed=1; }
+        rm -f "$dir/$file" "$dir/ran"
+done
+run prepare
+expect 1 "prepare, switched on again"
 exit $failed

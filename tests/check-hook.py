@@ -175,9 +175,11 @@ class Hook(unittest.TestCase):
         if not OVERLAY:
             self.skipTest("no mount namespace")
         self.start_daemon().signal(signal.SIGSTOP)
-        prefix = ["unshare", "--mount", "sh", "-c",
-                  "mount -t tmpfs tmpfs /run && mkdir /run/vfioalign && : >/run/vfioalign/off && exec \"$@\"", "sh"]
-        self.assert_all(SLACK, prefix=prefix)
+        for parent in "/run", "/var/lib":
+            prefix = ["unshare", "--mount", "sh", "-c",
+                      f"mount -t tmpfs tmpfs {parent} && mkdir {parent}/vfioalign && : >{parent}/vfioalign/off && "
+                      "exec \"$@\"", "sh"]
+            self.assert_all(SLACK, prefix=prefix)
 
     def test_never_started(self):
         """A call does not start a daemon that was stopped, though the bus could."""

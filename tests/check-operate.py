@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What an administrator does with vfioalignd that runs: how much it logs, what it signals."""
+"""What an administrator does with vfioalignd that runs: how much it logs, what it signals, and the switch for all of it."""
 
 import os
 import subprocess
@@ -190,6 +190,135 @@ class Signals(Case):
         self.assertEqual(self.changes[0]["SwitchedOffBy"], "/run/vfioalign/off")
         self.assertEqual(self.changes[0]["Status"], self.get("Status"))
         self.assertIn("switched off by /run/vfioalign/off", self.get("Status"))
+
+
+class Switch(Case):
+    RUN, LIB, MODULE = "run/vfioalign/off", "var/lib/vfioalign/off", "sys/module/vfio_align/parameters/enabled"
+
+    def setUp(self):
+        super().setUp()
+        self.run_file, self.lib_file, self.module = (self.root / path for path in (self.RUN, self.LIB, self.MODULE))
+        self.module.parent.mkdir(parents=True)
+        self.module.write_text("Y\n")
+
+    def ctl(self, *args, code=0, root=True, **kwargs):
+        env = {**self.bus.env, "VFIOALIGN_ROOT": str(self.root)} if root else self.bus.env
+        run = subprocess.run([CTL, *args], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+        self.assertEqual(run.returncode, code, run.stderr)
+        return run.stdout + run.stderr
+
+    def kernel(self):
+        """What the kernel makes of what is written to the parameter."""
+        self.module.write_text({"0": "N\n", "1": "Y\n"}.get(self.module.read_text()[0], self.module.read_text()))
+
+    def files(self):
+        return self.run_file.exists(), self.lib_file.exists()
+
+    def test_off_on(self):
+        out = self.ctl("off")
+        self.assertEqual(self.files(), (True, False))
+        self.assertEqual(self.module.read_text(), "0\n")
+        self.assertEqual(out, "The loaded module vfio_align is disabled; guests that run keep their mappings\n"
+                              "vfioalign is switched off by /run/vfioalign/off, until the next boot, or vfioalignctl on\n")
+        self.kernel()
+        self.assertEqual(self.ctl("off"), "".join(out.splitlines(True)[1:]))
+        out = self.ctl("on")
+        self.assertEqual(self.files(), (False, False))
+        self.assertEqual(self.module.read_text(), "1\n")
+        self.assertEqual(out, "The loaded module vfio_align is enabled; guests that run keep their mappings\n"
+                              "vfioalign is switched on\n")
+        self.kernel()
+        self.assertEqual(self.ctl("on"), "vfioalign is switched on\n")
+
+    def test_persistent(self):
+        for path in self.run_file.parent, self.lib_file.parent:
+            path.rmdir()
+        self.assertIn("switched off by /var/lib/vfioalign/off, until vfioalignctl on\n", self.ctl("off", "--persistent"))
+        self.assertEqual(self.files(), (False, True))
+        self.kernel()
+        self.ctl("off")  # no shorter
+        self.assertEqual(self.files(), (False, True))
+        self.ctl("on")
+        self.assertEqual((self.files(), self.module.read_text()), ((False, False), "1\n"))
+        self.kernel()
+        self.ctl("off")
+        self.kernel()
+        self.ctl("off", "--persistent")
+        self.assertEqual(self.files(), (True, True))
+        self.ctl("on")  # also what was disabled before it became persistent
+        self.assertEqual((self.files(), self.module.read_text()), ((False, False), "1\n"))
+
+    def test_not_ours(self):
+        """A module that somebody disabled stays so, and none is no error."""
+        self.module.write_text("N\n")
+        self.ctl("off")
+        self.ctl("on")
+        self.assertEqual(self.module.read_text(), "N\n")
+        self.run_file.touch()
+        self.ctl("on")
+        self.assertEqual((self.files(), self.module.read_text()), ((False, False), "N\n"))
+        self.module.unlink()
+        self.assertEqual(self.ctl("off").count("\n"), 1)
+        self.assertEqual(self.ctl("on"), "vfioalign is switched on\n")
+
+    def test_cut_off(self):
+        """At any step: the next run completes it."""
+        self.run_file.write_text("module\n")  # and not the module
+        self.ctl("off")
+        self.assertEqual(self.module.read_text(), "0\n")
+        self.kernel()
+        self.module.write_text("Y\n")  # by "on", and the file still says off
+        self.ctl("on")
+        self.assertEqual((self.files(), self.module.read_text()), ((False, False), "Y\n"))
+        self.run_file.write_text("module\n")
+        self.lib_file.write_text("")
+        self.module.write_text("N\n")
+        self.ctl("on")
+        self.assertEqual((self.files(), self.module.read_text()), ((False, False), "1\n"))
+
+    def test_dry_run(self):
+        out = self.ctl("off", "--persistent", "--dry-run")
+        self.assertEqual(out, f"would create /{self.LIB}\nwould write 0 to /{self.MODULE}\n")
+        self.assertEqual((self.files(), self.module.read_text()), ((False, False), "Y\n"))
+        self.ctl("off")
+        self.kernel()
+        self.assertEqual(self.ctl("on", "--dry-run"), f"would write 1 to /{self.MODULE}\nwould remove /{self.RUN}\n")
+        self.assertEqual((self.files(), self.module.read_text()), ((True, False), "N\n"))
+
+    def test_at_boot(self):
+        """Nothing but another boot ends that."""
+        (self.root / "proc/cmdline").write_text("quiet vfioalign=off\n")
+        self.ctl("off", "--persistent")
+        self.run_file.touch()
+        self.kernel()
+        out = self.ctl("on", code=1)
+        self.assertEqual(out, "vfioalignctl: vfioalign stays off until the host boots without vfioalign=off on the kernel "
+                              "command line\n")
+        self.assertEqual((self.files(), self.module.read_text()), ((True, False), "N\n"))
+
+    @unittest.skipUnless(os.getuid() == 0, "needs root, to be somebody else")
+    def test_not_root(self):
+        for verb in "off", "on":
+            out = self.ctl(verb, code=1, root=False, user=65534, group=65534, extra_groups=[])
+            self.assertEqual(out, f"vfioalignctl: Only root can switch vfioalign {verb}: run it as root (sudo)\n")
+
+    def test_usage(self):
+        self.assertIn("unrecognized option '--persistent'", self.ctl("on", "--persistent", code=2))
+        self.assertIn("takes no argument 'x'", self.ctl("off", "x", code=2))
+
+    def test_daemon(self):
+        """It hears of it at once, whoever writes the file."""
+        self.start()
+        generation = self.get("Generation")
+        self.ctl("off", "--persistent")
+        wait_for(lambda: self.get("SwitchedOffBy") == "/" + self.LIB, "the switch")
+        wait_for(lambda: "switched off by /" + self.LIB in self.get("Status"), "the status")
+        wait_for(lambda: self.get("Generation") > generation, "an audit")
+        self.ctl("on")
+        wait_for(lambda: "switched off by" not in self.get("Status"), "the status")
+        self.run_file.touch()
+        wait_for(lambda: "switched off by /" + self.RUN in self.get("Status"), "the status")
+        self.assertIn("Switched on\n", self.daemon.log)
 
 
 if __name__ == "__main__":

@@ -171,6 +171,11 @@ class Refused(unittest.TestCase):
         self.assertEqual(self.mounted(f"mount -t tmpfs tmpfs {os.path.dirname(file)}; echo 'none integrity [confidentiality]' >{file}"),
                          "the kernel is locked down (lockdown=confidentiality), and then nobody may")
 
+    @unittest.skipUnless(can_mount(), "needs mounts of its own")
+    def test_switched_off(self):
+        self.assertEqual(self.mounted("mount -t tmpfs tmpfs /var/lib; mkdir /var/lib/vfioalign; : >/var/lib/vfioalign/off"),
+                         "vfioalign is switched off by /var/lib/vfioalign/off")
+
     @unittest.skipUnless(BUILT == "with" and can_mount(), "needs mounts of its own")
     def test_no_types(self):
         self.assertEqual(self.mounted(f"mount -t tmpfs tmpfs {os.path.dirname(BTF)}"),

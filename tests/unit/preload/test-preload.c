@@ -489,10 +489,14 @@ static void test_switch(void **state)
                 if (maps_congruent(fd, 0, GIB(2), MAP_SHARED, GIB(1)) == cases[i].off)
                         fail_msg("\"%s\"", cases[i].cmdline);
         }
-        write_file("off", "");
-        assert_false(maps_congruent(fd, 0, GIB(2), MAP_SHARED, GIB(1)));
-        unlink("off");
-        unlink("cmdline");
+        for (size_t i = 0; i < 2; i++) {
+                const char *file = i > 0 ? "off-for-good" : "off";
+
+                unlink("cmdline");
+                write_file(file, "");
+                assert_false(maps_congruent(fd, 0, GIB(2), MAP_SHARED, GIB(1)));
+                unlink(file);
+        }
         assert_true(maps_congruent(fd, 0, GIB(2), MAP_SHARED, GIB(1)));
         close(fd);
 }

@@ -21,7 +21,11 @@ static void test_switch(void **state)
         assert_string_equal(switched_off(&f->root), "vfioalign=off on the kernel command line");
         fixture_remove(f, "proc");
         assert_string_equal(switched_off(&f->root), "/run/vfioalign/off");
+        fixture_write(f, SWITCH_FILE_PERSISTENT, "module\n");
+        assert_string_equal(switched_off(&f->root), "/var/lib/vfioalign/off");
         fixture_remove(f, SWITCH_FILE);
+        assert_string_equal(switched_off(&f->root), "/var/lib/vfioalign/off");
+        fixture_remove(f, SWITCH_FILE_PERSISTENT);
         assert_null(switched_off(&f->root));
 }
 
