@@ -18,6 +18,8 @@ static int print_text(const struct snapshot *s, enum report_table table, const c
         if (!head)
                 return -ENOMEM;
         devices_open(&devices, &s->host);
+        /* Of a table with columns of their own choice, scripts get no other line. */
+        report_print_switch(s->host.switched_off_by, columns ? stderr : stdout);
         if (table == _REPORT_TABLE_MAX)
                 r = report_print_audit(head, &devices, stdout);
         else

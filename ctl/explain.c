@@ -394,8 +394,11 @@ static int explain_subject(const struct snapshot *s, json_object *head, const ch
 static int explain_on_host(const struct snapshot *s, const char *subject, const struct options *o)
 {
         json_object *head = report_head(&s->host, &s->findings);
-        int r = head ? explain_subject(s, head, subject, o) : CTL_FAILED;
+        int r;
 
+        if (head && !o->json)
+                report_print_switch(s->host.switched_off_by, stdout);
+        r = head ? explain_subject(s, head, subject, o) : CTL_FAILED;
         json_object_put(head);
         if (fflush(stdout) != 0) {
                 log_error(-errno, "Failed to print the explanation: %m");

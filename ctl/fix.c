@@ -91,6 +91,7 @@ static int list_fixes(struct fix_request *q)
         json_add(q->report, "fixes", fixes);
         if (q->options.json)
                 return print_json(q);
+        report_print_switch(q->snapshot.host.switched_off_by, q->options.output ? stderr : stdout);
         return table_print(rows_of_array(fixes), columns, ELEMENTSOF(columns), q->options.output, stdout);
 }
 
@@ -296,6 +297,7 @@ static int run_here(struct fix_request *q)
         (void) config_read(&q->config, &q->snapshot.root, warn_of_config, NULL);
         q->report = json_new_object();
         json_add_count(q->report, "schema_version", 1);
+        json_add_string(q->report, "switched_off_by", q->snapshot.host.switched_off_by);
         return is_list(q) ? list_fixes(q) : run_operation(q);
 }
 

@@ -64,12 +64,10 @@ static int print_status(json_object *report)
 {
         uint64_t n_defined = json_get_number(json_get(report, "libvirt"), "guests_with_vfio");
         uint64_t n_others = json_get_number(json_get(report, "libvirt"), "other_guests_with_vfio");
-        const char *off = json_get_text(report, "switched_off_by");
         int r = 0;
 
+        report_print_switch(json_get_text(report, "switched_off_by"), stdout);
         print_line(stdout, "%s", json_get_text(report, "status") ?: "No audit has been made yet");
-        if (off)
-                print_line(stdout, "Switched off by %s", off);
         fputc('\n', stdout);
         /* The daemon's list is of those that run. Those that are off have findings below. */
         if (json_length(json_get(report, "guests")) == 0 && n_defined > 0)

@@ -8,6 +8,7 @@
 #include "util/macro.h"
 #include "util/memory.h"
 #include "util/parse.h"
+#include "util/switch.h"
 
 /* Who aligns places this one at a multiple of the larger page: its size is one, and so is its offset. */
 static bool is_placed_by_nobody(const struct mapping *m, uint64_t page)
@@ -81,6 +82,7 @@ static int read_facts(struct host *h, const struct root *root, const struct host
 {
         int r;
 
+        h->switched_off_by = switched_off(root);
         r = before ? kernel_facts_read_again(&h->kernel, root, &before->kernel)
                    : kernel_facts_read(&h->kernel, root);
         if (r < 0)

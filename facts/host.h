@@ -20,8 +20,9 @@
 /* All facts of one host, read at one time. They hold no opinion: nothing in facts/ includes audit/, which
  * judges them (docs/architecture.md). */
 struct host {
-        const struct root *root; /* the caller's, which has to outlive this */
-        uint64_t time_usec;      /* CLOCK_REALTIME */
+        const struct root *root;     /* the caller's, which has to outlive this */
+        uint64_t time_usec;          /* CLOCK_REALTIME */
+        const char *switched_off_by; /* static, as switched_off() says it; NULL: nothing does */
         struct identity identity;
         struct kernel_facts kernel;
         struct module_facts module;

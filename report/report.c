@@ -69,6 +69,7 @@ json_object *report_head(const struct host *h, const struct findings *f)
         json_add_string(o, "version", PROJECT_VERSION);
         json_add_string(o, "time", format_time(h->time_usec, time));
         json_add(o, "host", report_identity(h));
+        json_add_string(o, "switched_off_by", h->switched_off_by);
         json_add(o, "kernel", report_kernel(h));
         json_add(o, "module", report_module(h));
         json_add_fact(o, "iommu", h->iommu.at_work);

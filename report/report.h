@@ -84,6 +84,10 @@ int report_print_table(enum report_table table, json_object *head, struct device
 /* The columns that a table can have (table.h). */
 const struct column *report_columns(enum report_table table, size_t *ret_n);
 
+/* One line and an empty one, where something switches vfioalign off. off: as switched_off() says it, or
+ * NULL. */
+void report_print_switch(const char *off, FILE *out);
+
 /* Returns 0. */
 int report_print_findings(json_object *report, FILE *out);
 

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What an administrator does with vfioalignd that runs: how much it logs, what it signals, and the switch for all of it."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,10 +17,12 @@ import dbus.mainloop.glib
 from gi.repository import GLib
 
 from private_bus import Bus, Daemon, wait_for
+from schema import Report
 
 DAEMON, CTL, SCHEMA = sys.argv[1:4]
 del sys.argv[1:4]
 
+HOSTS = Path(__file__).parent / "hosts"
 MANAGER = "org.vfioalign1.Manager"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 LOG_PATH, LOG = "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1"
@@ -319,6 +323,57 @@ class Switch(Case):
         self.run_file.touch()
         wait_for(lambda: "switched off by /" + self.RUN in self.get("Status"), "the status")
         self.assertIn("Switched on\n", self.daemon.log)
+
+
+class Screens(Case):
+    """All that inspects a host says that it is off, before everything else."""
+
+    LINE = "vfioalign is switched off by /var/lib/vfioalign/off; to switch it on: vfioalignctl on"
+
+    def setUp(self):
+        super().setUp()
+        shutil.rmtree(self.root)
+        shutil.copytree(HOSTS / "eight-gpu", self.root, symlinks=True)
+        for path in "run/vfioalign", "var/lib/vfioalign":
+            (self.root / path).mkdir(parents=True, exist_ok=True)
+
+    def ctl(self, *args, root=None):
+        return subprocess.run([CTL, *args, "--root", str(root or self.root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True)
+
+    def test_text(self):
+        verbs = ["audit"], ["devices"], ["guests"], ["emulators"], ["mappings"], ["fix", "list"], ["explain", "train-a"]
+        for verb in verbs:
+            self.assertNotIn("switched off", self.ctl(*verb).stdout)
+        (self.root / "var/lib/vfioalign/off").touch()
+        for verb in verbs:
+            self.assertEqual(self.ctl(*verb).stdout.splitlines()[:2], [self.LINE, ""], verb)
+        for verb in ["devices", "--output", "ADDRESS"], ["fix", "--output", "FIX", "list"]:  # of a script's
+            run = self.ctl(*verb)
+            self.assertNotIn("switched off", run.stdout)
+            self.assertIn(self.LINE, run.stderr)
+
+    def test_json(self):
+        for verb, schema in (["audit"], Report(SCHEMA)), (["fix", "list"], None):
+            self.assertIsNone(json.loads(self.ctl(*verb, "--json").stdout)["switched_off_by"])
+        (self.root / "var/lib/vfioalign/off").touch()
+        for verb, schema in (["audit"], Report(SCHEMA)), (["fix", "list"], None):
+            text = self.ctl(*verb, "--json").stdout
+            report = schema.check(text) if schema else json.loads(text)
+            self.assertEqual(report["switched_off_by"], "/var/lib/vfioalign/off")
+
+    def test_recorded(self):
+        (self.root / "var/lib/vfioalign/off").touch()
+        archive = self.dir.name + "/dump.tar.gz"
+        run = subprocess.run([CTL, "dump", "--root", str(self.root), archive], stderr=subprocess.PIPE, text=True)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(self.ctl("guests", root=archive).stdout.splitlines()[0], self.LINE)
+
+    def test_status(self):
+        (self.root / "var/lib/vfioalign/off").touch()
+        self.start()
+        run = subprocess.run([CTL, "status"], env=self.bus.env, stdout=subprocess.PIPE, text=True)
+        self.assertEqual(run.stdout.splitlines()[:2], [self.LINE, ""])
 
 
 if __name__ == "__main__":
