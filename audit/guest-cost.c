@@ -94,8 +94,10 @@ static void spare_start(struct verdict *v)
         v->faults = v->pin_steps = 0;
 }
 
-static void add_count(uint64_t *sum, uint64_t n)
+void count_add(uint64_t *sum, uint64_t n)
 {
+        assert(sum);
+
         if (*sum != COUNT_UNKNOWN)
                 *sum = n == COUNT_UNKNOWN ? COUNT_UNKNOWN : *sum + n;
 }
@@ -105,8 +107,8 @@ static void add_bar(struct guest_cost *c, const struct kernel_facts *k, const st
 {
         uint64_t by = verdict_shortfall(k, v, size), most = c->best_page_size / (c->worst.page_size ?: 1);
 
-        add_count(&c->faults, v->faults);
-        add_count(&c->pin_steps, v->pin_steps);
+        count_add(&c->faults, v->faults);
+        count_add(&c->pin_steps, v->pin_steps);
         c->n_bars++;
         if (size < k->pmd_size || size < from || by < most || (by == most && size <= c->largest))
                 return;
@@ -229,8 +231,8 @@ struct guest_cost host_cost(const struct host *h)
                 if (c.n_bars == 0)
                         c = guest_cost(&h->devices, &g->xml, &h->kernel, &h->module,
                                        guest_placer(h, &g->xml), 0);
-                add_count(&sum.faults, c.faults);
-                add_count(&sum.pin_steps, c.pin_steps);
+                count_add(&sum.faults, c.faults);
+                count_add(&sum.pin_steps, c.pin_steps);
                 sum.n_bars += c.n_bars;
         }
         return sum;

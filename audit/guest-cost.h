@@ -31,6 +31,9 @@ struct guest_cost {
                 *why; /* static: why nothing is predicted of some BARs, as a sentence; NULL: all are known */
 };
 
+/* Adds to a sum of faults or steps. What is unknown makes the sum unknown. */
+void count_add(uint64_t *sum, uint64_t n);
+
 /* The emulator that starts the guest: the file to which its <emulator> leads, or else the first of the
  * distribution; NULL if it is not known. */
 const struct emulator *guest_emulator(const struct host *h, const struct guest *g);

@@ -359,8 +359,10 @@ static bool help_add_users(struct help *sum, const struct host *h, const struct 
         return any;
 }
 
-static bool users_are_unseen(const struct host *h)
+bool users_are_unseen(const struct host *h)
 {
+        assert(h);
+
         return h->mappings.complete.value == FACT_UNKNOWN ||
                ((h->libvirt.installed.value != FACT_NO || h->libvirt.proxmox) &&
                 h->libvirt.readable.value == FACT_UNKNOWN);

@@ -40,6 +40,9 @@ struct help help_guest(const struct host *h, const struct guest *g, const struct
 /* What would help if the same program made this mapping again. */
 struct help help_mapping(const struct host *h, const struct mapping *m);
 
+/* Whether there may be guests or mappings that could not be seen. */
+bool users_are_unseen(const struct host *h);
+
 /* What helps the host: every guest that libvirt knows, and every mapping of any process. If there is
  * neither: an installed emulator or any other program, on any device that could be assigned. */
 struct help help_host(const struct host *h);

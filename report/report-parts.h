@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "audit/need.h"
 #include "audit/what-if.h"
 #include "report.h"
 #include "util/format.h"

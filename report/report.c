@@ -45,6 +45,23 @@ static json_object *new_findings(const struct findings *f)
         return array;
 }
 
+static json_object *new_need(const struct host *h, const struct findings *f)
+{
+        struct need n = need_of_host(h, f);
+        json_object *o = json_new_object();
+
+        json_add_string(o, "need", need_to_string(n.id));
+        add_fixes(o, n.fixes);
+        json_add_count(o, "guests", n.n_guests);
+        json_add_count(o, "guests_short", n.n_short);
+        json_add_count(o, "guests_unknown", n.n_unknown);
+        json_add_count(o, "faults", n.faults);
+        json_add_count(o, "faults_after", n.faults_after);
+        json_add_count(o, "pin_steps", n.pin_steps);
+        json_add_count(o, "pin_steps_after", n.pin_steps_after);
+        return o;
+}
+
 /* Returns o, or NULL where it lacks something because memory was out. */
 static json_object *check_document(unsigned long failures, json_object *o)
 {
@@ -84,6 +101,7 @@ json_object *report_head(const struct host *h, const struct findings *f)
         json_add(o, "mappings", report_mappings(h));
         json_add_fact(o, "mappings_complete", h->mappings.complete);
         json_add(o, "findings", new_findings(f));
+        json_add(o, "need", new_need(h, f));
         return check_document(failures, o);
 }
 
