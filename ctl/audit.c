@@ -84,7 +84,7 @@ static int view_host(int argc, char *argv[], enum report_table table, unsigned o
 
 int verb_audit(int argc, char *argv[])
 {
-        return view_host(argc, argv, _REPORT_TABLE_MAX, VIEW_OPTIONS | OPTION_DEEP);
+        return view_host(argc, argv, _REPORT_TABLE_MAX, VIEW_OPTIONS | OPTION_DEEP | OPTION_HOST);
 }
 
 int verb_devices(int argc, char *argv[])

@@ -87,6 +87,7 @@ static const struct option_row {
 } option_rows[] = {
         { OPTION_JSON, "json", 'j', parse_json, offsetof(struct options, json) },
         { OPTION_ROOT, "root", 0, parse_text, offsetof(struct options, root) },
+        { OPTION_HOST, "host", 0, parse_text, offsetof(struct options, host) },
         { OPTION_FAIL_ON, "fail-on", 0, parse_severity, offsetof(struct options, fail_on) },
         { OPTION_OUTPUT, "output", 'o', parse_text, offsetof(struct options, output) },
         { OPTION_DEEP, "deep", 0, parse_flag, offsetof(struct options, deep) },

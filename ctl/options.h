@@ -26,12 +26,14 @@ enum option_flags {
         OPTION_FOR = 1 << 14,
         OPTION_SVG = 1 << 15,
         OPTION_PERSISTENT = 1 << 16,
+        OPTION_HOST = 1 << 17,
 };
 
 struct options {
         enum json_style json; /* JSON_NONE: not asked for */
         bool deep, force, yes, dry_run, guest, persistent;
         const char *root;      /* NULL: this host */
+        const char *host;      /* the name to give it; NULL: its own */
         const char *output;    /* columns; NULL: the usual ones */
         const char *area;      /* as it was given; NULL: none */
         const char *driver;    /* the same */

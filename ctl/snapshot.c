@@ -97,6 +97,8 @@ static int read_facts(struct snapshot *s, const struct options *o)
         r = host_read(&s->host, &s->root);
         if (r < 0)
                 return r;
+        if (o->host)
+                snprintf(s->host.identity.name, sizeof(s->host.identity.name), "%s", o->host);
         if (o->deep) {
                 r = probe_emulators(&s->host);
                 if (r < 0)

@@ -13,7 +13,7 @@
  *   vfioalign-trace     (18)  watches the kernel, for one verb.
  *   vfioalignctl-hook   (10)  runs several times in each start of a guest, and only needs the system bus. */
 #define VERBS(ROW) \
-        ROW("audit", "[--json] [--root HOST] [--fail-on SEVERITY] [--deep]", \
+        ROW("audit", "[--json] [--root HOST] [--host NAME] [--fail-on SEVERITY] [--deep]", \
             "what every BAR on this host gets, and why", MAIN, verb_audit) \
         ROW("devices", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]", \
             "every PCI function: driver, IOMMU group, BARs, and who uses it", MAIN, verb_devices) \
@@ -42,6 +42,8 @@
             "edit a defined guest so that its BARs get large pages, or undo it", GUEST, verb_guest) \
         ROW("dump", "[--root HOST] [--force] FILE", "record what the audit reads, for --root", MAIN, \
             verb_dump) \
+        ROW("row", "[--root HOST] [--host NAME]", "this host on one line of JSON, for a fleet", MAIN, \
+            verb_row) \
         ROW("status", "[--json]", "what the daemon last saw", MAIN, verb_status) \
         ROW("off", "[--persistent] [--dry-run]", "switch all of vfioalign off on this host", MAIN, verb_off) \
         ROW("on", "[--dry-run]", "switch it on again", MAIN, verb_on) \

@@ -38,7 +38,7 @@ bool json_get_flag(json_object *o, const char *key)
 
 size_t json_length(json_object *array)
 {
-        return array ? json_object_array_length(array) : 0;
+        return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
 }
 
 json_object *json_new_object(void)

@@ -18,7 +18,8 @@ enum json_style {
 #define JSON_FLAGS_SHORT (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
 /* Members of objects. A missing one is NULL, false, or UINT64_MAX (COUNT_UNKNOWN); so is every member where
- * the object is NULL, and the length of a missing array is 0. What is returned belongs to the object. */
+ * the object is NULL or something else, and the length of a missing array is 0. What is returned belongs to
+ * the object. */
 json_object *json_get(json_object *o, const char *key);
 const char *json_get_text(json_object *o, const char *key);
 uint64_t json_get_number(json_object *o, const char *key);

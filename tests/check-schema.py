@@ -94,6 +94,20 @@ class Schema(unittest.TestCase):
                 document.pop("time", None)
             self.assertEqual(*documents)
 
+    def test_row(self):
+        """A row is what a fleet asks of a host, on one line."""
+        rows = Report(Path(SCHEMA).with_name("row.schema.json"))
+        row = rows.check(self.run_ctl("row"))
+        self.assertEqual(row["host"]["name"], os.uname().nodename)
+        for host in sorted(p for p in (Path(__file__).parent / "hosts").iterdir() if p.is_dir()):
+            text = self.run_ctl("row", "--root", str(host), "--host", "Muße")
+            row, report = rows.check(text), json.loads(self.run_ctl("audit", "--json", "--root", str(host)))
+            self.assertEqual(text.count("\n"), 1)
+            self.assertLess(len(text), 2500)
+            self.assertEqual(row["host"], report["host"] | {"name": "Muße"})
+            self.assertEqual(row["need"], report["need"])
+            self.assertEqual(set(row["findings"]), {f["id"] for f in report["findings"]})
+
     def test_no_host(self):
         """A folder or an archive that is not of a host is an error, whatever is asked of it."""
         with tempfile.TemporaryDirectory() as root:
