@@ -280,6 +280,8 @@ static void count_users(const struct host *h, struct need *n)
                 if (!now.is_short)
                         continue;
                 n->n_short++;
+                if (n->page_size == 0 || now.page_size < n->page_size)
+                        n->page_size = now.page_size;
                 count_add(&n->faults, now.faults);
                 count_add(&n->pin_steps, now.pin_steps);
         }

@@ -44,7 +44,8 @@ struct need {
         enum need_id id;
         unsigned fixes; /* FIX_BIT(): what a command applies; 0: none helps */
         size_t n_guests, n_short;
-        size_t n_unknown; /* nothing is known of their pages, though of their BARs */
+        uint64_t page_size; /* bytes: the smallest pages of those that are short; 0: none is */
+        size_t n_unknown;   /* nothing is known of their pages, though of their BARs */
 
         /* At the next starts of those that are short: as things are, and once the need is met.
          * COUNT_UNKNOWN: that of one of them is unknown. */

@@ -55,6 +55,7 @@ static json_object *new_need(const struct host *h, const struct findings *f)
         json_add_count(o, "guests", n.n_guests);
         json_add_count(o, "guests_short", n.n_short);
         json_add_count(o, "guests_unknown", n.n_unknown);
+        json_add_count(o, "page_size", n.page_size > 0 ? n.page_size : COUNT_UNKNOWN);
         json_add_count(o, "faults", n.faults);
         json_add_count(o, "faults_after", n.faults_after);
         json_add_count(o, "pin_steps", n.pin_steps);

@@ -65,6 +65,7 @@ static void test_module(void **state)
         assert_int_equal(n.fixes, FIX_BIT(FIX_MODULE));
         assert_int_equal(n.n_guests, 2);
         assert_int_equal(n.n_short, 2);
+        assert_int_equal(n.page_size, KIB(4));
         /* 2 GiB, 64 MiB and 4 KiB by 4 KiB; then by 1 GiB, 2 MiB and 4 KiB */
         assert_int_equal(n.faults, 524288 + 16384 + 1);
         assert_int_equal(n.faults_after, 2 + 32 + 1);
