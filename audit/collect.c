@@ -18,8 +18,7 @@ static int add_plain(struct findings *f, enum finding_id id)
         return findings_add(f, id, NULL, NULL);
 }
 
-/* Whether the kernel needs no help: it aligns on purpose, and to the largest page that it has. */
-static bool kernel_aligns(const struct host *h)
+bool kernel_aligns(const struct host *h)
 {
         const struct kernel_facts *k = &h->kernel;
 
@@ -73,6 +72,16 @@ static int collect_module_not_installed(struct findings *f, const struct module_
                             m->other_release);
 }
 
+static int collect_module_forbidden(struct findings *f, const struct host *h)
+{
+        int r = findings_add(f, FINDING_MODULE_FORBIDDEN, NULL, "%s", h->module.loadable.why);
+
+        if (r < 0 || !h->module.lacks_key)
+                return r;
+        return set_remedy_of_key(f, h->module.is_signed, &h->module.mok, h->module.source_version,
+                                 h->kernel.release);
+}
+
 /* Why the module does not do what it is for, if it has anything to do. */
 static int collect_module(struct findings *f, const struct host *h)
 {
@@ -89,7 +98,7 @@ static int collect_module(struct findings *f, const struct host *h)
         if (m->installed.value == FACT_NO && h->kernel.takes_module.value != FACT_NO)
                 return collect_module_not_installed(f, m);
         if (m->loadable.value == FACT_NO)
-                return findings_add(f, FINDING_MODULE_FORBIDDEN, NULL, "%s", m->loadable.why);
+                return collect_module_forbidden(f, h);
         return m->installed.value == FACT_YES ? add_plain(f, FINDING_MODULE_NOT_LOADED) : 0;
 }
 
@@ -575,8 +584,9 @@ static void judge_by_help(struct findings *f, const struct host *h)
 int findings_collect(struct findings *f, const struct host *h)
 {
         int (*const parts[])(struct findings *, const struct host *) = {
-                collect_iommu, collect_kernel,    collect_groups,  collect_devices,  collect_bars,
-                collect_binds, collect_emulators, collect_libvirt, collect_mappings, collect_unseen,
+                collect_iommu,     collect_kernel,  collect_module_version, collect_next_kernel,
+                collect_groups,    collect_devices, collect_bars,           collect_binds,
+                collect_emulators, collect_libvirt, collect_mappings,       collect_unseen,
         };
 
         assert(f);

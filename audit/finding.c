@@ -42,6 +42,8 @@ static const char *const finding_table[_FINDING_MAX] = {
         [FINDING_MODULE_DISABLED] = "module-disabled",
         [FINDING_MODULE_NOT_ALIVE] = "module-not-alive",
         [FINDING_MODULE_FORBIDDEN] = "module-forbidden",
+        [FINDING_MODULE_OUTDATED] = "module-outdated",
+        [FINDING_NEXT_KERNEL_NO_MODULE] = "next-kernel-no-module",
         [FINDING_DEVICE_UNAIDED] = "device-unaided",
         [FINDING_DEVICE_CLAIMED] = "device-claimed",
         [FINDING_DEVICE_IN_USE] = "device-in-use",
@@ -291,6 +293,29 @@ static const struct finding_type types[_FINDING_MAX] = {
                           "mokutil --import KEY, then reboot), or run guests with QEMU 9.2 or later",
                 .lacks = FIX_BIT(FIX_MODULE),
                 .message_id = "49fd3e72191540b8b7f352ef5d7fe01b",
+        },
+        [FINDING_MODULE_OUTDATED] = {
+                .severity = SEVERITY_NOTICE,
+                .text = "The vfio_align module is of another version than the package",
+                .explanation = "After an upgrade, the module that was loaded before stays in the kernel "
+                               "until it is unloaded or the host is rebooted. If DKMS has not built the "
+                               "new version for this kernel, the next load takes the old file again. "
+                               "Running guests keep their mappings while the module is replaced; a guest "
+                               "that starts in that moment gets what the kernel chooses.",
+                .remedy = "vfioalignctl fix revert module && vfioalignctl fix apply module",
+                .message_id = "34d699eb85314a888488927579e0a676",
+        },
+        [FINDING_NEXT_KERNEL_NO_MODULE] = {
+                .severity = SEVERITY_WARNING,
+                .text = "The kernel that boots next has no vfio_align module that it would load",
+                .explanation = "Guests here need the module, and the kernel that the boot loader starts "
+                               "next does not have it: its headers are not installed, DKMS could not build "
+                               "the module, or Secure Boot does not know the key that it is signed with. "
+                               "After the reboot, guests would start on smaller pages. Where the boot "
+                               "loader's choice is unknown, this is a notice about the newest kernel that "
+                               "is installed.",
+                .remedy = "Install the headers of that kernel, then: dkms autoinstall -k RELEASE",
+                .message_id = "d1dce08a5b5c4d62a1afd11bbd807bd0",
         },
         [FINDING_DEVICE_UNAIDED] = {
                 .severity = SEVERITY_NOTICE,
@@ -747,6 +772,8 @@ char *finding_remedy(const struct finding *f)
 
         if (f->fixes != 0)
                 return fix_command(f->fixes, f->guest);
+        if (f->remedy_here)
+                return strdup(f->remedy_here);
         if (f->remedy)
                 return remedy_for_subject(f->remedy, f->subject);
         return remedy_for_subject(f->recorded ? types[f->id].remedy : finding_remedy_text(f->id),
@@ -789,6 +816,7 @@ void findings_done(struct findings *f)
                 free(f->findings[i].guest);
                 free(f->findings[i].subject);
                 free(f->findings[i].detail);
+                free(f->findings[i].remedy_here);
         }
         free(f->findings);
         *f = (struct findings){};

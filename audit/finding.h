@@ -35,6 +35,8 @@ enum finding_id {
         FINDING_MODULE_DISABLED,
         FINDING_MODULE_NOT_ALIVE,
         FINDING_MODULE_FORBIDDEN,
+        FINDING_MODULE_OUTDATED,
+        FINDING_NEXT_KERNEL_NO_MODULE,
         FINDING_DEVICE_UNAIDED,
         FINDING_DEVICE_CLAIMED,
         FINDING_DEVICE_IN_USE,
@@ -105,6 +107,7 @@ struct finding {
         enum severity severity; /* of its type, or lower if it does no harm on this host */
         char *subject;          /* a PCI address, an emulator, a guest; NULL: the host */
         const char *remedy;     /* what helps here, static; NULL: the type's remedy */
+        char *remedy_here;      /* the same where it has names of this host in it; NULL: none */
         bool recorded;          /* of a recorded host: its reader's privilege is not ours */
         char *detail;           /* what is particular to this host; NULL: the type's text says all */
 };

@@ -417,6 +417,18 @@ struct help help_host_unless_forbidden(const struct host *h)
         return help_host_with(h, &allowed);
 }
 
+struct help help_host_without_module(const struct host *h)
+{
+        struct module_facts without;
+
+        assert(h);
+
+        without = h->module;
+        without.loaded = without.enabled = without.alive = fact_is(false, SOURCE_NONE);
+        without.loadable = fact_unknown(NULL);
+        return help_host_with(h, &without);
+}
+
 bool what_if_area(const struct host *h, struct placer placer, const struct area *area, unsigned fixes,
                   struct verdict *ret)
 {

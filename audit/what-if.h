@@ -50,6 +50,9 @@ struct help help_host(const struct host *h);
 /* The same, as if nothing forbade loading the module. */
 struct help help_host_unless_forbidden(const struct host *h);
 
+/* The same, as if it was not loaded either: what a kernel without it would lack. */
+struct help help_host_without_module(const struct host *h);
+
 /* What the BAR, the mapping if the same program made it again, or the guest would get with all of these
  * fixes. False if one of them changes no page size,
  * cannot be applied here, or is in force already; *ret is left alone then. emulator: for FIX_EMULATOR, as

@@ -127,6 +127,7 @@ static int read_facts(struct host *h, const struct root *root, const struct host
         r = starts_read(&h->starts, root, &h->libvirt);
         if (r < 0)
                 return r;
+        next_kernel_read(&h->next_kernel, root, h->kernel.release, &h->module);
         return evidence_read(&h->evidence, root) == -ENOMEM ? -ENOMEM : 0;
 }
 
@@ -197,6 +198,7 @@ void host_done(struct host *h)
         claims_done(&h->claims);
         bind_records_done(&h->binds);
         boot_facts_done(&h->boot);
+        next_kernel_done(&h->next_kernel);
         evidence_done(&h->evidence);
         starts_done(&h->starts);
         unread_processes_done(&h->unread);

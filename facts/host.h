@@ -14,6 +14,7 @@
 #include "facts/kernel/facts-kernel.h"
 #include "facts/kernel/facts-module.h"
 #include "identity.h"
+#include "next-kernel.h"
 #include "start.h"
 #include "util/process-file.h"
 
@@ -36,6 +37,7 @@ struct host {
         struct bind_records binds; /* what is handed over, as vfioalign has it */
         struct fact binds_readable;
         struct boot_facts boot;
+        struct next_kernel next_kernel;
         struct evidence evidence; /* empty where it cannot be read */
         struct starts starts;     /* the last start of each guest, where it was measured */
         struct unread_processes unread;

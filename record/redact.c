@@ -18,7 +18,8 @@ static const struct {
         { "/proc/*/cmdline", REDACT_ARGUMENTS },       { "/proc/cmdline", REDACT_KERNEL_ARGUMENTS },
         { "/proc/*/mountinfo", REDACT_MOUNTS },        { "/etc/libvirt/*.xml", REDACT_XML },
         { "/run/libvirt/*.xml", REDACT_XML },          { "/etc/pve/*.conf", REDACT_PROXMOX },
-        { "/etc/pve/*.cfg", REDACT_PROXMOX_MAPPINGS },
+        { "/etc/pve/*.cfg", REDACT_PROXMOX_MAPPINGS }, { "/boot/*loader/*.conf", REDACT_BOOT_ENTRY },
+        { "/efi/loader/*.conf", REDACT_BOOT_ENTRY },
 };
 
 enum redaction redaction_of(const char *path)
@@ -194,6 +195,22 @@ static int redact_mounts(char *data, FILE *out)
         return 0;
 }
 
+/* An entry also has the kernel's parameters, and loader.conf(5) what is nobody's business. */
+static int redact_boot_entry(char *data, FILE *out)
+{
+        static const char *const kept[] = { "default", "linux", "sort-key", "version" };
+        char *save = NULL;
+
+        for (char *line = strtok_r(data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                const char *key = line + strspn(line, " \t");
+
+                for (size_t i = 0; i < ELEMENTSOF(kept); i++)
+                        if (startswith(key, kept[i]) && strchr(" \t", key[strlen(kept[i])]))
+                                fprintf(out, "%s\n", line);
+        }
+        return 0;
+}
+
 static int redact_text(enum redaction how, char *data, size_t size, FILE *out)
 {
         switch (how) {
@@ -207,6 +224,8 @@ static int redact_text(enum redaction how, char *data, size_t size, FILE *out)
                 return redact_proxmox(data, out);
         case REDACT_PROXMOX_MAPPINGS:
                 return redact_proxmox_mappings(data, out);
+        case REDACT_BOOT_ENTRY:
+                return redact_boot_entry(data, out);
         default:
                 (void) fwrite(data, 1, size, out);
                 return 0;

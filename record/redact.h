@@ -16,6 +16,8 @@
  *
  * - of Proxmox's guests and mappings: what facts/guest/proxmox.c reads, up to the first section;
  *
+ * - of the boot loader's entries: which kernel each one has, and in which order;
+ *
  * - of libvirt's XML: the elements and attributes that facts/guest/ reads. A file that is not XML is left
  * out as a whole.
  *
@@ -28,6 +30,7 @@ enum redaction {
         REDACT_MOUNTS,
         REDACT_PROXMOX,
         REDACT_PROXMOX_MAPPINGS,
+        REDACT_BOOT_ENTRY,
         _REDACTION_MAX,
 };
 

@@ -42,6 +42,26 @@ json_object *report_kernel(const struct host *h)
         return o;
 }
 
+/* NULL where no kernel is seen in /boot. */
+static json_object *report_next_kernel(const struct next_kernel *n)
+{
+        json_object *o;
+
+        if (!*n->boot.release)
+                return NULL;
+        o = json_new_object();
+        json_add_string(o, "release", n->boot.release);
+        json_add_fact(o, "known", n->boot.known);
+        json_add_bool(o, "other", n->other);
+        json_add_fact(o, "installed", n->installed);
+        json_add_fact(o, "has_huge_entries", n->has_huge_entries);
+        json_add_fact(o, "takes_module", n->takes_module);
+        json_add_fact(o, "headers", n->headers);
+        json_add_fact(o, "key_enrolled", n->key_enrolled);
+        json_add_string(o, "dkms_error", n->dkms_error);
+        return o;
+}
+
 json_object *report_module(const struct host *h)
 {
         const struct module_facts *m = &h->module;
@@ -61,6 +81,13 @@ json_object *report_module(const struct host *h)
         json_add_fact(o, "alive", m->alive);
         json_add_count(o, "hits", m->hits);
         json_add_count(o, "aligned", m->aligned);
+        json_add_string(o, "loaded_version", *m->loaded_version ? m->loaded_version : NULL);
+        json_add_string(o, "file_version", *m->file_version ? m->file_version : NULL);
+        json_add_string(o, "source_version", *m->source_version ? m->source_version : NULL);
+        json_add_string(o, "certificate", m->mok.certificate);
+        json_add_fact(o, "key_listed", m->mok.listed);
+        json_add_fact(o, "key_pending", m->mok.pending);
+        json_add(o, "next_kernel", report_next_kernel(&h->next_kernel));
         return o;
 }
 

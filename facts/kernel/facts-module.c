@@ -149,6 +149,17 @@ static void read_file_facts(struct module_facts *m, const struct root *root, con
                               : fact_unknown("the module is not signed");
 }
 
+static void read_versions(struct module_facts *m, const struct root *root, struct module_index *index)
+{
+        _cleanup_free_ char *loaded = NULL, *file = NULL;
+
+        if (read_line_at(root->fd, SYSFS_MODULE "/version", &loaded) >= 0)
+                snprintf(m->loaded_version, sizeof(m->loaded_version), "%s", loaded);
+        if (index && module_index_info(index, VFIO_ALIGN_MODULE, "version", &file) >= 0)
+                snprintf(m->file_version, sizeof(m->file_version), "%s", file);
+        dkms_version_read(root, m->source_version);
+}
+
 /* Finds another release that it is installed for: the newest one, because the kernel that is booted next
  * often is. */
 static void find_other_release(struct module_facts *m, const struct root *root, const char *release)
@@ -176,7 +187,10 @@ static void read_installed(struct module_facts *m, const struct root *root, cons
 {
         _cleanup_(module_index_closep) struct module_index *index = NULL;
 
-        if (!release || module_index_open(root, release, &index) < 0) {
+        if (release)
+                (void) module_index_open(root, release, &index);
+        read_versions(m, root, index);
+        if (!index) {
                 m->installed = m->built_for_kernel = m->is_signed = m->key_enrolled = fact_unknown(
                         "the modules of this kernel cannot be read");
                 return;
@@ -201,7 +215,7 @@ static const char *refused_by_module(const struct kernel_facts *k)
                                             : NULL;
 }
 
-static struct fact decide_loadable(const struct module_facts *m, const struct root *root,
+static struct fact decide_loadable(struct module_facts *m, const struct root *root,
                                    const struct kernel_facts *k)
 {
         struct fact no = fact_is(false, SOURCE_SYSFS);
@@ -244,6 +258,7 @@ static struct fact decide_loadable(const struct module_facts *m, const struct ro
                 no.why = SIGNED_ONLY ", and the module is not signed";
         else if (m->signature_enforced.value == FACT_YES && m->key_enrolled.value == FACT_NO)
                 no.why = SIGNED_ONLY ", and does not know the key that the module is signed with";
+        m->lacks_key = no.why != NULL;
         return no.why ? no : fact_is(true, SOURCE_SYSFS);
 }
 
@@ -288,6 +303,8 @@ void module_facts_read(struct module_facts *m, const struct root *root, const st
         m->signature_enforced = read_signature_enforced(root);
         m->secure_boot = read_secure_boot(root);
         m->loadable = decide_loadable(m, root, k);
+        if (m->secure_boot.value == FACT_YES && m->key_enrolled.value == FACT_NO)
+                module_mok_read(&m->mok, root, m->sig_key);
 
         m->loaded = read_loaded(root);
         m->alive = decide_alive(m, root, k);

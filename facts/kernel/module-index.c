@@ -13,7 +13,8 @@
 
 struct module_index {
         const struct root *root;
-        char *dir; /* lib/modules/RELEASE */
+        char *dir;  /* lib/modules/RELEASE */
+        bool other; /* its questions have the release */
 };
 
 DEFINE_TRIVIAL_CLEANUP(struct kmod_ctx *, kmod_unref)
@@ -69,6 +70,13 @@ int module_index_open(const struct root *root, const char *release, struct modul
                 return fd == -ENOENT ? -ENODATA : fd;
         *ret = TAKE_PTR(index);
         return 0;
+}
+
+void module_index_name_release(struct module_index *index)
+{
+        assert(index);
+
+        index->other = true;
 }
 
 void module_index_close(struct module_index *index)
@@ -188,7 +196,8 @@ static int answer_question(struct module_index *index, const char *module, const
         _cleanup_free_ char *text = NULL, *answer = NULL;
         int r;
 
-        if (asprintf(&text, "module %s %s %s", module, what, key) < 0) {
+        if (asprintf(&text, "module %s%s%s %s %s", module, index->other ? " of " : "",
+                     index->other ? index->dir + strlen("lib/modules/") : "", what, key) < 0) {
                 memory_note_failure();
                 return -ENOMEM;
         }

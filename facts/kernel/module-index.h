@@ -12,6 +12,10 @@ struct module_index;
 /* Returns 0, -ENOENT if nothing is installed for that release, -ENODATA if depmod was not run there, -EINVAL
  * if the release cannot be the name of a directory, or another negative errno. root has to outlive *ret. */
 int module_index_open(const struct root *root, const char *release, struct module_index **ret);
+
+/* For another kernel than the running one: the questions about its modules name the release, so a record can
+ * have the answers of both. */
+void module_index_name_release(struct module_index *index);
 void module_index_close(struct module_index *index);
 
 /* Whether the module is there for this kernel, loaded or not: as a file, or built in. */

@@ -3,17 +3,22 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <errno.h>
 
 #include "util/file.h"
 #include "util/macro.h"
+
+#define EFIVARS "sys/firmware/efi/efivars"
+#define MOK_LIST_MAX (1U << 20)
+#define SHIM_GUID "-605dab50-e046-4300-abb6-3dd810dd8b23" /* SHIM_LOCK_GUID */
 
 #define ID_MAX 64 /* bytes of a key's identifier */
 #define ID_MIN 8  /* shorter ones could be found in a certificate by chance */
 
 static const char *const certificates[] = {
-        "var/lib/dkms/mok.pub",                /* dkms, Debian */
-        "var/lib/shim-signed/mok/MOK.der",     /* Ubuntu */
-        "etc/pki/akmods/certs/public_key.der", /* Fedora */
+        "/var/lib/dkms/mok.pub",                /* dkms, Debian */
+        "/var/lib/shim-signed/mok/MOK.der",     /* Ubuntu */
+        "/etc/pki/akmods/certs/public_key.der", /* Fedora */
 };
 
 /* Parses "4B:C3:..." or "4bc3...", up to the first character that is not hex. Returns the number of bytes, 0
@@ -64,6 +69,7 @@ struct search {
         size_t n_serial;
         const char *signer;
         char *der; /* the certificate with that serial number, or NULL */
+        const char *der_path;
         size_t der_size;
         bool any;   /* /proc/keys shows at least one key */
         bool named; /* one of them has the signer's name */
@@ -82,11 +88,12 @@ static void find_certificate(struct search *s, const struct root *root)
                 _cleanup_free_ char *der = NULL;
                 size_t size;
 
-                if (read_file_at(root->fd, certificates[i], 65536, &der, &size) < 0 ||
+                if (read_file_at(root->fd, certificates[i] + strlen("/"), 65536, &der, &size) < 0 ||
                     !der_contains(der, size, 0x02, s->serial, s->n_serial))
                         continue;
                 s->der = TAKE_PTR(der);
                 s->der_size = size;
+                s->der_path = certificates[i];
                 return;
         }
 }
@@ -134,4 +141,58 @@ struct fact module_key_enrolled(const struct root *root, const char *sig_key, co
                         "a key of the signer's name is enrolled; its certificate, to tell whether it is the "
                         "same, was not found");
         return fact_is(false, SOURCE_PROC);
+}
+
+/* Whether a list of shim's has a certificate with that serial number: it is a long random number, so finding
+ * it is proof enough. */
+static struct fact search_mok(const struct root *root, const char *name, const char *const paths[],
+                              const struct search *s)
+{
+        _cleanup_free_ char *answer = NULL;
+        struct fact f = fact_unknown("the lists of MOKs cannot be read");
+        char question[64 + 2 * ID_MAX];
+        int n;
+
+        n = snprintf(question, sizeof(question), "mok %s ", name);
+        for (size_t i = 0; i < s->n_serial; i++)
+                n += snprintf(question + n, sizeof(question) - (size_t) n, "%02x", s->serial[i]);
+        answer = root_answer(root, question);
+        if (answer)
+                return fact_is(streq(answer, "yes"), SOURCE_SYSFS);
+        for (size_t i = 0; paths[i]; i++) {
+                _cleanup_close_ int fd = open_regular_at(root->fd, paths[i], NULL);
+                _cleanup_free_ char *list = NULL;
+                size_t size;
+
+                if (fd == -ENOENT && exists_at(root->fd, EFIVARS))
+                        f = fact_is(false, SOURCE_SYSFS); /* without the variable, the list is empty */
+                if (fd < 0 || read_fd(fd, MOK_LIST_MAX, &list, &size) < 0)
+                        continue;
+                f = fact_is(der_contains(list, size, 0x02, s->serial, s->n_serial), SOURCE_SYSFS);
+                break;
+        }
+        if (f.value != FACT_UNKNOWN)
+                root_note(root, question, f.value == FACT_YES ? "yes" : "no");
+        return f;
+}
+
+void module_mok_read(struct module_mok *m, const struct root *root, const char *sig_key)
+{
+        static const char *const list[] = { "sys/firmware/efi/mok-variables/MokListRT",
+                                            EFIVARS "/MokListRT" SHIM_GUID, NULL },
+                                 *const new[] = { EFIVARS "/MokNew" SHIM_GUID, NULL };
+        _cleanup_(search_done) struct search s = { .signer = "" };
+
+        assert(m);
+        assert(root);
+        assert(sig_key);
+
+        *m = (struct module_mok){};
+        s.n_serial = parse_id(sig_key, s.serial);
+        if (s.n_serial < ID_MIN)
+                return;
+        find_certificate(&s, root);
+        m->certificate = s.der_path;
+        m->listed = search_mok(root, "MokListRT", list, &s);
+        m->pending = search_mok(root, "MokNew", new, &s);
 }

@@ -15,6 +15,7 @@
 #include "ctl/host-archive.h"
 #include "ctl/unpacked.h"
 #include "facts/bind-record.h"
+#include "facts/boot-loader.h"
 #include "facts/claims.h"
 #include "facts/device/vfio-driver.h"
 #include "facts/emulator/elf-calls.h"
@@ -25,6 +26,7 @@
 #include "facts/guest/guest-scan.h"
 #include "facts/guest/proxmox.h"
 #include "facts/guest/qemu-argument.h"
+#include "facts/kernel/dkms.h"
 #include "facts/kernel/kernel-symbols.h"
 #include "facts/kernel/module-index.h"
 #include "fix/domain-edit.h"
@@ -266,6 +268,27 @@ static void run_evidence(const struct root *root, const uint8_t *data, size_t si
         evidence_done(&e);
 }
 
+/* What is named is one of those that are installed, or none. The input is GRUB's settings and environment.
+ */
+static void run_boot(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct next_boot b;
+
+        (void) data, (void) size;
+        next_boot_read(&b, root);
+        must(!*b.release || kernel_release_is_valid(b.release));
+        must(b.known.value != FACT_YES || *b.release);
+        must(b.known.why);
+}
+
+static void run_dkms_log(const struct root *root, const uint8_t *data, size_t size)
+{
+        _cleanup_free_ char *error = dkms_error_read(root, "0.1.0", RELEASE);
+
+        (void) data, (void) size;
+        must(!error || (*error && strlen(error) <= 200));
+}
+
 static void run_worker_order(const struct root *root, const uint8_t *data, size_t size)
 {
         _cleanup_free_ char *text = text_of(data, size);
@@ -497,6 +520,10 @@ const struct fuzz_target fuzz_targets[] = {
         { "proxmox-mappings", NULL, run_proxmox_mappings },
         { "trace", NULL, run_trace },
         { "modprobe", "etc/modprobe.d/vfio.conf", run_claims },
+        { "grub", "etc/default/grub", run_boot },
+        { "grubenv", "boot/grub2/grubenv", run_boot },
+        { "boot-entry", "boot/loader/entries/0f-" RELEASE ".conf", run_boot },
+        { "dkms-log", "var/lib/dkms/vfio-align/0.1.0/build/make.log", run_dkms_log },
 };
 const size_t n_fuzz_targets = ELEMENTSOF(fuzz_targets);
 
@@ -534,6 +561,11 @@ static const struct {
         { "usr/lib/systemd/system/libvirtd.service", "[Service]\nExecStart=/usr/sbin/libvirtd\n" },
         { "lib/modules/" RELEASE "/modules.dep", "kernel/drivers/vfio/vfio.ko:\n" },
         { "lib/modules/" RELEASE "/modules.builtin", "" },
+        { "boot/vmlinuz-" RELEASE, "" },
+        { "boot/vmlinuz-6.1.0-38-amd64", "" },
+        { "boot/grub2/grub.cfg", "" },
+        { "boot/loader/entries/0f-6.1.0-38-amd64.conf", "version 6.1.0-38-amd64\n" },
+        { "etc/default/grub.d/bls.cfg", "GRUB_ENABLE_BLSCFG=true\n" },
         { "etc/libvirt/qemu/networks/pool.xml", "<network><name>pool</name></network>" },
 };
 

@@ -19,6 +19,9 @@ static void test_which(void **state)
         assert_int_equal(redaction_of("/proc/1/mountinfo"), REDACT_MOUNTS);
         assert_int_equal(redaction_of("/etc/pve/nodes/pve1/qemu-server/101.conf"), REDACT_PROXMOX);
         assert_int_equal(redaction_of("/etc/pve/mapping/pci.cfg"), REDACT_PROXMOX_MAPPINGS);
+        assert_int_equal(redaction_of("/boot/loader/entries/0f-6.12.conf"), REDACT_BOOT_ENTRY);
+        assert_int_equal(redaction_of("/boot/efi/loader/loader.conf"), REDACT_BOOT_ENTRY);
+        assert_int_equal(redaction_of("/efi/loader/entries/0f-6.12.conf"), REDACT_BOOT_ENTRY);
         assert_int_equal(redaction_of("/proc/17/comm"), REDACT_NOTHING);
         assert_int_equal(redaction_of("/etc/libvirt/qemu.conf"), REDACT_NOTHING);
 }
@@ -90,6 +93,18 @@ static void test_proxmox(void **state)
         check(REDACT_PROXMOX_MAPPINGS, mappings, strlen(mappings), kept_mappings, strlen(kept_mappings));
         check(REDACT_PROXMOX_MAPPINGS, kept_mappings, strlen(kept_mappings), kept_mappings,
               strlen(kept_mappings));
+}
+
+static void test_boot_entry(void **state)
+{
+        static const char entry[] =
+                "title hunter2\nversion 6.12\n linux\t/6.12/linux\nversionhunter2\n"
+                "options root=hunter2 linux version\nmachine-id hunter2\nsort-key debian",
+                          kept[] = "version 6.12\n linux\t/6.12/linux\nsort-key debian\n";
+
+        (void) state;
+        check(REDACT_BOOT_ENTRY, entry, strlen(entry), kept, strlen(kept));
+        check(REDACT_BOOT_ENTRY, kept, strlen(kept), kept, strlen(kept));
 }
 
 static void test_kernel_arguments(void **state)
@@ -349,6 +364,7 @@ int main(void)
                 cmocka_unit_test(test_arguments),
                 cmocka_unit_test(test_kernel_arguments),
                 cmocka_unit_test(test_proxmox),
+                cmocka_unit_test(test_boot_entry),
                 cmocka_unit_test(test_mounts),
                 cmocka_unit_test(test_domain),
                 cmocka_unit_test(test_status),
