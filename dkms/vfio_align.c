@@ -477,5 +477,5 @@ module_exit(vfio_align_exit);
 
 MODULE_DESCRIPTION("Huge-page aligned placement of VFIO device mappings");
 MODULE_AUTHOR("The vfioalign authors");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION("0.2.0");
 MODULE_LICENSE("GPL");
