@@ -5,10 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "file.h"
 #include "macro.h"
+
+/* Of names for a temporary: so many are taken only where somebody takes them on purpose. */
+#define RANDOM_TRIES 16
 
 int write_attribute_at(int dirfd, const char *path, const char *value)
 {
@@ -71,26 +75,52 @@ static int create_temporary(int dir, const char *name, mode_t mode)
         return fd < 0 ? -errno : fd;
 }
 
-int write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode)
+/* As mkostemp(3), in a directory, and with a mode that the process's umask does not change. */
+static int create_random(int dir, char *name, size_t size, const char *of, mode_t mode)
+{
+        _cleanup_close_ int fd = -EBADF;
+
+        for (unsigned tries = 0; fd < 0 && tries < RANDOM_TRIES; tries++) {
+                uint32_t random;
+
+                if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+                        return -EIO;
+                snprintf(name, size, ".%s.%06x", of, random & 0xffffff);
+                fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+                if (fd < 0 && errno != EEXIST)
+                        return -errno;
+        }
+        if (fd < 0)
+                return -EEXIST;
+        if (fchmod(fd, mode) < 0) {
+                (void) unlinkat(dir, name, 0);
+                return -EPERM;
+        }
+        return TAKE_FD(fd);
+}
+
+static int replace_file(int dirfd, const char *path, const char *text, size_t size, mode_t mode,
+                        bool foreign)
 {
         const char *slash, *name;
         char directory[PATH_MAX], temporary[NAME_MAX + 1];
         _cleanup_close_ int dir = -EBADF, fd = -EBADF;
         int r;
 
-        assert(path);
-        assert(text || size == 0);
-
         slash = strrchr(path, '/');
         name = slash ? slash + 1 : path;
-        if ((size_t) (name - path) >= sizeof(directory) || strlen(name) >= sizeof(temporary) - 1)
+        if ((size_t) (name - path) >= sizeof(directory) ||
+            strlen(name) >= sizeof(temporary) - (foreign ? strlen("..XXXXXX") : strlen("~")))
                 return -ENAMETOOLONG;
         snprintf(directory, sizeof(directory), "%.*s", (int) (name - path), path);
         snprintf(temporary, sizeof(temporary), "%s~", name);
         dir = open_at(dirfd, directory, O_RDONLY | O_DIRECTORY);
         if (dir < 0)
                 return dir;
-        fd = create_temporary(dir, temporary, mode);
+        if (foreign)
+                fd = create_random(dir, temporary, sizeof(temporary), name, mode);
+        else
+                fd = create_temporary(dir, temporary, mode);
         if (fd < 0)
                 return fd;
         r = write_and_rename(dir, fd, temporary, name, text, size);
@@ -99,4 +129,20 @@ int write_file_at(int dirfd, const char *path, const char *text, size_t size, mo
                 return r;
         }
         return fsync(dir) < 0 ? -errno : 0;
+}
+
+int write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode)
+{
+        assert(path);
+        assert(text || size == 0);
+
+        return replace_file(dirfd, path, text, size, mode, false);
+}
+
+int write_foreign_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode)
+{
+        assert(path);
+        assert(text || size == 0);
+
+        return replace_file(dirfd, path, text, size, mode, true);
 }

@@ -15,3 +15,7 @@ int write_attribute_at(int dirfd, const char *path, const char *value);
  * fsync of the directory. After a crash either the old file or the new one is there. Returns 0 or a negative
  * errno; the old file is then unharmed, unless only the last fsync failed. */
 int write_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode);
+
+/* The same in a directory that somebody else may write to, or whose files somebody else reads: the temporary
+ * is ".NAME.XXXXXX", of a random name that is not there yet. A writer that is killed leaves it behind. */
+int write_foreign_file_at(int dirfd, const char *path, const char *text, size_t size, mode_t mode);

@@ -77,6 +77,36 @@ static void test_in_the_way(void **state)
         assert_written(f);
 }
 
+/* In a directory of somebody else's: nothing that is there already is touched, whatever its name. */
+static void test_foreign(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_(names_done) struct names names = {};
+        _cleanup_free_ char *text = NULL;
+        struct stat st;
+
+        assert_int_equal(write_foreign_file_at(f->root.fd, FILE_NAME, "new", 3, 0644), -ENOENT);
+        fixture_write(f, "var/lib/victim", "old");
+        assert_int_equal(mkfifo(fixture_path(f, FILE_NAME "~"), 0600), 0);
+        fixture_link(f, FILE_NAME, "victim");
+        alarm(test_slower() * 10);
+        umask(0077);
+        assert_ok(write_foreign_file_at(f->root.fd, FILE_NAME, "new", 3, 0644));
+        umask(0022);
+        alarm(0);
+        assert_int_equal(lstat(fixture_path(f, FILE_NAME), &st), 0);
+        assert_int_equal(st.st_mode, S_IFREG | 0644);
+        assert_ok(read_file_at(f->root.fd, "var/lib/victim", 100, &text, NULL));
+        assert_string_equal(text, "old");
+
+        /* The temporary is hidden, and is gone if the file cannot have its name. */
+        fixture_remove(f, FILE_NAME);
+        assert_int_equal(mkdir(fixture_path(f, FILE_NAME), 0700), 0);
+        assert_int_equal(write_foreign_file_at(f->root.fd, FILE_NAME, "new", 3, 0644), -EISDIR);
+        assert_ok(list_dir_at(f->root.fd, "var/lib", &names));
+        assert_int_equal(names.n, 3);
+}
+
 /* What cannot be removed is an error, and the old file stays. */
 static void test_blocked(void **state)
 {
@@ -112,6 +142,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_write, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_foreign, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_in_the_way, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_blocked, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_full, fixture_setup, fixture_teardown),
