@@ -26,8 +26,15 @@ static const char *const on_unreachable_table[_ON_UNREACHABLE_MAX] = {
         [ON_UNREACHABLE_ALLOW] = "allow",
         [ON_UNREACHABLE_REFUSE] = "refuse",
 };
+
+static const char *const export_guests_table[_EXPORT_GUESTS_MAX] = {
+        [EXPORT_GUESTS_NAME] = "name",
+        [EXPORT_GUESTS_UUID] = "uuid",
+        [EXPORT_GUESTS_NONE] = "none",
+};
 /* clang-format on */
 DEFINE_STRING_TABLE(on_unreachable, enum on_unreachable);
+DEFINE_STRING_TABLE(export_guests, enum export_guests);
 
 struct parser {
         struct config config;
@@ -72,6 +79,7 @@ static void report_no_memory(struct parser *p)
 
 static DEFINE_CONFIG_PARSE_ENUM(parse_on_unreachable, on_unreachable, enum on_unreachable,
                                 ON_UNREACHABLE_REFUSE);
+static DEFINE_CONFIG_PARSE_ENUM(parse_export_guests, export_guests, enum export_guests, EXPORT_GUESTS_NONE);
 
 /* All but the keys of [Fix], which are the rows of config/fix-id.c. */
 /* clang-format off */
@@ -89,6 +97,11 @@ static const struct config_key config_keys[] = {
         { "Bind", "DeadlineSec", config_parse_seconds, FIELD(bind_deadline_usec), "30",
           "seconds from 1 to 600", "How long it may take to bind an IOMMU group to VFIO or to give it back",
           1, 600 },
+        { "Export", "Guests", parse_export_guests, FIELD(export_guests), "name",
+          "name, uuid or none", "What names a guest in the metrics and in the row for the log" },
+        { "Export", "AuditIntervalSec", config_parse_seconds, FIELD(audit_interval_usec), "3600",
+          "seconds from 1 to 86400", "How long after an audit the host is audited again if nothing happens",
+          1, 86400 },
         {},
 };
 /* clang-format on */

@@ -35,6 +35,16 @@ enum on_unreachable {
 };
 DECLARE_STRING_TABLE(on_unreachable, enum on_unreachable);
 
+/* How what is exported names guests: [Export] Guests=. */
+enum export_guests {
+        EXPORT_GUESTS_NAME,
+        EXPORT_GUESTS_UUID,
+        EXPORT_GUESTS_NONE, /* only how many there are */
+        _EXPORT_GUESTS_MAX,
+        _EXPORT_GUESTS_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(export_guests, enum export_guests);
+
 /* When to hand a device to VFIO: [Device NAME] Bind=. */
 enum bind_policy {
         BIND_NEVER,
@@ -75,6 +85,8 @@ struct config {
         uint64_t hook_deadline_usec;        /* [Guest] HookDeadlineSec= */
         enum on_unreachable on_unreachable; /* [Guest] OnUnreachable= */
         uint64_t bind_deadline_usec;        /* [Bind] DeadlineSec=: for one IOMMU group */
+        enum export_guests export_guests;   /* [Export] Guests= */
+        uint64_t audit_interval_usec;       /* [Export] AuditIntervalSec= */
         struct device_section *devices;     /* in the order of the files */
         size_t n_devices;
 };

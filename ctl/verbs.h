@@ -42,6 +42,8 @@
             "edit a defined guest so that its BARs get large pages, or undo it", GUEST, verb_guest) \
         ROW("dump", "[--root HOST] [--force] FILE", "record what the audit reads, for --root", MAIN, \
             verb_dump) \
+        ROW("metrics", "[--root HOST] [--output FILE]", "the audit as metrics for Prometheus", MAIN, \
+            verb_metrics) \
         ROW("row", "[--root HOST] [--host NAME]", "this host on one line of JSON, for a fleet", MAIN, \
             verb_row) \
         ROW("status", "[--json]", "what the daemon last saw", MAIN, verb_status) \

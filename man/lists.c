@@ -6,6 +6,7 @@
 
 #include "audit/finding.h"
 #include "config/fix-id.h"
+#include "report/metrics.h"
 #include "util/macro.h"
 
 /* As scdoc takes it. */
@@ -104,6 +105,24 @@ static void print_guest_fix_names(void)
         print_names(FIXES_OF_GUEST);
 }
 
+static void print_metrics(void)
+{
+        size_t n;
+        const struct metric_family *families = metrics_families(&n);
+
+        for (size_t i = 0; i < n; i++) {
+                const struct metric_family *f = &families[i];
+
+                printf("%s*", i > 0 ? "\n" : "");
+                print_escaped(f->name);
+                printf("* (%s", f->type);
+                if (*f->labels)
+                        fputs("; ", stdout);
+                print_escaped(f->labels);
+                printf(")\n\t%s.\n", f->help);
+        }
+}
+
 static const struct {
         const char *name;
         void (*print)(void);
@@ -111,6 +130,7 @@ static const struct {
         { "FINDINGS", print_findings },         { "FINDING-NAMES", print_finding_names },
         { "FIX-KEYS", print_fix_keys },         { "FIX-NAMES", print_fix_names },
         { "FIX-SETTINGS", print_fix_settings }, { "GUEST-FIX-NAMES", print_guest_fix_names },
+        { "METRICS", print_metrics },
 };
 
 /* name: a list, or "FIX:thp", which is one fix. False where there is none of that name. */

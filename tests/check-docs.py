@@ -228,7 +228,7 @@ class Configuration(unittest.TestCase):
     def test_manual(self):
         """Each key has its place in the manual, with its default."""
         described = []
-        for section in "Fix", "Guest", "Bind", "Device NAME":
+        for section in "Fix", "Guest", "Bind", "Export", "Device NAME":
             title = f"[{section.upper()}] SECTION" + ("S" if " " in section else "")
             for key, text in self.described(title):
                 default = re.search(r"(?:Default:|The default is|Without this key it is)\s+\*([^*]+)\*\.", text)
@@ -259,7 +259,7 @@ class Configuration(unittest.TestCase):
             words = re.search(r" \(((?:\w+, )?\w+ or \w+)\)\.$", key.help)
             if key.section == "Fix" or not words:
                 continue
-            title = "[DEVICE NAME] SECTIONS" if key.section == "Device NAME" else "[GUEST] SECTION"
+            title = f"[{key.section.replace('Guest NAME', 'Guest').upper()}] SECTION" + ("S" if key.section == "Device NAME" else "")
             for word in re.findall(r"\w+", words[1].replace(" or ", " ")):
                 self.assertIn(f"*{word}*", dict(self.described(title))[key.name])
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Recorded hosts (tests/hosts/NAME, a directory or NAME.tar.gz) are told of exactly as NAME.json and NAME.txt say.
+"""Recorded hosts (tests/hosts/NAME, a directory or NAME.tar.gz) are told of exactly as NAME.json, NAME.txt and
+NAME.prom say.
 
-check-hosts.py CTL SCHEMA [--update]: with --update the two files are written anew; read the difference before you
+check-hosts.py CTL SCHEMA [--update]: with --update the three files are written anew; read the difference before you
 commit it."""
 
 import fcntl
@@ -74,6 +75,12 @@ def steady(text):
     return re.sub(r'"time":"[^"]*"', '"time":"TIME"', text)
 
 
+def steady_metrics(text):
+    """The same of metrics, and without what the audit took."""
+    text = re.sub(r'version="[^"]*"', 'version="VERSION"', text)
+    return re.sub(r"^(vfioalign_audit_(?:timestamp|duration)_seconds) .*$", r"\1 TIME", text, flags=re.M)
+
+
 class Hosts(unittest.TestCase):
     maxDiff = None
 
@@ -90,6 +97,7 @@ class Hosts(unittest.TestCase):
                 self.compare(HOSTS / f"{name}.json", document)
                 text = "".join(f"$ vfioalignctl {verb}\n{ctl(verb, '--root', str(host))}\n" for verb in TABLES)
                 self.compare(HOSTS / f"{name}.txt", text)
+                self.compare(HOSTS / f"{name}.prom", steady_metrics(ctl("metrics", "--root", str(host))))
 
     def test_columns(self):
         """Each column has a line of help, and can be asked for in any case; any other is refused with their names."""

@@ -62,7 +62,7 @@ class Style(unittest.TestCase):
         raw = [f"{path.relative_to(ROOT)}:{number}" for path in sources("ctl", "report", "trace")
                for number, line in enumerate(path.read_text().splitlines(), 1)
                if re.search(r"\b(v?f?printf|v?dprintf|puts|perror|fputs_unlocked|putchar)\(|\bfputs\((?![^,]*\")|\bfwrite\(", line)
-               and path.name != "json.c"]
+               and path.name not in ("json.c", "metrics-text.c")]
         self.assertFalse(raw, "\n" + "\n".join(raw))
 
 

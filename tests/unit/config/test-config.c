@@ -103,11 +103,16 @@ static void test_values(void **state)
         assert_string_equal(problems, "");
         assert_config(&c, POLICY_SUGGEST, 500000, ON_UNREACHABLE_REFUSE);
         assert_int_equal(c.bind_deadline_usec, 1500000);
+        assert_int_equal(c.export_guests, EXPORT_GUESTS_NAME);
+        assert_int_equal(c.audit_interval_usec, 3600 * USEC_PER_SEC);
 
         fixture_write(f, MAIN,
                       "[Fix]\nEmulator=off\nPreload=off\nThp=auto\nIommufd=off\nNoMmap=suggest\n"
-                      "[Guest]\nOnUnaligned=refuse\nMinBarSize=2G\n");
+                      "[Guest]\nOnUnaligned=refuse\nMinBarSize=2G\n"
+                      "[Export]\nGuests=none\nAuditIntervalSec=86400\n");
         c = read_good(f);
+        assert_int_equal(c.export_guests, EXPORT_GUESTS_NONE);
+        assert_int_equal(c.audit_interval_usec, 86400 * USEC_PER_SEC);
         assert_int_equal(c.fixes[FIX_EMULATOR], POLICY_OFF);
         assert_int_equal(c.fixes[FIX_PRELOAD], POLICY_OFF);
         assert_int_equal(c.fixes[FIX_THP], POLICY_AUTO);
@@ -162,6 +167,9 @@ static void test_bad_value(void **state)
                   ":2: error: DeadlineSec=0.9: expected seconds from 1 to 600\n" },
                 { "[Bind]\nDeadlineSec=601\n",
                   ":2: error: DeadlineSec=601: expected seconds from 1 to 600\n" },
+                { "[Export]\nAuditIntervalSec=0.5\n",
+                  ":2: error: AuditIntervalSec=0.5: expected seconds from 1 to 86400\n" },
+                { "[Export]\nGuests=all\n", ":2: error: Guests=all: expected name, uuid or none\n" },
                 { "[Guest]\nOnUnreachable=deny\n",
                   ":2: error: OnUnreachable=deny: expected allow or refuse\n" },
                 { "[Fix]\nPreload=auto\n", ":2: error: Preload=auto: expected suggest or off\n" },
@@ -723,7 +731,7 @@ static void test_shipped(void **state)
                 }
                 out += sprintf(out, "%s\n", line);
         }
-        assert_int_equal(keys, _FIX_ID_MAX + 5); /* those of fix-id.c and of config.c */
+        assert_int_equal(keys, _FIX_ID_MAX + 7); /* those of fix-id.c and of config.c */
 
         fixture_write(f, MAIN, text);
         assert_ok(read_config(f, &c));
