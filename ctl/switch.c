@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "ctl.h"
-#include "facts/kernel/facts-module.h"
+#include "facts/host.h"
 #include "options.h"
 #include "util/file-write.h"
 #include "util/file.h"
@@ -31,7 +31,7 @@ struct switching {
 };
 
 /* For tests, like the daemon's. Whoever names a root of their own needs no other right than its files'. */
-static int begin(struct switching *s, int argc, char *argv[], unsigned options, struct options *o)
+static int begin_switching(struct switching *s, int argc, char *argv[], unsigned options, struct options *o)
 {
         const char *path = secure_getenv("VFIOALIGN_ROOT");
         int r;
@@ -188,7 +188,7 @@ int verb_off(int argc, char *argv[])
         struct switching s;
         int r;
 
-        r = begin(&s, argc, argv, OPTION_PERSISTENT | OPTION_DRY_RUN, &o);
+        r = begin_switching(&s, argc, argv, OPTION_PERSISTENT | OPTION_DRY_RUN, &o);
         if (r < 0)
                 return -r;
         r = switch_off(&s, o.persistent);
@@ -202,7 +202,7 @@ int verb_on(int argc, char *argv[])
         struct switching s;
         int r;
 
-        r = begin(&s, argc, argv, OPTION_DRY_RUN, &o);
+        r = begin_switching(&s, argc, argv, OPTION_DRY_RUN, &o);
         if (r < 0)
                 return -r;
         r = switch_on(&s);

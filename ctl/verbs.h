@@ -42,12 +42,12 @@
             "edit a defined guest so that its BARs get large pages, or undo it", GUEST, verb_guest) \
         ROW("dump", "[--root HOST] [--force] FILE", "record what the audit reads, for --root", MAIN, \
             verb_dump) \
-        ROW("metrics", "[--root HOST] [--output FILE]", "the audit as metrics for Prometheus", MAIN, \
-            verb_metrics) \
         ROW("row", "[--root HOST] [--host NAME]", "this host on one line of JSON, for a fleet", MAIN, \
             verb_row) \
+        ROW("metrics", "[--root HOST] [--output FILE]", "the audit as metrics for Prometheus", MAIN, \
+            verb_metrics) \
         ROW("status", "[--json]", "what the daemon last saw", MAIN, verb_status) \
-        ROW("off", "[--persistent] [--dry-run]", "switch all of vfioalign off on this host", MAIN, verb_off) \
+        ROW("off", "[--persistent] [--dry-run]", "switch all of vfioalign off", MAIN, verb_off) \
         ROW("on", "[--dry-run]", "switch it on again", MAIN, verb_on) \
         ROW("hook", "GUEST OPERATION SUB-OPERATION EXTRA", NULL, HOOK, verb_hook)
 

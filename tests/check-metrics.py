@@ -15,7 +15,7 @@ import unittest
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-CTL, *PROMTOOL = sys.argv[1:3]
+CTL, *PROMTOOL = [os.path.abspath(path) for path in sys.argv[1:3]]
 del sys.argv[1:3]
 
 HOSTS = Path(__file__).parent / "hosts"
