@@ -65,11 +65,11 @@ static json_object *new_fix(const struct fix_request *q, const struct fix *fix, 
 
 static const struct column columns[] = {
         { "FIX", "its name", .path = "id" },
-        { "OF", "what it changes: the host, a guest, or either", .path = "of" },
+        { "OF", "what it changes: the host, a guest, or either", .path = "of", .rank = 1 },
         { "STATE", "whether it is in force on this host", .path = "state" },
         { "HELPS", "whether it gives a BAR of this host larger pages", .path = "helps",
           .format = CELL_YES_NO },
-        { "POLICY", "whether vfioalignd(8) may apply it unasked", .path = "policy" },
+        { "POLICY", "whether vfioalignd(8) may apply it unasked", .path = "policy", .rank = 2 },
         { "DOES", "what it does", SCOLS_FL_WRAP, .path = "does" },
         { "PRICE", "what it costs", SCOLS_FL_WRAP, .extra = true, .path = "price" },
 };

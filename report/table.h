@@ -23,7 +23,7 @@ enum cell_format {
 struct column {
         const char *name;
         const char *help; /* one line; NULL in a table whose columns cannot be selected */
-        int flags;        /* SCOLS_FL_* */
+        int flags;        /* SCOLS_FL_RIGHT, or SCOLS_FL_WRAP: it can be broken at words */
         bool extra;       /* only shown when it is asked for */
         const char *path; /* of the member: "size", or "verdict.page_size" for a member of a member */
         enum cell_format format;
@@ -33,6 +33,12 @@ struct column {
         /* The text of a row's cell: in the buffer, or somewhere that lives as long as the row; NULL: empty.
          * Where this is set, path, format and missing are not used. */
         const char *(*cell)(json_object *row, cell_t buffer);
+
+        /* The number of a row's cell, for CELL_SIZE and CELL_COUNT; 0: the cell is empty. It takes the place
+         * of path. */
+        uint64_t (*number)(json_object *row);
+
+        unsigned rank; /* 0: it stays; where a terminal is too narrow the highest rank is dropped first */
 };
 
 /* Where rows come from: get() gives a new reference, or NULL when memory is out. */
@@ -45,8 +51,18 @@ struct rows {
 /* array: outlives the rows; NULL: there are none. */
 struct rows rows_of_array(json_object *array);
 
-/* selection: "NAME,NAME" in any case, or NULL for all columns that are not extra.
- * Returns 0, -EINVAL for a column that is not there, or another negative errno. */
+struct table_view {
+        const char *columns; /* "NAME,NAME" in any case, or NULL for all columns that are not extra */
+        bool csv;            /* with bytes and numbers as they are (csv.h) */
+        bool no_headings;
+};
+
+/* On a terminal cells are broken at words, and where that is not enough columns are dropped that nobody
+ * named (table-layout.h). Returns 0, -EINVAL for a column that is not there, or another negative errno. */
+int table_print_view(struct rows rows, const struct column *columns, size_t n, const struct table_view *view,
+                     FILE *out);
+
+/* The same as a table with headings. selection: the columns. */
 int table_print(struct rows rows, const struct column *columns, size_t n, const char *selection, FILE *out);
 
 /* A size or a number for people, "unknown" where it is UINT64_MAX. Returns the buffer. */

@@ -328,7 +328,7 @@ static int print_bars(struct devices *devices, FILE *out)
                 { "SIZE", NULL, SCOLS_FL_RIGHT, .path = "size", .format = CELL_SIZE },
                 { "PLACED BY", NULL, SCOLS_FL_WRAP, .path = "by" },
                 { "PAGE", .cell = cell_page },
-                { "FAULTS", NULL, SCOLS_FL_RIGHT, .path = "now.faults", .format = CELL_COUNT },
+                { "FAULTS", NULL, SCOLS_FL_RIGHT, .path = "now.faults", .format = CELL_COUNT, .rank = 1 },
                 { "LIMITED BY", .path = "now.limit" },
                 { "AFTER FIX", NULL, SCOLS_FL_WRAP, .cell = cell_after },
         };

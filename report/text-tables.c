@@ -44,7 +44,7 @@ static const char *cell_bars(json_object *row, cell_t buffer)
         return buffer;
 }
 
-static const char *cell_largest(json_object *row, cell_t buffer)
+static uint64_t find_largest(json_object *row)
 {
         json_object *bars = json_get(row, "bars");
         uint64_t largest = 0;
@@ -54,7 +54,7 @@ static const char *cell_largest(json_object *row, cell_t buffer)
 
                 largest = size > largest ? size : largest;
         }
-        return largest ? cell_size(largest, buffer) : NULL;
+        return largest;
 }
 
 static const char *cell_vfs(json_object *row, cell_t buffer)
@@ -78,22 +78,23 @@ static const char *cell_viable(json_object *row, cell_t buffer)
 
 static const struct column device_columns[] = {
         { "ADDRESS", "PCI address", .path = "address" },
-        { "NAME", "vendor and model", SCOLS_FL_TRUNC, .path = "name" },
+        { "NAME", "vendor and model", SCOLS_FL_WRAP, .path = "name" },
         { "ID", "vendor and device id", .extra = true, .path = "id" },
         { "CLASS", "class code", .extra = true, .path = "class" },
         { "DRIVER", "the driver that it is bound to", .path = "driver" },
         { "OVERRIDE", "its driver_override", .extra = true, .path = "driver_override" },
         { "VFIO-DRIVER", "the VFIO driver that fits it best", .extra = true, .path = "vfio_driver" },
-        { "GROUP", "IOMMU group", SCOLS_FL_RIGHT, .path = "iommu_group" },
+        { "GROUP", "IOMMU group", SCOLS_FL_RIGHT, .path = "iommu_group", .rank = 2 },
         { "VIABLE", "whether its group can go to VFIO, and which function is in the way", .extra = true,
           .cell = cell_viable },
         { "NUMA", "NUMA node", SCOLS_FL_RIGHT, .extra = true, .path = "numa_node" },
-        { "LARGEST-BAR", "size of its largest BAR", SCOLS_FL_RIGHT, .cell = cell_largest },
+        { "LARGEST-BAR", "size of its largest BAR", SCOLS_FL_RIGHT, .number = find_largest,
+          .format = CELL_SIZE, .rank = 1 },
         { "BARS", "number and size of each BAR", .extra = true, .cell = cell_bars },
         { "VFS", "virtual functions: how many are enabled, of how many", .extra = true, .cell = cell_vfs },
         { "PF", "the physical function of a virtual one", .extra = true, .path = "physical_function" },
         { "RESET", "reset methods", .extra = true, .path = "reset_method" },
-        { "USED-BY", "what uses it on this host", SCOLS_FL_TRUNC, .cell = cell_uses },
+        { "USED-BY", "what uses it on this host", SCOLS_FL_WRAP, .cell = cell_uses },
         { "CLAIMED-BY", "tools that are configured to take it", .extra = true, .cell = cell_claims },
         { "OWNER", "for whom vfioalign has taken it", .extra = true, .path = "bound_by.owner" },
 };
@@ -118,18 +119,16 @@ static const struct column emulator_columns[] = {
           .path = "generation" },
         { "SOURCE", "how that is known, or why it is not", SCOLS_FL_WRAP, .cell = cell_reason,
           .former = "LEARNT-FROM" },
-        { "RUNNING", "number of processes that run it", SCOLS_FL_RIGHT, .path = "processes" },
+        { "RUNNING", "number of processes that run it", SCOLS_FL_RIGHT, .path = "processes", .rank = 1 },
         { "STATE",
           "replaced since it was started, in a container, installed, or named by a guest of libvirt",
           .extra = true, .cell = cell_state_of_binary },
         { "BUILD-ID", "build id of the binary", .extra = true, .path = "build_id" },
 };
 
-static const char *cell_best(json_object *row, cell_t buffer)
+static uint64_t find_best(json_object *row)
 {
-        uint64_t best = json_get_number(row, "best_page_size");
-
-        return best > 0 ? cell_size(best, buffer) : NULL;
+        return json_get_number(row, "best_page_size");
 }
 
 static const char *cell_state(json_object *row, cell_t buffer)
@@ -192,14 +191,15 @@ static const char *cell_start_ram(json_object *row, cell_t buffer)
 
 static const struct column guest_columns[] = {
         { "GUEST", "its name", .path = "name" },
-        { "STATE", "running or defined", .cell = cell_state },
-        { "PID", "process of its emulator", SCOLS_FL_RIGHT, .path = "pid" },
+        { "STATE", "running or defined", .cell = cell_state, .rank = 1 },
+        { "PID", "process of its emulator", SCOLS_FL_RIGHT, .path = "pid", .rank = 3 },
         { "PAGE", "page size that its BARs get, of the BAR that falls short the most", SCOLS_FL_RIGHT,
           .path = "page_size", .format = CELL_SIZE },
-        { "BEST", "page size that this BAR could have", SCOLS_FL_RIGHT, .cell = cell_best },
+        { "BEST", "page size that this BAR could have", SCOLS_FL_RIGHT, .number = find_best,
+          .format = CELL_SIZE },
         { "LIMITED-BY", "what keeps it from that", .path = "limit" },
         { "HOW", "whether that was measured, or predicted for a start; 'or more' where chance decides",
-          .cell = cell_how },
+          .cell = cell_how, .rank = 2 },
         { "FAULTS", "page faults that a start would cost", SCOLS_FL_RIGHT, .extra = true,
           .path = "foretold.faults", .format = CELL_COUNT },
         { "MAP-STEPS", "IOMMU mapping steps of a start, for DMA to its BARs", SCOLS_FL_RIGHT, .extra = true,
@@ -217,16 +217,17 @@ static const struct column guest_columns[] = {
 
 static const struct column mapping_columns[] = {
         { "PID", "the process that maps it", SCOLS_FL_RIGHT, .path = "pid" },
-        { "COMMAND", "name of that process", SCOLS_FL_TRUNC, .path = "command" },
+        { "COMMAND", "name of that process", SCOLS_FL_WRAP, .path = "command", .rank = 1 },
         { "DEVICE", "PCI address of the device", .path = "device", .missing = "?" },
         { "BAR", "number of the BAR", SCOLS_FL_RIGHT, .path = "region", .missing = "?" },
-        { "ADDRESS", "where it begins in the process", SCOLS_FL_RIGHT, .path = "address" },
+        { "ADDRESS", "where it begins in the process", SCOLS_FL_RIGHT, .path = "address", .rank = 2 },
         { "OFFSET", "where it begins in the BAR", SCOLS_FL_RIGHT, .extra = true, .path = "offset",
           .format = CELL_SIZE },
         { "SIZE", "size of the mapping", SCOLS_FL_RIGHT, .path = "size", .format = CELL_SIZE },
         { "PAGE", "page size that it can have where it is", SCOLS_FL_RIGHT, .path = "verdict.page_size",
           .format = CELL_SIZE },
-        { "BEST", "page size that it could have elsewhere", SCOLS_FL_RIGHT, .cell = cell_best },
+        { "BEST", "page size that it could have elsewhere", SCOLS_FL_RIGHT, .number = find_best,
+          .format = CELL_SIZE },
         { "LIMIT", "what keeps it from that", .path = "verdict.limit" },
         { "HUGE", "whether its process is seen to have huge entries", .extra = true, .path = "huge.value" },
         { "FAULTS", "page faults that fill it", SCOLS_FL_RIGHT, .extra = true, .path = "verdict.faults",
