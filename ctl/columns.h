@@ -10,3 +10,7 @@ bool columns_print_help(const char *output, const struct column *columns, size_t
 
 /* Prints which columns there are, after table_print() did not find one (-EINVAL). Returns the exit code. */
 int columns_refuse(const char *output, const struct column *columns, size_t n);
+
+/* The columns of the table that the verb prints; NULL: it prints none. */
+const struct column *columns_of_verb(const char *verb, size_t *ret_n);
+const struct column *columns_of_fixes(size_t *ret_n);

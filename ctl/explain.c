@@ -4,10 +4,13 @@
 #include "ctl.h"
 #include "facts/guest/libvirt-paths.h"
 #include "fix/decision.h"
+#include "pager.h"
+#include "report/filter.h"
 #include "report/rulers.h"
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/near.h"
 #include "util/parse.h"
 #include "util/print.h"
 #include "util/shell.h"
@@ -338,8 +341,25 @@ static const char *find_damaged(const struct libvirt_facts *l, const char *guest
         return NULL;
 }
 
+/* What may have been meant. */
+static const char *guess_subject(const struct host *h, const char *subject, near_t buffer)
+{
+        struct near near = { .word = subject };
+
+        for (enum finding_id id = 0; id < _FINDING_MAX; id++)
+                near_offer(&near, finding_to_string(id));
+        for (size_t i = 0; i < h->libvirt.n_guests; i++)
+                near_offer(&near, h->libvirt.guests[i].xml.name);
+        for (size_t i = 0; i < h->devices.n_devices; i++) {
+                near_offer(&near, h->devices.devices[i].bdf);
+                near_offer(&near, filter_short_address(h->devices.devices[i].bdf));
+        }
+        return near_question(&near, buffer);
+}
+
 static void say_not_found(const struct host *h, const char *subject)
 {
+        near_t question;
         const struct libvirt_facts *l = &h->libvirt;
         const char *damaged = find_damaged(l, subject);
         const char *unread = NULL;
@@ -355,9 +375,9 @@ static void say_not_found(const struct host *h, const char *subject)
                 unread = h->root->live && geteuid() != 0 ? "run this as root" : l->readable.why ?: "unknown";
         print_line(stderr,
                    "vfioalignctl: '%s' is neither a finding, nor a PCI address, nor a guest with VFIO "
-                   "devices of this host (%s%s)",
+                   "devices of this host (%s%s)%s",
                    subject, unread ? "guests could not be read: " : "not looked for: " SESSIONS_UNREAD,
-                   unread ?: "");
+                   unread ?: "", guess_subject(h, subject, question));
 }
 
 /* subject: a PCI address, the id of a finding, or the name of a guest. */
@@ -394,17 +414,20 @@ static int explain_subject(const struct snapshot *s, json_object *head, const ch
 static int explain_on_host(const struct snapshot *s, const char *subject, const struct options *o)
 {
         json_object *head = report_head(&s->host, &s->findings);
-        int r;
+        int code, r;
 
+        pager_open(o->no_pager);
         if (head && !o->json)
                 report_print_switch(s->host.switched_off_by, stdout);
-        r = head ? explain_subject(s, head, subject, o) : CTL_FAILED;
+        code = head ? explain_subject(s, head, subject, o) : CTL_FAILED;
         json_object_put(head);
-        if (fflush(stdout) != 0) {
-                log_error(-errno, "Failed to print the explanation: %m");
+        r = pager_flush();
+        pager_close();
+        if (r < 0) {
+                log_error(r, "Failed to print the explanation: %m");
                 return CTL_FAILED;
         }
-        return r;
+        return code;
 }
 
 int verb_explain(int argc, char *argv[])

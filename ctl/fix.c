@@ -7,10 +7,12 @@
 #include "columns.h"
 #include "ctl.h"
 #include "daemon-call.h"
+#include "pager.h"
 #include "report/report.h"
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/near.h"
 #include "util/print.h"
 #include "verbs.h"
 
@@ -74,6 +76,12 @@ static const struct column columns[] = {
         { "PRICE", "what it costs", SCOLS_FL_WRAP, .extra = true, .path = "price" },
 };
 
+const struct column *columns_of_fixes(size_t *ret_n)
+{
+        *ret_n = ELEMENTSOF(columns);
+        return columns;
+}
+
 static int print_json(const struct fix_request *q)
 {
         int r = report_print_json_as(q->report, q->options.json, 0, stdout);
@@ -83,16 +91,24 @@ static int print_json(const struct fix_request *q)
 
 static int list_fixes(struct fix_request *q)
 {
+        const struct table_view view = { q->options.output, q->options.csv, q->options.no_headings };
         struct help help = help_host(&q->snapshot.host);
         json_object *fixes = json_new_array();
+        int r;
 
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
                 json_append(fixes, new_fix(q, fix_get(id), help_all(&help)));
         json_add(q->report, "fixes", fixes);
         if (q->options.json)
                 return print_json(q);
-        report_print_switch(q->snapshot.host.switched_off_by, q->options.output ? stderr : stdout);
-        return table_print(rows_of_array(fixes), columns, ELEMENTSOF(columns), q->options.output, stdout);
+        pager_open(q->options.no_pager);
+        report_print_switch(q->snapshot.host.switched_off_by,
+                            q->options.output || q->options.csv ? stderr : stdout);
+        r = table_print_view(rows_of_array(fixes), columns, ELEMENTSOF(columns), &view, stdout);
+        if (r == 0)
+                r = pager_flush();
+        pager_close();
+        return r;
 }
 
 static json_object *new_outcome(const struct fix *fix, const struct fix_plan *plan, int error)
@@ -303,6 +319,7 @@ static int run_here(struct fix_request *q)
 
 static int parse_words(struct fix_request *q, char *words[])
 {
+        near_t question;
         enum fix_id id;
         size_t i = 0;
 
@@ -310,7 +327,18 @@ static int parse_words(struct fix_request *q, char *words[])
         while (i < ELEMENTSOF(operations) && !streq(operations[i], q->operation))
                 i++;
         if (i == ELEMENTSOF(operations)) {
-                print_line(stderr, "vfioalignctl: fix %s: expected list, plan, apply or revert",
+                struct near near = { .word = q->operation };
+
+                for (i = 0; i < ELEMENTSOF(operations); i++)
+                        near_offer(&near, operations[i]);
+                print_line(stderr, "vfioalignctl: fix %s: expected list, plan, apply or revert%s",
+                           q->operation, near_question(&near, question));
+                return -CTL_USAGE;
+        }
+        if ((q->options.csv || q->options.no_headings) && !is_list(q)) {
+                print_line(stderr,
+                           "vfioalignctl: fix %s prints no table, so it takes no --csv and no "
+                           "--no-headings",
                            q->operation);
                 return -CTL_USAGE;
         }
@@ -318,8 +346,13 @@ static int parse_words(struct fix_request *q, char *words[])
                 return 0;
         id = fix_id_from_string(words[1]);
         if (id < 0) {
-                print_line(stderr, "vfioalignctl: there is no fix '%s'; see vfioalignctl fix list",
-                           words[1]);
+                struct near near = { .word = words[1] };
+
+                for (id = 0; id < _FIX_ID_MAX; id++)
+                        near_offer(&near, fix_id_to_string(id));
+                if (!*near_question(&near, question))
+                        snprintf(question, sizeof(question), "; see vfioalignctl fix list");
+                print_line(stderr, "vfioalignctl: there is no fix '%s'%s", words[1], question);
                 return -CTL_USAGE;
         }
         if (is_list(q)) {
@@ -336,8 +369,10 @@ int verb_fix(int argc, char *argv[])
                                                          .snapshot = { .root.fd = -EBADF } };
         int word, r;
 
-        word = options_parse(argc, argv, OPTION_JSON | OPTION_OUTPUT | OPTION_ROOT | OPTION_DRY_RUN, 0, 2,
-                             &q.options);
+        word = options_parse(argc, argv,
+                             OPTION_JSON | OPTION_OUTPUT | OPTION_ROOT | OPTION_DRY_RUN | OPTION_CSV |
+                                     OPTION_NO_HEADINGS,
+                             0, 2, &q.options);
         if (word < 0)
                 return -word;
         r = parse_words(&q, argv + word);

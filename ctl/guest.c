@@ -11,6 +11,7 @@
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/near.h"
 #include "util/print.h"
 #include "util/switch.h"
 #include "verbs.h"
@@ -394,15 +395,20 @@ static int parse_action(struct guest_request *q, const char *action)
 /* name: NULL: not named. */
 static int parse_fix(struct guest_request *q, const char *name)
 {
+        struct near near = { .word = name };
+        near_t question;
+
         if (!name)
                 return 0;
         q->fix = domain_fix_find(name);
         if (q->fix)
                 return 0;
         print(stderr, "vfioalignctl: '%s' is not a fix of a guest; they are", name);
-        for (size_t i = 0; i < DOMAIN_FIXES_MAX; i++)
+        for (size_t i = 0; i < DOMAIN_FIXES_MAX; i++) {
                 print(stderr, " %s", fix_name(&domain_fixes[i]));
-        fputc('\n', stderr);
+                near_offer(&near, fix_name(&domain_fixes[i]));
+        }
+        print_line(stderr, "%s", near_question(&near, question));
         return -CTL_USAGE;
 }
 

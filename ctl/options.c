@@ -8,8 +8,10 @@
 #include "ctl.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/near.h"
 #include "util/parse.h"
 #include "util/print.h"
+#include "util/terminal.h"
 
 /* How an option's argument becomes the member: 0, or -CTL_USAGE with the reason printed. */
 typedef int (*parse_option_t)(const char *argument, void *member);
@@ -47,8 +49,13 @@ static int parse_severity(const char *argument, void *member)
         enum severity severity = severity_from_string(argument);
 
         if (severity < 0) {
-                print_line(stderr, "vfioalignctl: --fail-on %s: expected info, notice, warning or error",
-                           argument);
+                struct near near = { .word = argument };
+                near_t question;
+
+                for (enum severity i = 0; i < _SEVERITY_MAX; i++)
+                        near_offer(&near, severity_to_string(i));
+                print_line(stderr, "vfioalignctl: --fail-on %s: expected info, notice, warning or error%s",
+                           argument, near_question(&near, question));
                 return -CTL_USAGE;
         }
         *(enum severity *) member = severity;
@@ -78,40 +85,91 @@ static int parse_seconds(const char *argument, void *member)
         return parse_number("--for", "a number of seconds", argument, member);
 }
 
+#define WATCH_SECONDS 2
+
+static int parse_watch(const char *argument, void *member)
+{
+        if (argument)
+                return parse_number("--watch", "a number of seconds", argument, member);
+        *(uint32_t *) member = WATCH_SECONDS;
+        return 0;
+}
+
+static int parse_color(const char *argument, void *member)
+{
+        static const char *const modes[] = {
+                [COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never"
+        };
+
+        (void) member;
+        for (size_t i = 0; i < ELEMENTSOF(modes); i++)
+                if (streq(argument, modes[i])) {
+                        terminal_set_color((enum color_mode) i);
+                        return 0;
+                }
+        print_line(stderr, "vfioalignctl: --color %s: expected auto, always or never", argument);
+        return -CTL_USAGE;
+}
+
 static const struct option_row {
         enum option_flags flag;
         const char *name;
         char letter; /* 0: there is no short form */
         parse_option_t parse;
         size_t offset; /* of the member in struct options */
+        const char *argument, *help;
 } option_rows[] = {
-        { OPTION_JSON, "json", 'j', parse_json, offsetof(struct options, json) },
-        { OPTION_ROOT, "root", 0, parse_text, offsetof(struct options, root) },
-        { OPTION_HOST, "host", 0, parse_text, offsetof(struct options, host) },
-        { OPTION_FAIL_ON, "fail-on", 0, parse_severity, offsetof(struct options, fail_on) },
-        { OPTION_OUTPUT, "output", 'o', parse_text, offsetof(struct options, output) },
-        { OPTION_DEEP, "deep", 0, parse_flag, offsetof(struct options, deep) },
-        { OPTION_AREA, "area", 0, parse_text, offsetof(struct options, area) },
-        { OPTION_FORCE, "force", 0, parse_flag, offsetof(struct options, force) },
-        { OPTION_YES, "yes", 0, parse_flag, offsetof(struct options, yes) },
-        { OPTION_DRY_RUN, "dry-run", 0, parse_flag, offsetof(struct options, dry_run) },
-        { OPTION_DRIVER, "driver", 0, parse_text, offsetof(struct options, driver) },
-        { OPTION_CONNECT, "connect", 0, parse_text, offsetof(struct options, connect) },
-        { OPTION_EMULATOR, "emulator", 0, parse_text, offsetof(struct options, emulator) },
-        { OPTION_GUEST, "guest", 0, parse_flag, offsetof(struct options, guest) },
-        { OPTION_PID, "pid", 0, parse_pid, offsetof(struct options, pid) },
-        { OPTION_SVG, "svg", 0, parse_text, offsetof(struct options, svg) },
-        { OPTION_PERSISTENT, "persistent", 0, parse_flag, offsetof(struct options, persistent) },
-        { OPTION_FOR, "for", 0, parse_seconds, offsetof(struct options, seconds) },
+        { OPTION_JSON, "json", 'j', parse_json, offsetof(struct options, json), "STYLE",
+          "print one JSON document: pretty, or short, which is one line" },
+        { OPTION_ROOT, "root", 0, parse_text, offsetof(struct options, root), "HOST",
+          "read a recorded host: a directory, or what dump wrote" },
+        { OPTION_HOST, "host", 0, parse_text, offsetof(struct options, host), "NAME",
+          "the name of the host in the report" },
+        { OPTION_FAIL_ON, "fail-on", 0, parse_severity, offsetof(struct options, fail_on), "SEVERITY",
+          "exit with 3 at a finding of this severity or a higher one" },
+        { OPTION_OUTPUT, "output", 'o', parse_text, offsetof(struct options, output), "COLUMNS",
+          "show these columns: NAME,NAME; help lists them" },
+        { OPTION_DEEP, "deep", 0, parse_flag, offsetof(struct options, deep), NULL,
+          "run each emulator, and observe how it places BARs" },
+        { OPTION_AREA, "area", 0, parse_text, offsetof(struct options, area), "BAR:OFFSET+LENGTH",
+          "explain a part of one BAR" },
+        { OPTION_FORCE, "force", 0, parse_flag, offsetof(struct options, force), NULL,
+          "go on where that can be overridden" },
+        { OPTION_YES, "yes", 0, parse_flag, offsetof(struct options, yes), NULL, "do not ask" },
+        { OPTION_DRY_RUN, "dry-run", 0, parse_flag, offsetof(struct options, dry_run), NULL,
+          "show what would be written, and write nothing" },
+        { OPTION_DRIVER, "driver", 0, parse_text, offsetof(struct options, driver), "NAME",
+          "the driver to bind to, or to return to" },
+        { OPTION_CONNECT, "connect", 0, parse_text, offsetof(struct options, connect), "URI",
+          "libvirt's connection" },
+        { OPTION_EMULATOR, "emulator", 0, parse_text, offsetof(struct options, emulator), "PATH",
+          "the QEMU for the fix emulator" },
+        { OPTION_GUEST, "guest", 0, parse_flag, offsetof(struct options, guest), NULL,
+          "explain the guest of this name, and nothing else" },
+        { OPTION_PID, "pid", 0, parse_pid, offsetof(struct options, pid), "PID", "the process" },
+        { OPTION_SVG, "svg", 0, parse_text, offsetof(struct options, svg), "FILE",
+          "write an image as well" },
+        { OPTION_PERSISTENT, "persistent", 0, parse_flag, offsetof(struct options, persistent), NULL,
+          "also after the next boot" },
+        { OPTION_FOR, "for", 0, parse_seconds, offsetof(struct options, seconds), "SECONDS",
+          "watch for so long" },
+        { OPTION_CSV, "csv", 0, parse_flag, offsetof(struct options, csv), NULL,
+          "print the table as CSV, with bytes and numbers as they are" },
+        { OPTION_NO_HEADINGS, "no-headings", 0, parse_flag, offsetof(struct options, no_headings), NULL,
+          "print the table without its headings" },
+        { OPTION_WATCH, "watch", 0, parse_watch, offsetof(struct options, watch), "SECONDS",
+          "look again every 2 or so many seconds, until Ctrl-C" },
+        { OPTION_COLOR, "color", 0, parse_color, 0, "WHEN", "use colours: auto, always or never" },
+        { OPTION_NO_PAGER, "no-pager", 0, parse_flag, offsetof(struct options, no_pager), NULL,
+          "do not show long output in a pager" },
 };
 
-/* What it makes of an argument: no_argument, required_argument, or optional_argument, which only "=" gives.
- */
-static int argument_of(const struct option_row *row)
+/* As getopt_long() names it. */
+static int argument_kind(const struct option_row *row)
 {
         if (row->parse == parse_flag)
                 return no_argument;
-        return row->parse == parse_json ? optional_argument : required_argument;
+        return row->parse == parse_json || row->parse == parse_watch ? optional_argument : required_argument;
 }
 
 /* What getopt_long() takes, of the rows that the verb accepts. It returns the number of the row, also for a
@@ -128,33 +186,61 @@ static struct getopt_tables getopt_tables_make(unsigned accepted)
 
         for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
                 const struct option_row *row = &option_rows[i];
-                int argument = argument_of(row);
 
                 if (!(accepted & row->flag))
                         continue;
-                t.options[n++] = (struct option){ row->name, argument, NULL, (int) i };
+                t.options[n++] = (struct option){ row->name, argument_kind(row), NULL, (int) i };
                 if (row->letter)
                         t.letters[k++] = row->letter;
-                if (row->letter && argument == required_argument)
+                if (row->letter && argument_kind(row) == required_argument)
                         t.letters[k++] = ':';
         }
         return t;
 }
 
-bool option_takes_next(const char *word)
+/* The row of an option as it is given: "--output", "-o". NULL: there is none. */
+static const struct option_row *find_named(const char *word)
 {
-        assert(word);
-
         for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
                 const struct option_row *row = &option_rows[i];
                 const char *name = startswith(word, "--");
 
-                if (argument_of(row) != required_argument)
-                        continue;
                 if (name ? streq(name, row->name) : word[0] == '-' && word[1] == row->letter && !word[2])
-                        return true;
+                        return row;
         }
-        return false;
+        return NULL;
+}
+
+bool option_takes_next(const char *word)
+{
+        const struct option_row *row;
+
+        assert(word);
+
+        row = find_named(word);
+        return row && argument_kind(row) == required_argument;
+}
+
+const char *option_argument(const char *word)
+{
+        const struct option_row *row;
+
+        assert(word);
+
+        row = find_named(word);
+        return row ? row->argument : NULL;
+}
+
+const char *verb_arguments_skip_options(const char *arguments)
+{
+        assert(arguments);
+
+        while (startswith(arguments, "[--")) {
+                const char *end = strstr(arguments, "] ");
+
+                arguments = end ? end + strlen("] ") : "";
+        }
+        return arguments;
 }
 
 /* "--json=1" */
@@ -170,10 +256,30 @@ static bool gives_value_to_flag(const char *word)
         return false;
 }
 
+/* "--jsn=1" of options: what may have been meant, else where to read on. The buffers hold what is pointed
+ * to.
+ */
+static const char *guess_option(const struct getopt_tables *tables, const char *verb, const char *word,
+                                near_t buffer)
+{
+        char names[ELEMENTSOF(option_rows)][24], name[24];
+        struct near near = { .word = name };
+
+        snprintf(name, sizeof(name), "%.*s", (int) strcspn(word, "="), word);
+        for (size_t i = 0; tables->options[i].name; i++) {
+                snprintf(names[i], sizeof(names[i]), "--%s", tables->options[i].name);
+                near_offer(&near, names[i]);
+        }
+        if (!*near_question(&near, buffer))
+                snprintf(buffer, sizeof(near_t), "; see vfioalignctl %s --help", verb);
+        return buffer;
+}
+
 /* What is wrong where getopt_long() returned c. */
-static void print_wrong_option(int c, const char *verb, const char *word)
+static void print_wrong_option(const struct getopt_tables *tables, int c, const char *verb, const char *word)
 {
         char letter[3] = { '-', (char) optopt };
+        near_t guess;
 
         /* Of several letters in one word, optopt is the one; it is the number of a row where it is not one.
          */
@@ -184,8 +290,8 @@ static void print_wrong_option(int c, const char *verb, const char *word)
         else if (gives_value_to_flag(word))
                 print_line(stderr, "vfioalignctl: %s: option '%s' takes no argument", verb, word);
         else
-                print_line(stderr, "vfioalignctl: %s: unrecognized option '%s'; see vfioalignctl %s --help",
-                           verb, word, verb);
+                print_line(stderr, "vfioalignctl: %s: unrecognized option '%s'%s", verb, word,
+                           guess_option(tables, verb, word, guess));
 }
 
 /* c: what getopt_long() returned. NULL: no option that it knows. */
@@ -202,7 +308,7 @@ static const struct option_row *find_row(int c)
 int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words,
                   struct options *ret)
 {
-        struct getopt_tables tables = getopt_tables_make(accepted);
+        struct getopt_tables tables = getopt_tables_make(accepted | OPTIONS_COMMON);
         struct options o = { .fail_on = _SEVERITY_MAX };
         int c, r;
 
@@ -213,12 +319,19 @@ int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int 
                 const struct option_row *row = find_row(c);
 
                 if (!row) {
-                        print_wrong_option(c, argv[0], argv[optind - 1]);
+                        print_wrong_option(&tables, c, argv[0], argv[optind - 1]);
                         return -CTL_USAGE;
                 }
                 r = row->parse(optarg, (char *) &o + row->offset);
                 if (r < 0)
                         return r;
+        }
+        if (o.json && o.watch > 0)
+                o.json = JSON_SHORT;
+        if (o.csv && (o.json || o.watch > 0)) {
+                print_line(stderr, "vfioalignctl: %s: --csv goes neither with --json nor with --watch",
+                           argv[0]);
+                return -CTL_USAGE;
         }
         if (argc - optind > max_words) {
                 print_line(stderr, "vfioalignctl: %s takes no argument '%s'", argv[0],
@@ -226,11 +339,66 @@ int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int 
                 return -CTL_USAGE;
         }
         if (argc - optind < min_words) {
-                print_line(stderr, "vfioalignctl: %s needs an argument; see vfioalignctl --help", argv[0]);
+                print_line(stderr, "vfioalignctl: %s needs an argument; see vfioalignctl %s --help", argv[0],
+                           argv[0]);
                 return -CTL_USAGE;
         }
         *ret = o;
         return optind;
+}
+
+/* Whether the verb takes the option. */
+static bool is_named(const char *arguments, const struct option_row *row)
+{
+        char name[32];
+        const char *found;
+        size_t n;
+
+        if (row->flag & OPTIONS_COMMON)
+                return true;
+        n = (size_t) snprintf(name, sizeof(name), "--%s", row->name);
+        for (found = arguments; (found = strstr(found, name)); found += n)
+                if (strchr(" ]=[|", found[n]))
+                        return true;
+        return false;
+}
+
+void options_print_help(const char *arguments, FILE *out)
+{
+        assert(arguments);
+        assert(out);
+
+        for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
+                const struct option_row *row = &option_rows[i];
+                char letter[] = "  ", text[64];
+
+                if (!is_named(arguments, row))
+                        continue;
+                if (row->letter)
+                        memcpy(letter, (char[]){ '-', row->letter }, 2);
+                if (argument_kind(row) == optional_argument)
+                        snprintf(text, sizeof(text), "--%s[=%s]", row->name, row->argument);
+                else
+                        snprintf(text, sizeof(text), "--%s %s", row->name, row->argument ?: "");
+                print_line(out, "  %s %-24s %s", letter, text, row->help ?: "");
+        }
+        print_line(out, "  -h %-24s show this", "--help");
+}
+
+void options_offer(const char *arguments, void (*offer)(const char *name, const char *help, void *userdata),
+                   void *userdata)
+{
+        assert(arguments);
+
+        for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
+                char name[32];
+
+                if (!is_named(arguments, &option_rows[i]))
+                        continue;
+                snprintf(name, sizeof(name), "--%s", option_rows[i].name);
+                offer(name, option_rows[i].help ?: "", userdata);
+        }
+        offer("--help", "show what the verb takes", userdata);
 }
 
 void warn_of_config(const char *file, unsigned line, bool fatal, const char *what, void *userdata)

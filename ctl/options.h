@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "audit/finding.h"
 #include "report/json.h"
@@ -27,11 +28,19 @@ enum option_flags {
         OPTION_SVG = 1 << 15,
         OPTION_PERSISTENT = 1 << 16,
         OPTION_HOST = 1 << 17,
+        OPTION_CSV = 1 << 24,
+        OPTION_NO_HEADINGS = 1 << 25,
+        OPTION_WATCH = 1 << 26,
+        OPTION_COLOR = 1 << 27,
+        OPTION_NO_PAGER = 1 << 28,
 };
+
+/* What each verb takes. */
+#define OPTIONS_COMMON (OPTION_COLOR | OPTION_NO_PAGER)
 
 struct options {
         enum json_style json; /* JSON_NONE: not asked for */
-        bool deep, force, yes, dry_run, guest, persistent;
+        bool deep, force, yes, dry_run, guest, persistent, csv, no_headings, no_pager;
         const char *root;      /* NULL: this host */
         const char *host;      /* the name to give it; NULL: its own */
         const char *output;    /* columns; NULL: the usual ones */
@@ -42,17 +51,31 @@ struct options {
         const char *emulator;  /* path; NULL: none named */
         uint32_t pid;          /* 0: none named */
         uint32_t seconds;      /* how long; 0: not said */
+        uint32_t watch;        /* look again after so many seconds; 0: look once */
         enum severity fail_on; /* _SEVERITY_MAX: no finding reaches it */
 };
 
-/* Parses the options of the verb argv[0], which accepts only those of `accepted`, and counts its other
- * words. Prints what is wrong. Returns the index of the first word; or the negative of an exit code, with
- * *ret untouched. */
+/* Parses the options of the verb argv[0], which accepts only those of `accepted` and the common ones, and
+ * counts its other words. Prints what is wrong. Returns the index of the first word; or the negative of an
+ * exit code, with *ret untouched. */
 int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int max_words,
                   struct options *ret);
 
 /* Whether the word is an option whose value is the next word. */
 bool option_takes_next(const char *word);
+
+/* What an option's argument is called, as in "COLUMNS"; NULL: it is no option, or takes none. */
+const char *option_argument(const char *word);
+
+/* The arguments of a verb (verbs.h) without its options, which come first. */
+const char *verb_arguments_skip_options(const char *arguments);
+
+/* Prints a line for each option that a verb takes. arguments: its row in verbs.h names them. */
+void options_print_help(const char *arguments, FILE *out);
+
+/* Calls offer() for each option that a verb takes: its name with "--", and its line of help. */
+void options_offer(const char *arguments, void (*offer)(const char *name, const char *help, void *userdata),
+                   void *userdata);
 
 /* For config_read(), by verbs that go on with the defaults. */
 void warn_of_config(const char *file, unsigned line, bool fatal, const char *what, void *userdata);

@@ -4,10 +4,12 @@
 #include "config/bus-names.h"
 #include "ctl.h"
 #include "options.h"
+#include "pager.h"
 #include "report/report.h"
 #include "util/log.h"
 #include "util/print.h"
 #include "verbs.h"
+#include "watch.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 
@@ -96,22 +98,44 @@ static int print_status(json_object *report)
         return 0;
 }
 
-int verb_status(int argc, char *argv[])
+static int print_report(json_object *report, const struct options *o)
 {
-        _cleanup_(json_object_putp) json_object *report = NULL;
-        struct options o;
         int r;
 
-        r = options_parse(argc, argv, OPTION_JSON, 0, 0, &o);
-        if (r < 0)
-                return -r;
+        if (o->json)
+                r = report_print_json_as(report, o->json, 0, stdout);
+        else
+                r = print_status(report);
+        return r < 0 ? r : pager_flush();
+}
+
+static int look_at_daemon(void *userdata)
+{
+        _cleanup_(json_object_putp) json_object *report = NULL;
+        const struct options *o = userdata;
+        int r;
+
         if (get_report(&report) < 0)
                 return CTL_FAILED;
-        if (o.json) {
-                r = report_print_json_as(report, o.json, 0, stdout);
-                if (r < 0)
-                        log_error(r, "Failed to print the report: %m");
-                return r < 0 ? CTL_FAILED : CTL_OK;
+        if (o->watch == 0)
+                pager_open(o->no_pager);
+        r = print_report(report, o);
+        pager_close();
+        if (r < 0) {
+                log_error(r, "Failed to print the report: %m");
+                return CTL_FAILED;
         }
-        return print_status(report) < 0 ? CTL_FAILED : CTL_OK;
+        return CTL_OK;
+}
+
+int verb_status(int argc, char *argv[])
+{
+        struct options o;
+        int r = options_parse(argc, argv, OPTION_JSON | OPTION_WATCH, 0, 0, &o);
+
+        if (r < 0)
+                return -r;
+        if (o.watch > 0)
+                return watch_run(o.watch, o.json, look_at_daemon, &o);
+        return look_at_daemon(&o);
 }

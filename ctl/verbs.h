@@ -2,7 +2,8 @@
 #pragma once
 
 /* One row for each verb: its name, its arguments, one line for --help, the program that has it, and its
- * function there. Without a line for --help it is for libvirt and not for people.
+ * function there. Without a line for --help it is for libvirt or for a shell,
+ * and not for people. The options come first in its arguments; the common ones (options.h) are not named.
  *
  * The programs are several because loading libraries takes most of the time of a short run (the number of
  * libraries that ldd(1) lists is in parentheses):
@@ -13,15 +14,24 @@
  *   vfioalign-trace     (18)  watches the kernel, for one verb.
  *   vfioalignctl-hook   (10)  runs several times in each start of a guest, and only needs the system bus. */
 #define VERBS(ROW) \
-        ROW("audit", "[--json] [--root HOST] [--host NAME] [--fail-on SEVERITY] [--deep]", \
+        ROW("audit", \
+            "[--json] [--watch[=SECONDS]] [--root HOST] [--host NAME] [--fail-on SEVERITY] [--deep]", \
             "what every BAR on this host gets, and why", MAIN, verb_audit) \
-        ROW("devices", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]", \
+        ROW("devices", \
+            "[--json] [--csv] [--output COLUMNS] [--no-headings] [--watch[=SECONDS]] [--root HOST] " \
+            "[--fail-on SEVERITY] [ADDRESS...]", \
             "every PCI function: driver, IOMMU group, BARs, and who uses it", MAIN, verb_devices) \
-        ROW("guests", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]", \
+        ROW("guests", \
+            "[--json] [--csv] [--output COLUMNS] [--no-headings] [--watch[=SECONDS]] [--root HOST] " \
+            "[--fail-on SEVERITY] [GUEST...]", \
             "libvirt's guests with VFIO devices, and the pages they get", MAIN, verb_guests) \
-        ROW("emulators", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY] [--deep]", \
+        ROW("emulators", \
+            "[--json] [--csv] [--output COLUMNS] [--no-headings] [--watch[=SECONDS]] [--root HOST] " \
+            "[--fail-on SEVERITY] [--deep] [PATH...]", \
             "how each emulator places BARs", MAIN, verb_emulators) \
-        ROW("mappings", "[--json] [--output COLUMNS] [--root HOST] [--fail-on SEVERITY]", \
+        ROW("mappings", \
+            "[--json] [--csv] [--output COLUMNS] [--no-headings] [--watch[=SECONDS]] [--root HOST] " \
+            "[--fail-on SEVERITY] [PROCESS|ADDRESS...]", \
             "what processes map of VFIO devices, and in which pages", MAIN, verb_mappings) \
         ROW("explain", \
             "[--json] [--root HOST] [--area BAR:OFFSET+LENGTH] [--svg FILE] [--guest] " \
@@ -35,7 +45,9 @@
             "hand devices to VFIO, whole IOMMU groups, or say what is against it", ROOT_OR_MAIN, verb_bind) \
         ROW("unbind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...", \
             "give them back to the drivers that they had", ROOT_OR_MAIN, verb_bind) \
-        ROW("fix", "[--json] [--output COLUMNS] [--root HOST] [--dry-run] [list|plan|apply|revert] [FIX]", \
+        ROW("fix", \
+            "[--json] [--csv] [--output COLUMNS] [--no-headings] [--root HOST] [--dry-run] " \
+            "[list|plan|apply|revert] [FIX]", \
             "what gives devices larger pages: show, do, or undo it", MAIN, verb_fix) \
         ROW("guest", \
             "[--json] [--dry-run] [--yes] [--emulator PATH] [--connect URI] plan|apply|revert NAME [FIX]", \
@@ -46,7 +58,7 @@
             verb_row) \
         ROW("metrics", "[--root HOST] [--output FILE]", "the audit as metrics for Prometheus", MAIN, \
             verb_metrics) \
-        ROW("status", "[--json]", "what the daemon last saw", MAIN, verb_status) \
+        ROW("status", "[--json] [--watch[=SECONDS]]", "what the daemon last saw", MAIN, verb_status) \
         ROW("off", "[--persistent] [--dry-run]", "switch all of vfioalign off", MAIN, verb_off) \
         ROW("on", "[--dry-run]", "switch it on again", MAIN, verb_on) \
         ROW("hook", "GUEST OPERATION SUB-OPERATION EXTRA", NULL, HOOK, verb_hook)

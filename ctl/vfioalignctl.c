@@ -8,6 +8,7 @@
 #include "options.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/near.h"
 #include "util/print.h"
 #include "verbs.h"
 
@@ -35,15 +36,22 @@ static const struct verb verbs[] = { VERBS(VERB_ROW) };
 
 static void print_help(FILE *out)
 {
-        fputs("vfioalignctl VERB [OPTION...]\n\n"
+        fputs("vfioalignctl [OPTION...] VERB [ARGUMENT...]\n\n"
               "Give VFIO devices the largest pages they can have, and see what they got.\n\n",
               out);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (verbs[i].help) {
-                        print_line(out, "  %s %s", verbs[i].name, verbs[i].arguments);
+                        const char *arguments = verb_arguments_skip_options(verbs[i].arguments);
+
+                        print_line(out, "  %s%s%s", verbs[i].name, *arguments ? " " : "", arguments);
                         print_line(out, "        %s", verbs[i].help);
                 }
-        fputs("\n  -h --help     show this\n     --version  show the version\n\nSee vfioalignctl(1).\n",
+        fputs("\n"
+              "  VERB --help   show what it takes\n"
+              "  -h --help     show this\n"
+              "     --version  show the version\n"
+              "\n"
+              "See vfioalignctl(1).\n",
               out);
 }
 
@@ -55,11 +63,29 @@ static const struct verb *find_verb(const char *name)
         return NULL;
 }
 
+static void say_unknown_verb(const char *word)
+{
+        struct near near = { .word = word };
+        near_t question;
+
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (verbs[i].help)
+                        near_offer(&near, verbs[i].name);
+        if (*near_question(&near, question))
+                print_line(stderr, "vfioalignctl: unknown verb '%s'%s", word, question);
+        else
+                print_line(stderr, "vfioalignctl: unknown verb '%s'; see vfioalignctl --help", word);
+}
+
 static void print_verb_help(const struct verb *verb)
 {
-        print_line(stdout, "vfioalignctl %s %s", verb->name, verb->arguments);
+        const char *arguments = verb_arguments_skip_options(verb->arguments);
+
+        print_line(stdout, "vfioalignctl %s [OPTION...]%s%s", verb->name, *arguments ? " " : "", arguments);
         fputc('\n', stdout);
         print_line(stdout, "  %s", verb->help);
+        fputc('\n', stdout);
+        options_print_help(verb->arguments, stdout);
         fputs("\nSee vfioalignctl(1).\n", stdout);
 }
 
@@ -141,7 +167,7 @@ int main(int argc, char *argv[])
         move_verb(argc, argv);
         verb = find_verb(argv[1]);
         if (!verb) {
-                print_line(stderr, "vfioalignctl: unknown verb '%s'; see vfioalignctl --help", argv[1]);
+                say_unknown_verb(argv[1]);
                 return CTL_USAGE;
         }
         if (asks_for_help(verb, argc, argv)) {

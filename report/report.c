@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "config/fix-id.h"
+#include "filter.h"
 #include "report-parts.h"
 #include "util/macro.h"
 #include "util/memory.h"
@@ -139,9 +140,17 @@ static void print_member(json_object *value, enum json_style style, int depth, F
         }
 }
 
-static void print_devices(const struct host *h, enum json_style style, FILE *out)
+/* Whether the filter is about the table of this member. */
+static bool is_filtered(const struct filter *filter, const char *key)
+{
+        return filter && streq(report_table_key(filter->table), key);
+}
+
+static void print_devices(const struct host *h, enum json_style style, const struct filter *filter,
+                          FILE *out)
 {
         struct devices devices;
+        size_t n = 0;
 
         if (h->devices.n_devices == 0) {
                 fputs("[]", out);
@@ -150,10 +159,13 @@ static void print_devices(const struct host *h, enum json_style style, FILE *out
         fputs(style == JSON_SHORT ? "[" : "[\n    ", out);
         devices_open(&devices, h);
         for (size_t i = 0; i < h->devices.n_devices; i++) {
-                json_object *o = devices_get(&devices, i);
+                json_object *o;
 
-                if (i > 0)
+                if (!filter_has_address(filter, h->devices.devices[i].bdf))
+                        continue;
+                if (n++ > 0)
                         fputs(style == JSON_SHORT ? "," : ",\n    ", out);
+                o = devices_get(&devices, i);
                 print_member(o, style, 2, out);
                 json_object_put(o);
         }
@@ -161,7 +173,20 @@ static void print_devices(const struct host *h, enum json_style style, FILE *out
         fputs(style == JSON_SHORT ? "]" : "\n  ]", out);
 }
 
-int report_print_host_json(const struct host *h, const struct findings *f, enum json_style style, FILE *out)
+/* The rows of the document's head that match. */
+static int filter_head(json_object *head, const struct filter *filter)
+{
+        const char *key = filter ? report_table_key(filter->table) : NULL;
+        unsigned long failures = memory_failures();
+
+        if (!filter || filter->table == TABLE_DEVICES)
+                return 0;
+        json_add(head, key, filter_rows(filter, json_get(head, key)));
+        return memory_check(failures, 0);
+}
+
+int report_print_host_json(const struct host *h, const struct findings *f, enum json_style style,
+                           const struct filter *filter, FILE *out)
 {
         unsigned long failures = memory_failures();
         json_object *head = report_head(h, f);
@@ -169,15 +194,17 @@ int report_print_host_json(const struct host *h, const struct findings *f, enum 
 
         assert(style != JSON_NONE);
 
-        if (!head)
+        if (!head || filter_head(head, filter) < 0) {
+                json_object_put(head);
                 return -ENOMEM;
+        }
         json_object_object_foreach (head, key, value) {
                 fputs(first ? "{" : ",", out);
                 if (style == JSON_PRETTY)
                         fputs("\n  ", out);
                 print(out, "\"%s\":", key);
                 if (streq(key, "devices"))
-                        print_devices(h, style, out);
+                        print_devices(h, style, is_filtered(filter, key) ? filter : NULL, out);
                 else
                         print_member(value, style, 1, out);
                 first = false;

@@ -59,10 +59,12 @@ json_object *report_placements(const struct host *h, const struct area *area);
 /* A start that was measured, as the member last_start of a guest; the caller's to put. */
 json_object *report_start(const struct start *s);
 
-/* Prints the whole document without having all devices in memory. style: not JSON_NONE. Returns 0 or
- * -ENOMEM.
- */
-int report_print_host_json(const struct host *h, const struct findings *f, enum json_style style, FILE *out);
+struct filter;
+
+/* Prints the whole document without having all devices in memory. style: not JSON_NONE. filter: the table
+ * that has only the rows that match (filter.h), or NULL. Returns 0 or -ENOMEM. */
+int report_print_host_json(const struct host *h, const struct findings *f, enum json_style style,
+                           const struct filter *filter, FILE *out);
 
 /* The same for people: conditions, emulators, BARs, guests, mappings, findings. Returns 0 or a negative
  * errno. */
@@ -76,10 +78,20 @@ enum report_table {
         _REPORT_TABLE_MAX,
 };
 
-/* columns: "NAME,NAME", or NULL for the usual ones. devices: for TABLE_DEVICES only. Returns 0, -EINVAL for
- * a column that the table has not, or another negative errno when it could not be laid out. */
+/* How to show a table; all zeroes: all rows with the usual columns. */
+struct report_view {
+        const char *columns; /* as of struct table_view (table.h) */
+        bool csv, no_headings;
+        const struct filter *filter; /* NULL: all rows */
+};
+
+/* view: NULL for the usual one. devices: for TABLE_DEVICES only. Returns 0, -EINVAL for a column that the
+ * table has not, or another negative errno when it could not be laid out. */
 int report_print_table(enum report_table table, json_object *head, struct devices *devices,
-                       const char *columns, FILE *out);
+                       const struct report_view *view, FILE *out);
+
+/* The member of the document that has the table's rows. */
+const char *report_table_key(enum report_table table);
 
 /* The columns that a table can have (table.h). */
 const struct column *report_columns(enum report_table table, size_t *ret_n);

@@ -355,8 +355,10 @@ int report_print_findings(json_object *report, FILE *out)
                 json_object *f = json_object_array_get_idx(findings, i);
                 const char *subject = json_get_text(f, "subject"), *detail = json_get_text(f, "detail");
 
-                print_line(out, "%s: %s%s%s [%s]", json_get_text(f, "severity"), subject ?: "",
-                           subject ? ": " : "", json_get_text(f, "text"), json_get_text(f, "id"));
+                print_severity(out, json_get_text(f, "severity") ?: "?");
+                print(out, ": %s%s%s [", subject ?: "", subject ? ": " : "", json_get_text(f, "text"));
+                print_finding_id(out, json_get_text(f, "id") ?: "?");
+                fputs("]\n", out);
                 if (detail)
                         print_wrapped(out, 4, detail);
                 print_line(out, "    -> %s", json_get_text(f, "remedy"));

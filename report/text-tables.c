@@ -3,11 +3,14 @@
 #include <libsmartcols.h>
 #include <string.h>
 
+#include "filter.h"
 #include "report.h"
 #include "table.h"
 #include "text.h"
 #include "util/macro.h"
 #include "util/print.h"
+
+DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 
 static const char *cell_uses(json_object *row, cell_t buffer)
 {
@@ -248,9 +251,32 @@ static const struct {
                              mapping_columns, ELEMENTSOF(mapping_columns) },
 };
 
-static json_object *get_device(void *data, size_t i)
+/* Of the devices, those that match. */
+struct chosen {
+        struct devices *devices;
+        size_t *indices;
+};
+
+static json_object *get_chosen(void *data, size_t i)
 {
-        return devices_get(data, i);
+        const struct chosen *c = data;
+
+        return devices_get(c->devices, c->indices[i]);
+}
+
+static int choose_devices(struct chosen *c, const struct filter *filter, struct rows *ret)
+{
+        const struct device_facts *facts = &c->devices->host->devices;
+        size_t n = 0;
+
+        c->indices = calloc(facts->n_devices + 1, sizeof(*c->indices));
+        if (!c->indices)
+                return -ENOMEM;
+        for (size_t i = 0; i < facts->n_devices; i++)
+                if (filter_has_address(filter, facts->devices[i].bdf))
+                        c->indices[n++] = i;
+        *ret = (struct rows){ n, get_chosen, c };
+        return 0;
 }
 
 static bool is_unknown(json_object *fact)
@@ -258,42 +284,82 @@ static bool is_unknown(json_object *fact)
         return streq(json_get_text(fact, "value") ?: "", "unknown");
 }
 
-int report_print_table(enum report_table table, json_object *head, struct devices *devices,
-                       const char *columns, FILE *out)
+/* What there is to say where the table has no rows. */
+static void say_empty(enum report_table table, const struct devices *devices, FILE *out)
+{
+        if (table == TABLE_DEVICES && devices && devices->host->devices.listed.value != FACT_YES)
+                print_line(out, "The PCI devices of this host could not be listed.");
+        else
+                print_line(out, "%s", tables[table].empty);
+        if (table == TABLE_GUESTS)
+                print_line(out, "Not looked for: " SESSIONS_UNREAD ".");
+}
+
+/* What the table may lack. */
+static void say_incomplete(enum report_table table, json_object *head, FILE *out)
 {
         json_object *guests = json_get(json_get(head, "libvirt"), "guests_readable");
-        const char *unlisted = NULL;
-        struct rows rows;
 
-        assert(table >= 0 && table < _REPORT_TABLE_MAX);
-        assert(out);
-
-        if (table == TABLE_DEVICES && devices && devices->host->devices.listed.value != FACT_YES)
-                unlisted = "The PCI devices of this host could not be listed.";
-        if (table == TABLE_DEVICES && devices)
-                rows = (struct rows){ devices->host->devices.n_devices, get_device, devices };
-        else
-                rows = rows_of_array(json_get(head, tables[table].key));
-
-        /* Without rows there is nothing to lay out, but a wrong column is still wrong. */
-        if (rows.n == 0 && !columns) {
-                print_line(out, "%s", unlisted ?: tables[table].empty);
-                if (table == TABLE_GUESTS)
-                        print_line(out, "Not looked for: " SESSIONS_UNREAD ".");
-        } else {
-                int r = table_print(rows, tables[table].columns, tables[table].n, columns, out);
-
-                if (r < 0)
-                        return r;
-        }
-        if (table == TABLE_GUESTS)
-                report_print_last_starts(head, out);
         if (table == TABLE_GUESTS && is_unknown(guests))
                 print_line(out, "Not all guests could be read: %s.", json_get_text(guests, "why") ?: "?");
         if (table == TABLE_MAPPINGS && is_unknown(json_get(head, "mappings_complete")))
                 print_line(out, "Not all processes could be looked at: %s.",
                            json_get_text(json_get(head, "mappings_complete"), "why"));
+}
+
+int report_print_table(enum report_table table, json_object *head, struct devices *devices,
+                       const struct report_view *view, FILE *out)
+{
+        static const struct report_view usual;
+        _cleanup_(json_object_putp) json_object *matching = NULL;
+        _cleanup_free_ size_t *indices = NULL;
+        struct chosen chosen = { .devices = devices };
+        struct rows rows;
+        int r;
+
+        assert(table >= 0 && table < _REPORT_TABLE_MAX);
+        assert(out);
+
+        view = view ?: &usual;
+        if (table == TABLE_DEVICES && devices) {
+                r = choose_devices(&chosen, view->filter, &rows);
+                if (r < 0)
+                        return r;
+                indices = chosen.indices;
+        } else {
+                matching = filter_rows(view->filter, json_get(head, tables[table].key));
+                if (!matching)
+                        return -ENOMEM;
+                rows = rows_of_array(matching);
+        }
+
+        /* Without rows there is nothing to lay out, but a wrong column is still wrong. For a program no rows
+         * say it all. */
+        if (rows.n == 0 && !view->columns && !view->csv && !view->no_headings) {
+                say_empty(table, devices, out);
+        } else {
+                const struct table_view v = { view->columns, view->csv, view->no_headings };
+
+                r = table_print_view(rows, tables[table].columns, tables[table].n, &v, out);
+                if (r < 0)
+                        return r;
+        }
+        if (table == TABLE_GUESTS && !view->csv && !view->no_headings) {
+                json_object *shown = json_new_object();
+
+                json_add(shown, tables[table].key, json_object_get(matching));
+                report_print_last_starts(shown, out);
+                json_object_put(shown);
+        }
+        say_incomplete(table, head, view->csv || view->no_headings ? stderr : out);
         return 0;
+}
+
+const char *report_table_key(enum report_table table)
+{
+        assert(table >= 0 && table < _REPORT_TABLE_MAX);
+
+        return tables[table].key;
 }
 
 const struct column *report_columns(enum report_table table, size_t *ret_n)

@@ -7,3 +7,9 @@
 /* Prints a paragraph, broken at spaces into lines of at most 79 columns, each indented by so many spaces.
  * It is escaped as print() does. */
 void print_wrapped(FILE *out, int indent, const char *text);
+
+/* In the colour of its severity, where there are colours (util/terminal.h). */
+void print_severity(FILE *out, const char *severity);
+
+/* With a link to the manual, which explains all findings, where the terminal can. */
+void print_finding_id(FILE *out, const char *id);

@@ -99,7 +99,7 @@ static char *text_of_host(const struct host *h, const struct findings *f)
         size_t size;
         FILE *out = open_memstream(&text, &size);
 
-        must(out && report_print_host_json(h, f, JSON_PRETTY, out) >= 0 && fclose(out) >= 0);
+        must(out && report_print_host_json(h, f, JSON_PRETTY, NULL, out) >= 0 && fclose(out) >= 0);
         return text;
 }
 
@@ -213,7 +213,7 @@ static int run_print(struct input *in, char **ret)
 
         if (!out)
                 return -ENOMEM;
-        r = report_print_host_json(&in->host, &in->findings, JSON_PRETTY, out);
+        r = report_print_host_json(&in->host, &in->findings, JSON_PRETTY, NULL, out);
         (void) alloc_disarm();
         fclose(out);
         if (r < 0)
