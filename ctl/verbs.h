@@ -61,6 +61,7 @@
         ROW("status", "[--json] [--watch[=SECONDS]]", "what the daemon last saw", MAIN, verb_status) \
         ROW("off", "[--persistent] [--dry-run]", "switch all of vfioalign off", MAIN, verb_off) \
         ROW("on", "[--dry-run]", "switch it on again", MAIN, verb_on) \
+        ROW("complete", "WORD...", NULL, MAIN, verb_complete) \
         ROW("hook", "GUEST OPERATION SUB-OPERATION EXTRA", NULL, HOOK, verb_hook)
 
 /* A verb gets its own arguments, argv[0] being the verb, and returns an exit code (ctl.h). */

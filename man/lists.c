@@ -36,13 +36,6 @@ static void print_findings(void)
         }
 }
 
-/* For the completion. */
-static void print_finding_names(void)
-{
-        for (enum finding_id id = 0; id < _FINDING_MAX; id++)
-                printf("%s%s", id > 0 ? " " : "", finding_to_string(id));
-}
-
 /* A sentence for scdoc, of a clause. */
 static void print_sentence(const char *clause)
 {
@@ -82,29 +75,6 @@ static void print_fix_settings(void)
         }
 }
 
-/* For the completion. */
-static void print_names(unsigned fixes)
-{
-        const char *blank = "";
-
-        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
-                if (!(fixes & FIX_BIT(id)))
-                        continue;
-                printf("%s%s", blank, fix_type(id)->name);
-                blank = " ";
-        }
-}
-
-static void print_fix_names(void)
-{
-        print_names(~0U);
-}
-
-static void print_guest_fix_names(void)
-{
-        print_names(FIXES_OF_GUEST);
-}
-
 static void print_metrics(void)
 {
         size_t n;
@@ -127,9 +97,9 @@ static const struct {
         const char *name;
         void (*print)(void);
 } lists[] = {
-        { "FINDINGS", print_findings },         { "FINDING-NAMES", print_finding_names },
-        { "FIX-KEYS", print_fix_keys },         { "FIX-NAMES", print_fix_names },
-        { "FIX-SETTINGS", print_fix_settings }, { "GUEST-FIX-NAMES", print_guest_fix_names },
+        { "FINDINGS", print_findings },
+        { "FIX-KEYS", print_fix_keys },
+        { "FIX-SETTINGS", print_fix_settings },
         { "METRICS", print_metrics },
 };
 

@@ -86,6 +86,12 @@ def verbs_of_program():
     return re.findall(r"^  ([a-z]+)(?: .*)?\n {8}\S", help_of(CTL), flags=re.M)
 
 
+def complete(*words):
+    """What the last word can become."""
+    run = subprocess.run([CTL, "complete", *words], stdout=subprocess.PIPE, text=True, check=True)
+    return [line.split("\t")[0] for line in run.stdout.splitlines()]
+
+
 class Manual(unittest.TestCase):
     def test_verbs(self):
         """Each verb has its arguments in --help, its options in its own --help, and both in the manual."""
@@ -128,6 +134,24 @@ class Manual(unittest.TestCase):
         manual = set(re.findall(r"(?<!\w)--[a-z-]+", page["OPTIONS"]))
         self.assertEqual(manual, set(re.findall(r"(?<!\w)--[a-z-]+", help_of(DAEMON))))
         self.assertIn(help_of(DAEMON).splitlines()[0], plain(page["SYNOPSIS"]))
+
+    def test_completion(self):
+        """The shells are offered what there is (check-completion.py: by what they do with it)."""
+        self.assertEqual(complete(""), verbs_of_program())
+        self.assertEqual(set(complete("-")), COMMON | {"--version"})
+        for verb in verbs_of_program():
+            self.assertEqual(complete(verb, "--"), options_of_verb(verb), verb)
+        self.assertEqual([word for word in complete("explain", "") if ":" not in word][:len(findings())],
+                         [id for id, _ in findings()])
+        self.assertEqual(complete("fix", "apply", ""), [fix["name"] for fix in fixes()])
+        self.assertEqual(complete("guest", "apply", "NAME", ""), guest_fixes())
+        severities = re.search(r"severity_table.*?};", read("audit/finding.c"), flags=re.S)[0]
+        self.assertEqual(complete("audit", "--fail-on", ""), re.findall(r'= "(\w+)"', severities))
+        for verb in "devices", "guests", "emulators", "mappings", "fix":
+            run = subprocess.run([CTL, verb, "--output", "help"], stdout=subprocess.PIPE, text=True, check=True)
+            self.assertEqual(complete(verb, "--output", ""), ["help"] + re.findall(r"^(\S+)  ", run.stdout, flags=re.M))
+        for name in "vfioalignctl.bash", "_vfioalignctl", "vfioalignctl.fish":
+            self.assertIn(" complete ", read(f"shell-completion/{name}"))
 
     def test_version(self):
         version = re.search(r"version: '([^']+)'", read("meson.build"))[1]
