@@ -271,7 +271,7 @@ static bool offer_value(struct completion *c)
                 option = strdup(last);
         if (!option)
                 return false;
-        kind = option_argument(option);
+        kind = option_argument(option, c->verb < ELEMENTSOF(verbs) ? verbs[c->verb].arguments : "");
         if (equals) {
                 c->before = c->begun;
                 c->n_before = (size_t) (equals + 1 - c->begun);

@@ -85,7 +85,7 @@ int verb_metrics(int argc, char *argv[])
         struct snapshot s;
         int r;
 
-        r = options_parse(argc, argv, OPTION_ROOT | OPTION_OUTPUT, 0, 0, &o);
+        r = options_parse(argc, argv, OPTION_ROOT | OPTION_FILE, 0, 0, &o);
         if (r < 0)
                 return -r;
         r = snapshot_read(&s, &o);

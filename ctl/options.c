@@ -129,6 +129,8 @@ static const struct option_row {
           "exit with 3 at a finding of this severity or a higher one" },
         { OPTION_OUTPUT, "output", 'o', parse_text, offsetof(struct options, output), "COLUMNS",
           "show these columns: NAME,NAME; help lists them" },
+        { OPTION_FILE, "output", 'o', parse_text, offsetof(struct options, output), "FILE",
+          "write this file, as a whole, instead of standard output" },
         { OPTION_DEEP, "deep", 0, parse_flag, offsetof(struct options, deep), NULL,
           "run each emulator, and observe how it places BARs" },
         { OPTION_AREA, "area", 0, parse_text, offsetof(struct options, area), "BAR:OFFSET+LENGTH",
@@ -198,37 +200,22 @@ static struct getopt_tables getopt_tables_make(unsigned accepted)
         return t;
 }
 
-/* The row of an option as it is given: "--output", "-o". NULL: there is none. */
-static const struct option_row *find_named(const char *word)
+/* word: an option as it is given: "--output", "-o". */
+static bool is_called(const struct option_row *row, const char *word)
 {
-        for (size_t i = 0; i < ELEMENTSOF(option_rows); i++) {
-                const struct option_row *row = &option_rows[i];
-                const char *name = startswith(word, "--");
+        const char *name = startswith(word, "--");
 
-                if (name ? streq(name, row->name) : word[0] == '-' && word[1] == row->letter && !word[2])
-                        return row;
-        }
-        return NULL;
+        return name ? streq(name, row->name) : word[0] == '-' && word[1] == row->letter && !word[2];
 }
 
 bool option_takes_next(const char *word)
 {
-        const struct option_row *row;
-
         assert(word);
 
-        row = find_named(word);
-        return row && argument_kind(row) == required_argument;
-}
-
-const char *option_argument(const char *word)
-{
-        const struct option_row *row;
-
-        assert(word);
-
-        row = find_named(word);
-        return row ? row->argument : NULL;
+        for (size_t i = 0; i < ELEMENTSOF(option_rows); i++)
+                if (is_called(&option_rows[i], word))
+                        return argument_kind(&option_rows[i]) == required_argument;
+        return false;
 }
 
 const char *verb_arguments_skip_options(const char *arguments)
@@ -357,10 +344,25 @@ static bool is_named(const char *arguments, const struct option_row *row)
         if (row->flag & OPTIONS_COMMON)
                 return true;
         n = (size_t) snprintf(name, sizeof(name), "--%s", row->name);
-        for (found = arguments; (found = strstr(found, name)); found += n)
-                if (strchr(" ]=[|", found[n]))
+        for (found = arguments; (found = strstr(found, name)); found += n) {
+                if (strchr("]=[|", found[n]))
                         return true;
+                /* One name can stand for two options, with an argument of another kind each. */
+                if (found[n] == ' ' && (!row->argument || startswith(found + n + 1, row->argument)))
+                        return true;
+        }
         return false;
+}
+
+const char *option_argument(const char *word, const char *arguments)
+{
+        assert(word);
+        assert(arguments);
+
+        for (size_t i = 0; i < ELEMENTSOF(option_rows); i++)
+                if (is_called(&option_rows[i], word) && is_named(arguments, &option_rows[i]))
+                        return option_rows[i].argument;
+        return NULL;
 }
 
 void options_print_help(const char *arguments, FILE *out)

@@ -28,6 +28,7 @@ enum option_flags {
         OPTION_SVG = 1 << 15,
         OPTION_PERSISTENT = 1 << 16,
         OPTION_HOST = 1 << 17,
+        OPTION_FILE = 1 << 18,
         OPTION_CSV = 1 << 24,
         OPTION_NO_HEADINGS = 1 << 25,
         OPTION_WATCH = 1 << 26,
@@ -64,8 +65,9 @@ int options_parse(int argc, char *argv[], unsigned accepted, int min_words, int 
 /* Whether the word is an option whose value is the next word. */
 bool option_takes_next(const char *word);
 
-/* What an option's argument is called, as in "COLUMNS"; NULL: it is no option, or takes none. */
-const char *option_argument(const char *word);
+/* What an option's argument is called, as in "COLUMNS", where a verb with these arguments (verbs.h) takes
+ * it. NULL: the verb does not take the option, or the option takes none. */
+const char *option_argument(const char *word, const char *arguments);
 
 /* The arguments of a verb (verbs.h) without its options, which come first. */
 const char *verb_arguments_skip_options(const char *arguments);
