@@ -32,9 +32,15 @@ static const char *const export_guests_table[_EXPORT_GUESTS_MAX] = {
         [EXPORT_GUESTS_UUID] = "uuid",
         [EXPORT_GUESTS_NONE] = "none",
 };
+
+static const char *const measure_table[_MEASURE_MAX] = {
+        [MEASURE_AUTO] = "auto",
+        [MEASURE_OFF] = "off",
+};
 /* clang-format on */
 DEFINE_STRING_TABLE(on_unreachable, enum on_unreachable);
 DEFINE_STRING_TABLE(export_guests, enum export_guests);
+DEFINE_STRING_TABLE(measure, enum measure);
 
 struct parser {
         struct config config;
@@ -80,6 +86,7 @@ static void report_no_memory(struct parser *p)
 static DEFINE_CONFIG_PARSE_ENUM(parse_on_unreachable, on_unreachable, enum on_unreachable,
                                 ON_UNREACHABLE_REFUSE);
 static DEFINE_CONFIG_PARSE_ENUM(parse_export_guests, export_guests, enum export_guests, EXPORT_GUESTS_NONE);
+static DEFINE_CONFIG_PARSE_ENUM(parse_measure, measure, enum measure, MEASURE_OFF);
 
 /* All but the keys of [Fix], which are the rows of config/fix-id.c. */
 /* clang-format off */
@@ -94,6 +101,8 @@ static const struct config_key config_keys[] = {
           0.1, 60 },
         { "Guest", "OnUnreachable", parse_on_unreachable, FIELD(on_unreachable), "allow",
           "allow or refuse", "What to do with the start if the daemon does not answer in that time" },
+        { "Guest", "Measure", parse_measure, FIELD(measure), "auto",
+          "auto or off", "Whether it is measured where the seconds of each guest's start go" },
         { "Bind", "DeadlineSec", config_parse_seconds, FIELD(bind_deadline_usec), "30",
           "seconds from 1 to 600", "How long it may take to bind an IOMMU group to VFIO or to give it back",
           1, 600 },

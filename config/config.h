@@ -45,6 +45,15 @@ enum export_guests {
 };
 DECLARE_STRING_TABLE(export_guests, enum export_guests);
 
+/* Whether the starts of guests are measured. */
+enum measure {
+        MEASURE_AUTO, /* where the host can */
+        MEASURE_OFF,
+        _MEASURE_MAX,
+        _MEASURE_INVALID = -EINVAL,
+};
+DECLARE_STRING_TABLE(measure, enum measure);
+
 /* When to hand a device to VFIO: [Device NAME] Bind=. */
 enum bind_policy {
         BIND_NEVER,
@@ -84,6 +93,7 @@ struct config {
         size_t n_guests;
         uint64_t hook_deadline_usec;        /* [Guest] HookDeadlineSec= */
         enum on_unreachable on_unreachable; /* [Guest] OnUnreachable= */
+        enum measure measure;               /* [Guest] Measure= */
         uint64_t bind_deadline_usec;        /* [Bind] DeadlineSec=: for one IOMMU group */
         enum export_guests export_guests;   /* [Export] Guests= */
         uint64_t audit_interval_usec;       /* [Export] AuditIntervalSec= */

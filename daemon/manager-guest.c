@@ -5,6 +5,7 @@
 
 #include "fix/decision.h"
 #include "manager-guest-bind.h"
+#include "manager-measure.h"
 #include "manager-report.h"
 #include "manager-retry.h"
 #include "manager.h"
@@ -74,6 +75,9 @@ static int request_answer(struct request *q, const char *late)
         else
                 log_struct(LOG_WARNING, MESSAGE_GUEST_REFUSED, fields, "Guest '%s' may not start: %s",
                            q->guest.name, text);
+        /* Before the answer, so what measures the start has begun to load when libvirt goes on. */
+        if (d.allowed)
+                manager_measure_start(m, q->guest.name);
         r = sd_bus_reply_method_return(q->message, "bs", d.allowed, text);
         if (r < 0)
                 log_warning(r, "Failed to answer the hook of guest '%s': %m", q->guest.name);

@@ -58,6 +58,22 @@ static void print_guests(const struct manager *m, FILE *out)
         }
 }
 
+/* "; last start of train-a: 0.90 s in BARs of 12.1 s": the newest of all guests. */
+static void print_last_start(const struct manager *m, FILE *out)
+{
+        const struct starts *starts = &m->host.starts;
+        const struct start *last = NULL;
+        format_t bars, all;
+
+        for (size_t i = 0; i < starts->n_starts; i++)
+                if (!last || starts->starts[i].time_usec > last->time_usec)
+                        last = &starts->starts[i];
+        if (last)
+                fprintf(out, "; last start of %s: %s in BARs of %s", last->guest,
+                        format_seconds((double) last->bars_usec / 1e6, bars),
+                        format_seconds((double) last->usec / 1e6, all));
+}
+
 static const char *module_state(const struct module_facts *m)
 {
         if (m->loaded.value == FACT_YES)
@@ -81,6 +97,7 @@ void manager_notify_status(struct manager *m)
         if (off)
                 fprintf(out, "switched off by %s; ", off);
         print_guests(m, out);
+        print_last_start(m, out);
         localtime_r(&audited, &tm);
         fprintf(out, "; %s; audited %02d:%02d", module_state(&m->host.module), tm.tm_hour, tm.tm_min);
         if (memory_stream_close(out, &text) < 0)

@@ -19,6 +19,7 @@
 #include "manager-guest-bind.h"
 #include "manager-guest.h"
 #include "manager-libvirt.h"
+#include "manager-measure.h"
 #include "manager-notify.h"
 #include "manager-polkit.h"
 #include "manager-report.h"
@@ -169,6 +170,7 @@ struct manager *manager_free(struct manager *m)
         systemd_job_cancel(m->module_load);
         manager_libvirt_close(m);
         manager_evidence_close(m);
+        manager_measure_close(m);
         manager_udev_close(m);
         manager_switch_close(m);
         manager_retry_close(m);
@@ -211,6 +213,7 @@ int manager_start(struct manager *m)
         manager_bind_start(m);
 
         manager_watch_switch(m);
+        manager_measure_open(m);
 
         /* The monitor comes first, so nothing that appears during the audit is missed. */
         r = manager_udev_watch(m);

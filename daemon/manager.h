@@ -56,6 +56,7 @@ struct manager {
         sd_event_source *udev_source;
         struct libvirt_watch *libvirt;
         struct evidence_store *evidence; /* NULL before the first guest */
+        sd_event_source *starts_source;  /* of the directory of measured starts */
         char *status;                    /* as last sent to systemd */
         struct {
                 uint64_t generation;

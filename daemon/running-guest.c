@@ -189,6 +189,7 @@ bool running_guest_equal(const struct running_guest *a, const struct running_gue
 json_object *running_guest_report(const struct running_guest *g)
 {
         json_object *o = json_new_object(), *v = report_verdict(&g->verdict);
+        const struct start *last = starts_find(&g->manager->host.starts, g->name);
 
         json_add_string(o, "name", g->name);
         json_add_count(o, "pid", (uint64_t) g->pid);
@@ -197,6 +198,8 @@ json_object *running_guest_report(const struct running_guest *g)
         json_add_count(o, "best_page_size", g->best_page_size);
         json_add(o, "limit", json_object_get(json_get(v, "limit")));
         json_add(o, "mappings", json_object_get(g->mappings));
+        if (last)
+                json_add(o, "last_start", report_start(last));
         json_object_put(v);
         return o;
 }

@@ -12,7 +12,8 @@
  * fleet/trace.schema.json with one process. Its name is the guest's, as part of a unit's name
  * (util/unit-name.h), "-", and when it began: CLOCK_REALTIME in microseconds, in 20 digits. Only root may
  * write there, and only root may read it. */
-#define STARTS_DIR "var/lib/vfioalign/starts"
+#define STATE_DIR "var/lib/vfioalign"
+#define STARTS_DIR STATE_DIR "/starts"
 #define START_NAME_MAX 220      /* bytes of an escaped name: a file and a unit have room for that */
 #define START_SIZE_MAX MIB(1)   /* bytes of a file */
 #define STARTS_OF_GUEST_MAX 20  /* files; a new one then replaces the guest's oldest */

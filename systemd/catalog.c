@@ -36,6 +36,14 @@ static const struct {
                 "Its devices are free again.",
         },
         {
+                MESSAGE_START_EXCEEDED,
+                "Guest @VFIOALIGN_GUEST@ took more page faults at its start than predicted",
+                "Its start was measured (Measure= in vfioalignd.conf(5)): its BARs took\n"
+                "@VFIOALIGN_FAULTS@ page faults where @VFIOALIGN_FAULTS_PREDICTED@ were predicted, and the\n"
+                "guest waited for them. \"vfioalignctl explain\" with its name says where the seconds\n"
+                "of that start went, and what limits the pages of its BARs.",
+        },
+        {
                 MESSAGE_GROUP_BOUND,
                 "IOMMU group @VFIOALIGN_GROUP@ is bound to VFIO",
                 "Its functions were taken from their drivers for: @VFIOALIGN_OWNER@.\n"

@@ -20,10 +20,22 @@ UNITS, MODE = set(), sys.argv[1]
 class Exists(dbus.DBusException):
     _dbus_error_name = "org.freedesktop.systemd1.UnitExists"
 
+class NoSuchUnit(dbus.DBusException):
+    _dbus_error_name = "org.freedesktop.systemd1.NoSuchUnit"
+
 class Manager(dbus.service.Object):
     @dbus.service.method("org.freedesktop.systemd1.Manager")
     def Subscribe(self):
         pass
+
+    @dbus.service.method("org.freedesktop.systemd1.Manager", in_signature="ss", out_signature="o",
+                         async_callbacks=("reply", "refuse"))
+    def StartUnit(self, unit, mode, reply, refuse):
+        print(json.dumps([unit, mode]), flush=True)
+        if MODE == "fail":
+            refuse(NoSuchUnit(f"Unit {unit} not found."))
+        elif MODE != "stuck":
+            reply(dbus.ObjectPath("/job/5"))
 
     @dbus.service.method("org.freedesktop.systemd1.Manager", in_signature="ss", out_signature="o")
     def RestartUnit(self, unit, mode):

@@ -88,6 +88,7 @@ static void test_default(void **state)
         assert_int_equal(c.guest.min_bar_size, MIB(64));
         assert_int_equal(c.hook_deadline_usec, 5 * USEC_PER_SEC);
         assert_int_equal(c.on_unreachable, ON_UNREACHABLE_ALLOW);
+        assert_int_equal(c.measure, MEASURE_AUTO);
         assert_int_equal(c.bind_deadline_usec, 30 * USEC_PER_SEC);
 }
 
@@ -108,11 +109,12 @@ static void test_values(void **state)
 
         fixture_write(f, MAIN,
                       "[Fix]\nEmulator=off\nPreload=off\nThp=auto\nIommufd=off\nNoMmap=suggest\n"
-                      "[Guest]\nOnUnaligned=refuse\nMinBarSize=2G\n"
+                      "[Guest]\nOnUnaligned=refuse\nMinBarSize=2G\nMeasure=off\n"
                       "[Export]\nGuests=none\nAuditIntervalSec=86400\n");
         c = read_good(f);
         assert_int_equal(c.export_guests, EXPORT_GUESTS_NONE);
         assert_int_equal(c.audit_interval_usec, 86400 * USEC_PER_SEC);
+        assert_int_equal(c.measure, MEASURE_OFF);
         assert_int_equal(c.fixes[FIX_EMULATOR], POLICY_OFF);
         assert_int_equal(c.fixes[FIX_PRELOAD], POLICY_OFF);
         assert_int_equal(c.fixes[FIX_THP], POLICY_AUTO);
@@ -172,6 +174,7 @@ static void test_bad_value(void **state)
                 { "[Export]\nGuests=all\n", ":2: error: Guests=all: expected name, uuid or none\n" },
                 { "[Guest]\nOnUnreachable=deny\n",
                   ":2: error: OnUnreachable=deny: expected allow or refuse\n" },
+                { "[Guest]\nMeasure=on\n", ":2: error: Measure=on: expected auto or off\n" },
                 { "[Fix]\nPreload=auto\n", ":2: error: Preload=auto: expected suggest or off\n" },
                 { "[Fix]\nNoMmap=auto\n", ":2: error: NoMmap=auto: expected suggest or off\n" },
                 { "[Guest]\nOnUnaligned=deny\n",
@@ -731,7 +734,7 @@ static void test_shipped(void **state)
                 }
                 out += sprintf(out, "%s\n", line);
         }
-        assert_int_equal(keys, _FIX_ID_MAX + 7); /* those of fix-id.c and of config.c */
+        assert_int_equal(keys, _FIX_ID_MAX + 8); /* those of fix-id.c and of config.c */
 
         fixture_write(f, MAIN, text);
         assert_ok(read_config(f, &c));
