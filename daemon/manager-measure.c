@@ -178,7 +178,8 @@ void manager_measure_open(struct manager *m)
         assert(m);
 
         r = watch_directory(m);
-        if (r < 0)
+        if (r < 0 &&
+            r != -ENOENT) /* without a place for its state, as in a debug session, nothing is kept */
                 log_warning(r, "Failed to watch '/" STARTS_DIR "', measured starts will be seen only at the "
                                "next audit: %m");
 }

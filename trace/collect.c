@@ -217,8 +217,6 @@ int trace_collector_open(struct trace_collector *c, uint32_t pid, const char **r
                 *ret_why = "the root directory cannot be opened";
                 return r;
         }
-        if (exists_at(c->root.fd, "sys/module/vfio_pci_core"))
-                read_kernel(c);
         r = trace_watch_new(take_event, c, &c->watch, ret_why);
         if (r < 0)
                 return r;
@@ -226,6 +224,9 @@ int trace_collector_open(struct trace_collector *c, uint32_t pid, const char **r
         c->time_usec = clock_usec(CLOCK_REALTIME);
         if (c->since == 0)
                 c->since = c->began;
+        /* That takes a while, and a start may be under way already: events wait in the kernel. */
+        if (exists_at(c->root.fd, "sys/module/vfio_pci_core"))
+                read_kernel(c);
         return pid ? add_running_process(c, pid, ret_why) : 0;
 }
 
