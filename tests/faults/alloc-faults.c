@@ -417,6 +417,23 @@ static int run_evidence(struct input *in, char **ret)
         return r < 0 ? r : 0;
 }
 
+static int run_start(struct input *in, char **ret)
+{
+        struct starts starts;
+        const struct start *s;
+        int r;
+
+        r = starts_read_guest(&starts, &in->root, "a");
+        if (r < 0)
+                return r;
+        s = starts_find(&starts, "a");
+        (void) alloc_disarm();
+        *ret = text_of("%zu %zu %zu %zu", starts.n_damaged, s ? s->n_bars : 0, s ? s->n_devices : 0,
+                       s ? s->n_sentences : 0);
+        starts_done(&starts);
+        return 0;
+}
+
 static int run_claims(struct input *in, char **ret)
 {
         struct claims c;
@@ -491,6 +508,7 @@ static const struct operation operations[] = {
         { "config", "config", "etc/vfioalignd.conf", run_config },
         { "bind-record", "bind-record", BIND_RECORDS "/0000:00:05.0", run_bind_record },
         { "evidence", "evidence", EVIDENCE_FILE, run_evidence },
+        { "start", "start", STARTS_DIR "/a-00001764524400000000.json", run_start },
         { "claims", "modprobe", "etc/modprobe.d/vfio.conf", run_claims },
         { "worker-order", "worker-order", NULL, run_worker_order },
         { "unit", "unit", "etc/systemd/system/libvirtd.service.d/10-site.conf", run_unit },

@@ -29,6 +29,7 @@
 #include "facts/kernel/dkms.h"
 #include "facts/kernel/kernel-symbols.h"
 #include "facts/kernel/module-index.h"
+#include "facts/start.h"
 #include "fix/domain-edit.h"
 #include "fix/unit-variable.h"
 #include "record/redact.h"
@@ -289,6 +290,23 @@ static void run_dkms_log(const struct root *root, const uint8_t *data, size_t si
         must(!error || (*error && strlen(error) <= 200));
 }
 
+#define START_FILE "train\\x2da-00001764524400000000.json"
+
+static void run_start(const struct root *root, const uint8_t *data, size_t size)
+{
+        struct starts starts;
+
+        (void) data, (void) size;
+        must(starts_read_guest(&starts, root, "train-a") >= 0);
+        must(starts.n_starts + starts.n_damaged == 1);
+        for (size_t i = 0; i < starts.n_starts; i++) {
+                must(starts.starts[i].n_bars <= START_BARS_MAX);
+                must(starts.starts[i].n_devices <= START_DEVICES_MAX);
+                must(starts.starts[i].n_sentences <= START_SENTENCES_MAX);
+        }
+        starts_done(&starts);
+}
+
 static void run_worker_order(const struct root *root, const uint8_t *data, size_t size)
 {
         _cleanup_free_ char *text = text_of(data, size);
@@ -510,6 +528,7 @@ const struct fuzz_target fuzz_targets[] = {
         { "modules-dep", "lib/modules/" RELEASE "/modules.dep", run_modules },
         { "bind-record", "run/vfioalign/bind/" BDF, run_bind_record },
         { "evidence", EVIDENCE_FILE, run_evidence },
+        { "start", STARTS_DIR "/" START_FILE, run_start },
         { "worker-order", NULL, run_worker_order },
         { "unit", "etc/systemd/system/libvirtd.service.d/10-site.conf", run_unit },
         { "archive", "host.tar", run_archive },
