@@ -218,6 +218,26 @@ static void test_again(void **state)
         assert_int_equal(n_waits, 0);
 }
 
+/* What the kernel and the collector report of a name is cut. */
+static void test_long_name(void **state)
+{
+        char name[151], cmdline[200];
+        struct starts starts;
+        int n;
+
+        (void) state;
+        memset(name, 'x', sizeof(name) - 1);
+        name[sizeof(name) - 1] = '\0';
+        n = snprintf(cmdline, sizeof(cmdline), "qemu%c-name%c%s", 0, 0, name);
+        fixture_write_bytes(host, "proc/1234/cmdline", cmdline, (size_t) n + 1);
+        add_start(1);
+        assert_int_equal(keep_start(name), CTL_OK);
+        assert_ok(starts_read_guest(&starts, &host->root, name));
+        assert_int_equal(starts.n_starts, 1);
+        assert_int_equal(n_waits, 0);
+        starts_done(&starts);
+}
+
 static void test_busy(void **state)
 {
         int slots[TRACE_SLOTS];
@@ -247,6 +267,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_none, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_released, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_again, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_long_name, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_busy, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_fails, setup, fixture_teardown),
         };
