@@ -21,6 +21,8 @@
 /* The buffer of inih as Debian builds it; a longer line would be cut in two without an error. */
 #define LINE_LENGTH_MAX 198
 
+#define FIX_SECTION "Fix"
+
 /* clang-format off */
 static const char *const on_unreachable_table[_ON_UNREACHABLE_MAX] = {
         [ON_UNREACHABLE_ALLOW] = "allow",
@@ -54,14 +56,14 @@ struct parser {
         struct guest_section *guest;       /* of a [Guest NAME], likewise */
         size_t n_devices_before;           /* sections of the files before this one */
         size_t n_guests_before;
-        config_problem_t problem;
-        void *userdata;
+        bool is_unknown; /* the section, which has been reported */
+        const struct config_reader *reader;
 };
 
 static void report_at(struct parser *p, unsigned line, bool fatal, const char *text)
 {
-        if (p->problem)
-                p->problem(p->file, line, fatal, text, p->userdata);
+        if (p->reader->problem)
+                p->reader->problem(p->file, line, fatal, text, p->reader->userdata);
         if (fatal && p->error == 0)
                 p->error = -EINVAL;
 }
@@ -132,7 +134,16 @@ static void end_section(struct parser *p)
         p->device = NULL;
         p->guest = NULL;
         p->seen = 0;
+        p->is_unknown = false;
         *p->section = '\0';
+}
+
+static void report_setting(const struct parser *p, const char *key, const char *value)
+{
+        const struct config_setting setting = { p->section, key, value, p->file, p->line };
+
+        if (p->reader->setting)
+                p->reader->setting(&setting, p->reader->userdata);
 }
 
 static void begin_device(struct parser *p, const char *name)
@@ -199,6 +210,17 @@ static const char *find_header_end(const char *line, size_t length)
         return last;
 }
 
+/* One of those that stand for themselves. */
+static bool is_section(const char *name)
+{
+        if (streq(name, FIX_SECTION))
+                return true;
+        for (const struct config_key *key = config_keys; key->name; key++)
+                if (streq(key->section, name))
+                        return true;
+        return false;
+}
+
 /* inih reports no section before its first key, but a section without keys is an error as well. line: from
  * the "[" on. */
 static void begin_section(struct parser *p, const char *line, size_t length)
@@ -210,10 +232,21 @@ static void begin_section(struct parser *p, const char *line, size_t length)
                 return; /* inih reports it */
         snprintf(p->section, sizeof(p->section), "%.*s", (int) (end - line - 1), line + 1);
         name = device_section_name(p->section);
-        if (name)
+        if (name) {
                 begin_device(p, name);
-        else if ((name = guest_section_name(p->section)))
+                return;
+        }
+        name = guest_section_name(p->section);
+        if (name) {
                 begin_guest(p, name);
+                return;
+        }
+        p->is_unknown = !is_section(p->section);
+        if (p->is_unknown)
+                report_problem(p, true,
+                               "unknown section [%s]; expected [Fix], [Guest], [Guest NAME], [Bind] or "
+                               "[Device NAME]",
+                               p->section);
 }
 
 /* seen: mask of the keys that the section has already; NULL: a key may come again, and the last counts. */
@@ -233,6 +266,16 @@ static void parse_key(struct parser *p, const struct config_key *key, void *base
                 report_no_memory(p);
         else if (r < 0)
                 report_problem(p, true, "%s=%s: expected %s", key->name, value, key->expected);
+        else
+                report_setting(p, key->name, value);
+}
+
+static void report_unknown_key(struct parser *p, const char *name)
+{
+        if (*p->section)
+                report_problem(p, true, "unknown key '%s' in section [%s]", name, p->section);
+        else
+                report_problem(p, true, "'%s' is in no section; expected a line like [Fix] before it", name);
 }
 
 /* A key of the section [Fix]. */
@@ -242,14 +285,16 @@ static void parse_fix(struct parser *p, const char *name, const char *value)
         enum policy policy;
 
         if (id < 0) {
-                report_problem(p, false, "unknown key '%s' in section [%s], ignoring", name, p->section);
+                report_unknown_key(p, name);
                 return;
         }
         policy = policy_from_string(value);
-        if (policy < 0 || policy > fix_type(id)->max_policy)
+        if (policy < 0 || policy > fix_type(id)->max_policy) {
                 report_problem(p, true, "%s=%s: expected %s", name, value, fix_policies(id));
-        else
-                p->config.fixes[id] = policy;
+                return;
+        }
+        p->config.fixes[id] = policy;
+        report_setting(p, name, value);
 }
 
 /* inih's handler. Always returns success: problems are reported, and counted, here. */
@@ -269,9 +314,9 @@ static int handle_key(void *userdata, const char *section, const char *name, con
                 keys = guest_section_keys;
                 base = p->guest;
                 seen = &p->guest->has;
-        } else if (device_section_name(p->section) || guest_section_name(p->section))
+        } else if (p->is_unknown || device_section_name(p->section) || guest_section_name(p->section))
                 return 1; /* reported by begin_section() */
-        else if (streq(p->section, "Fix")) {
+        else if (streq(p->section, FIX_SECTION)) {
                 parse_fix(p, name, value);
                 return 1;
         }
@@ -280,7 +325,7 @@ static int handle_key(void *userdata, const char *section, const char *name, con
         if (key)
                 parse_key(p, key, base, (unsigned) (key - keys), seen, value);
         else
-                report_problem(p, false, "unknown key '%s' in section [%s], ignoring", name, p->section);
+                report_unknown_key(p, name);
         return 1;
 }
 
@@ -321,7 +366,7 @@ static void parse_file(struct parser *p, const struct root *root, const char *fi
         p->n_devices_before = p->config.n_devices;
         p->n_guests_before = p->config.n_guests;
         r = read_file_at(root->fd, file, CONFIG_MAX_SIZE, &text, &size);
-        if (r == -ENOENT)
+        if (r == -ENOENT && !p->reader->file)
                 return;
         if (r == -ENOMEM) {
                 report_no_memory(p);
@@ -408,7 +453,7 @@ struct config config_default(void)
 
 static void print_fix_keys(FILE *out)
 {
-        fputs("\n[Fix]\n", out);
+        fputs("\n[" FIX_SECTION "]\n", out);
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
                 const struct fix_type *type = fix_type(id);
 
@@ -425,21 +470,47 @@ void config_print_keys(FILE *out)
         config_keys_print(device_section_keys, out);
 }
 
-int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata)
+static void report_defaults(const struct config_reader *reader)
 {
-        struct parser p = { .problem = problem, .userdata = userdata };
+        for (enum fix_id id = 0; reader->setting && id < _FIX_ID_MAX; id++)
+                reader->setting(&(struct config_setting){ .section = FIX_SECTION,
+                                                          .key = fix_type(id)->key,
+                                                          .value = policy_to_string(fix_type(id)->policy) },
+                                reader->userdata);
+        for (const struct config_key *key = config_keys; reader->setting && key->name; key++)
+                reader->setting(&(struct config_setting){ .section = key->section,
+                                                          .key = key->name,
+                                                          .value = key->initial },
+                                reader->userdata);
+}
 
-        assert(ret && root);
+int config_read_by(struct config *ret, const struct root *root, const struct config_reader *reader)
+{
+        struct parser p = { .reader = reader };
+
+        assert(ret && root && reader);
 
         p.config = config_default();
-        parse_file(&p, root, CONFIG_FILE);
-        parse_drop_ins(&p, root);
+        report_defaults(reader);
+        if (reader->file)
+                parse_file(&p, root, reader->file);
+        else {
+                parse_file(&p, root, CONFIG_FILE);
+                parse_drop_ins(&p, root);
+        }
         if (p.error < 0) {
                 config_done(&p.config);
                 return p.error;
         }
         *ret = p.config;
         return 0;
+}
+
+int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata)
+{
+        const struct config_reader reader = { .problem = problem, .userdata = userdata };
+
+        return config_read_by(ret, root, &reader);
 }
 
 void config_done(struct config *c)

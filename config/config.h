@@ -102,15 +102,35 @@ struct config {
 };
 
 /* Called for each problem: the file, its line (0: the file as a whole), what it is, and whether it makes the
- * configuration unusable (fatal) or was ignored (an unknown key). */
+ * configuration unusable (fatal) or was ignored (a file where the directory should be). */
 typedef void (*config_problem_t)(const char *file, unsigned line, bool fatal, const char *what,
                                  void *userdata);
 
+/* A value as it is written, and where. */
+struct config_setting {
+        const char *section, *key, *value;
+        const char *file; /* NULL: it is the default */
+        unsigned line;
+};
+
+/* Called for each key: first for all defaults, then for those of the files, in their order; of two with the
+ * same section, which is not one of [Device NAME] or [Guest NAME], the second counts. */
+typedef void (*config_setting_t)(const struct config_setting *setting, void *userdata);
+
 /* The defaults, then etc/vfioalignd.conf, then etc/vfioalignd.conf.d/ (files ending in .conf, by name),
- * below root. A missing file is fine. On a bad value or an unreadable file returns a negative errno, after
- * all problems have been reported, and leaves *ret alone, which it never releases. problem: NULL: problems
- * are not reported. */
+ * below root. A missing file is fine. On an unknown section or key, a bad value or an unreadable file
+ * returns a negative errno, after all problems have been reported, and leaves *ret alone, which it never
+ * releases. problem: NULL: problems are not reported. */
 int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata);
+
+/* The same with more to say. */
+struct config_reader {
+        const char *file; /* instead of all the usual ones, and it has to be there; NULL: those */
+        config_problem_t problem;
+        config_setting_t setting;
+        void *userdata;
+};
+int config_read_by(struct config *ret, const struct root *root, const struct config_reader *reader);
 
 void config_done(struct config *c);
 

@@ -412,5 +412,5 @@ void warn_of_config(const char *file, unsigned line, bool fatal, const char *wha
                 return;
         if (line > 0)
                 snprintf(place, sizeof(place), ":%u", line);
-        log_warning(0, "/%s%s: %s; going by the defaults", file, place, what);
+        log_warning(0, "/%s%s: %s; going by the defaults (vfioalignctl config check)", file, place, what);
 }

@@ -66,9 +66,13 @@ static int print_status(json_object *report)
 {
         uint64_t n_defined = json_get_number(json_get(report, "libvirt"), "guests_with_vfio");
         uint64_t n_others = json_get_number(json_get(report, "libvirt"), "other_guests_with_vfio");
+        const char *error = json_get_text(report, "configuration_error");
         int r = 0;
 
         report_print_switch(json_get_text(report, "switched_off_by"), stdout);
+        if (error)
+                print_line(stdout, "The configuration is rejected: %s; see vfioalignctl config check",
+                           error);
         print_line(stdout, "%s", json_get_text(report, "status") ?: "No audit has been made yet");
         fputc('\n', stdout);
         /* The daemon's list is of those that run. Those that are off have findings below. */

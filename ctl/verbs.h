@@ -59,6 +59,9 @@
         ROW("metrics", "[--root HOST] [--output FILE]", "the audit as metrics for Prometheus", MAIN, \
             verb_metrics) \
         ROW("status", "[--json] [--watch[=SECONDS]]", "what the daemon last saw", MAIN, verb_status) \
+        ROW("config", "[--json] [--output COLUMNS] [--root HOST] show|check [FILE]", \
+            "every value of vfioalignd's configuration and where it is from, or its errors", MAIN, \
+            verb_config) \
         ROW("off", "[--persistent] [--dry-run]", "switch all of vfioalign off", MAIN, verb_off) \
         ROW("on", "[--dry-run]", "switch it on again", MAIN, verb_on) \
         ROW("complete", "WORD...", NULL, MAIN, verb_complete) \

@@ -4,12 +4,12 @@
 #include <assert.h>
 
 #include "bind-target.h"
+#include "manager-config.h"
 #include "manager-guest-bind.h"
 #include "manager.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/log.h"
-#include "util/switch.h"
 
 /* A function that was tried once. Without this, each audit would try again what was refused, and what an
  * operator took back. It is forgotten when the function appears again. */
@@ -144,7 +144,7 @@ void manager_bind_boot(struct manager *m)
         size_t n = 0;
         int r;
 
-        if (!m->settled || m->generation == 0 || m->stopping || switched_off(&m->root))
+        if (!m->settled || m->generation == 0 || m->stopping || manager_restraint(m))
                 return;
         remove_vanished(m);
         settle_gone(m);

@@ -119,6 +119,8 @@ static int method_guest_released(sd_bus_message *message, void *userdata, sd_bus
 
 static const char *manager_health(const struct manager *m)
 {
+        if (m->config_error)
+                return "degraded";
         if (m->generation == 0)
                 return "unknown";
         return findings_severity(&m->findings) >= SEVERITY_WARNING ? "degraded" : "ok";
@@ -148,6 +150,16 @@ static int property_switched_off_by(sd_bus *bus, const char *path, const char *i
 
         (void) bus, (void) path, (void) interface, (void) property, (void) error;
         return sd_bus_message_append(reply, "s", switched_off(&m->root) ?: "");
+}
+
+static int property_configuration_error(sd_bus *bus, const char *path, const char *interface,
+                                        const char *property, sd_bus_message *reply, void *userdata,
+                                        sd_bus_error *error)
+{
+        const struct manager *m = userdata;
+
+        (void) bus, (void) path, (void) interface, (void) property, (void) error;
+        return sd_bus_message_append(reply, "s", m->config_error ?: "");
 }
 
 static int property_version(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -190,6 +202,8 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_PROPERTY("Status", "s", property_status, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("SwitchedOffBy", "s", property_switched_off_by, 0,
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("ConfigurationError", "s", property_configuration_error, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct manager, generation),
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("LastAuditUSec", "t", NULL, offsetof(struct manager, host.time_usec),
@@ -231,8 +245,8 @@ int manager_bus_connect(struct manager *m)
 void manager_bus_changed(struct manager *m)
 {
         const char *health = manager_health(m), *off = switched_off(&m->root) ?: "",
-                   *status = m->status ?: "";
-        const char *names[6];
+                   *status = m->status ?: "", *error = m->config_error ?: "";
+        const char *names[7];
         size_t n = 0;
 
         assert(m);
@@ -245,6 +259,11 @@ void manager_bus_changed(struct manager *m)
                 names[n++] = "Health";
         if (!streq(m->signalled.off ?: "", off))
                 names[n++] = "SwitchedOffBy";
+        if (!streq(m->signalled.config_error ?: "", error)) {
+                names[n++] = "ConfigurationError";
+                free(m->signalled.config_error);
+                m->signalled.config_error = strdup(error);
+        }
         if (!streq(m->signalled.status ?: "", status)) {
                 names[n++] = "Status";
                 free(m->signalled.status);

@@ -5,13 +5,13 @@
 
 #include "bind-target.h"
 #include "facts/device/vfio-driver.h"
+#include "manager-config.h"
 #include "manager.h"
 #include "running-guest.h"
 #include "util/array.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
-#include "util/switch.h"
 
 /* A guest whose devices we hand over, from its first start to their return. A request waits while a worker
  * is busy with the guest. Only the last request counts, because libvirt asks in order. */
@@ -299,7 +299,7 @@ void manager_guest_bind_abandon(struct manager *m, const char *name)
 
 void manager_guest_give_back(struct manager *m, const char *name)
 {
-        struct guest_binding *b = switched_off(&m->root) ? NULL : get_binding(m, name);
+        struct guest_binding *b = manager_restraint(m) ? NULL : get_binding(m, name);
 
         if (!b)
                 return;

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "fix/decision.h"
+#include "manager-config.h"
 #include "manager-guest-bind.h"
 #include "manager-measure.h"
 #include "manager-report.h"
@@ -264,7 +265,7 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
                           uint64_t deadline_usec)
 {
         _cleanup_(request_freep) struct request *q = NULL;
-        const char *off = switched_off(&m->root);
+        const char *off = manager_restraint(m);
         int r;
 
         assert(message && xml);

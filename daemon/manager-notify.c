@@ -96,10 +96,18 @@ void manager_notify_status(struct manager *m)
                 return;
         if (off)
                 fprintf(out, "switched off by %s; ", off);
-        print_guests(m, out);
-        print_last_start(m, out);
-        localtime_r(&audited, &tm);
-        fprintf(out, "; %s; audited %02d:%02d", module_state(&m->host.module), tm.tm_hour, tm.tm_min);
+        if (m->config_error)
+                fprintf(out, "configuration rejected: %s; %s; ", m->config_error,
+                        m->observes_only ? "only observing" : "the previous one stays in force");
+        if (m->generation == 0)
+                fputs("auditing the host", out);
+        else {
+                print_guests(m, out);
+                print_last_start(m, out);
+                localtime_r(&audited, &tm);
+                fprintf(out, "; %s; audited %02d:%02d", module_state(&m->host.module), tm.tm_hour,
+                        tm.tm_min);
+        }
         if (memory_stream_close(out, &text) < 0)
                 return;
 

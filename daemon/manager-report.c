@@ -77,6 +77,7 @@ static json_object *snapshot_report(const struct manager *m, const char *off)
         json_add_count(report, "generation", m->generation);
         json_add_string(report, "status", m->status);
         json_add_string(report, "switched_off_by", off);
+        json_add_string(report, "configuration_error", m->config_error);
         return report;
 }
 

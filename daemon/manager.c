@@ -14,6 +14,7 @@
 #include "manager-bind.h"
 #include "manager-bus.h"
 #include "manager-caller.h"
+#include "manager-config.h"
 #include "manager-evidence.h"
 #include "manager-fix-bus.h"
 #include "manager-guest-bind.h"
@@ -30,7 +31,6 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/parse.h"
-#include "util/switch.h"
 
 /* A burst of uevents (a card with many functions, drivers that bind one after another) causes one audit,
  * once it is over: one in the middle would be out of date at once, and would slow down those who bind. */
@@ -44,31 +44,16 @@
 
 DEFINE_TRIVIAL_CLEANUP(struct manager *, manager_free)
 
-static void on_config_problem(const char *file, unsigned line, bool fatal, const char *what, void *userdata)
-{
-        (void) userdata;
-        if (line > 0)
-                log_full(fatal ? LOG_ERR : LOG_WARNING, 0, "/%s:%u: %s", file, line, what);
-        else
-                log_full(fatal ? LOG_ERR : LOG_WARNING, 0, "/%s: %s", file, what);
-}
-
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct manager *m = userdata;
-        struct config config;
 
         (void) source, (void) info;
         manager_notify_reloading();
-        if (config_read(&config, &m->root, on_config_problem, NULL) < 0)
-                log_full(LOG_ERR, 0, "Failed to reload the configuration, keeping the previous one");
-        else {
-                config_done(&m->config);
-                m->config = config;
-                manager_boot_reset(m);
-                log_info("Configuration reloaded");
-        }
+        manager_config_reload(m);
         m->module_load_failed = m->thp_failed = false;
+        manager_notify_status(m);
+        manager_bus_changed(m);
         manager_notify_ready(m);
         manager_audit_soon(m);
         manager_reconcile_soon(m); /* what was left undone while we were switched off */
@@ -141,9 +126,9 @@ int manager_new(struct manager **ret)
         if (r < 0)
                 return log_error(r, "Failed to open '/': %m");
         manager_spread_switch(m);
-        r = config_read(&m->config, &m->root, on_config_problem, NULL);
+        r = manager_config_start(m);
         if (r < 0)
-                return log_error(r, "Failed to read the configuration, not starting");
+                return r;
 
         r = set_up_event_loop(m);
         if (r < 0)
@@ -181,11 +166,13 @@ struct manager *manager_free(struct manager *m)
         findings_done(&m->findings);
         host_done(&m->host);
         config_done(&m->config);
+        free(m->config_error);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);
         root_close(&m->root);
         free(m->status);
         free(m->signalled.status);
+        free(m->signalled.config_error);
         free(m);
         return NULL;
 }
@@ -209,6 +196,8 @@ int manager_start(struct manager *m)
 
         /* Ready as soon as we have the name: libvirt is ordered after us, and a guest that starts before the
          * first audit waits its turn. */
+        if (m->config_error)
+                manager_notify_status(m);
         manager_notify_ready(m);
         manager_bind_start(m);
 
@@ -421,7 +410,7 @@ bool manager_apply_fix(struct manager *m, const struct guest *g)
 
         assert(m);
 
-        if (switched_off(&m->root))
+        if (manager_restraint(m))
                 return false;
         fixes = fixes_choose(&m->host, g, &m->config, POLICY_AUTO);
         /* With that set, the module may be worth loading. */

@@ -26,6 +26,8 @@ struct systemd_job;    /* fix/systemd-job.h */
 struct manager {
         struct root root;
         struct config config;
+        char *config_error; /* why the files as they were last read are rejected; NULL: they are in force */
+        bool observes_only; /* there never was a configuration: `config` is the default */
         sd_event *event;
         sd_bus *bus;
 
@@ -61,7 +63,7 @@ struct manager {
         struct {
                 uint64_t generation;
                 const char *health, *off; /* static */
-                char *status;
+                char *status, *config_error;
         } signalled; /* what the bus last heard of our properties */
 
         bool stopping;              /* nothing new is started */

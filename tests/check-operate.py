@@ -4,7 +4,10 @@
 
 import json
 import os
+import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,11 +19,11 @@ import dbus
 import dbus.mainloop.glib
 from gi.repository import GLib
 
-from private_bus import Bus, Daemon, wait_for
+from private_bus import Bus, Daemon, domain, memfd, wait_for
 from schema import Report
 
-DAEMON, CTL, SCHEMA = sys.argv[1:4]
-del sys.argv[1:4]
+DAEMON, CTL, SCHEMA, CONFIG_SCHEMA = sys.argv[1:5]
+del sys.argv[1:5]
 
 HOSTS = Path(__file__).parent / "hosts"
 MANAGER = "org.vfioalign1.Manager"
@@ -43,8 +46,8 @@ class Case(unittest.TestCase):
         self.addCleanup(self.bus.close)
         os.chmod(self.bus.dir.name, 0o755)
 
-    def start(self, **env):
-        self.daemon = Daemon(DAEMON, self.bus, env={"VFIOALIGN_ROOT": str(self.root), **env})
+    def start(self, **how):
+        self.daemon = Daemon(DAEMON, self.bus, env={"VFIOALIGN_ROOT": str(self.root)}, **how)
         self.addCleanup(self.end)
         self.connection = dbus.bus.BusConnection(self.bus.address, mainloop=dbus.mainloop.glib.DBusGMainLoop())
         self.addCleanup(self.connection.close)
@@ -374,6 +377,155 @@ class Screens(Case):
         self.start()
         run = subprocess.run([CTL, "status"], env=self.bus.env, stdout=subprocess.PIPE, text=True)
         self.assertEqual(run.stdout.splitlines()[:2], [self.LINE, ""])
+
+
+class Config(Case):
+    """A configuration that is rejected changes nothing, and all say so."""
+
+    ERROR = "/etc/vfioalignd.conf.d/10-a.conf:2: unknown key 'Modul' in section [Fix]"
+
+    def write(self, text, name="vfioalignd.conf.d/10-a.conf"):
+        path = self.root / "etc" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    def ctl(self, *args, code=0):
+        run = subprocess.run([CTL, "config", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(run.returncode, code, run.stderr)
+        return run
+
+    def notify(self):
+        """What systemd hears: the messages, in their order."""
+        path = self.dir.name + "/notify"
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.setblocking(False)
+        self.states = []
+
+        def read():
+            try:
+                while True:
+                    self.states += re.findall("^STATUS=(.*)", listener.recv(65536).decode(), re.M)
+            except BlockingIOError:
+                return self.states
+        self.read_states = read
+        # Through env: the bus of the tests takes the variable away.
+        return {"prefix": ["env", "NOTIFY_SOCKET=" + path]}
+
+    def report(self):
+        return json.loads(self.object.GetReport(dbus_interface=MANAGER))
+
+    def test_reload(self):
+        """The previous one stays in force."""
+        self.write("[Guest]\nOnUnaligned=refuse\n")
+        self.start(**self.notify())
+        self.assertEqual((self.get("ConfigurationError"), self.report()["configuration_error"]), ("", None))
+        self.write("[Fix]\nModul=off\n")
+        self.daemon.signal(signal.SIGHUP)
+        wait_for(lambda: self.get("ConfigurationError") == self.ERROR, "the error")
+        self.assertEqual(self.get("Health"), "degraded")
+        self.assertEqual(self.report()["configuration_error"], self.ERROR)
+        self.assertIn(f"configuration rejected: {self.ERROR}; the previous one stays in force; ", self.get("Status"))
+        self.assertIn(self.get("Status"), self.read_states())
+        self.assertIn("Failed to reload the configuration, keeping the previous one", self.daemon.log)
+        self.assertIn(self.ERROR, self.daemon.log)
+        run = subprocess.run([CTL, "status"], env=self.bus.env, stdout=subprocess.PIPE, text=True)
+        self.assertTrue(run.stdout.startswith(f"The configuration is rejected: {self.ERROR}; see vfioalignctl config check\n"))
+        self.write("[Fix]\nModule=off\n")
+        self.daemon.signal(signal.SIGHUP)
+        wait_for(lambda: self.get("ConfigurationError") == "", "the configuration")
+        self.assertEqual(self.get("Health"), "ok")
+        self.assertNotIn("rejected", self.get("Status"))
+
+    def test_start(self):
+        """It observes, and answers the hook; with a better file it does what there is to do."""
+        shutil.rmtree(self.root)
+        shutil.copytree(HOSTS / "eight-gpu", self.root, symlinks=True)
+        for path in "run/vfioalign", "var/lib/vfioalign":
+            (self.root / path).mkdir(parents=True, exist_ok=True)
+        self.write("[Guest]\nOnUnaligned=refuse\n", "vfioalignd.conf")
+        self.write("[Fix]\nModul=auto\n")
+        self.start(**self.notify())
+        self.assertEqual(self.read_states()[0],
+                         f"configuration rejected: {self.ERROR}; only observing; auditing the host")
+        self.assertEqual((self.get("ConfigurationError"), self.get("Health")), (self.ERROR, "degraded"))
+        self.assertIn(f"configuration rejected: {self.ERROR}; only observing; no guest", self.get("Status"))
+        self.assertNotIn("load the module", self.daemon.log)  # there is no systemd here to load it
+        address = "0000:1b:00.0"
+        self.assertEqual(self.prepare(address), (True, "the configuration of vfioalignd, which is rejected"))
+        self.write("")
+        self.daemon.signal(signal.SIGHUP)
+        wait_for(lambda: "Failed to load the module" in self.daemon.log or "did not load" in self.daemon.log, "the module")
+        self.assertFalse(self.prepare(address)[0])
+        self.write("[Fix]\nModul=auto\n")
+        self.daemon.signal(signal.SIGHUP)
+        wait_for(lambda: self.get("ConfigurationError") == self.ERROR, "the error")
+        self.assertFalse(self.prepare(address)[0])  # as the previous configuration has it
+
+    def prepare(self, address):
+        deadline = int((time.clock_gettime(time.CLOCK_BOOTTIME) + 20) * 1e6)
+        fd = memfd(domain(devices=[address]))
+        try:
+            return self.object.PrepareGuest("guest", dbus.types.UnixFd(fd), dbus.UInt64(deadline), signature="sht",
+                                            dbus_interface=MANAGER)
+        finally:
+            os.close(fd)
+
+    def test_show(self):
+        self.write("[Fix]\nModule=off\n[Guest]\nMinBarSize = 1G\n", "vfioalignd.conf")
+        self.write("[Fix]\nModule=suggest\n[Device h100]\nID=10de:2330\nBind=boot\n")
+        root = "--root", str(self.root)
+        report = json.loads(self.ctl("show", "--json", *root).stdout)
+        Report(CONFIG_SCHEMA).check(json.dumps(report))
+        self.assertEqual((report["valid"], report["errors"]), (True, []))
+        values = {(s["section"], s["key"]): (s["value"], s["file"], s["line"]) for s in report["settings"]}
+        self.assertEqual(len(values), len(report["settings"]))
+        drop_in = "/etc/vfioalignd.conf.d/10-a.conf"
+        self.assertEqual(values["Fix", "Module"], ("suggest", drop_in, 2))
+        self.assertEqual(values["Guest", "MinBarSize"], ("1G", "/etc/vfioalignd.conf", 4))
+        self.assertEqual(values["Guest", "OnUnaligned"], ("warn", None, None))
+        self.assertEqual(values["Device h100", "Bind"], ("boot", drop_in, 5))
+        lines = [" ".join(line.split()) for line in self.ctl("show", *root).stdout.splitlines()]
+        self.assertEqual(lines[0], "SECTION KEY VALUE SOURCE")
+        self.assertIn(f"Fix Module suggest {drop_in}:2", lines)
+        self.assertIn("Bind DeadlineSec 30 default", lines)
+        # all that there are
+        keys = re.findall(r"^  (\w+)=", subprocess.run([DAEMON, "--help"], stdout=subprocess.PIPE, text=True).stdout, re.M)
+        self.assertEqual([key for key in keys if key not in {s["key"] for s in report["settings"]}],
+                         ["Address", "Class", "Driver", "VfioDriver"])
+
+    def test_check(self):
+        self.write("[Fix]\nModule=off\n")
+        root = "--root", str(self.root)
+        self.assertEqual(self.ctl("check", *root).stdout, "The configuration has no errors\n")
+        self.write("[Fix]\nModul=off\nModule=never\n[Fixx]\n")
+        drop_in = "/etc/vfioalignd.conf.d/10-a.conf"
+        run = self.ctl("check", *root, code=1)
+        lines = run.stderr.splitlines()
+        self.assertEqual((run.stdout, len(lines)), ("", 4))
+        self.assertEqual([line.split(" ")[0] for line in lines[:3]], [f"{drop_in}:{n}:" for n in (2, 3, 4)])
+        self.assertEqual(lines[1], f"{drop_in}:3: Module=never: expected auto, suggest or off")
+        self.assertEqual(lines[3], "vfioalignctl: vfioalignd rejects this configuration as a whole")
+        self.assertEqual(self.ctl("show", *root, code=1).stderr, run.stderr)
+        run = self.ctl("check", "--json", *root, code=1)
+        report = Report(CONFIG_SCHEMA).check(run.stdout)
+        self.assertEqual((report["valid"], run.stderr), (False, ""))
+        self.assertEqual([(e["file"], e["line"]) for e in report["errors"]], [(drop_in, n) for n in (2, 3, 4)])
+
+    def test_check_file(self):
+        path = self.dir.name + "/new.conf"
+        run = self.ctl("check", path, code=1)
+        self.assertEqual(run.stderr.splitlines()[0], f"{path}: cannot be read: No such file or directory")
+        Path(path).write_text("[Guest]\nMinBarSize=1Q\n")
+        self.assertTrue(self.ctl("check", path, code=1).stderr.startswith(f"{path}:2: MinBarSize=1Q: expected a size"))
+        Path(path).write_text("[Guest]\nMinBarSize=1G\n")
+        self.ctl("check", path)
+
+    def test_usage(self):
+        self.assertIn("config x: expected check or show", self.ctl("x", code=2).stderr)
+        self.assertIn("needs an argument", self.ctl(code=2).stderr)
+        self.assertIn("show takes no argument 'x'", self.ctl("show", "x", code=2).stderr)
 
 
 if __name__ == "__main__":

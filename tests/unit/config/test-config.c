@@ -12,6 +12,7 @@
 #include "util/macro.h"
 
 #define MAIN "etc/vfioalignd.conf"
+#define SECTIONS "[Fix], [Guest], [Guest NAME], [Bind] or [Device NAME]"
 #define DROP_IN "etc/vfioalignd.conf.d/"
 
 /* What was wrong, one line each: "FILE:LINE: error|warning: TEXT". */
@@ -134,18 +135,64 @@ static void test_values(void **state)
 static void test_unknown_key(void **state)
 {
         struct fixture *f = *state;
-        struct config c;
+        struct config c = { .hook_deadline_usec = 7 };
 
         fixture_write(f, MAIN,
-                      "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nOnUnreachable=refuse\n"
-                      "[Guest]\nOnUnreachable=refuse\n");
-        assert_ok(read_config(f, &c));
-        assert_string_equal(problems,
-                            MAIN ":1: warning: unknown key 'Module' in section [], ignoring\n" MAIN
-                                 ":3: warning: unknown key 'Modul' in section [Fix], ignoring\n" MAIN
-                                 ":4: warning: unknown key 'module' in section [Fix], ignoring\n" MAIN
-                                 ":7: warning: unknown key 'OnUnreachable' in section [Gust], ignoring\n");
-        assert_config(&c, POLICY_AUTO, 5 * USEC_PER_SEC, ON_UNREACHABLE_REFUSE);
+                      "Module=off\n[Fix]\nModul=off\nmodule=off\n\n[Gust]\nOnUnreachable=refuse\nx=y\n"
+                      "[Guest]\nOnUnreachable=refuse\nDeadlineSec=3\n[Fixx]\n");
+        assert_int_equal(read_config(f, &c), -EINVAL);
+        assert_string_equal(
+                problems,
+                MAIN ":1: error: 'Module' is in no section; expected a line like [Fix] before it\n" MAIN
+                     ":3: error: unknown key 'Modul' in section [Fix]\n" MAIN
+                     ":4: error: unknown key 'module' in section [Fix]\n" MAIN
+                     ":6: error: unknown section [Gust]; expected " SECTIONS "\n" MAIN
+                     ":11: error: unknown key 'DeadlineSec' in section [Guest]\n" MAIN
+                     ":12: error: unknown section [Fixx]; expected " SECTIONS "\n");
+        assert_int_equal(c.hook_deadline_usec, 7);
+}
+
+static void on_setting(const struct config_setting *s, void *userdata)
+{
+        char *text = userdata;
+        size_t n = strlen(text);
+
+        if (s->file)
+                snprintf(text + n, 4096 - n, "%s:%u: [%s] %s=%s\n", s->file, s->line, s->section, s->key,
+                         s->value);
+}
+
+/* Each value with its place, also the one that another takes the place of. */
+static void test_settings(void **state)
+{
+        struct fixture *f = *state;
+        char text[4096] = "";
+        const struct config_reader reader = { .setting = on_setting, .userdata = text },
+                                   one = { .file = DROP_IN "10-a.conf",
+                                           .setting = on_setting,
+                                           .userdata = text },
+                                   none = { .file = DROP_IN "none.conf" };
+        struct config c;
+
+        fixture_write(f, MAIN, "[Fix]\nModule=off\n[Device a b]\n");
+        assert_int_equal(config_read_by(&c, &f->root, &reader), -EINVAL);
+        *text = '\0';
+        fixture_write(f, MAIN,
+                      "\n[Fix]\nModule=off\n[Guest vm*]\nMinBarSize=1G\n[Device a]\nID=10de:*\nBind=boot\n");
+        fixture_write(f, DROP_IN "10-a.conf", "[Bind]\n DeadlineSec = 7 ; seconds\n[Fix]\nModule=auto\n");
+        assert_ok(config_read_by(&c, &f->root, &reader));
+        assert_string_equal(text, MAIN ":3: [Fix] Module=off\n" MAIN ":5: [Guest vm*] MinBarSize=1G\n" MAIN
+                                       ":7: [Device a] ID=10de:*\n" MAIN ":8: [Device a] Bind=boot\n" DROP_IN
+                                       "10-a.conf:2: [Bind] DeadlineSec=7\n" DROP_IN
+                                       "10-a.conf:4: [Fix] Module=auto\n");
+        config_done(&c);
+        *text = '\0';
+        assert_ok(config_read_by(&c, &f->root, &one));
+        assert_string_equal(text, DROP_IN "10-a.conf:2: [Bind] DeadlineSec=7\n" DROP_IN
+                                          "10-a.conf:4: [Fix] Module=auto\n");
+        assert_int_equal(c.n_devices, 0);
+        config_done(&c);
+        assert_int_equal(config_read_by(&c, &f->root, &none), -EINVAL);
 }
 
 static void test_bad_value(void **state)
@@ -247,9 +294,10 @@ static void test_drop_ins(void **state)
 
         /* A section does not leak from one file into the next. */
         fixture_write(f, DROP_IN "15-x.conf", "HookDeadlineSec=9\n");
-        assert_ok(read_config(f, &c));
-        assert_string_equal(problems, DROP_IN
-                            "15-x.conf:1: warning: unknown key 'HookDeadlineSec' in section [], ignoring\n");
+        assert_int_equal(read_config(f, &c), -EINVAL);
+        assert_string_equal(problems,
+                            DROP_IN "15-x.conf:1: error: 'HookDeadlineSec' is in no section; expected a "
+                                    "line like [Fix] before it\n");
 
         fixture_write(f, DROP_IN "15-x.conf", "\n[Guest]\nHookDeadlineSec=9 hours\n");
         assert_int_equal(read_config(f, &c), -EINVAL);
@@ -453,7 +501,6 @@ static void test_device_bad(void **state)
         config_done(&c);
 }
 
-/* What is unknown in one is warned of; what names no function by it is an error all the same. */
 static void test_device_unknown_key(void **state)
 {
         struct fixture *f = *state;
@@ -465,17 +512,16 @@ static void test_device_unknown_key(void **state)
         assert_int_equal(read_config(f, &c), -EINVAL);
         assert_string_equal(
                 problems,
-                MAIN ":2: warning: unknown key 'Id' in section [Device a], ignoring\n" MAIN
-                     ":5: warning: unknown key 'Module' in section [Device a], ignoring\n" MAIN
-                     ":7: warning: unknown key 'adress' in section [Device b], ignoring\n" MAIN
+                MAIN ":2: error: unknown key 'Id' in section [Device a]\n" MAIN
+                     ":5: error: unknown key 'Module' in section [Device a]\n" MAIN
+                     ":7: error: unknown key 'adress' in section [Device b]\n" MAIN
                      ":6: error: [Device b] names no device; expected Address=, ID=, Class= or Driver=\n");
 
         fixture_write(f, MAIN, "[Devices a]\nID=10de:*\n[device a]\nBind=boot\n");
-        assert_ok(read_config(f, &c));
+        assert_int_equal(read_config(f, &c), -EINVAL);
         assert_string_equal(problems,
-                            MAIN ":2: warning: unknown key 'ID' in section [Devices a], ignoring\n" MAIN
-                                 ":4: warning: unknown key 'Bind' in section [device a], ignoring\n");
-        assert_int_equal(c.n_devices, 0);
+                            MAIN ":1: error: unknown section [Devices a]; expected " SECTIONS "\n" MAIN
+                                 ":3: error: unknown section [device a]; expected " SECTIONS "\n");
 }
 
 static const char *find(const struct config *c, const char *address, uint16_t vendor, uint16_t device,
@@ -587,10 +633,11 @@ static void test_guest_sections(void **state)
 
         /* A drop-in goes before; the same name in another file is a section of its own. */
         fixture_write(f, DROP_IN "a.conf", "[Guest gpu-7]\nOnUnaligned=warn\nHookDeadlineSec=1\n");
-        assert_ok(read_config(f, &c));
-        assert_string_equal(
-                problems, DROP_IN
-                "a.conf:3: warning: unknown key 'HookDeadlineSec' in section [Guest gpu-7], ignoring\n");
+        assert_int_equal(read_config(f, &c), -EINVAL);
+        assert_string_equal(problems, DROP_IN
+                            "a.conf:3: error: unknown key 'HookDeadlineSec' in section [Guest gpu-7]\n");
+        fixture_write(f, DROP_IN "a.conf", "[Guest gpu-7]\nOnUnaligned=warn\n");
+        c = read_good(f);
         assert_policy(&c, "gpu-7", ON_UNALIGNED_WARN, MIB(256));
         config_done(&c);
 }
@@ -688,12 +735,11 @@ static void test_odd_bytes(void **state)
 
                 assert_int_equal(n, 6 + 1 + 197 + extra + 1 + 11 + 8);
                 fixture_write(f, MAIN, text);
-                assert_int_equal(read_config(f, &c), extra ? -EINVAL : 0);
-                assert_string_equal(
-                        problems,
-                        extra ? MAIN ":2: error: line is longer than 198 bytes\n" MAIN
-                                     ":4: warning: unknown key 'Modul' in section [Fix], ignoring\n"
-                              : MAIN ":4: warning: unknown key 'Modul' in section [Fix], ignoring\n");
+                assert_int_equal(read_config(f, &c), -EINVAL);
+                assert_string_equal(problems,
+                                    extra ? MAIN ":2: error: line is longer than 198 bytes\n" MAIN
+                                                 ":4: error: unknown key 'Modul' in section [Fix]\n"
+                                          : MAIN ":4: error: unknown key 'Modul' in section [Fix]\n");
         }
 
         fixture_write_bytes(f, MAIN, "[Fix]\nMod\0ule=off\n", 18);
@@ -750,6 +796,7 @@ int main(void)
                 cmocka_unit_test(test_default),
                 FIXTURE_TEST(test_values),
                 FIXTURE_TEST(test_unknown_key),
+                FIXTURE_TEST(test_settings),
                 FIXTURE_TEST(test_bad_value),
                 FIXTURE_TEST(test_drop_ins),
                 FIXTURE_TEST(test_drop_in_order),
