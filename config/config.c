@@ -13,6 +13,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/near.h"
 
 #define CONFIG_FILE "etc/vfioalignd.conf"
 #define CONFIG_DIR "etc/vfioalignd.conf.d"
@@ -22,6 +23,7 @@
 #define LINE_LENGTH_MAX 198
 
 #define FIX_SECTION "Fix"
+#define SECTIONS_EXPECTED "; expected [Fix], [Guest], [Guest NAME], [Bind] or [Device NAME]"
 
 /* clang-format off */
 static const char *const on_unreachable_table[_ON_UNREACHABLE_MAX] = {
@@ -210,14 +212,18 @@ static const char *find_header_end(const char *line, size_t length)
         return last;
 }
 
-/* One of those that stand for themselves. */
-static bool is_section(const char *name)
+/* One of those that stand for themselves. near: those that it may be meant for. */
+static bool is_section(const char *name, struct near *near)
 {
+        near_offer(near, FIX_SECTION);
         if (streq(name, FIX_SECTION))
                 return true;
-        for (const struct config_key *key = config_keys; key->name; key++)
+        for (const struct config_key *key = config_keys; key->name; key++) {
                 if (streq(key->section, name))
                         return true;
+                if (key == config_keys || !streq(key->section, key[-1].section))
+                        near_offer(near, key->section);
+        }
         return false;
 }
 
@@ -226,6 +232,8 @@ static bool is_section(const char *name)
 static void begin_section(struct parser *p, const char *line, size_t length)
 {
         const char *end = find_header_end(line, length), *name;
+        struct near near = { .word = p->section };
+        near_t question;
 
         end_section(p);
         if (!end)
@@ -241,12 +249,12 @@ static void begin_section(struct parser *p, const char *line, size_t length)
                 begin_guest(p, name);
                 return;
         }
-        p->is_unknown = !is_section(p->section);
-        if (p->is_unknown)
-                report_problem(p, true,
-                               "unknown section [%s]; expected [Fix], [Guest], [Guest NAME], [Bind] or "
-                               "[Device NAME]",
-                               p->section);
+        p->is_unknown = !is_section(p->section, &near);
+        if (!p->is_unknown)
+                return;
+        near_question(&near, question);
+        report_problem(p, true, "unknown section [%s]%s", p->section,
+                       *question ? question : SECTIONS_EXPECTED);
 }
 
 /* seen: mask of the keys that the section has already; NULL: a key may come again, and the last counts. */
@@ -270,10 +278,14 @@ static void parse_key(struct parser *p, const struct config_key *key, void *base
                 report_setting(p, key->name, value);
 }
 
-static void report_unknown_key(struct parser *p, const char *name)
+/* near: those of the section that it may be meant for. */
+static void report_unknown_key(struct parser *p, const char *name, const struct near *near)
 {
+        near_t question;
+
         if (*p->section)
-                report_problem(p, true, "unknown key '%s' in section [%s]", name, p->section);
+                report_problem(p, true, "unknown key '%s' in section [%s]%s", name, p->section,
+                               near_question(near, question));
         else
                 report_problem(p, true, "'%s' is in no section; expected a line like [Fix] before it", name);
 }
@@ -285,7 +297,11 @@ static void parse_fix(struct parser *p, const char *name, const char *value)
         enum policy policy;
 
         if (id < 0) {
-                report_unknown_key(p, name);
+                struct near near = { .word = name };
+
+                for (id = 0; id < _FIX_ID_MAX; id++)
+                        near_offer(&near, fix_type(id)->key);
+                report_unknown_key(p, name, &near);
                 return;
         }
         policy = policy_from_string(value);
@@ -302,6 +318,7 @@ static int handle_key(void *userdata, const char *section, const char *name, con
 {
         struct parser *p = userdata;
         const struct config_key *keys = config_keys, *key;
+        struct near near = { .word = name };
         unsigned *seen = NULL;
         void *base = &p->config;
 
@@ -322,10 +339,14 @@ static int handle_key(void *userdata, const char *section, const char *name, con
         }
 
         key = config_key_find(keys, seen ? NULL : p->section, name);
-        if (key)
+        if (key) {
                 parse_key(p, key, base, (unsigned) (key - keys), seen, value);
-        else
-                report_unknown_key(p, name);
+                return 1;
+        }
+        for (key = keys; key->name; key++)
+                if (seen || streq(key->section, p->section))
+                        near_offer(&near, key->name);
+        report_unknown_key(p, name, &near);
         return 1;
 }
 

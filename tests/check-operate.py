@@ -382,7 +382,7 @@ class Screens(Case):
 class Config(Case):
     """A configuration that is rejected changes nothing, and all say so."""
 
-    ERROR = "/etc/vfioalignd.conf.d/10-a.conf:2: unknown key 'Modul' in section [Fix]"
+    ERROR = "/etc/vfioalignd.conf.d/10-a.conf:2: unknown key 'Modul' in section [Fix]; did you mean 'Module'?"
 
     def write(self, text, name="vfioalignd.conf.d/10-a.conf"):
         path = self.root / "etc" / name
