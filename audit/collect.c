@@ -341,8 +341,37 @@ static int collect_guest(struct findings *f, const struct host *h, const struct 
         return collect_guest_pages(f, h, g);
 }
 
+static int collect_hook_forbidden(struct findings *f, const struct libvirt_facts *l)
+{
+        static const char *const remedies[_HOOK_OBSTACLE_MAX] = {
+                [HOOK_OBSTACLE_SELINUX] = "setsebool -P virt_hooks_unconfined 1 && restorecon -R "
+                                          "/etc/libvirt/hooks",
+                [HOOK_OBSTACLE_APPARMOR] =
+                        "Remove what denies /etc/libvirt/hooks from the profile in "
+                        "/etc/apparmor.d or its local/, and reload that: apparmor_parser -r",
+                [HOOK_OBSTACLE_CONTAINER] =
+                        "None needed for the module, which helps every guest; to have "
+                        "guests checked, mount the hook, vfioalignctl and the system bus "
+                        "into the container",
+        };
+        int r = findings_add(f, FINDING_HOOK_FORBIDDEN, NULL, "%s", l->hook_allowed.why);
+
+        if (r < 0)
+                return r;
+        f->findings[f->n_findings - 1].remedy = remedies[l->hook_obstacle];
+        return 0;
+}
+
 static int collect_hook(struct findings *f, const struct libvirt_facts *l)
 {
+        /* In a container, whether the host has a hook makes no difference. */
+        if (l->hook_allowed.value == FACT_NO &&
+            (l->hook_installed.value == FACT_YES || l->hook_obstacle == HOOK_OBSTACLE_CONTAINER)) {
+                int r = collect_hook_forbidden(f, l);
+
+                if (r < 0 || l->hook_obstacle == HOOK_OBSTACLE_CONTAINER)
+                        return r;
+        }
         if (l->installed.value == FACT_YES && l->hook_installed.value == FACT_NO)
                 return add_plain(f, FINDING_HOOK_MISSING);
         if (l->hook_installed.value == FACT_YES && l->running.value == FACT_YES &&

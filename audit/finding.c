@@ -74,6 +74,7 @@ static const char *const finding_table[_FINDING_MAX] = {
         [FINDING_START_DAMAGED] = "start-damaged",
         [FINDING_HOOK_MISSING] = "hook-missing",
         [FINDING_HOOK_UNSEEN] = "hook-unseen",
+        [FINDING_HOOK_FORBIDDEN] = "hook-forbidden",
         [FINDING_MAPPING_SMALL_PAGES] = "mapping-small-pages",
         [FINDING_THP_DISABLED_FOR_PROCESS] = "thp-disabled-for-process",
         [FINDING_THP_DISABLED_FOR_LIBVIRT] = "thp-disabled-for-libvirt",
@@ -610,6 +611,19 @@ static const struct finding_type types[_FINDING_MAX] = {
                                "then, guests start without being checked.",
                 .remedy = "systemctl reload libvirtd (or virtqemud)",
                 .message_id = "782014fcfe754027a5b1b239fb5f8cc1",
+        },
+        [FINDING_HOOK_FORBIDDEN] = {
+                .severity = SEVERITY_WARNING,
+                .text = "libvirt's daemon is kept from running the vfioalign hook",
+                .explanation = "SELinux, from Fedora 40 and RHEL 10 on, lets the daemon run hooks only with "
+                               "the boolean virt_hooks_unconfined, which is off by default, and only where "
+                               "/etc/libvirt/hooks has its label. AppArmor needs a rule for that "
+                               "directory, which the profiles of Debian and Ubuntu have. A daemon in a "
+                               "container (kolla, KubeVirt) sees the hooks of the container. Guests then "
+                               "start without being checked, or libvirt does not start them because it "
+                               "cannot run the hook. The module helps them all the same.",
+                .remedy = "Let the daemon run the hook (the detail names what does not)",
+                .message_id = "fa2441bcb6854ffa8a8d75ade784bda6",
         },
         [FINDING_MAPPING_SMALL_PAGES] = {
                 .severity = SEVERITY_WARNING,

@@ -176,6 +176,7 @@ json_object *report_libvirt(const struct host *h)
         json_add_fact(o, "running", l->running);
         json_add_fact(o, "hook_installed", l->hook_installed);
         json_add_fact(o, "hook_seen", l->hook_seen);
+        json_add_fact(o, "hook_allowed", l->hook_allowed);
         json_add_fact(o, "site_hook", l->site_hook);
         json_add_fact(o, "thp", l->thp);
         json_add_fact(o, "preload", l->preload);

@@ -185,6 +185,27 @@ class States(OnHost):
         finding, = self.findings("facts-unseen")
         self.assertEqual(finding["detail"], "what other tools are to take (some configuration of other tools cannot be read)")
 
+    def test_hook_forbidden(self):
+        """SELinux of Fedora 40 and RHEL 10, as installed; and a daemon in a container."""
+        h = self.host
+        h.libvirt("virtqemud", 2417, start=31)
+        h.write("proc/2417/attr/current", "system_u:system_r:virtqemud_t:s0")
+        h.write("sys/fs/selinux/enforce", "1")
+        h.write("sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0")
+        finding, = self.findings("hook-forbidden", "hook-missing", "hook-unseen")
+        self.assertEqual((finding["id"], finding["severity"], finding["detail"], finding["remedy"]),
+                         ("hook-forbidden", "warning", "SELinux is enforcing, and virt_hooks_unconfined is off",
+                          "setsebool -P virt_hooks_unconfined 1 && restorecon -R /etc/libvirt/hooks"))
+        h.write("sys/fs/selinux/booleans/virt_hooks_unconfined", "1 1")
+        self.assertEqual(self.findings("hook-forbidden"), [])
+        (h.root / "etc/libvirt/hooks/qemu.d/50-vfioalignd").unlink()
+        h.answers.pop("stat etc/libvirt/hooks/qemu.d/50-vfioalignd")
+        self.assertEqual([f["id"] for f in self.findings("hook-forbidden", "hook-missing")], ["hook-missing"])
+        h.answer("libvirt-daemon-root", "other")
+        finding, = self.findings("hook-forbidden", "hook-missing")
+        self.assertIn("runs in a container", finding["detail"])
+        self.assertIn("the module, which helps every guest", finding["remedy"])
+
     def late(self, driver, program=None, builtin=(), cmdline=""):
         """What is said of a GPU and its audio that a driver of the host had first at boot."""
         h = self.host = Host(self.dir.name)

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "libvirt-confined.h"
 #include "libvirt-daemon.h"
 #include "libvirt-network.h"
 #include "libvirt-paths.h"
@@ -426,6 +427,7 @@ int libvirt_facts_read(struct libvirt_facts *l, const struct root *root)
         libvirt_daemon_read(l, root);
         l->installed = read_installed(l, root);
         libvirt_hook_read(l, root);
+        libvirt_confined_read(l, root);
 
         r = read_all_definitions(l, root);
         if (r < 0) {

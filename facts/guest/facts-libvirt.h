@@ -41,6 +41,15 @@ static inline void libvirt_network_done(struct libvirt_network *n)
         *n = (struct libvirt_network){};
 }
 
+/* What keeps libvirt's daemon from running our hook, where `hook_allowed` is no. */
+enum hook_obstacle {
+        HOOK_OBSTACLE_NONE,
+        HOOK_OBSTACLE_SELINUX,
+        HOOK_OBSTACLE_APPARMOR,
+        HOOK_OBSTACLE_CONTAINER,
+        _HOOK_OBSTACLE_MAX,
+};
+
 struct libvirt_facts {
         struct fact installed;      /* a daemon for QEMU guests is on this host */
         struct fact readable;       /* the list of guests below has all that libvirt and Proxmox can know */
@@ -49,6 +58,8 @@ struct libvirt_facts {
         /* The daemon runs our hook. It looks for hooks when it starts and when it is reloaded (libvirt,
          * src/util/virhook.c); a reload leaves no trace, so of an installed hook this is never no. */
         struct fact hook_seen;
+        struct fact hook_allowed; /* what confines the daemon lets it run our hook */
+        enum hook_obstacle hook_obstacle;
         struct fact running; /* the daemon runs now */
         struct fact thp;     /* its guests may have huge pages: PR_SET_THP_DISABLE is inherited */
         struct fact preload; /* its guests inherit LD_PRELOAD with our library from it */
