@@ -51,7 +51,6 @@ static int plan_emulator(const struct domain_subject *s, struct domain_changes *
                          struct fix_plan *plan)
 {
         const struct emulator *now = guest_emulator(s->host, s->guest), *e = domain_fix_emulator(s);
-        const char *why;
 
         if (!s->emulator && emulator_aligns(now))
                 return fix_plan_refuse(plan, "its emulator %s aligns by itself", now->path);
@@ -64,13 +63,12 @@ static int plan_emulator(const struct domain_subject *s, struct domain_changes *
                         s->guest->machine ?: "of the guest");
         if (!emulator_may_be_qemu(e))
                 return fix_plan_refuse(plan, "%s is not a QEMU", e->path);
-        if (!emulator_aligns(e)) {
-                if (e->generation == GENERATION_NONE)
-                        why = "leaves the address to the kernel as well: QEMU aligns since 9.2";
-                else
-                        why = e->why ?: "does not show whether it aligns";
-                return fix_plan_refuse(plan, "%s %s", e->path, why);
-        }
+        if (e->generation == GENERATION_NONE)
+                return fix_plan_refuse(
+                        plan, "%s leaves the address to the kernel as well: QEMU aligns since 9.2", e->path);
+        if (!emulator_aligns(e))
+                return fix_plan_refuse(plan, "%s does not show whether it aligns%s%s", e->path,
+                                       e->why ? ": " : "", e->why ?: "");
         if (!emulator_knows_machine(s->host->root, e, s->guest))
                 return fix_plan_refuse(
                         plan,

@@ -149,6 +149,12 @@ static void test_emulator(void **state)
                        "/opt/new/qemu-system-x86_64 does not know the machine type pc-q35-8.1");
         a.subject.emulator = &emulators[0];
         expect_refusal(&a, "emulator", "leaves the address to the kernel");
+        emulators[0].generation = GENERATION_UNKNOWN;
+        expect_refusal(&a, "emulator", "/usr/bin/qemu-system-x86_64 does not show whether it aligns");
+        emulators[0].why = (char *) "the binary exports no vfio_region_mmap()";
+        expect_refusal(&a, "emulator", "it aligns: the binary exports no vfio_region_mmap()");
+        emulators[0].generation = GENERATION_NONE;
+        emulators[0].why = NULL;
         emulators[3].program = PROGRAM_CLOUD_HYPERVISOR;
         emulators[3].generation = GENERATION_ROUNDED_AREA;
         a.subject.emulator = &emulators[3];
