@@ -117,7 +117,7 @@ static json_object *new_outcome(const struct fix *fix, const struct fix_plan *pl
 
         json_add_string(o, "id", fix_id_to_string(fix->id));
         for (size_t i = 0; i < plan->n_steps; i++)
-                json_append(steps, json_object_new_string(plan->steps[i]));
+                json_append_string(steps, plan->steps[i]);
         json_add(o, "steps", steps);
         json_add_string(o, "refusal", plan->refusal);
         json_add_string(o, "note", plan->note);

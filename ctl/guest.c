@@ -65,7 +65,7 @@ static int request_end_error(struct guest_request *q, const char *what, int r)
 
 static void report_note(struct guest_request *q, const char *text)
 {
-        json_append(json_get(q->report, "notes"), json_object_new_string(text));
+        json_append_string(json_get(q->report, "notes"), text);
 }
 
 static void report_note_start(struct guest_request *q)
