@@ -262,6 +262,18 @@ static int claim_mapping(struct claims *c, const char *path)
         return 0;
 }
 
+static int claim_mappings(struct claims *c, const struct proxmox_mappings *m, int error)
+{
+        note_error(c, error);
+        for (size_t i = 0; i < m->n; i++) {
+                int r = is_choice(m, i) ? claim_mapping(c, m->mappings[i].path) : 0;
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int read_proxmox(struct claims *c, const struct root *root)
 {
         _cleanup_(proxmox_mappings_done) struct proxmox_mappings m = {};
@@ -271,23 +283,19 @@ static int read_proxmox(struct claims *c, const struct root *root)
         r = proxmox_files_read(&files, root);
         if (r == 0)
                 r = proxmox_mappings_read(&m, &files);
-        if (r == -ENOMEM)
-                return r;
-        note_error(c, r);
-        for (size_t i = 0; i < m.n; i++) {
-                r = is_choice(&m, i) ? claim_mapping(c, m.mappings[i].path) : 0;
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return r == -ENOMEM ? r : claim_mappings(c, &m, r);
 }
 
-int claims_read(struct claims *c, const struct root *root)
+int claims_read(struct claims *c, const struct root *root, const struct libvirt_facts *l)
 {
         static int (*const readers[])(struct claims *, const struct root *) = {
-                read_driverctl, read_cmdline, read_modprobe, read_mdevctl, read_proxmox,
+                read_driverctl,
+                read_cmdline,
+                read_modprobe,
+                read_mdevctl,
         };
         unsigned long failures;
+        int r;
 
         assert(c);
         assert(root);
@@ -299,7 +307,14 @@ int claims_read(struct claims *c, const struct root *root)
                         claims_done(c);
                         return -ENOMEM;
                 }
-        return 0;
+        if (l)
+                r = claim_mappings(c, &l->mappings, l->mappings_error) ?: claims_add_networks(c, l);
+        else
+                r = read_proxmox(c, root);
+        r = memory_check(failures, r);
+        if (r < 0)
+                claims_done(c);
+        return r;
 }
 
 /* A network that is defined and active has two files. */

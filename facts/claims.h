@@ -40,11 +40,13 @@ struct claims {
         size_t n_claims;
 };
 
-/* What cannot be read leaves `complete` unknown. Returns 0 or -ENOMEM (c is then empty). */
-int claims_read(struct claims *c, const struct root *root);
+/* l: has read the networks and Proxmox's mappings; NULL: nobody has, and then the networks are left out.
+ * What cannot be read leaves `complete` unknown. Returns 0 or -ENOMEM (c is then empty). */
+int claims_read(struct claims *c, const struct root *root, const struct libvirt_facts *l);
 
-/* Adds those of libvirt's networks, which claims_read() cannot know: reading XML takes a large library, and
- * not all programs that ask for claims have it. Returns 0 or -ENOMEM (c is then to be released as before).
+/* Adds those of libvirt's networks, which claims_read() cannot know by itself: reading XML takes a large
+ * library, and not all programs that ask for claims have it. Returns 0 or -ENOMEM (c is then to be released
+ * as before).
  */
 int claims_add_networks(struct claims *c, const struct libvirt_facts *l);
 void claims_done(struct claims *c);

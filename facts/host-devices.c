@@ -137,7 +137,7 @@ static int read_facts(struct host *h, const bdf_t wanted[], size_t n)
         r = device_uses_read(&h->uses, h->root, &h->devices);
         if (r < 0)
                 return r;
-        return claims_read(&h->claims, h->root);
+        return claims_read(&h->claims, h->root, NULL);
 }
 
 int host_read_devices(struct host *h, const struct root *root, const bdf_t wanted[], size_t n)

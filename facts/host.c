@@ -112,10 +112,7 @@ static int read_facts(struct host *h, const struct root *root, const struct host
         r = device_uses_read(&h->uses, root, &h->devices);
         if (r < 0)
                 return r;
-        r = claims_read(&h->claims, root);
-        if (r < 0)
-                return r;
-        r = claims_add_networks(&h->claims, &h->libvirt);
+        r = claims_read(&h->claims, root, &h->libvirt);
         if (r < 0)
                 return r;
         r = host_read_binds(h);

@@ -333,7 +333,6 @@ static bool look_at_proxmox(struct libvirt_facts *l, const struct root *root, in
 
 static int read_proxmox(struct libvirt_facts *l, const struct root *root)
 {
-        _cleanup_(proxmox_mappings_done) struct proxmox_mappings m = {};
         _cleanup_(proxmox_files_done) struct proxmox_files files = {};
         int r;
 
@@ -341,13 +340,13 @@ static int read_proxmox(struct libvirt_facts *l, const struct root *root)
         if (r == -ENOMEM)
                 return r;
         l->proxmox = look_at_proxmox(l, root, r < 0 ? r : files.files[0].error);
+        l->mappings_error = r < 0 ? r : proxmox_mappings_read(&l->mappings, &files);
+        if (l->mappings_error == -ENOMEM)
+                return -ENOMEM;
         if (!l->proxmox)
                 return 0;
-        r = proxmox_mappings_read(&m, &files);
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0) {
-                r = note_unread(l, PROXMOX_MAPPINGS_FILE, r);
+        if (l->mappings_error < 0) {
+                r = note_unread(l, PROXMOX_MAPPINGS_FILE, l->mappings_error);
                 if (r < 0)
                         return r;
         }
@@ -356,7 +355,7 @@ static int read_proxmox(struct libvirt_facts *l, const struct root *root)
 
                 if (!proxmox_file_id(&files.files[i], id))
                         continue;
-                r = read_proxmox_guest(l, root, &m, &files.files[i], id);
+                r = read_proxmox_guest(l, root, &l->mappings, &files.files[i], id);
                 if (r < 0)
                         return r;
         }
@@ -463,6 +462,7 @@ void libvirt_facts_done(struct libvirt_facts *l)
                 libvirt_network_done(&l->networks[i]);
         for (size_t i = 0; i < l->n_damaged; i++)
                 free(l->damaged[i]);
+        proxmox_mappings_done(&l->mappings);
         free(l->networks);
         free(l->networks_unread);
         free(l->damaged);

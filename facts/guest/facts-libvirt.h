@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "facts-guest.h"
+#include "proxmox-conf.h"
 
 /* What libvirt knows, from its files alone (libvirt-paths.h): its daemon is not asked and need not run. Most
  * files are only root's to read; what they say is unknown to others. Its list of guests also has those of
@@ -77,7 +78,9 @@ struct libvirt_facts {
          * unknown. */
         char **damaged;
         size_t n_damaged;
-        bool proxmox; /* this is a node of Proxmox VE */
+        struct proxmox_mappings mappings; /* devices that Proxmox gives out by name */
+        int mappings_error;               /* 0, or the negative errno of reading these */
+        bool proxmox;                     /* this is a node of Proxmox VE */
         char *unread; /* internal: what `readable` says of the first file that could not be read */
 };
 

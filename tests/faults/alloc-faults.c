@@ -439,7 +439,7 @@ static int run_claims(struct input *in, char **ret)
         struct claims c;
         int r;
 
-        r = claims_read(&c, &in->root);
+        r = claims_read(&c, &in->root, NULL);
         (void) alloc_disarm();
         if (r < 0)
                 return r;

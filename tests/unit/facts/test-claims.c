@@ -51,7 +51,7 @@ static void test_all(void **state)
         fixture_write(f, "etc/mdevctl.d/0000:43:00.0/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", "{}\n");
         fixture_write(f, "etc/mdevctl.d/scripts.d/notifiers/x", "");
 
-        assert_ok(claims_read(&c, &f->root));
+        assert_ok(claims_read(&c, &f->root, NULL));
         assert_int_equal(c.complete.value, FACT_YES);
         assert_int_equal(c.n_claims, 8);
         assert_claim(&c, 0, CLAIM_DRIVERCTL, "/etc/driverctl.d/pci-0000:41:00.0", 0, "vfio-pci");
@@ -83,7 +83,7 @@ static void test_proxmox(void **state)
                 f, "etc/pve/mapping/pci.cfg",
                 "one\n\tmap node=pve1,path=0000:43:00.0\n\tmap node=pve2,path=0000:42:00.0\n"
                 "any\n\tmap node=pve1,path=0000:41:00.0;0000:41:00.1\n\tmap node=pve1,path=0000:44:00\n");
-        assert_ok(claims_read(&c, &f->root));
+        assert_ok(claims_read(&c, &f->root, NULL));
         assert_int_equal(c.n_claims, 3);
         for (size_t i = 0; i < c.n_claims; i++)
                 assert_claim(&c, i, CLAIM_PROXMOX, "/etc/pve/mapping/pci.cfg", 0, "vfio-pci");
@@ -94,7 +94,7 @@ static void test_proxmox(void **state)
 
         fixture_remove(f, "etc/pve/mapping/pci.cfg");
         fixture_link(f, "etc/pve/mapping/pci.cfg", "pci.cfg");
-        assert_ok(claims_read(&c, &f->root));
+        assert_ok(claims_read(&c, &f->root, NULL));
         assert_int_equal(c.complete.value, FACT_UNKNOWN);
         claims_done(&c);
 }
@@ -131,7 +131,7 @@ static void test_ids(void **state)
 
                 snprintf(text, sizeof(text), "vfio_pci.ids=%s", cases[i].ids);
                 fixture_write(f, "proc/cmdline", text);
-                assert_ok(claims_read(&c, &f->root));
+                assert_ok(claims_read(&c, &f->root, NULL));
                 if (c.n_claims != cases[i].n ||
                     (c.n_claims == 1 && claim_matches(&c.claims[0], &gpu) != cases[i].gpu))
                         fail_msg("%s: %zu", cases[i].ids, c.n_claims);
@@ -158,7 +158,7 @@ static void test_networks(void **state)
         struct fixture *f = *state;
         struct claims c;
 
-        assert_ok(claims_read(&c, &f->root));
+        assert_ok(claims_read(&c, &f->root, NULL));
         assert_ok(claims_add_networks(&c, &l));
         assert_int_equal(c.n_claims, 3); /* each once, by the first file */
         assert_claim(&c, 0, CLAIM_LIBVIRT, "/defined/listed.xml", 0, NULL);
@@ -173,19 +173,48 @@ static void test_networks(void **state)
         claims_done(&c);
 }
 
+/* What has been read with libvirt's guests is not read again: that takes a process. */
+static void test_read_before(void **state)
+{
+        struct proxmox_mapping two[] = { { (char *) "any", (char *) "0000:41:00.0" },
+                                         { (char *) "any", (char *) "0000:44:00" } };
+        struct libvirt_facts l = {};
+        struct fixture *f = *state;
+        struct claims c;
+
+        fixture_link(f, "etc/pve/local", "nodes/pve1");
+        fixture_write(f, "etc/pve/mapping/pci.cfg",
+                      "any\n\tmap node=pve1,path=0000:42:00.0\n\tmap node=pve1,path=0000:43:00\n");
+        assert_ok(claims_read(&c, &f->root, &l));
+        assert_int_equal(c.n_claims, 0);
+        assert_int_equal(c.complete.value, FACT_YES);
+        claims_done(&c);
+
+        l.mappings = (struct proxmox_mappings){ two, ELEMENTSOF(two) };
+        assert_ok(claims_read(&c, &f->root, &l));
+        assert_int_equal(c.n_claims, 2);
+        assert_true(claim_matches(&c.claims[0], &gpu));
+        claims_done(&c);
+
+        l = (struct libvirt_facts){ .mappings_error = -EACCES };
+        assert_ok(claims_read(&c, &f->root, &l));
+        assert_int_equal(c.complete.value, FACT_UNKNOWN);
+        claims_done(&c);
+}
+
 static void test_none(void **state)
 {
         struct fixture *f = *state;
         struct claims c;
 
-        assert_ok(claims_read(&c, &f->root));
+        assert_ok(claims_read(&c, &f->root, NULL));
         assert_int_equal(c.n_claims, 0);
         assert_int_equal(c.complete.value, FACT_YES);
         claims_done(&c);
 
         /* A link to itself stands for what cannot be read; root may read all. */
         fixture_link(f, "etc/modprobe.d/loop.conf", "loop.conf");
-        assert_ok(claims_read(&c, &f->root));
+        assert_ok(claims_read(&c, &f->root, NULL));
         assert_int_equal(c.complete.value, FACT_UNKNOWN);
         claims_done(&c);
 }
@@ -194,6 +223,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_all, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_read_before, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_proxmox, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_ids, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_networks, fixture_setup, fixture_teardown),

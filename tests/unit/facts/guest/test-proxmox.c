@@ -339,7 +339,7 @@ static void test_stalled(void **state)
         f->root.live = true;
         start = clock_usec(CLOCK_MONOTONIC);
         assert_ok(libvirt_facts_read(&l, &f->root));
-        assert_ok(claims_read(&c, &f->root));
+        assert_ok(claims_read(&c, &f->root, &l));
         assert_true(clock_usec(CLOCK_MONOTONIC) - start < 4 * USEC_PER_SEC * test_slower());
         assert_true(l.proxmox);
         assert_int_equal(l.readable.value, FACT_UNKNOWN);
