@@ -116,7 +116,7 @@ static void test_print_out_of_memory(void **state)
         assert_int_equal(report_print_json(o, failures, f), -ENOMEM);
         assert_ok(report_print_json(o, memory_failures(), f));
         assert_int_equal(fclose(f), 0);
-        assert_string_equal(text, "{\n}\n");
+        assert_null(text[strspn(text, "{ \n}")]); /* json-c 0.18 has the braces on one line */
         json_object_put(o);
         free(text);
 }
