@@ -3,7 +3,7 @@
 BUILD := build/meson
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: all check check-all check-debug analyze sanitize distributions faults fuzz demo audit bench bench-bind bench-map bench-trace clean
+.PHONY: all check check-all check-debug analyze sanitize distributions packages faults fuzz demo audit bench bench-bind bench-map bench-trace clean
 
 all: | $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -32,6 +32,10 @@ sanitize:
 # All native tests on newer distributions than this machine's, in a chroot each.
 distributions:
 	$(SUDO) ./tests/distributions
+
+# The Debian packages, built, installed, upgraded and purged on Debian 12 and 13, in a chroot each.
+packages:
+	$(SUDO) ./tests/packages
 
 # Memory, writes and power that fail, for so many minutes.
 MINUTES := 20

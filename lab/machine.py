@@ -90,7 +90,7 @@ def emulator():
 class Machine:
     """accel: for the trial of KVM only, which has nothing of the code under test."""
 
-    def __init__(self, image, kernel, name, accel=None, console=None, devices=0, packages=False, cpus=CPUS,
+    def __init__(self, image, kernel, name, accel=None, console=None, devices=0, packages="", cpus=CPUS,
                  modules=False):
         self.image, self.kernel, self.accel, self.devices, self.packages = image, kernel, accel, devices, packages
         self.cpus, self.modules = cpus, modules
@@ -131,7 +131,8 @@ class Machine:
         tools = product.arm64_product() / "tools" if self.is_arm64() else product.build_tools()
         run(["cp", "-a", f"{tools}/.", str(self.share / "tools")])
         if self.packages:
-            run(["cp", "-a", str(product.build_packages()), str(self.share / "packages")])
+            folder = product.all_packages(self.image) if self.packages == "all" else product.build_packages()
+            run(["cp", "-a", str(folder), str(self.share / "packages")])
         if self.modules:
             for folder in (extra_modules(self.kernel), btrfs_pair()):
                 run(["cp", "-a", f"{folder}/.", str(self.share / "extra")])

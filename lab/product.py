@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import arm64
+import packaging
 from common import BUILD, LAB, TOP, LabError, alone, digest, need, run, say, source
 from modules import IN_IMAGE, built, in_tree
 
@@ -88,6 +89,30 @@ def packaged_code():
 
 def packages_key():
     return digest(*packaged_code(), source(packaged_code, make_packages))
+
+
+def all_packages(suite):
+    """The folder with the Debian packages for an image, built there as a maintainer builds them; in dkms the module's, which
+    the machine compiles, and in former those of the version before."""
+    key = digest(packages_key(), packaging.builder(suite).parent.name, packaging.FORMER, source(make_all_packages))
+    return built("packages", suite, key, lambda work: make_all_packages(suite, work))
+
+
+def make_all_packages(suite, work):
+    say(f"building the packages on {suite}")
+    log = BUILD / "logs" / f"packages-{suite}.log"
+    log.unlink(missing_ok=True)
+    packaging.build(suite, work, log, options="nocheck")
+    for p in work.iterdir():
+        if p.suffix != ".deb" or "-dbgsym" in p.name:
+            p.unlink()
+    for name in ("dkms", "former"):
+        (work / name).mkdir()
+    for p in work.glob("vfioalign-dkms_*.deb"):
+        p.rename(work / "dkms" / p.name)
+    for p in packaging.former(suite).glob("*.deb"):
+        if "-dbgsym" not in p.name:
+            shutil.copy2(p, work / "former")
 
 
 def build_packages():

@@ -32,8 +32,9 @@ def all_at_once(calls):
             done.result()
 
 
-def prepare(hosts, packages=False, extra=()):
-    """Builds what machines on these hosts need: "IMAGE/KERNEL". extra: kernels whose extra modules are needed, too."""
+def prepare(hosts, packages=False, extra=(), suites=()):
+    """Builds what machines on these hosts need: "IMAGE/KERNEL". extra: kernels whose extra modules are needed, too. suites:
+    of which all packages are."""
     pairs = [h.split("/") for h in hosts]
     names = sorted({k for _, k in pairs})
     all_at_once([lambda k=k: kernels.kernel(k) for k in names])
@@ -42,6 +43,7 @@ def prepare(hosts, packages=False, extra=()):
     all_at_once([*([product.build_install, product.build_tools, machine.accelerator] if native else []),
                  *([product.arm64_product] if foreign else []),
                  *([product.build_packages] if packages else []),
+                 *(lambda s=s: product.all_packages(s) for s in sorted(suites)),
                  *([images.btrfs_pair] if extra else []),
                  *(lambda k=k: kernels.extra_modules(k) for k in sorted(extra)),
                  *(lambda k=k, f=f: f(k) for k in names for f in (modules.module, modules.tool_modules))])
@@ -49,8 +51,9 @@ def prepare(hosts, packages=False, extra=()):
 
 def prepare_for(pairs):
     """What these (scenario, host) pairs need."""
-    prepare({host for _, host in pairs}, any(s.packages for s, _ in pairs),
-            {host.split("/")[1] for s, host in pairs if s.modules})
+    prepare({host for _, host in pairs}, any(s.packages == "yes" for s, _ in pairs),
+            {host.split("/")[1] for s, host in pairs if s.modules},
+            {host.split("/")[0] for s, host in pairs if s.packages == "all"})
 
 
 class Group:

@@ -29,7 +29,7 @@ class Scenario:
     seed: str = None
     devices: int = 0
     cpus: int = CPUS
-    packages: bool = False
+    packages: str = ""  # "yes": those for hosts of this release; "all": for any, with the module's and the former version's
     modules: bool = False  # of its kernel also those that images lack
     folder: Path = LAB / "scenarios"
     check_all_only: bool = False
@@ -93,7 +93,7 @@ def load(name, folder=LAB / "scenarios"):
     check_hosts = [] if later else check.split()
     return Scenario(name, hosts, check_hosts, int(head.get("seconds", 60)),
                     int(head.get("timeout", 120)), head.get("boot") == "own", head.get("seed"),
-                    int(head.get("devices", 0)), int(head.get("cpus", CPUS)), "packages" in head, "modules" in head, folder, later)
+                    int(head.get("devices", 0)), int(head.get("cpus", CPUS)), head.get("packages", ""), "modules" in head, folder, later)
 
 
 def load_all(folder=LAB / "scenarios"):
