@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "util/compression.h"
 #include "util/macro.h"
 
 /* A recorded host has a thousandth of this. */
@@ -63,28 +64,12 @@ static la_ssize_t read_stream(struct archive *a, void *userdata, const void **re
         return n;
 }
 
-/* libarchive would look for a compression inside of the compression, for as long as it finds one. */
 static int find_filter(int fd)
 {
-        static const struct {
-                const char *magic;
-                size_t n;
-                int filter;
-        } filters[] = {
-                { "\x1f\x8b", 2, ARCHIVE_FILTER_GZIP },
-                { "BZh", 3, ARCHIVE_FILTER_BZIP2 },
-                { "\xfd\x37zXZ", 5, ARCHIVE_FILTER_XZ },
-                { "\x28\xb5\x2f\xfd", 4, ARCHIVE_FILTER_ZSTD },
-                { "\x04\x22\x4d\x18", 4, ARCHIVE_FILTER_LZ4 },
-        };
-        char begin[8] = {};
+        char begin[8];
+        ssize_t n = pread(fd, begin, sizeof(begin), 0);
 
-        if (pread(fd, begin, sizeof(begin), 0) < 0)
-                return -errno;
-        for (size_t i = 0; i < ELEMENTSOF(filters); i++)
-                if (memcmp(begin, filters[i].magic, filters[i].n) == 0)
-                        return filters[i].filter;
-        return ARCHIVE_FILTER_NONE;
+        return n < 0 ? -errno : compression_find(begin, (size_t) n);
 }
 
 static int open_stream(struct tar_stream *s, int fd)
