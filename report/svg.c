@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "markup.h"
 #include "util/macro.h"
 #include "util/print.h"
 
@@ -11,18 +12,11 @@ typedef char xml_t[6 * SVG_TEXT_MAX + 1];
 
 static const char *xml_escape(const char *text, size_t n, xml_t buffer)
 {
-        static const struct {
-                char c;
-                const char *escaped;
-        } table[] = { { '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '"', "&quot;" } };
         char *p = buffer;
 
         for (size_t i = 0; i < n && i < SVG_TEXT_MAX && text[i]; i++) {
-                const char *escaped = NULL;
+                const char *escaped = markup_entity(text[i]);
 
-                for (size_t k = 0; k < ELEMENTSOF(table); k++)
-                        if (table[k].c == text[i])
-                                escaped = table[k].escaped;
                 if (escaped)
                         p = stpcpy(p, escaped);
                 else
