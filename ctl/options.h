@@ -29,6 +29,10 @@ enum option_flags {
         OPTION_PERSISTENT = 1 << 16,
         OPTION_HOST = 1 << 17,
         OPTION_FILE = 1 << 18,
+        OPTION_MAX_AGE = 1 << 19,
+        OPTION_HOSTS = 1 << 20,
+        OPTION_HTML = 1 << 21,
+        OPTION_BY = 1 << 22,
         OPTION_CSV = 1 << 24,
         OPTION_NO_HEADINGS = 1 << 25,
         OPTION_WATCH = 1 << 26,
@@ -43,6 +47,10 @@ struct options {
         enum json_style json; /* JSON_NONE: not asked for */
         bool deep, force, yes, dry_run, guest, persistent, csv, no_headings, no_pager;
         const char *root;      /* NULL: this host */
+        const char *html;      /* a file to write; NULL: none */
+        const char *hosts;     /* a need; NULL: none */
+        const char *by;        /* words; NULL: the usual one */
+        const char *max_age;   /* as it was given; NULL: none */
         const char *host;      /* the name to give it; NULL: its own */
         const char *output;    /* columns; NULL: the usual ones */
         const char *area;      /* as it was given; NULL: none */

@@ -58,6 +58,10 @@
             verb_row) \
         ROW("metrics", "[--root HOST] [--output FILE]", "the audit as metrics for Prometheus", MAIN, \
             verb_metrics) \
+        ROW("fleet", \
+            "[--json|--csv|--html FILE|--hosts NEED] [--by WORDS] [--output COLUMNS] [--max-age TIME] " \
+            "[--fail-on SEVERITY] FILE|DIRECTORY|-...", \
+            "many hosts' rows or reports, one answer: which hosts need what", MAIN, verb_fleet) \
         ROW("status", "[--json] [--watch[=SECONDS]]", "what the daemon last saw", MAIN, verb_status) \
         ROW("config", "[--json] [--output COLUMNS] [--root HOST] show|check [FILE]", \
             "every value of vfioalignd's configuration and where it is from, or its errors", MAIN, \

@@ -14,8 +14,8 @@ ROOT = Path(sys.argv.pop(1)).resolve()
 
 # The kernel has a style of its own.
 KERNEL = ("dkms/", "lab/tools/hold-lock/", "lab/tools/lab_mdev/")
-ROOMS = ("audit", "bind", "config", "ctl", "daemon", "facts", "fix", "preload", "probe", "record", "report", "trace",
-         "util")
+ROOMS = ("audit", "bind", "config", "ctl", "daemon", "facts", "fix", "fleet", "preload", "probe", "record", "report",
+         "trace", "util")
 # They print what is in the code, while it is built.
 PRINTERS = ("man", "systemd")
 WIDTH = 109
@@ -59,7 +59,7 @@ class Style(unittest.TestCase):
 
     def test_output(self):
         """What people read is printed by util/print.h, which escapes it: names come from strangers."""
-        raw = [f"{path.relative_to(ROOT)}:{number}" for path in sources("ctl", "report", "trace")
+        raw = [f"{path.relative_to(ROOT)}:{number}" for path in sources("ctl", "fleet", "report", "trace")
                for number, line in enumerate(path.read_text().splitlines(), 1)
                if re.search(r"\b(v?f?printf|v?dprintf|puts|perror|fputs_unlocked|putchar)\(|\bfputs\((?![^,]*\")|\bfwrite\(", line)
                and path.name not in ("json.c", "metrics-text.c")]

@@ -6,9 +6,7 @@ another.
 
 check-svg.py CTL SAMPLE-TRACE"""
 
-import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +15,8 @@ import unittest
 from pathlib import Path
 from xml.etree import ElementTree
 
+import browser
+
 CTL, SAMPLE = map(os.path.abspath, sys.argv[1:3])
 del sys.argv[1:3]
 
@@ -24,14 +24,10 @@ HOST = Path(__file__).parent / "hosts/built-in"
 DEVICE = "0000:41:00.0"
 NAME = "{http://www.w3.org/2000/svg}"
 GIB = 1 << 30
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
-# Prints where the browser has put each text.
-MEASURE = """<!DOCTYPE html><body style="margin:0">%s<pre id="boxes"></pre><script>
-const boxes = [...document.querySelectorAll('svg text')].map(t => {
-        const b = t.getBBox(); return [t.textContent, b.x, b.y, b.x + b.width, b.y + b.height]; });
-document.getElementById('boxes').textContent = JSON.stringify(boxes);
-</script></body>"""
+# Where the browser has put each text.
+BOXES = """return [...document.querySelectorAll('svg text')].map(t => {
+        const b = t.getBBox(); return [t.textContent, b.x, b.y, b.x + b.width, b.y + b.height]; });"""
 
 
 class Image:
@@ -135,25 +131,12 @@ class Rulers(unittest.TestCase):
         self.assertIn("No such file", self.ctl(DEVICE, code=1))
 
 
-@unittest.skipUnless(BROWSER, "there is no Chromium, which make check-all installs")
-class Browser(unittest.TestCase):
+class Browser(browser.TestCase):
     """What a browser makes of them."""
 
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="vfioalign-browser-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
-    def browse(self, page, *args):
-        command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-                   "--proxy-server=127.0.0.1:9", f"--user-data-dir={self.folder}/profile", *args, f"file://{page}"]
-        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120, check=True).stdout
-
     def check(self, text):
-        image, page, picture = Image(text), self.folder / "page.html", self.folder / "picture.png"
-        page.write_text(MEASURE % text)
-        dom = self.browse(page, "--dump-dom")
-        boxes = json.loads(ElementTree.fromstring(re.search('<pre id="boxes">.*?</pre>', dom)[0]).text)
+        image = Image(text)
+        boxes = self.measure(f'<!DOCTYPE html><body style="margin:0">{text}', BOXES)
         self.assertEqual(len(boxes), len(list(image.svg.iter(NAME + "text"))))
         for words, left, top, right, bottom in boxes:
             self.assertTrue(0 <= left < right <= image.width and 0 <= top < bottom <= image.height, words)
@@ -161,9 +144,7 @@ class Browser(unittest.TestCase):
             for other, left2, top2, right2, bottom2 in boxes[:i]:
                 self.assertFalse(left < right2 and left2 < right and top + 2 < bottom2 and top2 + 2 < bottom, (words, other))
         (self.folder / "image.svg").write_text(text)
-        self.browse(self.folder / "image.svg", f"--screenshot={picture}", f"--window-size={int(image.width)},{int(image.height)}")
-        self.assertEqual(picture.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
-        self.assertGreater(picture.stat().st_size, 5000)
+        self.picture(self.folder / "image.svg", int(image.width), int(image.height))
 
     def test_rulers(self):
         file = self.folder / "rulers.svg"
