@@ -32,6 +32,8 @@
 #include "facts/start.h"
 #include "fix/domain-edit.h"
 #include "fix/unit-variable.h"
+#include "fleet/documents.h"
+#include "fleet/print.h"
 #include "record/redact.h"
 #include "trace/report.h"
 #include "util/macro.h"
@@ -514,6 +516,61 @@ static void run_trace(const struct root *root, const uint8_t *data, size_t size)
         trace_account_done(&account);
 }
 
+static int add_report(json_object *document, void *userdata)
+{
+        return fleet_add(userdata, document);
+}
+
+/* So many bytes at a time, as a pipe or a compression may give them. */
+static void read_fleet(struct fleet *f, const uint8_t *data, size_t size, size_t step)
+{
+        struct documents d;
+
+        must(fleet_open(f) >= 0 && documents_open(&d, add_report, f) >= 0);
+        for (size_t n; size > 0; data += n, size -= n) {
+                n = size < step ? size : step;
+                must(documents_feed(&d, (const char *) data, n) >= 0);
+        }
+        must(documents_end(&d) >= 0 && fleet_sort(f) >= 0);
+        documents_done(&d);
+}
+
+/* Nothing that a terminal would act upon. */
+static void check_output(const char *text)
+{
+        for (; *text; text++)
+                must((unsigned char) *text >= ' ' || *text == '\n' || *text == '\r');
+}
+
+/* Reports of many hosts: however the bytes come, they are the same hosts, and all that is printed is text.
+ */
+static void run_fleet(const struct root *root, const uint8_t *data, size_t size)
+{
+        const struct fleet_view view = { .by = { WORD_NEED, WORD_KERNEL, WORD_HOST }, .n_by = 3 };
+        _cleanup_free_ char *text = NULL, *page = NULL;
+        struct fleet whole, pieces;
+        size_t n;
+        FILE *out = open_memstream(&text, &n), *page_out = open_memstream(&page, &n);
+
+        (void) root;
+        must(out && page_out);
+        read_fleet(&whole, data, size, SIZE_MAX);
+        read_fleet(&pieces, data, size, 1);
+        must(whole.n_hosts == pieces.n_hosts && whole.n_unread == pieces.n_unread);
+        must(whole.n_unnamed == pieces.n_unnamed && whole.n_older == pieces.n_older);
+        must(fleet_print_text(&whole, &view, out) >= 0);
+        must(fleet_print_json(&whole, &view, JSON_SHORT, out) >= 0);
+        must(fleet_print_csv(&whole, &view, out) >= 0);
+        (void) fleet_print_hosts(&whole, "none", out);
+        must(fleet_print_page(&whole, &view, page_out) >= 0);
+        must(fclose(out) == 0 && fclose(page_out) == 0);
+        check_output(text);
+        check_output(page);
+        must(!strstr(page, "<script"));
+        fleet_done(&whole);
+        fleet_done(&pieces);
+}
+
 const struct fuzz_target fuzz_targets[] = {
         { "domain", NULL, run_domain },
         { "domain-scan", NULL, run_scan },
@@ -538,6 +595,7 @@ const struct fuzz_target fuzz_targets[] = {
         { "proxmox", NULL, run_proxmox },
         { "proxmox-mappings", NULL, run_proxmox_mappings },
         { "trace", NULL, run_trace },
+        { "fleet", NULL, run_fleet },
         { "modprobe", "etc/modprobe.d/vfio.conf", run_claims },
         { "grub", "etc/default/grub", run_boot },
         { "grubenv", "boot/grub2/grubenv", run_boot },
