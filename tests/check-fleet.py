@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """vfioalignctl fleet: many hosts' reports, one answer, against a fleet that is made up and so known (made_up_fleet.py).
 
-check-fleet.py CTL [HOSTS]: so many hosts, 400 unless it is said."""
+check-fleet.py CTL [HOSTS]: so many hosts, 200 unless it is said."""
 
 import csv
 import gzip
@@ -26,8 +26,8 @@ import browser
 from made_up_fleet import COUNTS, SEVERITIES, Fleet
 
 CTL = os.path.abspath(sys.argv[1])
-N = int(sys.argv[2]) if len(sys.argv) > 2 else 400
-del sys.argv[1:]
+N = int(sys.argv.pop(2)) if sys.argv[2:] and sys.argv[2].isdigit() else 200
+del sys.argv[1]
 
 FORMS = ("row", "report", "pretty-row", "pretty-report")
 NAMES = ["quarantine", "module-dead", "module", "module-install", "module-key", "thp", "preload", "kernel", "hook", "unseen", "none"]
@@ -277,7 +277,7 @@ class Hostile(Case):
         """What is compressed in vain, cut or damaged costs its own file only."""
         good = self.file(self.named("good"), name="good")
         bomb, cut, twice = (self.folder / name for name in ("bomb", "cut", "twice"))
-        bomb.write_bytes(gzip.compress(b" " * (200 << 20), 9))
+        bomb.write_bytes(gzip.compress(b" " * (50 << 20), 6))
         data = gzip.compress("".join(MADE.texts[:200]).encode(), 1)
         cut.write_bytes(data[:len(data) // 2])
         twice.write_bytes(gzip.compress(gzip.compress(b"{}")))
