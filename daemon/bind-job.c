@@ -9,6 +9,7 @@
 
 #include "bind/worker-reply.h"
 #include "bind/worker.h"
+#include "manager-export.h"
 #include "manager.h"
 #include "messages.h"
 #include "util/array.h"
@@ -98,8 +99,13 @@ static void job_report(struct bind_job *job)
 {
         const char *failed = *job->failed ? job->failed : NULL;
 
-        for (size_t i = 0; i < json_object_array_length(job->groups); i++)
-                bind_outcome_log(json_object_array_get_idx(job->groups, i), job->owner, job->order.dry_run);
+        for (size_t i = 0; i < json_object_array_length(job->groups); i++) {
+                json_object *group = json_object_array_get_idx(job->groups, i);
+
+                bind_outcome_log(group, job->owner, job->order.dry_run);
+                if (!job->order.dry_run)
+                        manager_export_count_bind(job->manager, job->order.operation, group);
+        }
         if (failed)
                 log_struct(LOG_ERR, MESSAGE_WORKER_FAILED, NULL, "vfioalign-worker (%s): %s", job->owner,
                            failed);

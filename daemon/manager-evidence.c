@@ -134,14 +134,6 @@ static struct evidence_store *get_store(struct manager *m)
         return m->evidence = s;
 }
 
-/* The process may have run before this daemon did: another one may have counted it already. */
-static bool process_is_older(const struct root *root, pid_t pid)
-{
-        uint64_t start = process_start_usec(root, pid), ours = process_start_usec(root, getpid());
-
-        return start == 0 || ours == 0 || start < ours;
-}
-
 /* Whether it maps a whole BAR that can have huge pages. */
 static bool maps_whole_bar(const struct manager *m, const struct mapping *mapping)
 {

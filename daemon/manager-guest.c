@@ -5,6 +5,7 @@
 
 #include "fix/decision.h"
 #include "manager-config.h"
+#include "manager-export.h"
 #include "manager-guest-bind.h"
 #include "manager-measure.h"
 #include "manager-report.h"
@@ -16,6 +17,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/process-file.h"
+#include "util/process-start.h"
 #include "util/switch.h"
 
 /* Reserved from the hook's deadline for reading the worker's answer and sending ours. */
@@ -32,8 +34,9 @@ struct request {
         sd_bus_message *message;
         sd_bus_slot *leaving, *here; /* a hook that was killed needs no answer */
         sd_event_source *deadline;
-        bool binding;      /* its devices are being handed to VFIO */
-        char problem[512]; /* why they did not get there; empty: none */
+        uint64_t came_usec; /* CLOCK_MONOTONIC */
+        bool binding;       /* its devices are being handed to VFIO */
+        char problem[512];  /* why they did not get there; empty: none */
 };
 
 static void request_free(struct request *q)
@@ -82,6 +85,9 @@ static int request_answer(struct request *q, const char *late)
         r = sd_bus_reply_method_return(q->message, "bs", d.allowed, text);
         if (r < 0)
                 log_warning(r, "Failed to answer the hook of guest '%s': %m", q->guest.name);
+        manager_export_count_hook(m, clock_usec(CLOCK_MONOTONIC) - q->came_usec);
+        if (!d.allowed)
+                manager_export_count_start(m, START_REFUSED);
         request_free(q);
         return 1;
 }
@@ -281,6 +287,7 @@ int manager_prepare_guest(struct manager *m, sd_bus_message *message, const char
         if (!q)
                 return -ENOMEM;
         q->manager = m;
+        q->came_usec = clock_usec(CLOCK_MONOTONIC);
         q->message = sd_bus_message_ref(message);
         r = guest_parse(&q->guest, xml, size);
         if (r == -EBADMSG || r == -EFBIG)
@@ -337,6 +344,17 @@ static int on_guest_exit(sd_event_source *source, int fd, uint32_t revents, void
         return 0;
 }
 
+/* Not one that ran before this daemon did: another one may have counted it already. */
+static void count_start(struct manager *m, const struct running_guest *g)
+{
+        if (process_is_older(&m->root, g->pid))
+                return;
+        if (g->verdict.page_size == 0 && g->best_page_size > 0)
+                manager_export_count_start(m, START_UNKNOWN);
+        else
+                manager_export_count_start(m, running_guest_falls_short(g) ? START_SHORT : START_BEST);
+}
+
 void manager_guest_started(struct manager *m, const struct guest *guest)
 {
         _cleanup_(running_guest_freep) struct running_guest *g = NULL;
@@ -359,6 +377,8 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
                 return;
         }
         /* The hook and libvirt both report a start; libvirt also reports devices that come and go. */
+        if (!slot || (*slot)->pid != g->pid)
+                count_start(m, g);
         if (!slot || !running_guest_equal(*slot, g))
                 running_guest_log(g);
         if (slot)

@@ -16,6 +16,7 @@
 #include "manager-caller.h"
 #include "manager-config.h"
 #include "manager-evidence.h"
+#include "manager-export.h"
 #include "manager-fix-bus.h"
 #include "manager-guest-bind.h"
 #include "manager-guest.h"
@@ -156,6 +157,7 @@ struct manager *manager_free(struct manager *m)
         manager_libvirt_close(m);
         manager_evidence_close(m);
         manager_measure_close(m);
+        manager_export_close(m);
         manager_udev_close(m);
         manager_switch_close(m);
         manager_retry_close(m);
@@ -199,6 +201,9 @@ int manager_start(struct manager *m)
         if (m->config_error)
                 manager_notify_status(m);
         manager_notify_ready(m);
+        r = manager_export_start(m);
+        if (r < 0)
+                log_warning(r, "Failed to set up what others collect, ignoring: %m");
         manager_bind_start(m);
 
         manager_watch_switch(m);
@@ -248,8 +253,21 @@ static bool findings_equal(const struct findings *a, const struct findings *b)
         return true;
 }
 
+static int read_host(struct manager *m, struct host *ret_host, struct findings *ret_findings)
+{
+        int r = host_read_again(ret_host, &m->root, &m->host);
+
+        if (r < 0)
+                return r;
+        r = findings_collect(ret_findings, ret_host);
+        if (r < 0)
+                host_done(ret_host);
+        return r;
+}
+
 int manager_audit(struct manager *m)
 {
+        uint64_t begin = clock_usec(CLOCK_MONOTONIC);
         struct host host;
         struct findings findings;
         bool changed;
@@ -259,14 +277,10 @@ int manager_audit(struct manager *m)
 
         /* This audit sees what the scheduled one would look for. */
         m->audit_timer = sd_event_source_disable_unref(m->audit_timer);
-        r = host_read_again(&host, &m->root, &m->host);
+        r = read_host(m, &host, &findings);
+        manager_export_audited(m, r >= 0, clock_usec(CLOCK_MONOTONIC) - begin);
         if (r < 0)
                 return log_error(r, "Failed to audit the host, keeping the previous facts: %m");
-        r = findings_collect(&findings, &host);
-        if (r < 0) {
-                host_done(&host);
-                return log_error(r, "Failed to audit the host, keeping the previous facts: %m");
-        }
 
         changed = !findings_equal(&m->findings, &findings);
         host_done(&m->host);

@@ -14,6 +14,7 @@ struct bind_call;      /* manager-bind-bus.c: a Bind or Unbind that is under way
 struct bind_job;       /* bind-job.c: a run of the worker */
 struct boot_attempt;   /* manager-bind.c: a function with Bind=boot that is not tried again */
 struct caller;         /* manager-caller.c: a sender of calls, and who that is */
+struct export_service; /* manager-export.c: what others collect, and when to audit again */
 struct evidence_store; /* manager-evidence.c: what guests got, on its way to the disk */
 struct fix_call;       /* manager-fix-bus.c: an ApplyFix or RevertFix that is under way */
 struct guest_binding;  /* manager-guest-bind.c: a guest whose devices we hand over */
@@ -59,6 +60,7 @@ struct manager {
         struct libvirt_watch *libvirt;
         struct evidence_store *evidence; /* NULL before the first guest */
         sd_event_source *starts_source;  /* of the directory of measured starts */
+        struct export_service *export;   /* NULL: nothing is exported, for lack of memory */
         char *status;                    /* as last sent to systemd */
         struct {
                 uint64_t generation;

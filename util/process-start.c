@@ -57,6 +57,13 @@ uint64_t process_start_usec(const struct root *root, pid_t pid)
         return boot + start;
 }
 
+bool process_is_older(const struct root *root, pid_t pid)
+{
+        uint64_t start = process_start_usec(root, pid), ours = process_start_usec(root, getpid());
+
+        return start == 0 || ours == 0 || start < ours;
+}
+
 uint64_t own_start_boottime_usec(void)
 {
         uint64_t start;
