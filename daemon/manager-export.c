@@ -164,6 +164,25 @@ void manager_export_audited(struct manager *m, bool done, uint64_t took_usec)
         write_soon(m);
 }
 
+void manager_export_count_measured(struct manager *m, const struct host *before, const struct host *now)
+{
+        assert(m);
+        assert(before && now);
+
+        if (!m->export)
+                return;
+        for (size_t i = 0; i < now->starts.n_starts; i++) {
+                const struct start *s = &now->starts.starts[i];
+                const struct start *known = starts_find(&before->starts, s->guest);
+
+                /* One that was over before this daemon began, another one may have counted. */
+                if ((known && known->time_usec == s->time_usec) ||
+                    s->time_usec < m->export->counters.start_usec)
+                        continue;
+                metrics_count_measured(&m->export->counters, s->usec);
+        }
+}
+
 void manager_export_count_hook(struct manager *m, uint64_t took_usec)
 {
         assert(m);

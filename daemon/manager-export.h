@@ -20,6 +20,9 @@ void manager_export_close(struct manager *m);
  * AuditIntervalSec=. */
 void manager_export_audited(struct manager *m, bool done, uint64_t took_usec);
 
+/* Counts the starts in the second that are not in the first: what was measured since. */
+void manager_export_count_measured(struct manager *m, const struct host *before, const struct host *now);
+
 /* Each of these counts one. took_usec: how long libvirt waited for our answer. */
 void manager_export_count_hook(struct manager *m, uint64_t took_usec);
 void manager_export_count_start(struct manager *m, enum start_result result);

@@ -282,6 +282,7 @@ int manager_audit(struct manager *m)
         if (r < 0)
                 return log_error(r, "Failed to audit the host, keeping the previous facts: %m");
 
+        manager_export_count_measured(m, &m->host, &host);
         changed = !findings_equal(&m->findings, &findings);
         host_done(&m->host);
         findings_done(&m->findings);

@@ -42,7 +42,8 @@ DEFINE_STRING_TABLE(start_result, enum start_result);
 DEFINE_STRING_TABLE(handover, enum handover);
 DEFINE_STRING_TABLE(handover_result, enum handover_result);
 
-static const double hook_bounds[HOOK_BUCKETS] = { .01, .05, .1, .25, .5, 1, 2.5, 5 };
+static const double hook_bounds[] = { .01, .05, .1, .25, .5, 1, 2.5, 5 };
+static const double measured_bounds[] = { 1, 2.5, 5, 10, 30, 60, 120, 300, 600 };
 
 enum metric {
         BUILD_INFO,
@@ -71,8 +72,11 @@ enum metric {
         GUEST_STEPS,
         GUEST_LIMIT,
         GUEST_REMEDY,
+        GUEST_START_SECONDS,
+        GUEST_BAR_SECONDS,
         REMEDY_GUESTS,
         GUEST_STARTS,
+        MEASURED_DURATION,
         HOOK_DURATION,
         BIND_OPERATIONS,
         _METRIC_MAX,
@@ -124,9 +128,15 @@ static const struct metric_family families[_METRIC_MAX] = {
         [GUEST_LIMIT] = ROW("guest_limit", "gauge", "domain, limit", "What keeps it from larger pages"),
         [GUEST_REMEDY] = ROW("guest_remedy_page_faults", "gauge", "domain, remedy",
                              "The page faults that a remedy would leave"),
+        [GUEST_START_SECONDS] = ROW("guest_start_seconds", "gauge", "domain",
+                                    "How long its last start took that was measured"),
+        [GUEST_BAR_SECONDS] = ROW("guest_start_bar_seconds", "gauge", "domain",
+                                  "The part of it that mapping its BARs for DMA took"),
         [REMEDY_GUESTS] = ROW("remedy_guests", "gauge", "remedy", "Guests that a remedy would help"),
         [GUEST_STARTS] = ROW("guest_starts_total", "counter", "result",
                              "Starts of guests with VFIO devices, by the pages they got"),
+        [MEASURED_DURATION] = ROW("start_duration_seconds", "histogram", "le",
+                                  "How long the starts of guests took that were measured"),
         [HOOK_DURATION] = ROW("hook_duration_seconds", "histogram", "le",
                               "How long starts of guests have waited for vfioalignd"),
         [BIND_OPERATIONS] = ROW("bind_operations_total", "counter", "operation, result",
@@ -428,6 +438,21 @@ static void add_guest_remedies(struct metrics *m)
         }
 }
 
+static void add_guest_seconds(struct metrics *m, enum metric id)
+{
+        for (size_t i = 0; i < m->n_guests; i++) {
+                const struct metric_guest *g = &m->guests[i];
+                json_object *start = json_get(g->guest, "last_start"), *seconds;
+
+                if (id == GUEST_BAR_SECONDS)
+                        seconds = json_get(json_get(start, "phases"), "bars");
+                else
+                        seconds = json_get(start, "seconds");
+                if (g->name && seconds)
+                        add_sample(m, id, LABEL("domain", g->name), json_object_get_double(seconds));
+        }
+}
+
 static void add_remedies(struct metrics *m, bool all)
 {
         size_t together = 0;
@@ -472,7 +497,15 @@ static void add_guests(struct metrics *m)
                                  guest_cost_of(m->guests[i].guest, "pin_steps"));
         add_guest_limits(m);
         add_guest_remedies(m);
+        add_guest_seconds(m, GUEST_START_SECONDS);
+        add_guest_seconds(m, GUEST_BAR_SECONDS);
         add_remedies(m, all);
+}
+
+static void add_histogram(struct metrics *m, enum metric id, const double bounds[], size_t n,
+                          const struct metrics_histogram *h)
+{
+        metrics_add_histogram(&m->text, &families[id], bounds, h->counts, n, h->n, h->seconds);
 }
 
 static void add_counters(struct metrics *m, const struct metrics_counters *c)
@@ -480,8 +513,8 @@ static void add_counters(struct metrics *m, const struct metrics_counters *c)
         for (enum start_result r = 0; r < _START_RESULT_MAX; r++)
                 add_sample(m, GUEST_STARTS, LABEL("result", start_result_to_string(r)),
                            (double) c->starts[r]);
-        metrics_add_histogram(&m->text, &families[HOOK_DURATION], hook_bounds, c->hooks, HOOK_BUCKETS,
-                              c->n_hooks, c->hook_seconds);
+        add_histogram(m, MEASURED_DURATION, measured_bounds, ELEMENTSOF(measured_bounds), &c->measured);
+        add_histogram(m, HOOK_DURATION, hook_bounds, ELEMENTSOF(hook_bounds), &c->hook);
         for (enum handover o = 0; o < _HANDOVER_MAX; o++)
                 for (enum handover_result r = 0; r < _HANDOVER_RESULT_MAX; r++)
                         metrics_add(&m->text, &families[BIND_OPERATIONS],
@@ -535,16 +568,28 @@ static void name_guests(struct metrics *m, enum export_guests how)
         }
 }
 
-void metrics_count_hook(struct metrics_counters *c, uint64_t usec)
+static void count_duration(struct metrics_histogram *h, const double bounds[], size_t n, uint64_t usec)
 {
         double seconds = (double) usec / 1e6;
 
+        for (size_t i = 0; i < n; i++)
+                h->counts[i] += seconds <= bounds[i];
+        h->n++;
+        h->seconds += seconds;
+}
+
+void metrics_count_hook(struct metrics_counters *c, uint64_t usec)
+{
         assert(c);
 
-        for (size_t i = 0; i < HOOK_BUCKETS; i++)
-                c->hooks[i] += seconds <= hook_bounds[i];
-        c->n_hooks++;
-        c->hook_seconds += seconds;
+        count_duration(&c->hook, hook_bounds, ELEMENTSOF(hook_bounds), usec);
+}
+
+void metrics_count_measured(struct metrics_counters *c, uint64_t usec)
+{
+        assert(c);
+
+        count_duration(&c->measured, measured_bounds, ELEMENTSOF(measured_bounds), usec);
 }
 
 void metrics_print(const struct host *h, json_object *head, const struct metrics_counters *counters,

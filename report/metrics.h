@@ -41,7 +41,13 @@ enum handover_result {
 };
 DECLARE_STRING_TABLE(handover_result, enum handover_result);
 
-#define HOOK_BUCKETS 8
+#define HISTOGRAM_BUCKETS_MAX 9
+
+/* How often something took at most as long as each bound of its metric. */
+struct metrics_histogram {
+        unsigned long counts[HISTOGRAM_BUCKETS_MAX], n;
+        double seconds; /* in all */
+};
 
 /* What a daemon has counted since it started. */
 struct metrics_counters {
@@ -49,12 +55,13 @@ struct metrics_counters {
         unsigned long audits;
         unsigned long starts[_START_RESULT_MAX];
         unsigned long binds[_HANDOVER_MAX][_HANDOVER_RESULT_MAX];
-        unsigned long hooks[HOOK_BUCKETS], n_hooks; /* by how long a start waited for our answer */
-        double hook_seconds;                        /* in all */
+        struct metrics_histogram hook;     /* starts that waited for our answer */
+        struct metrics_histogram measured; /* starts that were measured (Measure=) */
 };
 
-/* Counts one more start that waited so long for our answer. */
+/* Count one more of them that took so long. */
 void metrics_count_hook(struct metrics_counters *c, uint64_t usec);
+void metrics_count_measured(struct metrics_counters *c, uint64_t usec);
 
 /* head: report_head() of the host. counters: NULL: no daemon prints this. audit_usec: how long the audit
  * took; 0: unknown. Where memory is out, that is noted (util/memory.h), and what was printed is to be thrown

@@ -19,8 +19,8 @@ import dbus
 from made_up_host import make_host, run_guest
 from private_bus import Bus, Daemon, domain, memfd, wait_for
 
-DAEMON, CTL = sys.argv[1:3]
-del sys.argv[1:3]
+DAEMON, CTL, SAMPLE = sys.argv[1:4]
+del sys.argv[1:4]
 
 INTERFACE = "org.vfioalign1.Manager"
 
@@ -72,7 +72,7 @@ class Export(unittest.TestCase):
         self.assertIn('vfioalign_guest_running{domain="55fd88fa-d441-4dd9-b2b9-0f9e2bcc1efe"} 1\n', text)
         ctl = subprocess.run([CTL, "metrics", "--root", str(self.root)], stdout=subprocess.PIPE, text=True, check=True).stdout
         moving = r"^vfioalign_audit_(timestamp|duration)_seconds .*$"
-        daemons = r"^(#.* )?vfioalign_(start_time|audits_total|guest_starts|hook_duration|bind_operations).*\n"
+        daemons = r"^(#.* )?vfioalign_(start_time|audits_total|guest_starts|start_duration|hook_duration|bind_operations).*\n"
         self.assertEqual(re.sub(moving, "", re.sub(daemons, "", text, flags=re.M), flags=re.M),
                          re.sub(moving, "", ctl, flags=re.M))
         self.assertEqual([p.name for p in self.run.iterdir() if p.name.startswith("metrics")], ["metrics.prom"])
@@ -146,6 +146,27 @@ class Export(unittest.TestCase):
             time.sleep(1.5)
             self.assertEqual(self.read()['vfioalign_guest_starts_total{result="best"}'], 1)
             process.kill()
+
+    def test_measured(self):
+        """A start that is kept since the daemon runs is counted once; one from before is only shown."""
+        starts = self.root / "var/lib/vfioalign/starts"
+        starts.mkdir(parents=True)
+        sample = subprocess.run([SAMPLE, "json"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+        def keep(seconds):
+            (starts / f"recorded-{int((time.time() + seconds) * 1e6):020}.json").write_text(sample)
+
+        keep(-3600)
+        self.start()
+        self.assertEqual(self.read()['vfioalign_guest_start_seconds{domain="recorded"}'], 19.5)
+        self.assertEqual(self.read()['vfioalign_guest_start_bar_seconds{domain="recorded"}'], 3.7)
+        self.assertEqual(self.read()["vfioalign_start_duration_seconds_count"], 0)
+        keep(1)
+        for _ in range(2):
+            self.manager().Audit()
+        self.wait_value("vfioalign_start_duration_seconds_count", 1)
+        self.assertEqual(self.read()['vfioalign_start_duration_seconds_bucket{le="10"}'], 0)
+        self.assertEqual(self.read()['vfioalign_start_duration_seconds_bucket{le="30"}'], 1)
 
     def test_not_too_often(self):
         """A burst of events is written once a second, and the last of it always."""

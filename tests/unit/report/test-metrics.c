@@ -79,11 +79,15 @@ static void test_hook(void **state)
         metrics_count_hook(&c, 10000); /* the bound belongs to its bucket */
         metrics_count_hook(&c, 10001);
         metrics_count_hook(&c, 60 * USEC_PER_SEC);
-        assert_int_equal(c.hooks[0], 1);
-        assert_int_equal(c.hooks[1], 2);
-        assert_int_equal(c.hooks[HOOK_BUCKETS - 1], 2);
-        assert_int_equal(c.n_hooks, 3);
-        assert_int_equal((long) c.hook_seconds, 60);
+        assert_int_equal(c.hook.counts[0], 1);
+        assert_int_equal(c.hook.counts[1], 2);
+        assert_int_equal(c.hook.counts[7], 2); /* 5 s */
+        assert_int_equal(c.hook.n, 3);
+        assert_int_equal((long) c.hook.seconds, 60);
+        metrics_count_measured(&c, 600 * USEC_PER_SEC);
+        assert_int_equal(c.measured.counts[HISTOGRAM_BUCKETS_MAX - 1], 1);
+        assert_int_equal(c.measured.counts[HISTOGRAM_BUCKETS_MAX - 2], 0);
+        assert_int_equal(c.measured.n, 1);
 }
 
 static const char head[] =
@@ -94,7 +98,8 @@ static const char head[] =
         "                { 'path': '/home/ann/qemu', 'generation': 'none' }],"
         "  'findings': [{ 'id': 'a', 'severity': 'warning' }, { 'id': 'b', 'severity': 'info' },"
         "               { 'id': 'a', 'severity': 'warning' }],"
-        "  'guests': [{ 'name': 'web', 'uuid': 'u1', 'running': true, 'limit': 'none' },"
+        "  'guests': [{ 'name': 'web', 'uuid': 'u1', 'running': true, 'limit': 'none',"
+        "               'last_start': { 'seconds': 12.5, 'phases': { 'bars': 7.25 } } },"
         "             { 'name': 'web', 'uuid': 'u2', 'limit': 'none' },"
         "             { 'name': 'web', 'limit': 'none' },"
         "             { 'name': 'db', 'page_size': null, 'limit': 'unknown' },"
@@ -128,6 +133,8 @@ static void test_names(void **state)
                                         "vfioalign_guest_running{domain=\"db\"} 0\n#"));
         assert_non_null(strstr(by_uuid, "vfioalign_guest_running{domain=\"u1\"} 1\n"
                                         "vfioalign_guest_running{domain=\"u2\"} 0\n#"));
+        assert_non_null(strstr(by_name, "vfioalign_guest_start_seconds{domain=\"web\"} 12.500000\n#"));
+        assert_non_null(strstr(by_name, "vfioalign_guest_start_bar_seconds{domain=\"web\"} 7.250000\n#"));
         assert_null(strstr(by_uuid, "web"));
         assert_null(strstr(by_none, "domain"));
         assert_non_null(strstr(by_none, "vfioalign_guests{state=\"stopped\"} 4\n"));
