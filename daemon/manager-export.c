@@ -5,6 +5,8 @@
 
 #include "bind/worker-reply.h"
 #include "manager.h"
+#include "messages.h"
+#include "report/row.h"
 #include "util/clock.h"
 #include "util/file-write.h"
 #include "util/log.h"
@@ -12,6 +14,8 @@
 
 /* Between two writes: each of them starts a program where somebody publishes what we write. */
 #define WRITE_INTERVAL_USEC USEC_PER_SEC
+
+#define ROW_INTERVAL_USEC (3600 * USEC_PER_SEC)
 
 /* An audit that is a minute late, together with other things that wake up the processor, is as good. */
 #define INTERVAL_ACCURACY 60
@@ -22,6 +26,8 @@ struct export_service {
         sd_event_source *interval, *write;
         uint64_t written_usec; /* CLOCK_MONOTONIC; 0: not yet */
         bool failed;           /* that was logged */
+        char *row;             /* as it was logged last, without its time; or NULL */
+        uint64_t row_usec;     /* when that was, CLOCK_MONOTONIC */
 };
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
@@ -51,11 +57,79 @@ static int write_metrics(const struct manager *m, json_object *head)
         return text ? write_file_at(m->root.fd, METRICS_FILE, text, size, 0640) : -ENOMEM;
 }
 
+/* The row says whose guests they are as the metrics do. */
+static void rename_guests(json_object *head, enum export_guests how)
+{
+        json_object *guests = json_get(head, "guests");
+
+        for (size_t i = 0; how != EXPORT_GUESTS_NAME && i < json_length(guests); i++) {
+                json_object *g = json_object_array_get_idx(guests, i);
+
+                json_add_string(g, "name", how == EXPORT_GUESTS_UUID ? json_get_text(g, "uuid") : NULL);
+        }
+}
+
+static int write_row(const struct manager *m, json_object *row)
+{
+        const char *text = json_text(row, JSON_FLAGS_SHORT);
+        _cleanup_free_ char *line = NULL;
+
+        if (!text)
+                return -ENOMEM;
+        if (asprintf(&line, "%s\n", text) < 0) {
+                line = NULL;
+                return -ENOMEM;
+        }
+        return write_file_at(m->root.fd, ROW_FILE, line, strlen(line), 0640);
+}
+
+/* Takes the time out of the row, which changes always, to see whether anything else has. */
+static int log_row(struct export_service *s, json_object *row)
+{
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
+        const char *text = json_text(row, JSON_FLAGS_SHORT);
+        _cleanup_free_ char *field = NULL;
+        const char *fields[2] = {};
+
+        if (!text || asprintf(&field, "VFIOALIGN_ROW=%s", text) < 0) {
+                field = NULL;
+                return -ENOMEM;
+        }
+        fields[0] = field;
+        json_object_object_del(row, "time");
+        text = json_text(row, JSON_FLAGS_SHORT);
+        if (!text)
+                return -ENOMEM;
+        if (s->row && streq(s->row, text) && now < s->row_usec + ROW_INTERVAL_USEC)
+                return 0;
+        free(s->row);
+        s->row = strdup(text);
+        s->row_usec = now;
+        log_struct(LOG_INFO, MESSAGE_ROW, fields, "This host needs: %s (its state is in VFIOALIGN_ROW)",
+                   json_get_text(json_get(row, "need"), "need") ?: "unknown");
+        return 0;
+}
+
+static int export_row(struct manager *m, json_object *head)
+{
+        unsigned long failures = memory_failures();
+        _cleanup_(json_object_putp) json_object *row = NULL;
+        int r;
+
+        rename_guests(head, m->config.export_guests);
+        row = report_row(head);
+        if (!row || memory_failures() != failures)
+                return -ENOMEM;
+        r = write_row(m, row);
+        /* The journal can be had where the file cannot. */
+        return log_row(m->export, row) < 0 ? -ENOMEM : r;
+}
+
 /* A disk that is full, or a mistake in its rights, is there the next time, too: it is logged once. */
 static void note_result(struct export_service *s, int r)
 {
         if (r < 0 && !s->failed)
-                log_warning(r, "Failed to write '/" METRICS_FILE "', ignoring: %m");
+                log_warning(r, "Failed to write '/" METRICS_FILE "' and '/" ROW_FILE "', ignoring: %m");
         s->failed = r < 0;
 }
 
@@ -63,13 +137,20 @@ static int on_write(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct manager *m = userdata;
         _cleanup_(json_object_putp) json_object *head = NULL;
+        int metrics, row;
 
         (void) source, (void) usec;
         if (m->generation == 0) /* nothing is known yet */
                 return 0;
         m->export->written_usec = clock_usec(CLOCK_MONOTONIC);
         head = report_head(&m->host, &m->findings);
-        note_result(m->export, head ? write_metrics(m, head) : -ENOMEM);
+        if (!head) {
+                note_result(m->export, -ENOMEM);
+                return 0;
+        }
+        metrics = write_metrics(m, head);
+        row = export_row(m, head);
+        note_result(m->export, metrics < 0 ? metrics : row);
         return 0;
 }
 
@@ -147,6 +228,7 @@ void manager_export_close(struct manager *m)
                 return;
         sd_event_source_disable_unref(s->interval);
         sd_event_source_disable_unref(s->write);
+        free(s->row);
         free(s);
 }
 

@@ -36,6 +36,11 @@ bool json_get_flag(json_object *o, const char *key)
         return json_object_get_boolean(json_get(o, key));
 }
 
+const char *json_get_fact(json_object *o, const char *key)
+{
+        return json_get_text(json_get(o, key), "value") ?: "unknown";
+}
+
 size_t json_length(json_object *array)
 {
         return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;

@@ -23,6 +23,7 @@ enum json_style {
 json_object *json_get(json_object *o, const char *key);
 const char *json_get_text(json_object *o, const char *key);
 uint64_t json_get_number(json_object *o, const char *key);
+const char *json_get_fact(json_object *o, const char *key); /* its value; a missing one is "unknown" */
 bool json_get_flag(json_object *o, const char *key);
 size_t json_length(json_object *array);
 

@@ -5,6 +5,7 @@
 
 #include "audit/finding.h"
 #include "config/fix-id.h"
+#include "row.h"
 #include "util/array.h"
 #include "util/escape.h"
 #include "util/format.h"
@@ -171,12 +172,6 @@ static void add_sample(struct metrics *m, enum metric id, struct metric_label la
         metrics_add(&m->text, &families[id], label, NONE, value);
 }
 
-/* Of a fact in the document: "yes", "no" or "unknown". */
-static const char *fact_of(json_object *part, const char *key)
-{
-        return json_get_text(json_get(part, key), "value") ?: "unknown";
-}
-
 /* What was seen is printed; that there is nothing, only where all could be seen. */
 static void add_seen(struct metrics *m, enum metric id, struct metric_label label, double value,
                      bool all_seen)
@@ -231,28 +226,12 @@ static void add_emulators(struct metrics *m)
         }
 }
 
-static const char *module_state(const struct module_facts *m)
-{
-        if (m->loaded.value == FACT_YES) {
-                if (m->enabled.value == FACT_NO)
-                        return "disabled";
-                if (m->enabled.value == FACT_UNKNOWN)
-                        return "unknown";
-                return m->alive.value == FACT_NO ? "dead" : "working";
-        }
-        if (m->loaded.value == FACT_UNKNOWN || m->installed.value == FACT_UNKNOWN)
-                return "unknown";
-        if (m->installed.value == FACT_NO)
-                return "absent";
-        return m->loadable.value == FACT_NO ? "forbidden" : "unloaded";
-}
-
 static void add_module(struct metrics *m)
 {
         static const char *const states[] = { "absent", "forbidden", "unloaded", "disabled",
                                               "dead",   "working",   "unknown" };
         const struct module_facts *module = &m->host->module;
-        const char *state = module_state(module);
+        const char *state = row_module_state(json_get(m->head, "module"));
 
         for (size_t i = 0; i < ELEMENTSOF(states); i++)
                 add_sample(m, MODULE_STATE, LABEL("state", states[i]), streq(states[i], state));
@@ -267,11 +246,11 @@ static void add_libvirt(struct metrics *m)
 {
         json_object *l = json_get(m->head, "libvirt");
 
-        if (!streq(fact_of(l, "installed"), "yes"))
+        if (!streq(json_get_fact(l, "installed"), "yes"))
                 return;
-        if (streq(fact_of(l, "hook_installed"), "no") || streq(fact_of(l, "hook_seen"), "no"))
+        if (streq(json_get_fact(l, "hook_installed"), "no") || streq(json_get_fact(l, "hook_seen"), "no"))
                 add_sample(m, HOOK_ACTIVE, NONE, 0);
-        else if (streq(fact_of(l, "hook_seen"), "yes"))
+        else if (streq(json_get_fact(l, "hook_seen"), "yes"))
                 add_sample(m, HOOK_ACTIVE, NONE, 1);
 }
 
@@ -358,7 +337,7 @@ static void add_mapped(struct metrics *m)
         const struct kernel_facts *k = &m->host->kernel;
         const uint64_t pages[] = { k->page_size, k->pmd_size, k->pud_size };
         json_object *mappings = json_get(m->head, "mappings");
-        bool all = streq(fact_of(m->head, "mappings_complete"), "yes");
+        bool all = streq(json_get_fact(m->head, "mappings_complete"), "yes");
         double bytes[ELEMENTSOF(pages)] = {}, small = 0;
 
         for (size_t i = 0; i < json_length(mappings); i++) {
@@ -473,7 +452,7 @@ static void add_remedies(struct metrics *m, bool all)
 
 static void add_guests(struct metrics *m)
 {
-        bool all = streq(fact_of(json_get(m->head, "libvirt"), "guests_readable"), "yes");
+        bool all = streq(json_get_fact(json_get(m->head, "libvirt"), "guests_readable"), "yes");
         size_t running = 0;
 
         for (size_t i = 0; i < m->n_guests; i++)

@@ -14,19 +14,12 @@ static void share_member(json_object *to, json_object *from, const char *key)
         json_add(to, key, json_object_get(json_get(from, key)));
 }
 
-/* The value of a fact: "yes", "no" or "unknown". */
-static const char *fact_of(json_object *facts, const char *key)
-{
-        return json_get_text(json_get(facts, key), "value") ?: "unknown";
-}
-
 static bool fact_says(json_object *facts, const char *key, const char *value)
 {
-        return streq(fact_of(facts, key), value);
+        return streq(json_get_fact(facts, key), value);
 }
 
-/* One word for what the module does. */
-static const char *module_state(json_object *module)
+const char *row_module_state(json_object *module)
 {
         if (fact_says(module, "loaded", "yes")) {
                 if (fact_says(module, "enabled", "no"))
@@ -126,7 +119,7 @@ json_object *report_row(json_object *report)
         share_member(o, report, "host");
         json_add(o, "kernel", json_object_get(json_get(kernel, "release")));
         json_add(o, "thp", json_object_get(json_get(kernel, "thp")));
-        json_add_string(o, "module", module_state(json_get(report, "module")));
+        json_add_string(o, "module", row_module_state(json_get(report, "module")));
         json_add(o, "emulators", new_values(json_get(report, "emulators"), "generation"));
         share_member(o, report, "need");
         json_add(o, "severities", new_severities(findings));

@@ -9,5 +9,8 @@
  * when memory is out, which is noted; the caller puts what it gets. */
 json_object *report_row(json_object *report);
 
+/* One word for what the module does, of the report's part about it: row.schema.json has them. Static. */
+const char *row_module_state(json_object *module);
+
 /* Whether the document is a row, and not a report. */
 bool row_is_row(json_object *document);

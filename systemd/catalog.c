@@ -86,6 +86,12 @@ static const struct {
                 "again after a reboot.",
         },
         {
+                MESSAGE_ROW,
+                "The state of this host, on one line",
+                "VFIOALIGN_ROW has it as JSON (row.schema.json), for whoever collects the journals of\n"
+                "many hosts. It is here where something has changed, and each hour.",
+        },
+        {
                 MESSAGE_WORKER_FAILED,
                 "vfioalign-worker did not complete its work",
                 "The program that binds devices could not be started, did not finish in time, or\n"

@@ -3,6 +3,7 @@
 """What vfioalignd writes below /run/vfioalign for those who watch many hosts, and that it audits again without an event, on
 a bus of its own and on a made-up host."""
 
+import json
 import os
 import re
 import signal
@@ -75,7 +76,13 @@ class Export(unittest.TestCase):
         daemons = r"^(#.* )?vfioalign_(start_time|audits_total|guest_starts|start_duration|hook_duration|bind_operations).*\n"
         self.assertEqual(re.sub(moving, "", re.sub(daemons, "", text, flags=re.M), flags=re.M),
                          re.sub(moving, "", ctl, flags=re.M))
-        self.assertEqual([p.name for p in self.run.iterdir() if p.name.startswith("metrics")], ["metrics.prom"])
+        self.assertEqual(sorted(p.name for p in self.run.iterdir() if p.name.startswith(("metrics", "row", "."))),
+                         ["metrics.prom", "row.json"])
+        row = self.run / "row.json"
+        self.assertEqual(stat.S_IMODE(row.stat().st_mode), 0o640)
+        self.assertEqual([g["name"] for g in json.loads(row.read_text())["guests"]], ["55fd88fa-d441-4dd9-b2b9-0f9e2bcc1efe"])
+        printed = subprocess.run([CTL, "row", "--root", str(self.root)], stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.assertEqual(row.read_text(), printed.replace('"recorded"', '"55fd88fa-d441-4dd9-b2b9-0f9e2bcc1efe"'))
         shown = self.read()
         self.assertEqual(shown["vfioalign_audits_total"], 1)
         self.assertAlmostEqual(shown["vfioalign_start_time_seconds"], time.time(), delta=60)
@@ -90,6 +97,17 @@ class Export(unittest.TestCase):
         self.assertGreater(time.monotonic() - begin, 2)
         self.assertGreater(self.read()["vfioalign_audit_timestamp_seconds"], 0)
         self.assertEqual(self.read()['vfioalign_module_state{state="disabled"}'], 1)
+
+    def test_row_logged(self):
+        """Where something else than its time has changed."""
+        self.start("[Export]\nAuditIntervalSec=1\n")
+        line = "This host needs: "
+        wait_for(lambda: line in self.daemon.log, "the first row")
+        audits = self.read()["vfioalign_audits_total"]
+        wait_for(lambda: self.read()["vfioalign_audits_total"] >= audits + 2, "two more audits")
+        self.assertEqual(self.daemon.log.count(line), 1)
+        (self.root / "sys/module/vfio_align/parameters/enabled").write_text("N\n")
+        wait_for(lambda: self.daemon.log.count(line) == 2, "the second row")
 
     def test_idle(self):
         """By default nothing is done while nothing happens."""
@@ -113,6 +131,7 @@ class Export(unittest.TestCase):
         self.configure("[Export]\nGuests=none\n")
         self.daemon.signal(signal.SIGHUP)
         wait_for(lambda: "domain=" not in self.metrics.read_text(), "the names are gone")
+        wait_for(lambda: '"recorded"' not in (self.run / "row.json").read_text(), "the names are gone from the row")
         self.assertEqual(self.read()['vfioalign_guests{state="running"}'], 1)
 
     def test_counts(self):
@@ -190,7 +209,7 @@ class Export(unittest.TestCase):
         self.daemon = Daemon(DAEMON, self.bus, {"VFIOALIGN_ROOT": str(self.root)})
         self.addCleanup(self.daemon.close)
         time.sleep(3)
-        self.assertEqual(self.daemon.log.count("Failed to write '/run/vfioalign/metrics.prom'"), 1)
+        self.assertEqual(self.daemon.log.count("Failed to write '/run/vfioalign/metrics.prom' and '/run/vfioalign/row.json'"), 1)
         self.metrics.rmdir()
         wait_for(self.metrics.is_file, "the metrics")
 
