@@ -68,7 +68,8 @@ COMMON = {"--color", "--no-pager", "--help"}
 
 def without_options(line):
     """A verb with its arguments."""
-    return re.sub(r" \[--[a-z-]+(?:\[=[A-Z]+\])?(?: [A-Z:+]+)?\]", "", line)
+    one = r"--[a-z-]+(?:\[=[A-Z]+\])?(?: [A-Z:+]+)?"
+    return re.sub(rf" \[{one}(?:\|{one})*\]", "", line)
 
 
 def options_with_help(text):

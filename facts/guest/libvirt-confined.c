@@ -15,7 +15,7 @@
 #define ROOT_QUESTION "libvirt-daemon-root"
 #define SELINUX "sys/fs/selinux/"
 
-/* Whether a path of a rule covers our hook: "HOOKS/**", or the file itself. */
+/* Whether a path of a rule covers our hook: all below HOOKS, or the file itself. */
 static bool covers_hook(const char *path)
 {
         const char *rest = startswith(path, HOOKS);
