@@ -8,6 +8,8 @@
 #include "guest-cost.h"
 #include "guest-evidence.h"
 #include "guest-window.h"
+#include "rank.h"
+#include "start-time.h"
 #include "util/format.h"
 #include "util/macro.h"
 #include "verdict.h"
@@ -414,6 +416,16 @@ static int collect_libvirt(struct findings *f, const struct host *h)
         return 0;
 }
 
+/* What the faults took that fill it. */
+static void set_costs_of_mapping(struct finding *finding, const struct host *h, const struct verdict *v)
+{
+        const struct start_rates rates = start_rates(h);
+        struct start_time t = start_time(&rates, v->faults, 0);
+
+        finding->costs = t.seconds;
+        finding->costs_estimated = t.estimated;
+}
+
 static int collect_mapping(struct findings *f, const struct host *h, const struct mapping *m)
 {
         const struct mapping_process *p = mapping_facts_find_process(&h->mappings, m->pid);
@@ -433,6 +445,7 @@ static int collect_mapping(struct findings *f, const struct host *h, const struc
                          e && e->unpreloadable ? "; nothing can be preloaded into this static program" : "");
         if (r < 0)
                 return r;
+        set_costs_of_mapping(&f->findings[f->n_findings - 1], h, &v);
         help = g ? help_guest(h, &g->xml, NULL) : help_mapping(h, m);
         return set_fixes(f, &help, g ? g->xml.name : NULL);
 }
@@ -631,5 +644,9 @@ int findings_collect(struct findings *f, const struct host *h)
                 }
         }
         judge_by_help(f, h);
+        if (findings_rank(f, h) < 0) {
+                findings_done(f);
+                return -ENOMEM;
+        }
         return 0;
 }

@@ -9,6 +9,7 @@
 #include "fix-command.h"
 #include "util/array.h"
 #include "util/macro.h"
+#include "util/pci-address.h"
 #include "util/shell.h"
 
 /* clang-format off */
@@ -757,18 +758,23 @@ char *finding_type_remedy(const struct finding_type *type)
         return text;
 }
 
-/* Puts the subject where the text says GUEST. */
+/* Puts the subject where the text says GUEST, or ADDRESS where it is one. */
 static char *remedy_for_subject(const char *remedy, const char *subject)
 {
-        const char *word = subject ? strstr(remedy, "GUEST") : NULL;
+        const char *name = "GUEST", *word = subject ? strstr(remedy, name) : NULL;
         _cleanup_free_ char *argument = NULL;
+        bdf_t bdf;
         char *text;
 
+        if (subject && !word && bdf_parse(subject, bdf) >= 0) {
+                name = "ADDRESS";
+                word = strstr(remedy, name);
+        }
         if (!word)
                 return strdup(remedy);
         argument = shell_argument(subject);
         if (!argument ||
-            asprintf(&text, "%.*s%s%s", (int) (word - remedy), remedy, argument, word + strlen("GUEST")) < 0)
+            asprintf(&text, "%.*s%s%s", (int) (word - remedy), remedy, argument, word + strlen(name)) < 0)
                 return NULL;
         return text;
 }
@@ -808,6 +814,7 @@ int findings_add(struct findings *f, enum finding_id id, const char *subject, co
                 return -ENOMEM;
         finding->id = id;
         finding->severity = types[id].severity;
+        finding->costs = -1;
         if (subject) {
                 finding->subject = strdup(subject);
                 if (!finding->subject)
@@ -831,6 +838,7 @@ void findings_done(struct findings *f)
                 free(f->findings[i].subject);
                 free(f->findings[i].detail);
                 free(f->findings[i].remedy_here);
+                free(f->findings[i].costs_guest);
         }
         free(f->findings);
         *f = (struct findings){};

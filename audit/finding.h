@@ -105,12 +105,18 @@ struct finding {
         enum finding_id id;
         unsigned fixes; /* FIX_BIT(): what to do first here; 0: no fix helps, the type's remedy applies */
         char *guest;    /* the guest whose domain such a fix would edit; NULL: the fix is for the host */
-        enum severity severity; /* of its type, or lower if it does no harm on this host */
-        char *subject;          /* a PCI address, an emulator, a guest; NULL: the host */
-        const char *remedy;     /* what helps here, static; NULL: the type's remedy */
-        char *remedy_here;      /* the same where it has names of this host in it; NULL: none */
-        bool recorded;          /* of a recorded host: its reader's privilege is not ours */
-        char *detail;           /* what is particular to this host; NULL: the type's text says all */
+        enum severity severity; /* of its type; lower if it does no harm on this host, and by what it costs
+                                 * a start (rank.h) */
+        double costs;           /* seconds of a start, of the guest that it costs most; below 0: unknown, or
+                                 * the finding is not about time */
+        bool costs_estimated;
+        char *costs_guest;  /* that guest; NULL where costs is below 0, or no guest has them */
+        size_t order;       /* in which it was found */
+        char *subject;      /* a PCI address, an emulator, a guest; NULL: the host */
+        const char *remedy; /* what helps here, static; NULL: the type's remedy */
+        char *remedy_here;  /* the same where it has names of this host in it; NULL: none */
+        bool recorded;      /* of a recorded host: its reader's privilege is not ours */
+        char *detail;       /* what is particular to this host; NULL: the type's text says all */
 };
 
 struct findings {

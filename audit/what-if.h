@@ -53,6 +53,11 @@ struct help help_host_unless_forbidden(const struct host *h);
 /* The same, as if it was not loaded either: what a kernel without it would lack. */
 struct help help_host_without_module(const struct host *h);
 
+/* Stands in a set of fixes for a newer kernel, 6.15 or later: it takes a step for each entry when it maps a
+ * BAR for DMA, has huge entries, and aligns nothing by itself. It is not applied to a kernel that has all
+ * that, nor to one that was built without huge entries, as its successor will be. */
+#define WHAT_IF_NEWER_KERNEL (1U << 31)
+
 /* What the BAR, the mapping if the same program made it again, or the guest would get with all of these
  * fixes. False if one of them changes no page size,
  * cannot be applied here, or is in force already; *ret is left alone then. emulator: for FIX_EMULATOR, as

@@ -21,6 +21,8 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .does = "loads the kernel module vfio_align, which aligns the VFIO mappings of every "
                         "program",
                 .price = "an out-of-tree module: the kernel is marked as tainted",
+                .label = "the module",
+                .toll = "taints the kernel",
                 .with = "With the module vfio_align",
         },
         [FIX_EMULATOR] = {
@@ -32,6 +34,8 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .price = "another QEMU runs the guest: what was saved or migrated with the old one "
                          "may not load, and AppArmor lets libvirt run only those at the usual paths, "
                          "unless you add a rule",
+                .label = "an installed QEMU that aligns",
+                .toll = "another QEMU runs the guest",
                 .with = "With another installed QEMU, which aligns",
         },
         [FIX_PRELOAD] = {
@@ -44,6 +48,8 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .price = "for one guest: libvirt marks it as tainted (custom-argv), which support "
                          "may ask about; for all: libvirt's daemon has to be restarted. SELinux "
                          "drops the variable",
+                .label = "the preload library",
+                .toll = "taints the guest, or restarts the daemon of libvirt",
                 .with = "With the preload library",
         },
         [FIX_THP] = {
@@ -55,6 +61,8 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                         "VFIO as well",
                 .price = "all programs of the host get transparent huge pages: more memory in use, "
                          "work for khugepaged",
+                .label = "transparent_hugepage=always",
+                .toll = "more memory in use by all programs",
                 .with = "With transparent_hugepage=always",
         },
         [FIX_IOMMUFD] = {
@@ -64,6 +72,8 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .max_policy = POLICY_SUGGEST,
                 .does = "maps a guest's memory through iommufd, which leaves BARs out, so none is "
                         "filled while the guest starts",
+                .label = "iommufd",
+                .toll = "no DMA between devices on older kernels",
                 .price = "no peer-to-peer DMA between its devices before QEMU 11 on Linux 6.19; the "
                          "BARs' own pages stay as they are",
         },
@@ -73,6 +83,8 @@ static const struct fix_type fix_types[_FIX_ID_MAX] = {
                 .policy = POLICY_OFF,
                 .max_policy = POLICY_SUGGEST,
                 .does = "maps no BAR of a guest's devices at all (x-no-mmap): a last resort",
+                .label = "x-no-mmap",
+                .toll = "each access to a BAR is slow",
                 .price = "every access to a BAR traps into QEMU, which is slower by far, and no "
                          "peer-to-peer DMA; libvirt marks the guest as tainted (custom-device)",
         },

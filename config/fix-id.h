@@ -46,6 +46,8 @@ struct fix_type {
         /* Clauses, on one line each: */
         const char *does;  /* "loads the kernel module ..." */
         const char *price; /* what it costs: "an out-of-tree module: ..." */
+        const char *label; /* its name in a sentence: "the module" */
+        const char *toll;  /* the price in a few words: "taints the kernel" */
         const char *with; /* "With the module vfio_align", before the pages that a device then gets. NULL: it
                              changes no page size */
 };

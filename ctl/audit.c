@@ -20,7 +20,8 @@ DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 
 struct view_request {
         const char *verb;
-        enum report_table table; /* one of them, or _REPORT_TABLE_MAX for the whole audit */
+        enum report_table table; /* one of them, or _REPORT_TABLE_MAX for the whole audit ... */
+        bool doctor;             /* ... or its first screen alone */
         struct options options;
         struct filter filter;
 };
@@ -35,8 +36,10 @@ static int print_text(const struct snapshot *s, json_object *head, const struct 
         devices_open(&devices, &s->host);
         /* Of a table with columns of their own choice, scripts get no other line. */
         report_print_switch(s->host.switched_off_by, view.columns || view.csv ? stderr : stdout);
-        if (q->table == _REPORT_TABLE_MAX)
-                r = report_print_audit(head, &devices, stdout);
+        if (q->doctor)
+                r = report_print_doctor(head, &devices, stdout);
+        else if (q->table == _REPORT_TABLE_MAX)
+                r = report_print_audit(head, &devices, q->options.all, q->options.full, stdout);
         else
                 r = report_print_table(q->table, head, &devices, &view, stdout);
         devices_close(&devices);
@@ -124,9 +127,9 @@ static int look_at_host(void *userdata)
         return r;
 }
 
-static int view_host(int argc, char *argv[], enum report_table table, unsigned options)
+static int view_host(int argc, char *argv[], enum report_table table, bool doctor, unsigned options)
 {
-        struct view_request q = { .verb = argv[0], .table = table, .filter.table = table };
+        struct view_request q = { .verb = argv[0], .table = table, .doctor = doctor, .filter.table = table };
         int word = options_parse(argc, argv, options, 0, table == _REPORT_TABLE_MAX ? 0 : INT_MAX,
                                  &q.options);
 
@@ -146,27 +149,33 @@ static int view_host(int argc, char *argv[], enum report_table table, unsigned o
         return look_at_host(&q);
 }
 
+int verb_doctor(int argc, char *argv[])
+{
+        return view_host(argc, argv, _REPORT_TABLE_MAX, true, VIEW_OPTIONS);
+}
+
 int verb_audit(int argc, char *argv[])
 {
-        return view_host(argc, argv, _REPORT_TABLE_MAX, VIEW_OPTIONS | OPTION_DEEP | OPTION_HOST);
+        return view_host(argc, argv, _REPORT_TABLE_MAX, false,
+                         VIEW_OPTIONS | OPTION_DEEP | OPTION_HOST | OPTION_ALL | OPTION_FULL);
 }
 
 int verb_devices(int argc, char *argv[])
 {
-        return view_host(argc, argv, TABLE_DEVICES, TABLE_OPTIONS);
+        return view_host(argc, argv, TABLE_DEVICES, false, TABLE_OPTIONS);
 }
 
 int verb_emulators(int argc, char *argv[])
 {
-        return view_host(argc, argv, TABLE_EMULATORS, TABLE_OPTIONS | OPTION_DEEP);
+        return view_host(argc, argv, TABLE_EMULATORS, false, TABLE_OPTIONS | OPTION_DEEP);
 }
 
 int verb_guests(int argc, char *argv[])
 {
-        return view_host(argc, argv, TABLE_GUESTS, TABLE_OPTIONS);
+        return view_host(argc, argv, TABLE_GUESTS, false, TABLE_OPTIONS);
 }
 
 int verb_mappings(int argc, char *argv[])
 {
-        return view_host(argc, argv, TABLE_MAPPINGS, TABLE_OPTIONS);
+        return view_host(argc, argv, TABLE_MAPPINGS, false, TABLE_OPTIONS);
 }

@@ -38,6 +38,8 @@ enum option_flags {
         OPTION_WATCH = 1 << 26,
         OPTION_COLOR = 1 << 27,
         OPTION_NO_PAGER = 1 << 28,
+        OPTION_ALL = 1 << 20,
+        OPTION_FULL = 1 << 21,
 };
 
 /* What each verb takes. */
@@ -45,7 +47,7 @@ enum option_flags {
 
 struct options {
         enum json_style json; /* JSON_NONE: not asked for */
-        bool deep, force, yes, dry_run, guest, persistent, csv, no_headings, no_pager;
+        bool deep, force, yes, dry_run, guest, persistent, csv, no_headings, no_pager, all, full;
         const char *root;      /* NULL: this host */
         const char *html;      /* a file to write; NULL: none */
         const char *hosts;     /* a need; NULL: none */

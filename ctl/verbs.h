@@ -14,8 +14,11 @@
  *   vfioalign-trace     (18)  watches the kernel, for one verb.
  *   vfioalignctl-hook   (10)  runs several times in each start of a guest, and only needs the system bus. */
 #define VERBS(ROW) \
+        ROW("doctor", "[--json] [--watch[=SECONDS]] [--root HOST] [--fail-on SEVERITY]", \
+            "what is wrong, worst first, and what helps; the same without a verb", MAIN, verb_doctor) \
         ROW("audit", \
-            "[--json] [--watch[=SECONDS]] [--root HOST] [--host NAME] [--fail-on SEVERITY] [--deep]", \
+            "[--json] [--watch[=SECONDS]] [--root HOST] [--host NAME] [--fail-on SEVERITY] [--deep] " \
+            "[--all] [--full]", \
             "what every BAR on this host gets, and why", MAIN, verb_audit) \
         ROW("devices", \
             "[--json] [--csv] [--output COLUMNS] [--no-headings] [--watch[=SECONDS]] [--root HOST] " \

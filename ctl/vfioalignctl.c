@@ -36,7 +36,7 @@ static const struct verb verbs[] = { VERBS(VERB_ROW) };
 
 static void print_help(FILE *out)
 {
-        fputs("vfioalignctl [OPTION...] VERB [ARGUMENT...]\n\n"
+        fputs("vfioalignctl [OPTION...] [VERB [ARGUMENT...]]\n\n"
               "Give VFIO devices the largest pages they can have, and see what they got.\n\n",
               out);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
@@ -101,8 +101,8 @@ static bool asks_for_help(const struct verb *verb, int argc, char *argv[])
         return false;
 }
 
-/* Puts the verb in front of the options that were given before it. */
-static void move_verb(int argc, char *argv[])
+/* Puts the verb in front of the options that were given before it. Returns whether there is one. */
+static bool move_verb(int argc, char *argv[])
 {
         int i = 1;
         char *verb;
@@ -110,10 +110,26 @@ static void move_verb(int argc, char *argv[])
         while (i < argc && *argv[i] == '-' && !streq(argv[i], "--"))
                 i += 1 + option_takes_next(argv[i]);
         if (i >= argc)
-                return;
+                return false;
         verb = argv[i];
         memmove(argv + 2, argv + 1, (size_t) (i - 1) * sizeof(*argv));
         argv[1] = verb;
+        return true;
+}
+
+/* Puts the verb there that is meant where none is given. argv ends with NULL. Returns a new argv; NULL: no
+ * memory. */
+static char **add_verb(int argc, char *argv[])
+{
+        static char verb[] = "doctor";
+        char **longer = calloc((size_t) argc + 2, sizeof(*longer));
+
+        if (!longer)
+                return NULL;
+        longer[0] = argv[0];
+        longer[1] = verb;
+        memcpy(longer + 2, argv + 1, (size_t) argc * sizeof(*argv));
+        return longer;
 }
 
 /* A program of ours stands beside this one where both were built, and in LIBEXECDIR where they are
@@ -148,23 +164,29 @@ static int run_verb(const struct verb *verb, int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
+        _cleanup_free_ char **with_verb = NULL;
         const struct verb *verb;
 
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C"); /* numbers are written here as in the configuration */
-        if (argc < 2) {
-                print_help(stderr);
+        if (argc < 1)
                 return CTL_USAGE;
-        }
-        if (streq(argv[1], "-h") || streq(argv[1], "--help") || streq(argv[1], "help")) {
+        if (argc > 1 && (streq(argv[1], "-h") || streq(argv[1], "--help") || streq(argv[1], "help"))) {
                 print_help(stdout);
                 return CTL_OK;
         }
-        if (streq(argv[1], "--version")) {
+        if (argc > 1 && streq(argv[1], "--version")) {
                 print_line(stdout, "vfioalignctl " PROJECT_VERSION);
                 return CTL_OK;
         }
-        move_verb(argc, argv);
+        if (!move_verb(argc, argv)) {
+                with_verb = add_verb(argc++, argv);
+                if (!with_verb) {
+                        log_error(-ENOMEM, "Failed to start: %m");
+                        return CTL_FAILED;
+                }
+                argv = with_verb;
+        }
         verb = find_verb(argv[1]);
         if (!verb) {
                 say_unknown_verb(argv[1]);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "audit/finding.h"
+#include "audit/rank.h"
 #include "config/fix-id.h"
 #include "report/metrics.h"
 #include "util/macro.h"
@@ -26,7 +27,7 @@ static void print_findings(void)
                 _cleanup_free_ char *remedy = finding_type_remedy(type);
 
                 printf("%s*%s* (%s)\n\t", id > 0 ? "\n\n" : "", finding_to_string(id),
-                       severity_to_string(type->severity));
+                       finding_severities(id));
                 print_escaped(type->text);
                 printf(".++\n\t");
                 print_escaped(type->explanation);

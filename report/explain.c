@@ -2,7 +2,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "audit/guest-cost.h"
+#include "audit/rank.h"
+#include "audit/start-time.h"
 #include "config/fix-id.h"
 #include "report.h"
 #include "table.h"
@@ -47,14 +48,20 @@ static const char *limit_text(json_object *head, json_object *verdict, cell_t bu
 
 static const char *cost_text(json_object *verdict, cell_t buffer)
 {
-        cell_t page, faults, steps;
+        cell_t page, faults, steps, start = "";
+        json_object *time = json_get(verdict, "seconds");
+        seconds_t seconds;
 
+        if (time)
+                snprintf(start, sizeof(start), ", %s of a start",
+                         format_start_seconds(json_object_get_double(time),
+                                              json_get_flag(verdict, "estimated"), seconds));
         cell_size(json_get_number(verdict, "page_size"), page);
-        snprintf(buffer, sizeof(cell_t), "%.32s pages, %.32s page fault%s, %.32s IOMMU mapping step%s", page,
-                 cell_count(json_get_number(verdict, "faults"), faults),
+        snprintf(buffer, sizeof(cell_t), "%.32s pages, %.32s page fault%s, %.32s IOMMU mapping step%s%.48s",
+                 page, cell_count(json_get_number(verdict, "faults"), faults),
                  json_get_number(verdict, "faults") == 1 ? "" : "s",
                  cell_count(json_get_number(verdict, "pin_steps"), steps),
-                 json_get_number(verdict, "pin_steps") == 1 ? "" : "s");
+                 json_get_number(verdict, "pin_steps") == 1 ? "" : "s", start);
         return buffer;
 }
 
@@ -149,13 +156,25 @@ static void print_remedies(json_object *findings, enum finding_id id, FILE *out)
         say(out, 2, "%s", general ?: finding_type(id)->remedy);
 }
 
+/* Of the finding on this host, else in general. */
+static const char *severity_here(json_object *findings, enum finding_id id)
+{
+        for (size_t i = 0; i < json_length(findings); i++) {
+                json_object *f = json_object_array_get_idx(findings, i);
+
+                if (streq(json_get_text(f, "id"), finding_to_string(id)))
+                        return json_get_text(f, "severity");
+        }
+        return finding_severities(id);
+}
+
 void report_explain_finding(json_object *head, enum finding_id id, FILE *out)
 {
         json_object *findings = json_get(head, "findings");
         const struct finding_type *type = finding_type(id);
         size_t n = 0;
 
-        print_line(out, "%s (%s)", finding_to_string(id), severity_to_string(type->severity));
+        print_line(out, "%s (%s)", finding_to_string(id), severity_here(findings, id));
         fputc('\n', out);
         say(out, 0, "%s. %s", type->text, type->explanation);
         fputc('\n', out);
@@ -363,6 +382,25 @@ static void say_hostdev(json_object *hostdev, FILE *out)
             dma ?: "");
 }
 
+/* What a newer kernel would bring. It is no fix that can be applied here. */
+static void say_newer_kernel(json_object *remedies, FILE *out)
+{
+        for (size_t i = 0; i < json_length(remedies); i++) {
+                json_object *r = json_object_array_get_idx(remedies, i),
+                            *alone = json_get(r, "without_fixes_seconds");
+                bool estimated = json_get_flag(r, "estimated");
+                seconds_t seconds, worse;
+
+                if (!json_get_flag(r, "newer_kernel"))
+                        continue;
+                say(out, 4, "With %s: %s of a start.%s%s%s", json_get_text(r, "name") ?: "?",
+                    format_start_seconds(json_object_get_double(json_get(r, "seconds")), estimated, seconds),
+                    alone ? " That kernel alone aligns nothing, and a start would take " : "",
+                    alone ? format_start_seconds(json_object_get_double(alone), estimated, worse) : "",
+                    alone ? "." : "");
+        }
+}
+
 static void say_predicted(json_object *head, json_object *guest, FILE *out)
 {
         json_object *predicted = json_get(guest, "foretold");
@@ -378,6 +416,7 @@ static void say_predicted(json_object *head, json_object *guest, FILE *out)
             json_get_text(predicted, "bars"), json_get_number(predicted, "bars") == 1 ? "" : "s",
             cost_text(predicted, text), limit_text(head, predicted, why), chance_text(predicted));
         say_after(json_get(guest, "after"), out);
+        say_newer_kernel(json_get(guest, "remedies"), out);
         if (unknown)
                 say(out, 0, "This does not include all of its BARs, because %s.", unknown);
 }

@@ -2,7 +2,10 @@
 #include "audit/guest-cost.h"
 #include "audit/guest-evidence.h"
 #include "audit/guest-window.h"
+#include "audit/remedy.h"
 #include "report-parts.h"
+#include "util/macro.h"
+#include "util/memory.h"
 
 static json_object *new_hostdev(const struct host *h, const struct guest *g, const struct hostdev *d)
 {
@@ -30,8 +33,9 @@ static enum condition limit_of(const struct guest_cost *c)
         return c->incomplete && c->best_page_size == 0 ? CONDITION_UNKNOWN : c->worst.limit;
 }
 
-static json_object *new_cost(const struct guest_cost *c)
+static json_object *new_cost(const struct host *h, const struct guest_cost *c)
 {
+        const struct start_rates rates = start_rates(h);
         json_object *o = json_new_object();
 
         json_add_count(o, "bars", c->n_bars);
@@ -41,6 +45,8 @@ static json_object *new_cost(const struct guest_cost *c)
         json_add_string(o, "limit", condition_to_string(limit_of(c)));
         json_add_count(o, "faults", c->faults);
         json_add_count(o, "pin_steps", c->pin_steps);
+        report_add_start_time(o, start_time_of_cost(h, c));
+        report_add_seconds(o, "fault_seconds", start_time(&rates, c->faults, 0).seconds);
         if (c->why)
                 json_add_string(o, "why", c->why);
         return o;
@@ -60,7 +66,7 @@ static json_object *guest_then(const void *subject, unsigned fixes, uint64_t *re
         if (!what_if_guest(g->host, g->guest, fixes, g->emulator, &cost))
                 return NULL;
         *ret_page_size = cost.worst.page_size;
-        return new_cost(&cost);
+        return new_cost(g->host, &cost);
 }
 
 static json_object *new_after(const struct host *h, const struct guest *g, const struct guest_cost *now)
@@ -69,6 +75,33 @@ static json_object *new_after(const struct host *h, const struct guest *g, const
         const struct guest_on_host subject = { h, g, help.emulator };
 
         return report_after(&help, now->worst.page_size, guest_then, &subject);
+}
+
+/* What shortens its starts, best first. */
+static json_object *new_remedies(const struct host *h, const struct guest *g)
+{
+        struct remedies r = remedies_of_guest(h, g);
+        json_object *array = json_new_array();
+
+        for (size_t i = 0; i < r.n; i++) {
+                const struct remedy *remedy = &r.remedies[i];
+                _cleanup_free_ char *name = memory_note(remedy_name(remedy)),
+                                    *price = memory_note(remedy_price(remedy)),
+                                    *command = remedy_command(remedy, g->name);
+                json_object *o = json_new_object();
+
+                report_add_fixes(o, remedy->fixes);
+                json_add_bool(o, "newer_kernel", remedy->newer_kernel);
+                json_add_string(o, "name", name);
+                json_add_string(o, "price", price);
+                json_add_string(o, "command", command);
+                report_add_start_time(o, remedy->after);
+                report_add_seconds(o, "saves_seconds", remedy->saves);
+                if (remedy->newer_kernel && remedy->fixes != 0)
+                        report_add_seconds(o, "without_fixes_seconds", r.without_others);
+                json_append(array, o);
+        }
+        return array;
 }
 
 static json_object *new_mappings(const struct host *h, pid_t pid)
@@ -135,8 +168,9 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         json_add_count(o, "best_page_size", shown->best_page_size);
         json_add_string(o, "limit", condition_to_string(limit_of(shown)));
         json_add(o, "mappings", guest->pid > 0 ? new_mappings(h, guest->pid) : json_new_array());
-        json_add(o, "foretold", new_cost(&foretold));
+        json_add(o, "foretold", new_cost(h, &foretold));
         json_add(o, "after", new_after(h, g, &foretold));
+        json_add(o, "remedies", new_remedies(h, g));
         if (evidence)
                 json_add(o, "evidence", evidence);
         if (last)

@@ -28,7 +28,13 @@ json_object *report_mapping(const struct kernel_facts *k, const struct mapping_f
 
 json_object *report_host_mapping(const struct host *h, const struct mapping *m)
 {
-        return report_mapping(&h->kernel, &h->mappings, process_placer(h, m->pid), m);
+        json_object *o = report_mapping(&h->kernel, &h->mappings, process_placer(h, m->pid), m),
+                    *verdict = json_get(o, "verdict");
+        const struct start_rates rates = start_rates(h);
+
+        report_add_start_time(o, start_time(&rates, json_get_number(verdict, "faults"),
+                                            json_get_number(verdict, "pin_steps")));
+        return o;
 }
 
 json_object *report_processes(const struct host *h)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "audit/need.h"
+#include "audit/start-time.h"
 #include "audit/what-if.h"
 #include "report.h"
 #include "util/format.h"
@@ -19,6 +20,15 @@ json_object *report_processes(const struct host *h);
 json_object *report_holders(const struct host *h);
 json_object *report_host_mapping(const struct host *h, const struct mapping *m);
 json_object *report_mappings(const struct host *h);
+
+/* Adds "seconds", which is null where it is unknown, and whether that is "estimated". */
+void report_add_start_time(json_object *o, struct start_time t);
+
+/* Adds a number of seconds, null where it is below 0. */
+void report_add_seconds(json_object *o, const char *key, double seconds);
+
+/* Adds "fixes", an array of their ids; nothing where there are none. */
+void report_add_fixes(json_object *o, unsigned fixes);
 
 /* What somebody would get with these fixes, as a new object, and its page size in bytes (0 unknown); NULL
  * where the fixes cannot be applied. */

@@ -9,8 +9,7 @@
 #include "util/memory.h"
 #include "util/print.h"
 
-/* The member is only there where a fix helps. */
-static void add_fixes(json_object *o, unsigned fixes)
+void report_add_fixes(json_object *o, unsigned fixes)
 {
         json_object *array;
 
@@ -21,6 +20,33 @@ static void add_fixes(json_object *o, unsigned fixes)
                 if (fixes & FIX_BIT(id))
                         json_append(array, json_object_new_string(fix_id_to_string(id)));
         json_add(o, "fixes", array);
+}
+
+void report_add_seconds(json_object *o, const char *key, double seconds)
+{
+        if (seconds >= 0)
+                json_add_seconds(o, key, seconds);
+        else
+                json_add(o, key, NULL);
+}
+
+void report_add_start_time(json_object *o, struct start_time t)
+{
+        report_add_seconds(o, "seconds", t.seconds);
+        json_add_bool(o, "estimated", t.estimated);
+}
+
+/* The member is only there where it is known what the finding costs a start. */
+static void add_costs(json_object *o, const struct finding *finding)
+{
+        json_object *costs;
+
+        if (finding->costs < 0)
+                return;
+        costs = json_new_object();
+        report_add_start_time(costs, (struct start_time){ finding->costs, finding->costs_estimated });
+        json_add_string(costs, "guest", finding->costs_guest);
+        json_add(o, "costs", costs);
 }
 
 static json_object *new_findings(const struct findings *f)
@@ -40,7 +66,8 @@ static json_object *new_findings(const struct findings *f)
                 json_add_string(o, "explanation", type->explanation);
                 json_add_string(o, "detail", finding->detail);
                 json_add_string(o, "remedy", remedy ?: type->remedy);
-                add_fixes(o, finding->fixes);
+                report_add_fixes(o, finding->fixes);
+                add_costs(o, finding);
                 json_append(array, o);
         }
         return array;
@@ -52,7 +79,7 @@ static json_object *new_need(const struct host *h, const struct findings *f)
         json_object *o = json_new_object();
 
         json_add_string(o, "need", need_to_string(n.id));
-        add_fixes(o, n.fixes);
+        report_add_fixes(o, n.fixes);
         json_add_count(o, "guests", n.n_guests);
         json_add_count(o, "guests_short", n.n_short);
         json_add_count(o, "guests_unknown", n.n_unknown);

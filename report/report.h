@@ -66,9 +66,13 @@ struct filter;
 int report_print_host_json(const struct host *h, const struct findings *f, enum json_style style,
                            const struct filter *filter, FILE *out);
 
-/* The same for people: conditions, emulators, BARs, guests, mappings, findings. Returns 0 or a negative
+/* The same for people: the first screen, findings, guests, mappings, BARs, emulators; and where it is full,
+ * the conditions. all: also the BARs of functions that neither VFIO nor a guest has. Returns 0 or a negative
  * errno. */
-int report_print_audit(json_object *head, struct devices *devices, FILE *out);
+int report_print_audit(json_object *head, struct devices *devices, bool all, bool full, FILE *out);
+
+/* The first screen: what is wrong, worst first by the seconds of a start. Returns 0. */
+int report_print_doctor(json_object *head, struct devices *devices, FILE *out);
 
 enum report_table {
         TABLE_DEVICES,

@@ -4,6 +4,7 @@
 #include <libsmartcols.h>
 #include <string.h>
 
+#include "audit/start-time.h"
 #include "report.h"
 #include "table.h"
 #include "text.h"
@@ -25,11 +26,11 @@ static size_t word_length(const char *text)
         return n;
 }
 
-void print_wrapped(FILE *out, int indent, const char *text)
+/* column: where the cursor is. */
+static void print_words(FILE *out, int indent, int column, const char *text)
 {
         /* No line begins with an arrow: it would look like a remedy. */
         const char *first = startswith(text, "->") ? "\\x2d" : "";
-        int column = 0;
 
         if (*first)
                 text++;
@@ -47,6 +48,16 @@ void print_wrapped(FILE *out, int indent, const char *text)
         }
         if (column > 0)
                 fputc('\n', out);
+}
+
+void print_wrapped(FILE *out, int indent, const char *text)
+{
+        print_words(out, indent, 0, text);
+}
+
+void print_labelled(FILE *out, const char *label, int indent, const char *text)
+{
+        print_words(out, indent, print(out, "%-*s", indent - 1, label), text);
 }
 
 static void add_condition(json_object *rows, const char *name, json_object *fact)
@@ -277,17 +288,46 @@ static void add_bars(json_object *rows, struct devices *devices, size_t i)
         json_object_put(device);
 }
 
-/* Rows for all devices with a BAR that can have a huge page. Returns how many other BARs there are. */
-static size_t add_all_bars(json_object *rows, struct devices *devices)
+static bool is_of_guest(const struct host *h, const char *bdf)
 {
+        for (size_t i = 0; i < h->libvirt.n_guests; i++) {
+                const struct guest *g = &h->libvirt.guests[i].xml;
+
+                for (size_t k = 0; k < g->n_hostdevs; k++)
+                        if (streq(g->hostdevs[k].bdf, bdf))
+                                return true;
+        }
+        return false;
+}
+
+/* Whether VFIO has the function or a guest is to have it. */
+static bool is_concerned(const struct host *h, const struct device *d)
+{
+        return d->driver_is_vfio || bind_records_find(&h->binds, d->bdf) || is_of_guest(h, d->bdf);
+}
+
+/* What the table of BARs leaves out. */
+struct hidden {
+        size_t functions; /* that neither VFIO nor a guest has */
+        size_t small;     /* BARs of the others */
+};
+
+/* Rows for those devices with a BAR that can have a huge page. */
+static struct hidden add_all_bars(json_object *rows, struct devices *devices, bool all)
+{
+        struct hidden hidden = {};
         const struct device *d = devices->host->devices.devices;
         uint64_t huge = devices->host->kernel.pmd_size;
-        size_t small = 0, first = 0;
+        size_t first = 0;
 
         for (size_t i = 0; i < devices->host->devices.n_devices; i++) {
                 size_t n_small = count_small(&d[i], huge);
 
-                small += n_small;
+                if (!all && !is_concerned(devices->host, &d[i])) {
+                        hidden.functions++;
+                        continue;
+                }
+                hidden.small += n_small;
                 if (n_small + count_unmappable(&d[i]) == d[i].n_bars)
                         continue;
                 if (i > 0 && is_alike(&d[i], &d[first])) {
@@ -297,10 +337,10 @@ static size_t add_all_bars(json_object *rows, struct devices *devices)
                 first = i;
                 add_bars(rows, devices, i);
         }
-        return small;
+        return hidden;
 }
 
-static void print_bar_counts(const struct host *h, size_t small, FILE *out)
+static void print_bar_counts(const struct host *h, struct hidden hidden, FILE *out)
 {
         _cleanup_free_ char *text = NULL;
         size_t n = h->devices.n_devices;
@@ -313,14 +353,17 @@ static void print_bar_counts(const struct host *h, size_t small, FILE *out)
                         fputs("The PCI devices of this host could not be listed.\n", out);
                 return;
         }
-        if (asprintf(&text, "%zu PCI function%s; %zu BAR%s under %s not shown: %s pages everywhere.", n,
-                     n == 1 ? "" : "s", small, small == 1 ? "" : "s", format_size(h->kernel.pmd_size, huge),
-                     format_size(h->kernel.page_size, page)) < 0)
+        if (asprintf(&text,
+                     "%zu PCI function%s, of which VFIO or a guest has %zu; %zu BAR%s under %s not "
+                     "shown: %s pages everywhere.%s",
+                     n, n == 1 ? "" : "s", n - hidden.functions, hidden.small, hidden.small == 1 ? "" : "s",
+                     format_size(h->kernel.pmd_size, huge), format_size(h->kernel.page_size, page),
+                     hidden.functions > 0 ? " The others: --all." : "") < 0)
                 return;
         print_wrapped(out, 0, text);
 }
 
-static int print_bars(struct devices *devices, FILE *out)
+static int print_bars(struct devices *devices, bool all, FILE *out)
 {
         static const struct column columns[] = {
                 { "DEVICE", .cell = cell_device },
@@ -333,7 +376,7 @@ static int print_bars(struct devices *devices, FILE *out)
                 { "AFTER FIX", NULL, SCOLS_FL_WRAP, .cell = cell_after },
         };
         json_object *rows = json_new_array();
-        size_t small = add_all_bars(rows, devices);
+        struct hidden hidden = add_all_bars(rows, devices, all);
         int r = 0;
 
         if (json_length(rows) > 0)
@@ -341,8 +384,22 @@ static int print_bars(struct devices *devices, FILE *out)
         json_object_put(rows);
         if (r < 0)
                 return r;
-        print_bar_counts(devices->host, small, out);
+        print_bar_counts(devices->host, hidden, out);
         return 0;
+}
+
+static void print_costs(json_object *costs, FILE *out)
+{
+        const char *guest = json_get_text(costs, "guest");
+        _cleanup_free_ char *text = NULL;
+        seconds_t seconds;
+
+        if (!costs)
+                return;
+        format_start_seconds(json_object_get_double(json_get(costs, "seconds")),
+                             json_get_flag(costs, "estimated"), seconds);
+        if (asprintf(&text, "It costs a start%s%s %s.", guest ? " of " : "", guest ?: "", seconds) >= 0)
+                print_wrapped(out, 4, text);
 }
 
 int report_print_findings(json_object *report, FILE *out)
@@ -361,41 +418,42 @@ int report_print_findings(json_object *report, FILE *out)
                 fputs("]\n", out);
                 if (detail)
                         print_wrapped(out, 4, detail);
+                print_costs(json_get(f, "costs"), out);
                 print_line(out, "    -> %s", json_get_text(f, "remedy"));
         }
         return 0;
 }
 
-int report_print_audit(json_object *head, struct devices *devices, FILE *out)
+int report_print_audit(json_object *head, struct devices *devices, bool all, bool full, FILE *out)
 {
+        static const enum report_table tables[] = { TABLE_GUESTS, TABLE_MAPPINGS };
         int r;
 
         assert(head);
         assert(devices);
         assert(out);
 
-        print_line(out, "Kernel %s",
-                   json_get_text(json_get(head, "kernel"), "release") ?: "of unknown release");
+        r = report_print_doctor(head, devices, out);
+        if (r < 0)
+                return r;
         fputc('\n', out);
-        r = print_conditions(head, out);
+        r = report_print_findings(head, out);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(tables); i++) {
+                fputc('\n', out);
+                r = report_print_table(tables[i], head, NULL, NULL, out);
+                if (r < 0)
+                        return r;
+        }
+        fputc('\n', out);
+        r = print_bars(devices, all, out);
         if (r < 0)
                 return r;
         fputc('\n', out);
         r = report_print_table(TABLE_EMULATORS, head, NULL, NULL, out);
-        if (r < 0)
+        if (r < 0 || !full)
                 return r;
         fputc('\n', out);
-        r = print_bars(devices, out);
-        if (r < 0)
-                return r;
-        fputc('\n', out);
-        r = report_print_table(TABLE_GUESTS, head, NULL, NULL, out);
-        if (r < 0)
-                return r;
-        fputc('\n', out);
-        r = report_print_table(TABLE_MAPPINGS, head, NULL, NULL, out);
-        if (r < 0)
-                return r;
-        fputc('\n', out);
-        return report_print_findings(head, out);
+        return print_conditions(head, out);
 }

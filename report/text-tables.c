@@ -3,6 +3,7 @@
 #include <libsmartcols.h>
 #include <string.h>
 
+#include "audit/start-time.h"
 #include "filter.h"
 #include "report.h"
 #include "table.h"
@@ -192,6 +193,19 @@ static const char *cell_start_ram(json_object *row, cell_t buffer)
         return cell_of_start(row, "ram", buffer);
 }
 
+static const char *cell_next_start(json_object *row, cell_t buffer)
+{
+        json_object *predicted = json_get(row, "foretold"), *seconds = json_get(predicted, "seconds");
+        seconds_t text;
+
+        if (!predicted) /* the daemon has none of a guest that runs */
+                return NULL;
+        snprintf(buffer, sizeof(cell_t), "%s",
+                 format_start_seconds(seconds ? json_object_get_double(seconds) : -1,
+                                      json_get_flag(predicted, "estimated"), text));
+        return buffer;
+}
+
 static const struct column guest_columns[] = {
         { "GUEST", "its name", .path = "name" },
         { "STATE", "running or defined", .cell = cell_state, .rank = 1 },
@@ -201,6 +215,8 @@ static const struct column guest_columns[] = {
         { "BEST", "page size that this BAR could have", SCOLS_FL_RIGHT, .number = find_best,
           .format = CELL_SIZE },
         { "LIMITED-BY", "what keeps it from that", .path = "limit" },
+        { "NEXT-START", "seconds that its next start spends in its BARs; ~: estimated", SCOLS_FL_RIGHT,
+          .cell = cell_next_start },
         { "HOW", "whether that was measured, or predicted for a start; 'or more' where chance decides",
           .cell = cell_how, .rank = 2 },
         { "FAULTS", "page faults that a start would cost", SCOLS_FL_RIGHT, .extra = true,

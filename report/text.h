@@ -13,3 +13,6 @@ void print_severity(FILE *out, const char *severity);
 
 /* With a link to the manual, which explains all findings, where the terminal can. */
 void print_finding_id(FILE *out, const char *id);
+/* The same with a label before the first line, for which it makes room where it is longer than the indent.
+ */
+void print_labelled(FILE *out, const char *label, int indent, const char *text);

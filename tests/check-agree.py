@@ -474,10 +474,18 @@ class Agree(unittest.TestCase):
         ids = {f["id"]: f for f in report["findings"]}
         if "module-not-loaded" in ids:
             self.assertIn("module", helps)
-            self.assertEqual(ids["module-not-loaded"]["severity"], "warning" if self.helps_now(report) else "info")
+            self.assertEqual(ids["module-not-loaded"]["severity"], self.severity(report, ids["module-not-loaded"]))
         elif report["module"]["installed"]["value"] == "yes" and report["module"]["loadable"]["value"] != "no":
             self.assertNotIn("module", helps)
         return report, helps, choice, {g["name"]: self.check_guest(root, report, g) for g in report["guests"]}
+
+    def severity(self, report, finding):
+        """Of a warning about what would help: by the seconds that it costs a start, where these are known."""
+        if not self.helps_now(report):
+            return "info"
+        costs = {f["id"]: f["costs"]["seconds"] for f in report["findings"] if "costs" in f}
+        own = costs.get(finding["id"])
+        return "warning" if own is None or (own >= 0.2 and 10 * own >= max(costs.values())) else "notice"
 
     def check_daemon(self, root, report, choice, decisions):
         bus = Bus()

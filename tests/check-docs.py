@@ -162,7 +162,7 @@ class Manual(unittest.TestCase):
     def test_findings(self):
         """Generated, so that only the generator can fail."""
         page = sections("vfioalignctl.1")["FINDINGS"]
-        described = re.findall(r"^\*([a-z-]+)\* \(\w+\)\n\t\S.{20,}\+\+\n\t\S.{20,}\+\+\n\tWhat helps: \S", page, flags=re.M)
+        described = re.findall(r"^\*([a-z-]+)\* \([\w ;]+\)\n\t\S.{20,}\+\+\n\t\S.{20,}\+\+\n\tWhat helps: \S", page, flags=re.M)
         self.assertEqual(described, [id for id, _ in findings()])
 
     def test_limits(self):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Recorded hosts (tests/hosts/NAME, a directory or NAME.tar.gz) are told of exactly as NAME.json, NAME.txt and
-NAME.prom say.
+NAME.prom say, and NAME.screen: the first screen on terminals of 80 and of 120 columns.
 
-check-hosts.py CTL SCHEMA [--update]: with --update the three files are written anew; read the difference before you
+check-hosts.py CTL SCHEMA [--update]: with --update these files are written anew; read the difference before you
 commit it."""
 
 import fcntl
@@ -96,8 +96,20 @@ class Hosts(unittest.TestCase):
                 Report(SCHEMA).check(document.replace('"TIME"', '"2026-01-01T00:00:00Z"').replace("VERSION", "0.1"))
                 self.compare(HOSTS / f"{name}.json", document)
                 text = "".join(f"$ vfioalignctl {verb}\n{ctl(verb, '--root', str(host))}\n" for verb in TABLES)
+                text += f"$ vfioalignctl audit --all --full\n{ctl('audit', '--all', '--full', '--root', str(host))}"
                 self.compare(HOSTS / f"{name}.txt", text)
                 self.compare(HOSTS / f"{name}.prom", steady_metrics(ctl("metrics", "--root", str(host))))
+
+    def test_screen(self):
+        """Without a verb there is one screen, which fits a terminal, and a verb of that name is the same."""
+        for name, host in hosts().items():
+            with self.subTest(name):
+                screens = {columns: on_terminal(columns, "--root", str(host)) for columns in (80, 120)}
+                self.compare(HOSTS / f"{name}.screen", "".join(
+                    f"--- {columns} columns\n{text}" for columns, text in screens.items()))
+                self.assertLessEqual(screens[80].count("\n"), 24)
+                self.assertEqual(max(map(len, screens[80].splitlines())) // 80, 0)
+                self.assertEqual(ctl("doctor", "--root", str(host)), ctl("--root", str(host)))
 
     def test_columns(self):
         """Each column has a line of help, and can be asked for in any case; any other is refused with their names."""
