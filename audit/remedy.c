@@ -22,7 +22,7 @@ static bool time_with(const struct subject *s, unsigned fixes, struct start_time
 
         if (!what_if_guest(s->host, s->guest, fixes, s->emulator, &cost))
                 return false;
-        *ret = start_time_of_cost(s->host, &cost);
+        *ret = start_time_of_cost(s->host, s->guest, &cost);
         return true;
 }
 
@@ -96,10 +96,27 @@ static void sort_remedies(struct remedies *r)
                 }
 }
 
+/* What each saves is by the same rates, and so is taken from what was measured. */
+static void use_measured(struct remedies *r, struct start_time measured)
+{
+        if (r->now.seconds < 0 || measured.seconds < 0)
+                return;
+        r->now = measured;
+        for (size_t i = 0; i < r->n; i++) {
+                struct remedy *remedy = &r->remedies[i];
+                double left = measured.seconds - remedy->saves;
+
+                if (remedy->saves > 0 && !measured.estimated)
+                        remedy->after.seconds = left > 0 ? left : 0;
+                if (remedy->saves > measured.seconds)
+                        remedy->saves = measured.seconds;
+        }
+}
+
 struct remedies remedies_of_guest(const struct host *h, const struct guest *g)
 {
         struct remedies r = { .without_others = -1 };
-        const struct start_rates rates = start_rates(h);
+        struct start_rates rates;
         struct guest_cost cost;
         struct help help;
 
@@ -108,14 +125,15 @@ struct remedies remedies_of_guest(const struct host *h, const struct guest *g)
 
         cost = guest_cost(&h->devices, g, &h->kernel, &h->module, guest_placer(h, g), 0);
         help = help_guest(h, g, NULL);
-        r.now = start_time_of_cost(h, &cost);
+        r.now = start_time_of_cost(h, g, &cost);
+        rates = start_rates(h);
         r.fault_seconds = start_time(&rates, cost.faults, 0).seconds;
-        r.step_seconds = start_time(&rates, 0, cost.pin_steps).seconds;
         r.emulator = help.emulator;
         /* Of equals the newer kernel comes last: it needs a reboot. */
         add_fixes(&r, &(struct subject){ h, g, help.emulator }, &help);
         add_newer_kernel(&r, &(struct subject){ h, g, help.emulator });
         sort_remedies(&r);
+        use_measured(&r, start_time_now(h, g, &cost));
         return r;
 }
 

@@ -18,7 +18,6 @@ struct remedy {
 struct remedies {
         struct start_time now; /* of the next start, as things are */
         double fault_seconds;  /* what of it goes into page faults; below 0: unknown */
-        double step_seconds;   /* and into IOMMU mapping steps */
         struct remedy remedies[REMEDIES_MAX];
         size_t n;              /* the one that saves the most is first; of equals the one that costs least */
         double without_others; /* seconds of a start on the newer kernel alone, where the remedy with the

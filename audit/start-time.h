@@ -20,10 +20,12 @@
 #define START_FAULT_NS 4000.0
 #define START_STEP_NS 119.2
 
-/* What one of them takes, in nanoseconds: as published, or as measured on this host. */
+/* What one of them takes, in nanoseconds: as published, or as kept starts of this host show it
+ * (facts/start.h) that were made with the kernel that runs. */
 struct start_rates {
         double fault_ns, step_ns;
         bool fault_measured, step_measured;
+        double maps; /* how often a BAR is mapped for DMA: 1, unless a start of the guest shows more */
 };
 
 struct start_time {
@@ -36,8 +38,12 @@ struct start_rates start_rates(const struct host *h);
 /* faults, pin_steps: COUNT_UNKNOWN where they are not known. */
 struct start_time start_time(const struct start_rates *rates, uint64_t faults, uint64_t pin_steps);
 
-/* The same for what a guest's BARs cost it. */
-struct start_time start_time_of_cost(const struct host *h, const struct guest_cost *cost);
+/* The same for what a guest's BARs would cost it. */
+struct start_time start_time_of_cost(const struct host *h, const struct guest *g,
+                                     const struct guest_cost *cost);
+
+/* For what they cost it now: as measured, where its last start took the faults that are predicted. */
+struct start_time start_time_now(const struct host *h, const struct guest *g, const struct guest_cost *cost);
 
 /* What the first takes longer, in seconds; below 0 where it is unknown, or it takes no longer. */
 double start_time_saved(struct start_time now, struct start_time then);

@@ -316,8 +316,9 @@ static void print_slow(json_object *head, const struct slow *s, FILE *out)
                 snprintf(possible, sizeof(possible), "; %.24s is possible",
                          format_start_seconds(best, json_get_flag(foretold, "estimated"), then));
         say(out, s->seconds >= RANK_WARNING_SECONDS ? "WARNING" : "NOTICE", LABEL_WIDTH,
-            "%.256s%.32s: %s start spends %s in BARs%.64s", s->names, more, s->n == 1 ? "a" : "each",
-            seconds_text(foretold, "seconds", now), possible);
+            "%.256s%.32s: %s start spends %s in BARs%s%.64s", s->names, more, s->n == 1 ? "a" : "each",
+            seconds_text(foretold, "seconds", now),
+            json_get_flag(foretold, "estimated") ? "" : " (measured)", possible);
         print_parts(head, foretold, out);
         print_remedies(s->first, out);
 }

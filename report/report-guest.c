@@ -33,7 +33,8 @@ static enum condition limit_of(const struct guest_cost *c)
         return c->incomplete && c->best_page_size == 0 ? CONDITION_UNKNOWN : c->worst.limit;
 }
 
-static json_object *new_cost(const struct host *h, const struct guest_cost *c)
+/* time: what a start with that takes. */
+static json_object *new_cost(const struct host *h, const struct guest_cost *c, struct start_time time)
 {
         const struct start_rates rates = start_rates(h);
         json_object *o = json_new_object();
@@ -45,7 +46,7 @@ static json_object *new_cost(const struct host *h, const struct guest_cost *c)
         json_add_string(o, "limit", condition_to_string(limit_of(c)));
         json_add_count(o, "faults", c->faults);
         json_add_count(o, "pin_steps", c->pin_steps);
-        report_add_start_time(o, start_time_of_cost(h, c));
+        report_add_start_time(o, time);
         report_add_seconds(o, "fault_seconds", start_time(&rates, c->faults, 0).seconds);
         if (c->why)
                 json_add_string(o, "why", c->why);
@@ -66,7 +67,7 @@ static json_object *guest_then(const void *subject, unsigned fixes, uint64_t *re
         if (!what_if_guest(g->host, g->guest, fixes, g->emulator, &cost))
                 return NULL;
         *ret_page_size = cost.worst.page_size;
-        return new_cost(g->host, &cost);
+        return new_cost(g->host, &cost, start_time_of_cost(g->host, g->guest, &cost));
 }
 
 static json_object *new_after(const struct host *h, const struct guest *g, const struct guest_cost *now)
@@ -168,7 +169,7 @@ static json_object *new_guest(const struct host *h, const struct libvirt_guest *
         json_add_count(o, "best_page_size", shown->best_page_size);
         json_add_string(o, "limit", condition_to_string(limit_of(shown)));
         json_add(o, "mappings", guest->pid > 0 ? new_mappings(h, guest->pid) : json_new_array());
-        json_add(o, "foretold", new_cost(h, &foretold));
+        json_add(o, "foretold", new_cost(h, &foretold, start_time_now(h, g, &foretold)));
         json_add(o, "after", new_after(h, g, &foretold));
         json_add(o, "remedies", new_remedies(h, g));
         if (evidence)

@@ -11,7 +11,9 @@
 #include "test.h"
 #include "util/macro.h"
 
-static const struct start_rates published = { .fault_ns = START_FAULT_NS, .step_ns = START_STEP_NS };
+static const struct start_rates published = { .fault_ns = START_FAULT_NS,
+                                              .step_ns = START_STEP_NS,
+                                              .maps = 1 };
 
 static void assert_seconds(double got, double expected)
 {
@@ -53,7 +55,9 @@ static void test_unknown(void **state)
 /* What was measured here is not called an estimate, where it is what counts. */
 static void test_measured(void **state)
 {
-        const struct start_rates rates = { .fault_ns = 500, .step_ns = 100, .fault_measured = true };
+        const struct start_rates rates = {
+                .fault_ns = 500, .step_ns = 100, .fault_measured = true, .maps = 1
+        };
         struct start_time t = start_time(&rates, 4000000, 1000);
 
         (void) state;
@@ -194,6 +198,84 @@ static void test_newer_kernel(void **state)
         assert_true(kernel->after.seconds < 0.5); /* on 2 MiB pages at least */
 }
 
+/* A kept start of the guest: its BAR of 128 GiB was mapped three times. */
+static void test_kept_start(void **state)
+{
+        struct fixture *f = *state;
+        struct host h = host_with_guest(&f->root);
+        struct device gpu = {
+                .bdf = "0000:00:05.0", .group = 5, .n_bars = 1, .bars = { { .size = GIB(128) } }
+        };
+        struct start_bar bar = {
+                .region = 0, .size = GIB(128), .calls = 4, .failed = 1, .faults = 65536, .usec = 20132660
+        };
+        struct start kept = { .guest = (char *) "train-a",
+                              .kernel = "6.12.48",
+                              .usec = 30000000,
+                              .bars_usec = 20132660,
+                              .bar_faults = 65536,
+                              .bars = &bar,
+                              .n_bars = 1 };
+        struct start_rates rates;
+        struct guest_cost cost;
+        struct start_time t;
+        struct remedies r;
+
+        h.devices.devices = &gpu;
+        h.devices.n_devices = 1;
+        h.kernel.release = (char *) "6.12.48";
+        h.kernel.pin_by_leaf.value = FACT_NO;
+        h.kernel.places_pmd.value = FACT_YES;
+        h.starts = (struct starts){ .starts = &kept, .n_starts = 1 };
+
+        rates = start_rates(&h);
+        assert_true(rates.step_measured && !rates.fault_measured);
+        assert_true(rates.step_ns > 199.9 && rates.step_ns < 200.1); /* 3 x 33,554,432 steps */
+        cost = guest_cost(&h.devices, &guest.xml, &h.kernel, &h.module, guest_placer(&h, &guest.xml), 0);
+        t = start_time_of_cost(&h, &guest.xml, &cost);
+        assert_false(t.estimated);
+        assert_true(t.seconds > 20.3 && t.seconds < 20.5);
+        t = start_time_now(&h, &guest.xml, &cost);
+        assert_seconds(t.seconds, 20.13266);
+        assert_false(t.estimated);
+        r = remedies_of_guest(&h, &guest.xml);
+        assert_seconds(r.now.seconds, 20.13266);
+        assert_true(r.remedies[0].newer_kernel && r.remedies[0].after.estimated);
+        assert_seconds(r.remedies[0].saves, 20.13266); /* and no more than there is */
+        assert_true(r.remedies[1].after.seconds > 19 && !r.remedies[1].after.estimated);
+
+        /* It had other pages then: the rates hold, and the time does not. */
+        kept.bar_faults = 33554432;
+        t = start_time_now(&h, &guest.xml, &cost);
+        assert_true(t.seconds > 20.3 && !t.estimated);
+        kept.bar_faults = 65536;
+        kept.ended = true;
+        t = start_time_now(&h, &guest.xml, &cost);
+        assert_true(t.seconds > 20.3);
+        kept.ended = false;
+
+        /* Another kernel, or not all was seen: nothing of it holds. */
+        kept.partial = true;
+        rates = start_rates(&h);
+        assert_false(rates.step_measured);
+        kept.partial = false;
+        strcpy(kept.kernel, "6.12.49");
+        rates = start_rates(&h);
+        assert_false(rates.step_measured);
+        t = start_time_now(&h, &guest.xml, &cost);
+        assert_true(t.estimated && t.seconds > 4 && t.seconds < 5);
+
+        /* A kernel that pins by entries shows what a fault takes. */
+        h.kernel.release = (char *) "6.12.49";
+        h.kernel.pin_by_leaf.value = FACT_YES;
+        rates = start_rates(&h);
+        assert_true(rates.fault_measured && !rates.step_measured);
+        assert_true(rates.fault_ns > 307100 && rates.fault_ns < 307300);
+        bar.faults = 999; /* too few to tell */
+        rates = start_rates(&h);
+        assert_false(rates.fault_measured);
+}
+
 static const struct finding *find(const struct findings *f, enum finding_id id)
 {
         for (size_t i = 0; i < f->n_findings; i++)
@@ -260,6 +342,7 @@ int main(void)
                 cmocka_unit_test(test_format),
                 cmocka_unit_test_setup_teardown(test_remedies, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_newer_kernel, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_kept_start, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_rank, fixture_setup, fixture_teardown),
         };
 
