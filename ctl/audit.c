@@ -35,7 +35,8 @@ static int print_text(const struct snapshot *s, json_object *head, const struct 
 
         devices_open(&devices, &s->host);
         /* Of a table with columns of their own choice, scripts get no other line. */
-        report_print_switch(s->host.switched_off_by, view.columns || view.csv ? stderr : stdout);
+        report_print_switch(s->host.switched_off_by,
+                            view.columns || view.csv || view.no_headings ? stderr : stdout);
         if (q->doctor)
                 r = report_print_doctor(head, &devices, stdout);
         else if (q->table == _REPORT_TABLE_MAX)

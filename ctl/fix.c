@@ -103,7 +103,7 @@ static int list_fixes(struct fix_request *q)
                 return print_json(q);
         pager_open(q->options.no_pager);
         report_print_switch(q->snapshot.host.switched_off_by,
-                            q->options.output || q->options.csv ? stderr : stdout);
+                            view.columns || view.csv || view.no_headings ? stderr : stdout);
         r = table_print_view(rows_of_array(fixes), columns, ELEMENTSOF(columns), &view, stdout);
         if (r == 0)
                 r = pager_flush();

@@ -10,6 +10,7 @@
 
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/parse.h"
 #include "util/terminal.h"
 
 #define LESS_OPTIONS "FRSXMK"
@@ -42,8 +43,7 @@ static bool is_secure(bool *ret_explicit)
 
         *ret_explicit = setting && *setting;
         if (*ret_explicit)
-                return !streq(setting, "0") && !streq(setting, "no") && !streq(setting, "false") &&
-                       !streq(setting, "off");
+                return !word_is_no(setting);
         return geteuid() != getuid() || find_setting(callers);
 }
 
@@ -70,8 +70,7 @@ static void set_environment(bool secure)
                 setenv("LESSSECURE", "1", true);
 }
 
-/* In the child. Returns only where no pager could be run. What less runs by itself (lesspipe) is of no use
- * for what comes from a pipe. */
+/* In the child. Returns only where no pager could be run. */
 static void exec_pager(bool secure, const char *chosen)
 {
         static const char *const usual[] = { "pager", "less", "more" };

@@ -69,8 +69,8 @@ static void draw_screen(const char *text, uint32_t seconds)
         fputs("\033[?7h\033[J", stdout);
 }
 
-/* Calls look() with what it prints in a buffer. */
-static int look_once(int (*look)(void *userdata), void *userdata, char **ret_text)
+/* Calls look() with what it prints in a buffer; what is drawn over is also what it has to complain of. */
+static int look_once(int (*look)(void *userdata), void *userdata, bool draw, char **ret_text)
 {
         FILE *out = stdout, *error = stderr, *buffer;
         size_t size;
@@ -80,7 +80,9 @@ static int look_once(int (*look)(void *userdata), void *userdata, char **ret_tex
         buffer = open_memstream(ret_text, &size);
         if (!buffer)
                 return log_error(-errno, "Failed to look: %m"), CTL_FAILED;
-        stdout = stderr = buffer;
+        stdout = buffer;
+        if (draw)
+                stderr = buffer;
         code = look(userdata);
         stdout = out;
         stderr = error;
@@ -112,7 +114,7 @@ int watch_run(uint32_t seconds, bool json, int (*look)(void *userdata), void *us
         while (!long_run_stopped_by) {
                 _cleanup_free_ char *text = NULL;
 
-                code = look_once(look, userdata, &text);
+                code = look_once(look, userdata, draw, &text);
                 if (draw)
                         draw_screen(text ?: "", seconds);
                 else

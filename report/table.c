@@ -13,6 +13,7 @@
 #include "util/escape.h"
 #include "util/format.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/terminal.h"
 
 DEFINE_TRIVIAL_CLEANUP(struct libscols_table *, scols_unref_table)
@@ -207,8 +208,9 @@ static int grid_fill(struct grid *g, struct rows rows, bool csv)
         return 0;
 }
 
-static void grid_print_csv(const struct grid *g, bool headings, FILE *out)
+static int grid_print_csv(const struct grid *g, bool headings, FILE *out)
 {
+        unsigned long failures = memory_failures();
         const char *names[COLUMNS_MAX];
 
         for (size_t i = 0; i < g->n_columns; i++)
@@ -217,6 +219,7 @@ static void grid_print_csv(const struct grid *g, bool headings, FILE *out)
                 csv_print_record(names, g->n_columns, out);
         for (size_t i = 0; i < g->n_rows; i++)
                 csv_print_record((const char *const *) &g->cells[i * g->n_columns], g->n_columns, out);
+        return memory_check(failures, 0);
 }
 
 /* named: somebody named the columns, so none is dropped. */
@@ -342,10 +345,9 @@ int table_print_view(struct rows rows, const struct column *columns, size_t n, c
         r = grid_fill(&grid, rows, view->csv);
         if (r < 0)
                 return r;
-        if (!view->csv)
-                return grid_print_table(&grid, view->columns, !view->no_headings, out);
-        grid_print_csv(&grid, !view->no_headings, out);
-        return 0;
+        if (view->csv)
+                return grid_print_csv(&grid, !view->no_headings, out);
+        return grid_print_table(&grid, view->columns, !view->no_headings, out);
 }
 
 int table_print(struct rows rows, const struct column *columns, size_t n, const char *selection, FILE *out)

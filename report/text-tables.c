@@ -9,6 +9,7 @@
 #include "table.h"
 #include "text.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/print.h"
 
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
@@ -343,8 +344,10 @@ int report_print_table(enum report_table table, json_object *head, struct device
                         return r;
                 indices = chosen.indices;
         } else {
+                unsigned long failures = memory_failures();
+
                 matching = filter_rows(view->filter, json_get(head, tables[table].key));
-                if (!matching)
+                if (memory_check(failures, 0) < 0)
                         return -ENOMEM;
                 rows = rows_of_array(matching);
         }

@@ -312,12 +312,12 @@ class Pager(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertIn("train-b", text)
         terminal = Terminal("devices", "--root", HOST, "--fail-on", "warning", rows=10, VFIOALIGN_PAGER="less")
-        terminal.read_until("ADDRESS")
+        terminal.read_until("lines 1-")  # its prompt
         os.write(terminal.fd, b"q")
         self.assertEqual(terminal.finish()[0], 3)
         # ^C quits less (its option K), and we wait for it.
         terminal = Terminal("devices", "--root", HOST, "--fail-on", "warning", rows=10, VFIOALIGN_PAGER="less")
-        terminal.read_until("ADDRESS")
+        terminal.read_until("lines 1-")  # its prompt
         os.write(terminal.fd, b"\x03")
         self.assertEqual(terminal.finish()[0], 3)
 
@@ -345,7 +345,8 @@ class Watch(unittest.TestCase):
         self.assertEqual(text.count("\n"), 9)
 
     def lines(self, *args, n, end=signal.SIGINT):
-        process = subprocess.Popen([CTL, *args, "--root", HOST], stdout=subprocess.PIPE, env=BARE)
+        process = subprocess.Popen([CTL, *args, "--root", HOST], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   env=BARE)
         lines = [process.stdout.readline() for _ in range(n)]
         process.send_signal(end)
         process.stdout.read()
@@ -359,6 +360,12 @@ class Watch(unittest.TestCase):
         self.assertEqual(code, 0)
         for line in lines:
             self.assertEqual([g["name"] for g in json.loads(line)["guests"]], ["train-a"])
+
+    def test_errors(self):
+        """What is said on the way goes to the standard error and not into a line of JSON."""
+        lines, _ = self.lines("emulators", "--watch=1", "--json", "--deep", n=2)
+        for line in lines:
+            self.assertIn("emulators", json.loads(line))
 
     def test_pipe(self):
         lines, code = self.lines("guests", "--watch=1", n=8, end=signal.SIGTERM)

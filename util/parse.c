@@ -5,6 +5,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
+
+#include "macro.h"
 
 int parse_u64(const char *s, int base, uint64_t *ret)
 {
@@ -24,4 +27,16 @@ int parse_u64(const char *s, int base, uint64_t *ret)
                 return -EINVAL;
         *ret = v;
         return 0;
+}
+
+bool word_is_no(const char *s)
+{
+        static const char *const words[] = { "0", "no", "n", "false", "f", "off" };
+
+        assert(s);
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (strcasecmp(s, words[i]) == 0)
+                        return true;
+        return false;
 }

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <stdarg.h>
-#include <strings.h>
 #include <sys/ioctl.h>
 
 #include "memory.h"
@@ -113,17 +112,13 @@ void print_styled(FILE *out, enum style style, const char *format, ...)
 
 static bool has_links(void)
 {
-        static const char *const no[] = { "0", "no", "n", "false", "f", "off" };
         const char *setting = getenv("SYSTEMD_URLIFY");
 
         if (!terminal_is_able())
                 return false;
         if (!setting || !*setting)
                 return has_color();
-        for (size_t i = 0; i < ELEMENTSOF(no); i++)
-                if (strcasecmp(setting, no[i]) == 0)
-                        return false;
-        return true;
+        return !word_is_no(setting);
 }
 
 void print_link(FILE *out, const char *url, const char *text)

@@ -23,10 +23,22 @@ static void test_parse_u64(void **state)
         assert_int_equal(v, 255);
 }
 
+static void test_word_is_no(void **state)
+{
+        (void) state;
+        assert_true(word_is_no("0"));
+        assert_true(word_is_no("No"));
+        assert_true(word_is_no("off"));
+        assert_false(word_is_no(""));
+        assert_false(word_is_no("1"));
+        assert_false(word_is_no("none"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parse_u64),
+                cmocka_unit_test(test_word_is_no),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
