@@ -277,8 +277,12 @@ static bool offer_value(struct completion *c)
                 c->n_before = (size_t) (equals + 1 - c->begun);
                 c->begun = equals + 1;
         }
+        if (streq(option, "--driver"))
+                kind = "DRIVER";
+        else if (kind && streq(kind, "NAME"))
+                kind = NULL; /* of what nobody can know */
         if (kind)
-                offer_kind(c, streq(option, "--driver") ? "DRIVER" : kind);
+                offer_kind(c, kind);
         return true;
 }
 
