@@ -111,6 +111,7 @@ class Manual(unittest.TestCase):
             texts = [subprocess.run([CTL, name, option], stdout=subprocess.PIPE, text=True, check=True).stdout
                      for option in ("--help", "-h")]
             self.assertEqual(texts[0], texts[1])
+            self.assertLessEqual(max(map(len, texts[0].splitlines())), 80)
             words = without_options(verb).split(" ", 1)[1:]
             self.assertEqual(texts[0].splitlines()[0], " ".join(["vfioalignctl", name, "[OPTION...]", *words]))
             self.assertEqual(set(options_of_verb(name)), set(re.findall(r"--[a-z-]+", verb)) | COMMON)
