@@ -47,8 +47,12 @@ _vfioalignctl() {
                 fi
                 word=${line%%$'\t'*}
                 word=${word#"$keep"}
-                # A name can be like $(reboot). Inside of quotes it is put in as it is.
-                [[ ${COMP_WORDS[COMP_CWORD]} == [\"\']* || $word != *[^[:alnum:],.:=/_-]* ]] || printf -v word %q "$word"
+                # A name can be like $(reboot), also with a quote in it.
+                case ${COMP_WORDS[COMP_CWORD]} in
+                \'*) word=${word//\'/\'\\\'\'} ;;
+                \"*) word=$(sed 's/[\\$`"!]/\\&/g' <<<"$word") ;;
+                *) [[ $word != *[^[:alnum:],.:=/_-]* ]] || printf -v word %q "$word" ;;
+                esac
                 COMPREPLY+=("$word")
         done < <("${words[0]/#\~/$HOME}" complete "${words[@]:1}" 2>/dev/null)
 } && complete -F _vfioalignctl vfioalignctl

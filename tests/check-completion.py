@@ -109,6 +109,13 @@ class Completion(unittest.TestCase):
         for line, after in CASES:
             with self.subTest(line):
                 self.assertEqual(shell.complete(line.replace("HOST", "host")), after.replace("HOST", "host"))
+        # What begins with a quote goes on in it.
+        self.assertEqual(shell.complete("vfioalignctl explain --root host 'trai").rstrip("'"), "vfioalignctl explain --root host 'train-")
+        for quote in "'", '"':
+            after = shell.complete(f"vfioalignctl explain --root names {quote}ev")
+            script = f"vfioalignctl() {{ printf %s \"$4\"; }}; {after}"
+            run = subprocess.run(["bash", "-c", script], cwd=self.folder, capture_output=True, text=True)
+            self.assertEqual((run.stdout, run.stderr), (EVIL, ""))
         # A name that would run something is quoted, and one with a line break is left out.
         for begun, name in ("ev", EVIL), ("pl", "plain"), ("li", "li"):
             after = shell.complete(f"vfioalignctl explain --root names {begun}")
