@@ -158,7 +158,7 @@ void pager_open(bool no_pager)
         /* Who set it may not have thought of that mode. */
         if (secure && !explicit)
                 chosen = NULL;
-        (void) terminal_width(); /* is known from now on */
+        terminal_keep_width();
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return;
         input = fds[0];

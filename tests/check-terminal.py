@@ -62,12 +62,13 @@ class Terminal:
         return bool(data)
 
     def read_until(self, wanted):
+        end = time.monotonic() + WAIT
         while not re.search(wanted, self.text):
-            if not self.read():
+            if time.monotonic() > end or not self.read():
                 raise AssertionError(f"no {wanted} in {self.text!r}")
 
     def press(self, key):
-        """The exit code. A key that comes just when less begins to wait for one is lost, so it is pressed again."""
+        """The exit code. A key that comes just when a program begins to wait for one can be lost, so it is pressed again."""
         for _ in range(WAIT):
             try:
                 os.write(self.fd, key)
@@ -344,6 +345,15 @@ class Watch(unittest.TestCase):
         self.assertEqual(text.count("\x1b[?7l"), text.count("\x1b[?7h"))
         self.assertTrue(text.split("Ctrl-C ends it\x1b[K", 1)[1].startswith("\n\x1b[K\n"))
         self.assertNotIn("there is more", text)
+
+    def test_resize(self):
+        """The next look has the width that the terminal has then."""
+        terminal = Terminal("devices", "--watch=1", "--root", HOST)
+        terminal.read_until(r"\x1b\[J")
+        self.assertNotIn("LARGEST-BAR", terminal.text)
+        fcntl.ioctl(terminal.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        terminal.read_until("LARGEST-BAR")
+        self.assertEqual(terminal.press(b"\x03"), 0)
 
     def test_small(self):
         """What does not fit is left out, and that is said."""

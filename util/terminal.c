@@ -12,6 +12,7 @@
 #define WIDTH_DEFAULT 80
 
 static enum color_mode color_mode;
+static unsigned kept_width; /* 0: it is asked for each time, as it can change */
 
 bool terminal_is_there(void)
 {
@@ -46,13 +47,12 @@ static unsigned width_of_terminal(void)
 
 unsigned terminal_width(void)
 {
-        static unsigned width;
-        static bool known;
+        return kept_width > 0 ? kept_width : width_of_terminal();
+}
 
-        if (!known)
-                width = width_of_terminal();
-        known = true;
-        return width;
+void terminal_keep_width(void)
+{
+        kept_width = width_of_terminal();
 }
 
 void terminal_set_color(enum color_mode mode)

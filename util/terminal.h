@@ -27,6 +27,9 @@ bool terminal_is_able(void);
  * any width, because a program reads it. */
 unsigned terminal_width(void);
 
+/* From now on it stays what it is: the standard output is about to be something else. */
+void terminal_keep_width(void);
+
 enum style {
         STYLE_ERROR,
         STYLE_WARNING,
