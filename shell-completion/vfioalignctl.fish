@@ -3,7 +3,8 @@
 
 function __vfioalignctl_complete
     set -l words (commandline -opc)
-    set -l begun (commandline -ct)
+    # Without the quote that begins it.
+    set -l begun (commandline -ct | string replace -r '^[\'"]' '')
     test (count $begun) -eq 0; and set begun ""
     for line in ($words[1] complete $words[2..-1] "$begun" 2>/dev/null)
         if test "$line" = files

@@ -162,7 +162,8 @@ class Completion(unittest.TestCase):
                     self.assertEqual(offered, [whole])
                 else:
                     self.assertEqual(os.path.commonprefix(offered), whole)
-        self.assertEqual(complete("vfioalignctl explain --root names ev"), [EVIL])
+        for begun in "ev", "'ev", '"ev':
+            self.assertEqual(complete(f"vfioalignctl explain --root names {begun}"), [EVIL])
         self.assertEqual(complete("vfioalignctl explain --root names li"), [])
         self.assertFalse((self.folder / "ran").exists())
 
