@@ -10,4 +10,4 @@
 /* The `flags` argument (t) of Bind, Unbind, ApplyFix and RevertFix. A flag that a method does not know is an
  * error, so a caller never believes in a dry run that changes something. */
 #define BUS_FLAG_DRY_RUN (UINT64_C(1) << 0)
-#define BUS_FLAG_FORCE (UINT64_C(1) << 1) /* of Bind and Unbind */
+#define BUS_FLAG_FORCE (UINT64_C(1) << 1) /* of Bind, Unbind and ApplyFix */

@@ -3,10 +3,13 @@
 
 #include <libsmartcols.h>
 
+#include "ask.h"
 #include "audit/what-if.h"
 #include "columns.h"
+#include "config/bus-names.h"
 #include "ctl.h"
 #include "daemon-call.h"
+#include "fix-read-back.h"
 #include "pager.h"
 #include "report/report.h"
 #include "snapshot.h"
@@ -33,6 +36,7 @@ struct fix_request {
         struct snapshot snapshot;
         struct config config;
         json_object *report;
+        bool would_change; /* a plan has steps */
 };
 
 static void request_done(struct fix_request *q)
@@ -144,26 +148,129 @@ static void print_outcome(json_object *outcome, bool dry_run)
                 print_line(stdout, "%s: nothing to do%s%s", id, note ? ": " : "", note ?: "");
         else if (note)
                 print_line(stdout, "%s: %s", id, note);
+        fix_read_back_print(id, json_get(outcome, "read_back"));
         if (refusal)
                 log_error(0, "%s: %s", id, refusal);
         else if (error)
                 log_error(0, "%s: failed: %s", id, error);
 }
 
-/* One fix. Returns 0, or a negative errno where it was refused or has failed, with the reason printed. */
-static int run_fix(struct fix_request *q, const struct fix *fix, enum fix_action action, bool dry_run)
+/* Takes the outcome over. Returns 0, or a negative errno where the fix was refused or has failed. */
+static int add_outcome(struct fix_request *q, json_object *outcome, const struct fix_plan *plan, int r,
+                       bool dry_run)
 {
-        _cleanup_(fix_plan_done) struct fix_plan plan = {};
-        json_object *outcome;
-        int r = fix->run(&q->snapshot.host, action, dry_run, &plan);
-
-        outcome = new_outcome(fix, &plan, r);
         json_append(json_get(q->report, "fixes"), outcome);
         if (!q->options.json)
                 print_outcome(outcome, dry_run);
         if (r < 0)
                 return r;
-        return plan.refusal ? -EPERM : 0;
+        return plan->refusal ? -EPERM : 0;
+}
+
+/* One fix. Returns 0, or a negative errno where it was refused or has failed, with the reason printed. */
+static int run_fix(struct fix_request *q, const struct fix *fix, enum fix_action action, bool dry_run)
+{
+        struct host *h = &q->snapshot.host;
+        _cleanup_free_ uint64_t *before = guest_pages(h);
+        _cleanup_(fix_plan_done) struct fix_plan plan = {};
+        json_object *outcome;
+        int r = fix->run(h, action, dry_run, &plan);
+
+        outcome = new_outcome(fix, &plan, r);
+        if (r == 0 && !dry_run && !plan.refusal && plan.n_steps > 0)
+                json_add(outcome, "read_back", fix_read_back(h, fix, before));
+        return add_outcome(q, outcome, &plan, r, dry_run);
+}
+
+/* What applying it would do; with a refusal where it is not known to help. What has been begun may be
+ * completed. */
+static int preview_fix(const struct fix_request *q, const struct fix *fix, unsigned helps,
+                       struct fix_plan *plan)
+{
+        const struct host *h = &q->snapshot.host;
+        int r = fix->run(h, FIX_APPLY, true, plan);
+
+        if (r < 0 || plan->refusal || plan->n_steps == 0 || q->options.force || helps & FIX_BIT(fix->id) ||
+            fix->state(h) == FIX_PARTIAL)
+                return r;
+        fix_plan_done(plan);
+        return fix_plan_refuse(plan,
+                               "it is not known to give any device of this host larger pages; to apply it "
+                               "all the same, give --force");
+}
+
+/* For scripts there is --yes: what they print should be one line. */
+static bool can_ask(void)
+{
+        if (ask_is_possible())
+                return true;
+        log_error(0, "This would change the host, and there is no terminal to ask on; give --yes");
+        return false;
+}
+
+/* Shows what is about to be done and its price. Returns 0, or -ECANCELED, with the reason printed. */
+static int get_consent(const struct fix_request *q, const struct fix_plan plans[])
+{
+        if (q->options.yes)
+                return 0;
+        if (!can_ask())
+                return -ECANCELED;
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                for (size_t i = 0; i < plans[id].n_steps; i++)
+                        print_line(stderr, "%s: would run: %s", fix_id_to_string(id), plans[id].steps[i]);
+                if (plans[id].n_steps > 0)
+                        print_line(stderr, "%s: trade-off: %s", fix_id_to_string(id), fix_type(id)->price);
+        }
+        return ask_yes("Apply it?") > 0 ? 0 : -ECANCELED;
+}
+
+/* Plans the fixes of the set in turn, up to the first that is refused or fails. Of a dry run each plan is
+ * the outcome. */
+static int preview_fixes(struct fix_request *q, unsigned fixes, bool dry_run, struct fix_plan plans[])
+{
+        struct help help = help_host(&q->snapshot.host);
+
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                struct fix_plan *plan = &plans[id];
+                int r;
+
+                if (!(fixes & FIX_BIT(id)))
+                        continue;
+                r = preview_fix(q, fix_get(id), help_all(&help), plan);
+                q->would_change = q->would_change || plan->n_steps > 0;
+                if (dry_run || r < 0 || plan->refusal)
+                        r = add_outcome(q, new_outcome(fix_get(id), plan, r), plan, r, dry_run);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int take_fixes(struct fix_request *q, unsigned fixes)
+{
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
+                int r;
+
+                if (!(fixes & FIX_BIT(id)))
+                        continue;
+                r = run_fix(q, fix_get(id), FIX_APPLY, false);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int apply_fixes(struct fix_request *q, unsigned fixes, bool dry_run)
+{
+        struct fix_plan plans[_FIX_ID_MAX] = {};
+        int r;
+
+        r = preview_fixes(q, fixes, dry_run, plans);
+        if (r == 0 && !dry_run && q->would_change)
+                r = get_consent(q, plans);
+        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
+                fix_plan_done(&plans[id]);
+        return r < 0 || dry_run ? r : take_fixes(q, fixes);
 }
 
 /* Reverts all that are in force, the last of the table first. It goes on after a failure, and returns the
@@ -199,21 +306,6 @@ static unsigned choose_fixes(const struct fix_request *q)
         return help_choose(&help, of_host);
 }
 
-/* The fixes of the set in turn, up to the first that is refused or fails. */
-static int run_fixes(struct fix_request *q, unsigned fixes, enum fix_action action, bool dry_run)
-{
-        for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
-                int r;
-
-                if (!(fixes & FIX_BIT(id)))
-                        continue;
-                r = run_fix(q, fix_get(id), action, dry_run);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
 static bool is_list(const struct fix_request *q)
 {
         return streq(q->operation, "list");
@@ -238,17 +330,38 @@ static int run_operation(struct fix_request *q)
         json_add_string(q->report, "operation", is_revert(q) ? "revert" : "apply");
         json_add_bool(q->report, "dry_run", dry_run);
         json_add(q->report, "fixes", json_new_array());
-        if (is_revert(q) && !q->fix)
-                r = revert_all(q, dry_run);
+        if (is_revert(q))
+                r = q->fix ? run_fix(q, q->fix, FIX_REVERT, dry_run) : revert_all(q, dry_run);
         else {
                 fixes = q->fix ? FIX_BIT(q->fix->id) : choose_fixes(q);
-                r = run_fixes(q, fixes, is_revert(q) ? FIX_REVERT : FIX_APPLY, dry_run);
+                r = apply_fixes(q, fixes, dry_run);
                 if (fixes == 0 && !q->options.json)
                         print_line(stdout, NONE_HELPS);
         }
+        /* Who was asked and said no has seen all there is. */
+        if (r == -ECANCELED)
+                return r;
         if (q->options.json && print_json(q) < 0)
                 return -ENOMEM;
         return r;
+}
+
+/* Only root sees enough to plan it. */
+static int get_consent_unseen(const struct fix_request *q)
+{
+        const char *question = "Apply the first fix that helps, as vfioalignctl fix plan shows it to root?";
+
+        if (q->options.yes)
+                return 0;
+        if (!can_ask())
+                return -ECANCELED;
+        if (q->fix) {
+                print_line(stderr, "%s: %s", fix_id_to_string(q->fix->id), fix_type(q->fix->id)->does);
+                print_line(stderr, "%s: trade-off: %s", fix_id_to_string(q->fix->id),
+                           fix_type(q->fix->id)->price);
+                question = "Apply it?";
+        }
+        return ask_yes(question) > 0 ? 0 : -ECANCELED;
 }
 
 /* Somebody who is not root asks the daemon for the change, and polkit decides. */
@@ -260,10 +373,16 @@ static int ask_daemon(struct fix_request *q)
         json_object *fixes;
         int r;
 
+        if (!is_revert(q)) {
+                r = get_consent_unseen(q);
+                if (r < 0)
+                        return r;
+        }
         r = daemon_call_new(&bus, is_revert(q) ? "RevertFix" : "ApplyFix", &call);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(call, "st", q->fix ? fix_id_to_string(q->fix->id) : "", UINT64_C(0));
+        r = sd_bus_message_append(call, "st", q->fix ? fix_id_to_string(q->fix->id) : "",
+                                  q->options.force ? BUS_FLAG_FORCE : UINT64_C(0));
         if (r < 0)
                 return log_error(r, "Failed to ask vfioalignd: %m");
         r = daemon_call(bus, call, DAEMON_USEC, &text);
@@ -371,7 +490,7 @@ int verb_fix(int argc, char *argv[])
 
         word = options_parse(argc, argv,
                              OPTION_JSON | OPTION_OUTPUT | OPTION_ROOT | OPTION_DRY_RUN | OPTION_CSV |
-                                     OPTION_NO_HEADINGS,
+                                     OPTION_NO_HEADINGS | OPTION_YES | OPTION_FORCE,
                              0, 2, &q.options);
         if (word < 0)
                 return -word;
@@ -385,5 +504,7 @@ int verb_fix(int argc, char *argv[])
         r = is_change(&q) && geteuid() != 0 ? ask_daemon(&q) : run_here(&q);
         if (r == -EINVAL && q.options.output && is_list(&q))
                 return columns_refuse(q.options.output, columns, ELEMENTSOF(columns));
-        return r < 0 ? CTL_FAILED : CTL_OK;
+        if (r < 0)
+                return CTL_FAILED;
+        return streq(q.operation, "plan") && q.would_change ? CTL_CHANGES : CTL_OK;
 }

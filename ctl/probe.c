@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sys/prctl.h>
 
+#include "ask.h"
 #include "ctl.h"
 #include "long-run.h"
 #include "probe-report.h"
@@ -25,19 +26,11 @@ static bool on_step(const struct device *d, const struct probe_bar *bar, const s
         return !long_run_stopped_by;
 }
 
-static bool ask_user(const char *bdf)
-{
-        char answer[16] = "";
-
-        print(stderr, "%s will be reset. Probe it? [y/N] ", bdf);
-        fflush(stderr);
-        return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 /* Whether nothing is in the way, and the user agrees to what the probe does; else prints why not. */
 static bool is_agreed(const struct host *h, const char *bdf, bool yes)
 {
         _cleanup_free_ char *line = NULL;
+        char question[64];
         int r = probe_check(h, bdf, geteuid() == 0, &line);
 
         if (r < 0) {
@@ -51,13 +44,13 @@ static bool is_agreed(const struct host *h, const char *bdf, bool yes)
                 return r == PROBE_FREE || r == PROBE_DEFINED;
         if (r != PROBE_FREE)
                 return false;
-        if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+        snprintf(question, sizeof(question), "%s will be reset. Probe it?", bdf);
+        r = ask_yes(question);
+        if (r == -ENOTTY)
                 print_line(stderr,
                            "vfioalignctl: %s would be reset, and there is no terminal to ask on; give --yes",
                            bdf);
-                return false;
-        }
-        return ask_user(bdf);
+        return r > 0;
 }
 
 static int print_probe(const struct host *h, const struct device *d, const struct bar_probe *p,

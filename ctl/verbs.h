@@ -49,7 +49,8 @@
         ROW("unbind", "[--json] [--dry-run] [--driver NAME] [--force] ADDRESS...", \
             "give them back to the drivers that they had", ROOT_OR_MAIN, verb_bind) \
         ROW("fix", \
-            "[--json] [--csv] [--output COLUMNS] [--no-headings] [--root HOST] [--dry-run] " \
+            "[--json] [--csv] [--output COLUMNS] [--no-headings] [--root HOST] [--dry-run] [--yes] " \
+            "[--force] " \
             "[list|plan|apply|revert] [FIX]", \
             "what gives devices larger pages: show, do, or undo it", MAIN, verb_fix) \
         ROW("guest", \

@@ -160,12 +160,14 @@ static int append_properties(sd_bus_message *call, const struct fix_call *c, con
 static int append_unit(sd_bus_message *call, const struct fix_call *c)
 {
         const char *program = secure_getenv("VFIOALIGN_CTL") ?: CTL_PROGRAM;
-        const char *argv[8] = { program, "fix", "--json" };
-        size_t n = 3;
+        const char *argv[10] = { program, "fix", "--json", "--yes" }; /* whoever called has said so */
+        size_t n = 4;
         int r;
 
         if (c->flags & BUS_FLAG_DRY_RUN)
                 argv[n++] = "--dry-run";
+        if (c->flags & BUS_FLAG_FORCE)
+                argv[n++] = "--force";
         argv[n++] = c->action == FIX_REVERT ? "revert" : "apply";
         if (*c->fix)
                 argv[n++] = c->fix;
@@ -236,7 +238,7 @@ static int read_call(struct fix_call *c, sd_bus_error *error)
         if (id < 0 || !fix_get(id)->run)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Not a fix of the host: '%s'",
                                          c->fix);
-        if (c->flags & ~BUS_FLAG_DRY_RUN)
+        if (c->flags & ~(BUS_FLAG_DRY_RUN | (c->action == FIX_APPLY ? BUS_FLAG_FORCE : 0)))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown flags: 0x%llx",
                                          (unsigned long long) c->flags);
         return 0;

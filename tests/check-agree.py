@@ -458,7 +458,7 @@ class Agree(unittest.TestCase):
         self.assertEqual(helps, expected)
 
         choice = first(afters, OF_HOST)
-        plan = json.loads(ctl(root, "fix", "plan", "--json", status=(0, 1)))
+        plan = json.loads(ctl(root, "fix", "plan", "--json", status=(0, 1, 10)))
         # A plan ends at the first that is refused.
         planned = [f["id"] for f in plan["fixes"]]
         self.assertEqual(planned, choice[:len(planned)])

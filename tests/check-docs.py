@@ -246,8 +246,8 @@ class Manual(unittest.TestCase):
         self.assertEqual(fix["state"]["enum"], re.findall(r'\] = "(\w+)"', table))
 
     def test_exit_status(self):
-        codes = re.findall(r"CTL_\w+ = (\d)", read("ctl/ctl.h"))
-        self.assertEqual(re.findall(r"^\*(\d)\*$", sections("vfioalignctl.1")["EXIT STATUS"], flags=re.M), codes)
+        codes = re.findall(r"CTL_\w+ = (\d+)", read("ctl/ctl.h"))
+        self.assertEqual(re.findall(r"^\*(\d+)\*$", sections("vfioalignctl.1")["EXIT STATUS"], flags=re.M), codes)
 
 
 class Key(NamedTuple):

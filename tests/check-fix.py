@@ -6,6 +6,7 @@ asked to run. systemd is one of ours here, which runs what it is asked to."""
 import importlib.util
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -120,6 +121,16 @@ class Printed(Case):
                                      "host itself\n")
         fixes = {f["id"]: f["state"] for f in json.loads(ctl("list", "--json").stdout)["fixes"]}
         self.assertEqual((fixes["preload"], fixes["module"]), ("unknown", "absent"))
+        run = ctl("plan", "thp")  # the host's emulators ask for huge pages by themselves
+        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertEqual(run.stderr, "vfioalignctl: thp: it is not known to give any device of this host larger pages; to apply "
+                                     "it all the same, give --force\n")
+        run = ctl("plan", "--force", "thp")
+        self.assertEqual((run.returncode, run.stderr), (10, ""))
+        self.assertIn("thp: would run: echo always", run.stdout)
+        self.assertEqual(ctl("--dry-run", "apply", "module").returncode, 0)
+        run = ctl("plan")
+        self.assertEqual((run.returncode, run.stdout), (10, "module: would run: modprobe vfio_align\n"))
         run = ctl("revert", "--dry-run")
         self.assertEqual((run.returncode, run.stderr), (0, ""))
 
@@ -144,12 +155,12 @@ class OnBus(Case):
         self.assertEqual((report["operation"], report["dry_run"], report["fixes"][0]["id"]), ("apply", True, "thp"))
         unit, mode, properties, command, ignore, aux = json.loads(systemd.stdout.readline())
         self.assertEqual((unit, mode, ignore, aux), ("vfioalign-fix.service", "fail", False, []))
-        self.assertEqual(command, [CTL, CTL, "fix", "--json", "--dry-run", "apply", "thp"])
+        self.assertEqual(command, [CTL, CTL, "fix", "--json", "--yes", "--dry-run", "apply", "thp"])
         self.assertEqual((properties["Type"], properties["CollectMode"]), ("oneshot", "inactive-or-failed"))
         self.assertEqual(properties["TimeoutStartUSec"], 300 * 10**6)
         report = self.schema.check(self.call("RevertFix", "", DRY_RUN))
         self.assertEqual(report["operation"], "revert")
-        self.assertEqual(json.loads(systemd.stdout.readline())[3], [CTL, CTL, "fix", "--json", "--dry-run", "revert"])
+        self.assertEqual(json.loads(systemd.stdout.readline())[3], [CTL, CTL, "fix", "--json", "--yes", "--dry-run", "revert"])
 
     def test_answer(self):
         """A program that ends with an error has told it."""
@@ -157,7 +168,7 @@ class OnBus(Case):
         ctl = self.ctl(json.dumps(outcome(refusal="it must not be")), status=1)
         self.start(ctl)
         self.assertEqual(json.loads(self.call("ApplyFix", "thp")), outcome(refusal="it must not be"))
-        self.assertEqual(json.loads(systemd.stdout.readline())[3], [ctl, ctl, "fix", "--json", "apply", "thp"])
+        self.assertEqual(json.loads(systemd.stdout.readline())[3], [ctl, ctl, "fix", "--json", "--yes", "apply", "thp"])
         # What it has done is looked at.
         generation = json.loads(self.manager.GetReport())["generation"]
         self.call("RevertFix", "module")
@@ -201,6 +212,7 @@ class OnBus(Case):
         for fix in "none", "emulator", "iommufd", "../thp":
             self.assert_error("InvalidArgs", f"'{fix}'", "ApplyFix", fix)
         self.assert_error("InvalidArgs", "0x2", "RevertFix", "thp", 2)
+        self.assert_error("InvalidArgs", "0x4", "ApplyFix", "thp", 4)
         systemd.terminate()
         self.assertEqual(systemd.stdout.read(), "")
 
@@ -233,6 +245,99 @@ class Module(Case):
         self.log_after_load("fail")
 
 
+THP = "/sys/kernel/mm/transparent_hugepage"
+
+
+def can_mount():
+    return subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", THP], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+@unittest.skipUnless(can_mount(), "needs mounts of its own")
+class Here(unittest.TestCase):
+    """By root, where the setting and the records are nobody's."""
+
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory(prefix="vfioalign-fix-")
+        self.addCleanup(self.dir.cleanup)
+        Path(self.dir.name, "enabled").write_text("always [madvise] never\n")
+
+    def command(self, *args):
+        return ["unshare", "--mount", "sh", "-ec",
+                f"mount --bind {self.dir.name} {THP}; mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /var/lib; exec \"$@\"",
+                "-", CTL, "fix", *args]
+
+    def setting(self):
+        return Path(self.dir.name, "enabled").read_text()
+
+    def run_ctl(self, *args):
+        return subprocess.run(self.command(*args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True)
+
+    def answer(self, text, *args):
+        """On a terminal: what it showed, and its exit code."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execvp("unshare", self.command(*args))
+        shown = b""
+        while not shown.endswith(b"[y/N] "):
+            shown += os.read(fd, 4096)
+        os.write(fd, text)
+        try:
+            while data := os.read(fd, 4096):
+                shown += data
+        except OSError:
+            pass
+        os.close(fd)
+        return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def plans(self):
+        """Whether there is something to do on this kernel."""
+        if self.run_ctl("plan", "--force", "thp").returncode != 10:
+            self.skipTest("huge entries do not depend on the setting here")
+
+    def test_no_terminal(self):
+        self.plans()
+        run = self.run_ctl("apply", "--force", "thp")
+        self.assertEqual((run.returncode, run.stdout, run.stderr),
+                         (1, "", "vfioalignctl: This would change the host, and there is no terminal to ask on; give --yes\n"))
+        self.assertEqual(self.setting(), "always [madvise] never\n")
+
+    def test_no_help(self):
+        """Of this host, which has no device for guests."""
+        self.plans()
+        report = json.loads(self.run_ctl("list", "--json").stdout)
+        if {f["id"]: f["helps"] for f in report["fixes"]}["thp"]:
+            self.skipTest("it helps here")
+        run = self.run_ctl("apply", "--yes", "thp")
+        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertIn("to apply it all the same, give --force", run.stderr)
+        self.assertEqual(self.setting(), "always [madvise] never\n")
+
+    def test_answer(self):
+        self.plans()
+        for text in b"n\n", b"\n", b"\4":
+            shown, code = self.answer(text, "apply", "--force", "thp")
+            self.assertEqual(code, 1, shown)
+            self.assertEqual(self.setting(), "always [madvise] never\n")
+        self.assertIn("thp: would run: echo always", shown)
+        self.assertIn("thp: trade-off: all programs of the host get transparent huge pages", shown)
+        self.assertIn("Apply it? [y/N] ", shown)
+        Path(self.dir.name, "enabled").write_text("[never] madvise always\n")
+        shown, code = self.answer(b"y\n", "apply", "--force", "thp")
+        self.assertEqual((code, self.setting()[:6]), (0, "always"), shown)
+
+    def test_read_back(self):
+        """What is read, not what was written: here nobody takes the brackets away."""
+        self.plans()
+        run = self.run_ctl("apply", "--force", "--yes", "thp")
+        self.assertEqual((run.returncode, run.stdout.splitlines()[-1]), (0, "thp: read back: partial"))
+        Path(self.dir.name, "enabled").write_text("[never] madvise always\n")
+        report = json.loads(self.run_ctl("apply", "--force", "--yes", "--json", "thp").stdout)
+        Report(SCHEMA).check(json.dumps(report))
+        self.assertEqual(report["fixes"][0]["read_back"], {"state": "partial", "guests": []})
+
+
 @unittest.skipUnless(os.getuid() == 0, "needs root, to be somebody else")
 class Polkit(Case):
     """As nobody, by the real vfioalignctl."""
@@ -253,22 +358,40 @@ class Polkit(Case):
         mock = self.polkit("True, False")
         ctl = self.ctl(json.dumps(outcome(note="until the next boot")))
         self.start(ctl)
-        run = self.fix("apply", "thp")
+        run = self.fix("apply", "--yes", "thp")
         self.assertEqual((run.returncode, run.stderr), (0, ""))
         self.assertEqual(run.stdout, "thp: write always to /sys/kernel/mm/transparent_hugepage/enabled\n"
                                      "thp: until the next boot\n")
         (_, _, (_, action, _, flags, _)), = mock.GetCalls(dbus_interface="org.freedesktop.DBus.Mock")
         self.assertEqual((action, flags), ("org.vfioalign1.fix", 1))
-        self.assertEqual(json.loads(systemd.stdout.readline())[3][2:], ["fix", "--json", "apply", "thp"])
+        self.assertEqual(json.loads(systemd.stdout.readline())[3][2:], ["fix", "--json", "--yes", "apply", "thp"])
         run = self.fix("--json", "revert")
         self.assertEqual(json.loads(run.stdout), outcome(note="until the next boot"))
-        self.assertEqual(json.loads(systemd.stdout.readline())[3][2:], ["fix", "--json", "revert"])
+        self.assertEqual(json.loads(systemd.stdout.readline())[3][2:], ["fix", "--json", "--yes", "revert"])
+
+    def test_forced(self):
+        systemd = self.systemd()
+        self.polkit("True, False")
+        self.start(self.ctl(json.dumps(outcome(read_back={"state": "applied", "guests": ["a", "b", "c", "d"]}))))
+        run = self.fix("apply", "--yes", "--force", "thp")
+        self.assertEqual(run.stdout.splitlines()[-1],
+                         "thp: read back: applied; larger pages at the next start: a, b, c and 1 more")
+        self.assertEqual(json.loads(systemd.stdout.readline())[3][2:], ["fix", "--json", "--yes", "--force", "apply", "thp"])
+
+    def test_no_terminal(self):
+        systemd = self.systemd()
+        self.start(self.ctl(json.dumps(outcome())))
+        run = self.fix("apply", "thp")
+        self.assertEqual((run.returncode, run.stdout, run.stderr),
+                         (1, "", "vfioalignctl: This would change the host, and there is no terminal to ask on; give --yes\n"))
+        systemd.terminate()
+        self.assertEqual(systemd.stdout.read(), "")
 
     def test_refused(self):
         self.systemd()
         self.polkit("True, False")
         self.start(self.ctl(json.dumps(outcome(steps=[], refusal="it must not be")), status=1))
-        run = self.fix("apply", "thp")
+        run = self.fix("apply", "--yes", "thp")
         self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", "vfioalignctl: thp: it must not be\n"))
 
     def test_failed(self):
@@ -276,7 +399,7 @@ class Polkit(Case):
         self.systemd()
         self.polkit("True, False")
         self.start(self.ctl(json.dumps(outcome(error="Read-only file system")), status=1))
-        run = self.fix("apply", "thp")
+        run = self.fix("apply", "--yes", "thp")
         self.assertEqual((run.returncode, run.stderr), (1, "vfioalignctl: thp: failed: Read-only file system\n"))
         self.assertEqual(run.stdout, "thp: tried: write always to /sys/kernel/mm/transparent_hugepage/enabled\n")
 
@@ -284,14 +407,14 @@ class Polkit(Case):
         self.systemd()
         self.polkit("True, False")
         self.start(self.ctl(json.dumps({**REPORT, "fixes": []})))
-        self.assertEqual(self.fix("apply").stdout, "No fix of the host gives a device of this host larger pages\n")
+        self.assertEqual(self.fix("apply", "--yes").stdout, "No fix of the host gives a device of this host larger pages\n")
         self.assertEqual(self.fix("revert").stdout, "No fix is in force\n")
 
     def test_denied(self):
         systemd = self.systemd()
         self.polkit("False, False")
         self.start()
-        run = self.fix("apply", "thp")
+        run = self.fix("apply", "--yes", "thp")
         self.assertEqual((run.returncode, run.stdout, run.stderr), (1, "", "vfioalignctl: Not authorized, run it as root (sudo): polkit does not allow it\n"))
         systemd.terminate()
         self.assertEqual(systemd.stdout.read(), "")
@@ -302,7 +425,7 @@ class Polkit(Case):
         self.assertTrue(self.schema.check(run.stdout)["dry_run"])
 
     def test_no_daemon(self):
-        run = self.fix("apply", "thp")
+        run = self.fix("apply", "--yes", "thp")
         self.assertEqual(run.returncode, 1)
         self.assertIn("without vfioalignd, which is not running", run.stderr)
 
