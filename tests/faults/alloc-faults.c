@@ -448,6 +448,22 @@ static int run_claims(struct input *in, char **ret)
         return 0;
 }
 
+static int run_next_kernel(struct input *in, char **ret)
+{
+        const struct module_facts m = {};
+        unsigned long failures = memory_failures();
+        struct next_kernel n;
+        int r;
+
+        next_kernel_read(&n, &in->root, "6.1.0", &m);
+        (void) alloc_disarm();
+        r = memory_check(failures, 0);
+        if (r >= 0)
+                *ret = text_of("%s %d %s", n.boot.release, n.boot.known.value, n.boot.known.why ?: "");
+        next_kernel_done(&n);
+        return r;
+}
+
 static int run_worker_order(struct input *in, char **ret)
 {
         struct worker_order o = {};
@@ -509,6 +525,8 @@ static const struct operation operations[] = {
         { "bind-record", "bind-record", BIND_RECORDS "/0000:00:05.0", run_bind_record },
         { "evidence", "evidence", EVIDENCE_FILE, run_evidence },
         { "start", "start", STARTS_DIR "/a-00001764524400000000.json", run_start },
+        { "next-kernel", "grub", "etc/default/grub", run_next_kernel },
+        { "next-kernel-entry", "boot-entry", "boot/loader/entries/0f-7.3.4.conf", run_next_kernel },
         { "claims", "modprobe", "etc/modprobe.d/vfio.conf", run_claims },
         { "worker-order", "worker-order", NULL, run_worker_order },
         { "unit", "unit", "etc/systemd/system/libvirtd.service.d/10-site.conf", run_unit },
@@ -719,6 +737,9 @@ static void try_corpus(const struct operation *op, const char *corpus)
         must(root_open(&folder, corpus) >= 0 && list_dir_at(folder.fd, op->folder, &names) >= 0);
         must(root_open(&in.root, work_dir) >= 0);
         put(&in.root, "usr/lib/systemd/system/libvirtd.service", unit, sizeof(unit) - 1);
+        put(&in.root, "boot/vmlinuz-7.3.4", "", 0);
+        put(&in.root, "boot/grub/grub.cfg", "", 0);
+        put(&in.root, "lib/modules/7.3.4/modules.dep", "", 0);
         for (size_t i = 0; i < names.n; i++) {
                 _cleanup_free_ char *path = NULL, *text = NULL;
 
