@@ -31,10 +31,12 @@ int set_remedy_of_key(struct findings *f, struct fact is_signed, const struct mo
                 if (!*dkms_version || !release)
                         return set_remedy(
                                 f, "Sign the module, and enrol the key: mokutil --import CERTIFICATE");
-                return set_remedy(f,
-                                  "Build it again, and DKMS signs it: dkms install --force " DKMS_MODULE
-                                  "/%s -k %s; then vfioalignctl audit says how to enrol the key",
-                                  dkms_version, release);
+                return set_remedy(
+                        f,
+                        "dkms unbuild " DKMS_MODULE "/%s -k %s && dkms install " DKMS_MODULE
+                        "/%s -k %s (DKMS signs what it builds; then vfioalignctl audit says how to "
+                        "enrol the key)",
+                        dkms_version, release, dkms_version, release);
         }
         if (mok->pending.value == FACT_YES)
                 return set_remedy(f,
@@ -145,6 +147,15 @@ static int collect_not_installed(struct findings *f, const struct next_kernel *n
         return r < 0 ? r : set_remedy(f, "dkms autoinstall -k %s", n->boot.release);
 }
 
+/* Secure Boot makes distributions' kernels load signed modules only, unless shim has been told not to look.
+ */
+static bool signatures_matter(const struct module_facts *m)
+{
+        if (m->signature_enforced.value == FACT_UNKNOWN)
+                return m->secure_boot.value == FACT_YES;
+        return m->signature_enforced.value == FACT_YES;
+}
+
 int collect_next_kernel(struct findings *f, const struct host *h)
 {
         const struct next_kernel *n = &h->next_kernel;
@@ -169,8 +180,7 @@ int collect_next_kernel(struct findings *f, const struct host *h)
         }
         if (n->installed.value == FACT_NO)
                 return collect_not_installed(f, n);
-        if (n->installed.value != FACT_YES || n->key_enrolled.value != FACT_NO ||
-            (m->secure_boot.value != FACT_YES && m->signature_enforced.value != FACT_YES))
+        if (n->installed.value != FACT_YES || n->key_enrolled.value != FACT_NO || !signatures_matter(m))
                 return 0;
         r = add_next_kernel(
                 f, n,
