@@ -24,7 +24,8 @@ static bool has_option(const char *config, const char *option)
         return false;
 }
 
-/* As dkms.conf asks for them (BUILD_EXCLUSIVE_CONFIG). */
+/* As dkms.conf asks for them (BUILD_EXCLUSIVE_CONFIG). A configuration also names what is not set, so one
+ * that names none of them is none. */
 static void read_config(struct next_kernel *n, const struct root *root)
 {
         static const char *const files[][2] = {
@@ -32,8 +33,8 @@ static void read_config(struct next_kernel *n, const struct root *root)
                 { "lib/modules/", "/config" },
                 { "lib/modules/", "/build/.config" },
         };
-        static const char *const words[] = { "CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP=", "CONFIG_KPROBES=",
-                                             "CONFIG_KALLSYMS_ALL=", NULL };
+        static const char *const words[] = { "CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP", "CONFIG_KPROBES",
+                                             "CONFIG_KALLSYMS_ALL", "CONFIG_VFIO=", NULL };
 
         n->has_huge_entries = n->takes_module = fact_unknown("the kernel's configuration is not seen");
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
@@ -41,12 +42,13 @@ static void read_config(struct next_kernel *n, const struct root *root)
                 char path[PATH_SIZE];
 
                 snprintf(path, sizeof(path), "%s%s%s", files[i][0], n->boot.release, files[i][1]);
-                if (grep_file_at(root->fd, path, words, &config) < 0)
+                if (grep_file_at(root->fd, path, words, &config) < 0 || !*config)
                         continue;
                 n->has_huge_entries = fact_is(has_option(config, "CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP"),
                                               SOURCE_FILE);
                 n->takes_module = fact_is(has_option(config, "CONFIG_KPROBES") &&
-                                                  has_option(config, "CONFIG_KALLSYMS_ALL"),
+                                                  has_option(config, "CONFIG_KALLSYMS_ALL") &&
+                                                  has_option(config, "CONFIG_VFIO"),
                                           SOURCE_FILE);
                 return;
         }

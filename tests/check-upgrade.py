@@ -6,6 +6,7 @@ check-upgrade.py CTL"""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from state_host import Host, OnHost
 import make
 from make import GIB, MEM64_PREFETCH
 
+TESTS = Path(__file__).resolve().parent
 OnHost.ctl_program = os.path.abspath(sys.argv[1])
 del sys.argv[1]
 
@@ -114,8 +116,17 @@ class Upgrade(OnHost):
         """Where that kernel has nothing for the module to do, or nobody here needs it, or it is not used here."""
         self.kernel(NEXT, config=CONFIG.replace("CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP=y", "# no CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP=y"))
         self.assertEqual(self.next(), [])
-        self.kernel(NEXT, config=CONFIG.replace("CONFIG_KPROBES=y\n", ""))
-        self.assertIn("it was built without what the module needs", self.next()[0][1])
+        text = (TESTS.parent / "dkms/dkms.conf").read_text()
+        options = re.search('BUILD_EXCLUSIVE_CONFIG="(.*)"', text)[1].split()
+        self.assertIn("CONFIG_KPROBES", options)
+        for option in options:
+            self.kernel(NEXT, config=re.sub(f"^{option}=.", f"# {option} is not set", CONFIG, flags=re.M))
+            if option == "CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP":
+                self.assertEqual(self.next(), [])
+            else:
+                self.assertIn("it was built without what the module needs", self.next()[0][1], option)
+        self.kernel(NEXT, config="")  # nothing is known of it
+        self.assertIn("its headers are not installed", self.next()[0][1])
         self.kernel(NEXT)
         self.assertEqual(len(self.next()), 1)
         self.host.emulator("/usr/bin/qemu-system-x86_64", "per-area elf 1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f70819203 ")
