@@ -153,6 +153,12 @@ static void offer_colors(struct completion *c)
         offer_word("never", "", c);
 }
 
+static void offer_formats(struct completion *c)
+{
+        offer_word("nagios", "and all who run its plugins", c);
+        offer_word("checkmk", "a local check", c);
+}
+
 /* The names of a directory, such as the drivers. */
 static void offer_names(struct completion *c, const char *path, bool (*wanted)(const char *name))
 {
@@ -214,7 +220,7 @@ static void offer_kind(struct completion *c, const char *kind)
                 { "FIX", offer_fixes },         { "PROCESS", offer_processes },
                 { "PID", offer_processes },     { "DRIVER", offer_drivers },
                 { "COLUMNS", offer_columns },   { "SEVERITY", offer_severities },
-                { "WHEN", offer_colors },
+                { "WHEN", offer_colors },       { "FORMAT", offer_formats },
         };
         static const char *const files[] = { "FILE", "HOST", "PATH", "DIRECTORY" };
 

@@ -38,6 +38,16 @@ static int parse_json(const char *argument, void *member)
         return 0;
 }
 
+static int parse_format(const char *argument, void *member)
+{
+        if (!streq(argument, "nagios") && !streq(argument, "checkmk")) {
+                print_line(stderr, "vfioalignctl: --format %s: expected nagios or checkmk", argument);
+                return -CTL_USAGE;
+        }
+        *(bool *) member = streq(argument, "checkmk");
+        return 0;
+}
+
 static int parse_text(const char *argument, void *member)
 {
         *(const char **) member = argument;
@@ -131,6 +141,8 @@ static const struct option_row {
           "show these columns: NAME,NAME; help lists them" },
         { OPTION_FILE, "output", 'o', parse_text, offsetof(struct options, output), "FILE",
           "write this file instead of standard output" },
+        { OPTION_FORMAT, "format", 0, parse_format, offsetof(struct options, checkmk), "FORMAT",
+          "for whom the line is: nagios, or checkmk" },
         { OPTION_DEEP, "deep", 0, parse_flag, offsetof(struct options, deep), NULL,
           "run each emulator, and observe how it places BARs" },
         { OPTION_AREA, "area", 0, parse_text, offsetof(struct options, area), "BAR:OFFSET+LENGTH",

@@ -33,6 +33,7 @@ enum option_flags {
         OPTION_HOSTS = 1 << 20,
         OPTION_HTML = 1 << 21,
         OPTION_BY = 1 << 22,
+        OPTION_FORMAT = 1 << 23,
         OPTION_CSV = 1 << 24,
         OPTION_NO_HEADINGS = 1 << 25,
         OPTION_WATCH = 1 << 26,
@@ -48,6 +49,7 @@ enum option_flags {
 struct options {
         enum json_style json; /* JSON_NONE: not asked for */
         bool deep, force, yes, dry_run, guest, persistent, csv, no_headings, no_pager, all, full;
+        bool checkmk;          /* --format */
         const char *root;      /* NULL: this host */
         const char *html;      /* a file to write; NULL: none */
         const char *hosts;     /* a need; NULL: none */

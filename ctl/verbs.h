@@ -62,6 +62,9 @@
             verb_row) \
         ROW("metrics", "[--root HOST] [--output FILE]", "the audit as metrics for Prometheus", MAIN, \
             verb_metrics) \
+        ROW("check", "[--format FORMAT] [--root HOST]", \
+            "the state of this host as one line and an exit code, for a monitoring system", MAIN, \
+            verb_check) \
         ROW("fleet", \
             "[--json|--csv|--html FILE|--hosts NEED] [--by WORDS] [--output COLUMNS] [--max-age TIME] " \
             "[--fail-on SEVERITY] FILE|DIRECTORY|-...", \

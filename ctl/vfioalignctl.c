@@ -12,6 +12,8 @@
 #include "util/print.h"
 #include "verbs.h"
 
+#define PLUGIN_NAME "check_vfioalign"
+
 enum program {
         PROGRAM_ROOT_OR_MAIN,
         PROGRAM_MAIN,
@@ -162,6 +164,25 @@ static int run_verb(const struct verb *verb, int argc, char *argv[])
         return CTL_FAILED;
 }
 
+/* By the name check_vfioalign, as a plugin of Nagios, it is the verb check. Returns 0 or -ENOMEM. */
+static int add_verb_of_plugin(int *argc, char ***argv)
+{
+        static char check[] = "check";
+        char **with_verb;
+
+        if (!streq(program_invocation_short_name, PLUGIN_NAME))
+                return 0;
+        with_verb = calloc((size_t) *argc + 2, sizeof(*with_verb));
+        if (!with_verb)
+                return -ENOMEM;
+        with_verb[0] = (*argv)[0];
+        with_verb[1] = check;
+        memcpy(with_verb + 2, *argv + 1, (size_t) (*argc - 1) * sizeof(**argv));
+        *argv = with_verb;
+        (*argc)++;
+        return 0;
+}
+
 int main(int argc, char *argv[])
 {
         _cleanup_free_ char **with_verb = NULL;
@@ -169,6 +190,8 @@ int main(int argc, char *argv[])
 
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C"); /* numbers are written here as in the configuration */
+        if (add_verb_of_plugin(&argc, &argv) < 0)
+                return CTL_FAILED;
         if (argc < 1)
                 return CTL_USAGE;
         if (argc > 1 && (streq(argv[1], "-h") || streq(argv[1], "--help") || streq(argv[1], "help"))) {
