@@ -91,7 +91,7 @@ struct start_time start_time(const struct start_rates *rates, uint64_t faults, u
 
         if (faults == COUNT_UNKNOWN || pin_steps == COUNT_UNKNOWN)
                 return UNKNOWN;
-        fault_ns = (double) faults * rates->fault_ns;
+        fault_ns = (double) faults * rates->fault_ns * rates->maps;
         step_ns = (double) pin_steps * rates->step_ns * rates->maps;
         return (struct start_time){
                 .seconds = (fault_ns + step_ns) / 1e9,
@@ -117,16 +117,18 @@ struct start_time start_time_of_cost(const struct host *h, const struct guest *g
         return start_time(&rates, cost->faults, cost->pin_steps);
 }
 
-/* Whether the last start was as the next one will be: it took as many faults as are predicted. */
+/* Whether the last start was as the next one will be: it took the faults that are predicted, once or each
+ * time that it was mapped. */
 static bool start_is_alike(const struct host *h, const struct start *last, const struct guest_cost *cost)
 {
-        uint64_t more, less;
+        double least, most, got;
 
         if (!last || last->ended || !start_counts(h, last) || cost->faults == COUNT_UNKNOWN)
                 return false;
-        more = last->bar_faults > cost->faults ? last->bar_faults : cost->faults;
-        less = last->bar_faults > cost->faults ? cost->faults : last->bar_faults;
-        return more - less <= 8 + more / 100;
+        got = (double) last->bar_faults;
+        least = (double) cost->faults;
+        most = least * maps_of_guest(h, last);
+        return got >= least * 0.99 - 8 && got <= most * 1.01 + 8;
 }
 
 struct start_time start_time_now(const struct host *h, const struct guest *g, const struct guest_cost *cost)

@@ -15,8 +15,9 @@
  * 4 KiB took 2.0 to 3.2 s, and 1,024 of 2 MiB 4 to 8 ms: some 4 us for each, of either size. That is
  * with the step that follows each. Of faults of 1 GiB there are too few for the difference to matter.
  *
- * A guest enables its devices' memory several times while it starts. Faults are taken the first time, and
- * steps each time. They are counted once here, so that a start can take longer, and not less. */
+ * A guest enables its devices' memory several times while it starts, and VFIO takes the entries away each
+ * time that it is disabled (vfio_pci_zap_bars()), so both are taken each time. They are counted once here,
+ * unless a kept start of the guest shows how often; so a start can take longer, and not less. */
 #define START_FAULT_NS 4000.0
 #define START_STEP_NS 119.2
 

@@ -234,7 +234,7 @@ static void test_kept_start(void **state)
         cost = guest_cost(&h.devices, &guest.xml, &h.kernel, &h.module, guest_placer(&h, &guest.xml), 0);
         t = start_time_of_cost(&h, &guest.xml, &cost);
         assert_false(t.estimated);
-        assert_true(t.seconds > 20.3 && t.seconds < 20.5);
+        assert_true(t.seconds > 20.8 && t.seconds < 21.0);
         t = start_time_now(&h, &guest.xml, &cost);
         assert_seconds(t.seconds, 20.13266);
         assert_false(t.estimated);
