@@ -7,6 +7,7 @@
 #include "pager.h"
 #include "report/filter.h"
 #include "report/rulers.h"
+#include "report/text.h"
 #include "snapshot.h"
 #include "util/log.h"
 #include "util/macro.h"
@@ -190,6 +191,28 @@ static int explain_finding(json_object *head, enum finding_id id, const struct o
         return code;
 }
 
+/* What a table has under LIMITED-BY. A guest of that name comes first. */
+static int explain_limit(json_object *head, enum condition limit, const struct options *o)
+{
+        json_object *guests = json_get(head, "guests"), *found;
+        int code;
+
+        if (!o->json) {
+                report_explain_limit(head, limit, stdout);
+                return CTL_OK;
+        }
+        found = json_new_array();
+        for (size_t i = 0; i < json_length(guests); i++) {
+                json_object *g = json_object_array_get_idx(guests, i);
+
+                if (streq(json_get_text(g, "limit") ?: "", condition_to_string(limit)))
+                        json_append(found, json_object_get(g));
+        }
+        code = print_json(found, o->json);
+        json_object_put(found);
+        return code;
+}
+
 /* What the host does with a function that libvirt takes from its driver when the guest starts, or NULL. */
 static const struct device_use *find_taken(const struct host *h, const struct libvirt_guest *g)
 {
@@ -257,15 +280,15 @@ static void say_decision(const struct snapshot *s, const struct libvirt_guest *g
                 print_line(stdout, "  %s would take %s from its driver, but it is in use (%s): %s.", taker,
                            taken->bdf, use_kind_to_string(taken->kind), taken->what);
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++) {
-                _cleanup_free_ char *command = NULL;
+                _cleanup_free_ char *command = NULL, *text = NULL;
 
                 if (!(help_all(&help) & FIX_BIT(id)))
                         continue;
                 command = fix_command(FIX_BIT(id), g->name);
-                if (!command)
+                if (!command || asprintf(&text, "%s: %s. Trade-off: %s.", fix_id_to_string(id),
+                                         fix_type(id)->does, fix_type(id)->price) < 0)
                         continue;
-                print_line(stdout, "  %s: %s. Trade-off: %s.", fix_id_to_string(id), fix_type(id)->does,
-                           fix_type(id)->price);
+                print_wrapped(stdout, 2, text);
                 print_line(stdout, "    -> %s", command);
         }
         config_done(&c);
@@ -385,6 +408,7 @@ static int explain_subject(const struct snapshot *s, json_object *head, const ch
                            const struct options *o)
 {
         enum finding_id id = finding_from_string(subject);
+        enum condition limit = condition_from_string(subject);
         const struct device *d = NULL;
         json_object *guest;
         bdf_t bdf;
@@ -407,6 +431,8 @@ static int explain_subject(const struct snapshot *s, json_object *head, const ch
                 return explain_finding(head, id, o, guest);
         if (guest)
                 return explain_guest(s, head, guest, o);
+        if (limit >= 0 && !o->guest)
+                return explain_limit(head, limit, o);
         say_not_found(&s->host, subject);
         return CTL_FAILED;
 }

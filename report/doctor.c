@@ -38,6 +38,20 @@ static _printf_(4, 5) void say(FILE *out, const char *label, int indent, const c
         print_labelled(out, label, indent, text);
 }
 
+static _printf_(3, 4) void judge(FILE *out, enum severity severity, const char *format, ...)
+{
+        _cleanup_free_ char *text = NULL;
+        va_list args;
+        int r;
+
+        va_start(args, format);
+        r = vasprintf(&text, format, args);
+        va_end(args);
+        if (r < 0)
+                return;
+        print_judged(out, severity_to_string(severity), LABEL_WIDTH, text);
+}
+
 static double get_seconds(json_object *o, const char *key)
 {
         json_object *value = json_get(o, key);
@@ -247,16 +261,16 @@ static void print_parts(json_object *head, json_object *foretold, FILE *out)
         if (faults < 0)
                 return;
         if (steps >= faults && steps >= 0.05)
-                say(out, part_label(steps, estimated, text), LABEL_WIDTH,
-                    "%s steps map the BARs for DMA%s, each time the guest enables their memory",
+                say(out, part_label(steps, estimated, text), LABEL_WIDTH, "%s steps map the BARs for DMA%s",
                     cell_count(json_get_number(foretold, "pin_steps"), count),
                     streq(by_leaf ?: "", "no") ? ", page by page" : "");
         if (faults >= 0.05)
                 say(out, part_label(faults, estimated, text), LABEL_WIDTH,
-                    "%s page faults, on %s pages%s%s%s",
+                    "%s page faults, on %s pages%s%s%s%s",
                     cell_count(json_get_number(foretold, "faults"), count), cell_size(got, page),
                     json_get_flag(foretold, "chance") ? " (larger ones by chance)" : "",
-                    got < best ? "; possible is " : "", got < best ? cell_size(best, better) : "");
+                    got < best ? "; " : "", got < best ? cell_size(best, better) : "",
+                    got < best ? " is possible" : "");
         if (steps < faults && steps >= 0.05)
                 say(out, part_label(steps, estimated, text), LABEL_WIDTH, "%s steps map the BARs for DMA",
                     cell_count(json_get_number(foretold, "pin_steps"), count));
@@ -315,10 +329,10 @@ static void print_slow(json_object *head, const struct slow *s, FILE *out)
         if (best < s->seconds)
                 snprintf(possible, sizeof(possible), "; %.24s is possible",
                          format_start_seconds(best, json_get_flag(foretold, "estimated"), then));
-        say(out, s->seconds >= RANK_WARNING_SECONDS ? "WARNING" : "NOTICE", LABEL_WIDTH,
-            "%.256s%.32s: %s start spends %s in BARs%s%.64s", s->names, more, s->n == 1 ? "a" : "each",
-            seconds_text(foretold, "seconds", now),
-            json_get_flag(foretold, "estimated") ? "" : " (measured)", possible);
+        judge(out, s->seconds >= RANK_WARNING_SECONDS ? SEVERITY_WARNING : SEVERITY_NOTICE,
+              "%.256s%.32s: %s start spends %s%s in BARs%.64s", s->names, more, s->n == 1 ? "a" : "each",
+              seconds_text(foretold, "seconds", now),
+              json_get_flag(foretold, "estimated") ? " or more" : " (measured)", possible);
         print_parts(head, foretold, out);
         print_remedies(s->first, out);
 }
@@ -408,8 +422,8 @@ static void print_problem(json_object *findings, size_t i, enum severity severit
                 snprintf(cost, sizeof(cost), ", which costs a start %.24s",
                          seconds_text(costs, "seconds", seconds));
         fputc('\n', out);
-        say(out, severity == SEVERITY_ERROR ? "ERROR" : "WARNING", LABEL_WIDTH, "%.256s%s%s%.64s [%s]",
-            subjects, *subjects ? ": " : "", json_get_text(f, "text"), cost, json_get_text(f, "id"));
+        judge(out, severity, "%.256s%s%s%.64s [%s]", subjects, *subjects ? ": " : "",
+              json_get_text(f, "text"), cost, json_get_text(f, "id"));
         if (detail)
                 say(out, "", LABEL_WIDTH, "%s", detail);
         /* A command is to be pasted, and is never broken. */
@@ -457,7 +471,7 @@ static void append_fine_guests(cell_t text, json_object *guests)
                 snprintf(more, sizeof(more), "%zu more", n - NAMES_SHOWN);
                 cell_append(names, " and ", more);
         }
-        snprintf(more, sizeof(more), "the starts of %.256s", names);
+        snprintf(more, sizeof(more), "nothing slows the starts of %.256s", names);
         cell_append(text, "; ", more);
 }
 
@@ -574,10 +588,11 @@ static void print_more(json_object *head, FILE *out)
 
         if (json_length(guests) > 0)
                 guest = shell_argument(json_get_text(json_object_array_get_idx(guests, 0), "name") ?: "?");
-        say(out, "More:", LABEL_WIDTH, "%s%s%svfioalignctl audit (%s)%s",
-            guest ? "vfioalignctl explain " : "", guest ?: "", guest ? "; " : "",
-            count_findings(findings, counts),
-            has_estimates(guests) ? ". ~: estimated, see vfioalignctl(1)" : "");
+        say(out, "More:", LABEL_WIDTH, "%s%s%svfioalignctl audit (%s)", guest ? "vfioalignctl explain " : "",
+            guest ?: "", guest ? "; " : "", count_findings(findings, counts));
+        if (has_estimates(guests))
+                say(out, "~:", LABEL_WIDTH,
+                    "estimated, for one time that a guest enables its devices' memory; see vfioalignctl(1)");
 }
 
 static bool has_unknown(json_object *guests)

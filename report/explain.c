@@ -193,6 +193,54 @@ void report_explain_finding(json_object *head, enum finding_id id, FILE *out)
         print_remedies(findings, id, out);
 }
 
+/* The guests whose BARs have that limit, and what they are to do about it. */
+static void say_limited(json_object *head, enum condition limit, FILE *out)
+{
+        json_object *guests = json_get(head, "guests");
+        cell_t names = "";
+
+        for (size_t i = 0; i < json_length(guests); i++) {
+                json_object *g = json_object_array_get_idx(guests, i);
+
+                if (streq(json_get_text(g, "limit") ?: "", condition_to_string(limit)))
+                        cell_append(names, ", ", json_get_text(g, "name") ?: "?");
+        }
+        fputc('\n', out);
+        if (*names)
+                say(out, 0,
+                    "On this host it is the limit of these guests: %s. What helps each: vfioalignctl "
+                    "explain GUEST.",
+                    names);
+        else
+                say(out, 0, "No guest of this host has this limit, as far as can be seen.");
+}
+
+void report_explain_limit(json_object *head, enum condition limit, FILE *out)
+{
+        static const char *const texts[_CONDITION_MAX] = {
+                [CONDITION_NONE] = "Nothing limits such a BAR or mapping: it has the largest page there is.",
+                [CONDITION_BAR_SIZE] =
+                        "A larger page does not fit into the BAR, or into the part of it that is mapped. "
+                        "Nothing helps, and little is lost.",
+                [CONDITION_HUGE_FAULT] =
+                        "The kernel has no entries of that size for VFIO. Linux has them since 6.12, on "
+                        "x86-64 of 2 MiB and 1 GiB; a kernel with PREEMPT_RT has none.",
+                [CONDITION_THP] =
+                        "This kernel's large entries for VFIO follow transparent_hugepage/enabled, or the "
+                        "process has disabled huge pages for itself (PR_SET_THP_DISABLE).",
+                [CONDITION_PLACEMENT] =
+                        "Nothing aligns the address, so a larger page does not fit there. The module, the "
+                        "preload library or a QEMU of 9.2 or later align it. A mapping can still be aligned "
+                        "by chance: the audit says what is certain.",
+                [CONDITION_UNKNOWN] = "A fact that decides is unknown: vfioalignctl explain facts-unseen.",
+        };
+
+        print_line(out, "%s (what limits a BAR)", condition_to_string(limit));
+        fputc('\n', out);
+        say(out, 0, "%s", texts[limit]);
+        say_limited(head, limit, out);
+}
+
 static const char *owner_text(const char *owner, cell_t buffer)
 {
         const char *guest = startswith(owner, "guest ");
@@ -421,6 +469,21 @@ static void say_predicted(json_object *head, json_object *guest, FILE *out)
                 say(out, 0, "This does not include all of its BARs, because %s.", unknown);
 }
 
+static void say_measured(json_object *guest, FILE *out)
+{
+        uint64_t got = json_get_number(guest, "page_size"), best = json_get_number(guest, "best_page_size");
+        cell_t page, better;
+
+        if (got == UINT64_MAX)
+                say(out, 0, "Measured: which pages its BARs have is unknown.");
+        else if (got >= best)
+                say(out, 0, "Measured: its BARs have %s pages, the largest that they can have.",
+                    cell_size(got, page));
+        else
+                say(out, 0, "Measured: its BARs have %s pages; %s is possible.", cell_size(got, page),
+                    cell_size(best, better));
+}
+
 /* What an emulator does for the address of a BAR, as the end of a sentence. */
 static const char *alignment_text(const char *generation, cell_t buffer)
 {
@@ -437,7 +500,7 @@ void report_explain_guest(json_object *head, json_object *guest, FILE *out)
         json_object *devices = json_get(guest, "devices");
         const char *pid = json_get_text(guest, "pid"), *title = json_get_text(guest, "title");
         int manager = guest_manager_from_string(json_get_text(guest, "manager") ?: "");
-        cell_t text, page;
+        cell_t page;
 
         say(out, 0, "%s %s%s%s. Its emulator is %s%s.", json_get_text(guest, "name"),
             pid ? "is running (process " : "is defined", pid ?: "", pid ? ")" : "",
@@ -449,9 +512,7 @@ void report_explain_guest(json_object *head, json_object *guest, FILE *out)
         for (size_t i = 0; i < json_length(devices); i++)
                 say_hostdev(json_object_array_get_idx(devices, i), out);
         if (json_get_flag(guest, "measured"))
-                say(out, 0, "Measured: its BARs have %s pages; %s are possible.",
-                    cell_size(json_get_number(guest, "page_size"), text),
-                    cell_size(json_get_number(guest, "best_page_size"), page));
+                say_measured(guest, out);
         say_predicted(head, guest, out);
         say_evidence(json_get(guest, "evidence"), out);
         say_findings_on(head, json_get_text(guest, "name"), out);

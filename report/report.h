@@ -109,6 +109,7 @@ int report_print_findings(json_object *report, FILE *out);
 
 /* Whole sentences, with this host's numbers. */
 void report_explain_finding(json_object *head, enum finding_id id, FILE *out);
+void report_explain_limit(json_object *head, enum condition limit, FILE *out);
 void report_explain_device(json_object *head, json_object *device, FILE *out);
 void report_explain_guest(json_object *head, json_object *guest, FILE *out);
 void report_explain_area(json_object *head, json_object *placements, FILE *out);

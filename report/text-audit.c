@@ -11,8 +11,21 @@
 #include "util/format.h"
 #include "util/macro.h"
 #include "util/print.h"
+#include "util/terminal.h"
 
+/* Of lines that are read. */
 #define TEXT_WIDTH 79
+#define TEXT_WIDTH_MAX 119
+
+/* What fits the terminal; longer lines than that are hard to read. */
+static int text_width(void)
+{
+        unsigned width = terminal_width();
+
+        if (width == 0)
+                return TEXT_WIDTH;
+        return width > TEXT_WIDTH_MAX ? TEXT_WIDTH_MAX : (int) width - 1;
+}
 
 /* With the arrows that follow it. */
 static size_t word_length(const char *text)
@@ -31,13 +44,14 @@ static void print_words(FILE *out, int indent, int column, const char *text)
 {
         /* No line begins with an arrow: it would look like a remedy. */
         const char *first = startswith(text, "->") ? "\\x2d" : "";
+        const int width = text_width();
 
         if (*first)
                 text++;
         while (*text) {
                 int n = (int) word_length(text);
 
-                if (column > 0 && column + 1 + n > TEXT_WIDTH) {
+                if (column > 0 && column + 1 + n > width) {
                         fputc('\n', out);
                         column = 0;
                 }
@@ -58,6 +72,16 @@ void print_wrapped(FILE *out, int indent, const char *text)
 void print_labelled(FILE *out, const char *label, int indent, const char *text)
 {
         print_words(out, indent, print(out, "%-*s", indent - 1, label), text);
+}
+
+void print_judged(FILE *out, const char *severity, int indent, const char *text)
+{
+        int column = (int) strlen(severity);
+
+        print_severity(out, severity);
+        if (column < indent - 1)
+                column += print(out, "%*s", indent - 1 - column, "");
+        print_words(out, indent, column, text);
 }
 
 static void add_condition(json_object *rows, const char *name, json_object *fact)

@@ -149,6 +149,16 @@ class Hosts(unittest.TestCase):
                     self.assertNotIn("(null)", text)
                     self.assertNotIn("%", text)
 
+    def test_explain_limit(self):
+        """What the tables have under LIMITED-BY can be asked for, and who has it is named."""
+        host = str(HOSTS / "eight-gpu")
+        for limit in "none", "bar-size", "huge-fault", "thp", "placement", "unknown":
+            text = ctl("explain", limit, "--root", host)
+            self.assertTrue(text.startswith(limit + " (what limits a BAR)\n\n"), text)
+            self.assertEqual("these guests: train-a, train-b." in " ".join(text.split()), limit == "placement")
+            guests = json.loads(ctl("explain", "--json", limit, "--root", host))
+            self.assertEqual([g["name"] for g in guests], ["train-a", "train-b"] if limit == "placement" else [])
+
     def test_bound_by(self):
         """Who handed a function over, and where it goes from there."""
         for address, sentence in {
