@@ -23,7 +23,6 @@
 #define LINE_LENGTH_MAX 198
 
 #define FIX_SECTION "Fix"
-#define SECTIONS_EXPECTED "; expected [Fix], [Guest], [Guest NAME], [Bind] or [Device NAME]"
 
 /* clang-format off */
 static const char *const on_unreachable_table[_ON_UNREACHABLE_MAX] = {
@@ -227,13 +226,32 @@ static bool is_section(const char *name, struct near *near)
         return false;
 }
 
+static void report_unknown_section(struct parser *p, const struct near *near)
+{
+        char expected[256] = "; expected [" FIX_SECTION "], ";
+        const char *section = "";
+        near_t question;
+        size_t n;
+
+        if (*near_question(near, question)) {
+                report_problem(p, true, "unknown section [%s]%s", p->section, question);
+                return;
+        }
+        for (const struct config_key *key = config_keys; key->name; key++) {
+                n = strlen(expected);
+                if (!streq(key->section, section))
+                        snprintf(expected + n, sizeof(expected) - n, "[%s], ", key->section);
+                section = key->section;
+        }
+        report_problem(p, true, "unknown section [%s]%s[Guest NAME] or [Device NAME]", p->section, expected);
+}
+
 /* inih reports no section before its first key, but a section without keys is an error as well. line: from
  * the "[" on. */
 static void begin_section(struct parser *p, const char *line, size_t length)
 {
         const char *end = find_header_end(line, length), *name;
         struct near near = { .word = p->section };
-        near_t question;
 
         end_section(p);
         if (!end)
@@ -250,11 +268,8 @@ static void begin_section(struct parser *p, const char *line, size_t length)
                 return;
         }
         p->is_unknown = !is_section(p->section, &near);
-        if (!p->is_unknown)
-                return;
-        near_question(&near, question);
-        report_problem(p, true, "unknown section [%s]%s", p->section,
-                       *question ? question : SECTIONS_EXPECTED);
+        if (p->is_unknown)
+                report_unknown_section(p, &near);
 }
 
 /* seen: mask of the keys that the section has already; NULL: a key may come again, and the last counts. */

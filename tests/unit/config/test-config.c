@@ -12,7 +12,7 @@
 #include "util/macro.h"
 
 #define MAIN "etc/vfioalignd.conf"
-#define SECTIONS "[Fix], [Guest], [Guest NAME], [Bind] or [Device NAME]"
+#define SECTIONS "[Fix], [Guest], [Bind], [Export], [Guest NAME] or [Device NAME]"
 #define DROP_IN "etc/vfioalignd.conf.d/"
 
 /* What was wrong, one line each: "FILE:LINE: error|warning: TEXT". */
