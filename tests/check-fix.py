@@ -244,6 +244,23 @@ class Module(Case):
     def test_failed(self):
         self.log_after_load("fail")
 
+    def test_no_consent(self):
+        """By default, without the module's package, nothing is done to the host."""
+        systemd = self.systemd()
+        root = self.host()
+        modules = next((root / "lib/modules").iterdir())
+        (modules / "updates/dkms/vfio_align.ko").unlink()
+        dep = modules / "modules.dep"
+        dep.write_text("".join(line for line in dep.read_text().splitlines(True) if "vfio_align" not in line))
+        before = {p: p.lstat().st_mtime_ns for p in root.rglob("*")}
+        self.start(VFIOALIGN_ROOT=str(root))
+        manager = dbus.Interface(self.connect().get_object("org.vfioalign1", "/org/vfioalign1", introspect=False), INTERFACE)
+        self.assertEqual(json.loads(manager.GetReport())["module"]["installed"]["value"], "no")
+        self.end()
+        systemd.terminate()
+        self.assertEqual(systemd.stdout.read(), "")
+        self.assertEqual({p: p.lstat().st_mtime_ns for p in root.rglob("*")}, before)
+
 
 THP = "/sys/kernel/mm/transparent_hugepage"
 
