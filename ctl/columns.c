@@ -54,5 +54,7 @@ const struct column *columns_of_verb(const char *verb, size_t *ret_n)
         for (enum report_table table = 0; table < _REPORT_TABLE_MAX; table++)
                 if (streq(report_table_key(table), verb))
                         return report_columns(table, ret_n);
+        if (streq(verb, "config"))
+                return columns_of_config(ret_n);
         return streq(verb, "fix") ? columns_of_fixes(ret_n) : NULL;
 }

@@ -14,3 +14,4 @@ int columns_refuse(const char *output, const struct column *columns, size_t n);
 /* The columns of the table that the verb prints; NULL: it prints none. */
 const struct column *columns_of_verb(const char *verb, size_t *ret_n);
 const struct column *columns_of_fixes(size_t *ret_n);
+const struct column *columns_of_config(size_t *ret_n);

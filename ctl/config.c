@@ -108,6 +108,12 @@ static const struct column columns[] = {
         { "SOURCE", "the file and the line that set it, or \"default\"", .cell = cell_source },
 };
 
+const struct column *columns_of_config(size_t *ret_n)
+{
+        *ret_n = ELEMENTSOF(columns);
+        return columns;
+}
+
 static int read_config(struct config_request *q)
 {
         const struct config_reader reader = {
@@ -134,13 +140,17 @@ static int read_config(struct config_request *q)
 
 static int print_text(const struct config_request *q)
 {
+        const struct table_view view = { .columns = q->options.output,
+                                         .csv = q->options.csv,
+                                         .no_headings = q->options.no_headings };
+
         if (!q->valid) {
                 print_line(stderr, "vfioalignctl: vfioalignd rejects this configuration as a whole");
                 return 0;
         }
         if (q->show)
-                return table_print(rows_of_array(q->settings), columns, ELEMENTSOF(columns),
-                                   q->options.output, stdout);
+                return table_print_view(rows_of_array(q->settings), columns, ELEMENTSOF(columns), &view,
+                                        stdout);
         print_line(stdout, "The configuration has no errors");
         return 0;
 }
@@ -181,7 +191,9 @@ int verb_config(int argc, char *argv[])
         _cleanup_(request_done) struct config_request q = { .root = { .fd = -EBADF } };
         int word, r;
 
-        word = options_parse(argc, argv, OPTION_JSON | OPTION_OUTPUT | OPTION_ROOT, 1, 2, &q.options);
+        word = options_parse(argc, argv,
+                             OPTION_JSON | OPTION_CSV | OPTION_OUTPUT | OPTION_NO_HEADINGS | OPTION_ROOT, 1,
+                             2, &q.options);
         if (word < 0)
                 return -word;
         r = parse_words(&q, argv + word);

@@ -70,7 +70,8 @@
             "[--fail-on SEVERITY] FILE|DIRECTORY|-...", \
             "many hosts' rows or reports, one answer: which hosts need what", MAIN, verb_fleet) \
         ROW("status", "[--json] [--watch[=SECONDS]]", "what the daemon last saw", MAIN, verb_status) \
-        ROW("config", "[--json] [--output COLUMNS] [--root HOST] show|check [FILE]", \
+        ROW("config", \
+            "[--json] [--csv] [--output COLUMNS] [--no-headings] [--root HOST] show|check [FILE]", \
             "every value of vfioalignd's configuration and where it is from, or its errors", MAIN, \
             verb_config) \
         ROW("off", "[--persistent] [--dry-run]", "switch all of vfioalign off", MAIN, verb_off) \

@@ -490,6 +490,8 @@ class Config(Case):
         self.assertEqual(lines[0], "SECTION KEY VALUE SOURCE")
         self.assertIn(f"Fix Module suggest {drop_in}:2", lines)
         self.assertIn("Bind DeadlineSec 30 default", lines)
+        run = self.ctl("show", "--csv", "--no-headings", "--output", "KEY,VALUE", *root)
+        self.assertEqual(run.stdout.splitlines()[0], "Module,suggest")
         # all that there are
         keys = re.findall(r"^  (\w+)=", subprocess.run([DAEMON, "--help"], stdout=subprocess.PIPE, text=True).stdout, re.M)
         self.assertEqual([key for key in keys if key not in {s["key"] for s in report["settings"]}],
