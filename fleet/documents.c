@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "report/json.h"
 #include "util/macro.h"
 
 /* Members of a whole report that no row has: nearly all of its text. */
@@ -12,6 +13,25 @@ static const char *const skipped_members[] = {
         "devices",           "iommu",     "iommus",       "kvm", "libvirt", "mappings",
         "mappings_complete", "processes", "vfio_holders",
 };
+
+/* Longer than any text that is used of a row. */
+#define STRING_SIZE 4096
+
+/* Where memory is out, json-c loses a piece of a string, and does not say so. Once it has read a long one,
+ * it has the memory for all that are shorter. */
+static int read_long_string(json_tokener *t)
+{
+        char text[STRING_SIZE + 2];
+        json_object *o;
+        bool is_whole;
+
+        memset(text, 'x', sizeof(text));
+        text[0] = text[sizeof(text) - 1] = '"';
+        o = json_tokener_parse_ex(t, text, sizeof(text));
+        is_whole = json_object_is_type(o, json_type_string) && json_object_get_string_len(o) == STRING_SIZE;
+        json_object_put(o);
+        return is_whole ? 0 : -ENOMEM;
+}
 
 int documents_open(struct documents *d, on_document_t on_document, void *userdata)
 {
@@ -23,7 +43,7 @@ int documents_open(struct documents *d, on_document_t on_document, void *userdat
         if (!d->tokener)
                 return -ENOMEM;
         json_tokener_set_flags(d->tokener, JSON_TOKENER_STRICT);
-        return 0;
+        return read_long_string(d->tokener);
 }
 
 void documents_done(struct documents *d)
@@ -37,7 +57,7 @@ void documents_done(struct documents *d)
 /* Forgets the document that is being read. */
 static void drop_document(struct documents *d)
 {
-        d->n_kept = d->size = d->key = d->depth = 0;
+        d->n_kept = d->size = d->key = d->n_members = d->depth = 0;
         d->in_string = d->is_escaped = d->in_value = d->is_skipped = d->is_broken = false;
 }
 
@@ -70,19 +90,43 @@ static int keep_bytes(struct documents *d, const char *data, size_t n)
         return 0;
 }
 
-/* `kept` is a whole document, or nothing that is one. */
-static int finish_document(struct documents *d)
+static size_t count_members(json_object *o)
+{
+        size_t n = 0;
+
+        if (json_object_is_type(o, json_type_object)) {
+                json_object_object_foreach (o, key, value) {
+                        (void) key;
+                        n += 1 + count_members(value);
+                }
+        }
+        for (size_t i = 0; i < json_length(o); i++)
+                n += count_members(json_object_array_get_idx(o, i));
+        return n;
+}
+
+/* NULL where it is not a document, or not all of it is there: one that names a member twice can be read in
+ * more than one way. */
+static json_object *parse_kept(struct documents *d)
 {
         json_object *o;
-        int r;
 
-        errno = 0;
         json_tokener_reset(d->tokener);
         o = json_tokener_parse_ex(d->tokener, d->kept, (int) d->n_kept);
-        if (!o && errno == ENOMEM)
-                return -ENOMEM;
+        if (json_object_is_type(o, json_type_object) && count_members(o) == d->n_members)
+                return o;
+        json_object_put(o);
+        return NULL;
+}
+
+/* Where memory is out for a moment, json-c leaves something out and does not say so. */
+static int finish_document(struct documents *d)
+{
+        json_object *o = parse_kept(d) ?: parse_kept(d);
+        int r;
+
         drop_document(d);
-        r = d->on_document(json_object_is_type(o, json_type_object) ? o : NULL, d->userdata);
+        r = d->on_document(o, d->userdata);
         json_object_put(o);
         return r;
 }
@@ -150,6 +194,7 @@ static int read_syntax(struct documents *d, struct place *at)
                         d->key = d->n_kept + (size_t) (at->p - at->run);
                 return 0;
         case ':':
+                d->n_members += !d->is_skipped;
                 return d->depth == 1 && !d->in_value ? begin_value(d, at) : 0;
         case ',':
                 if (d->depth == 1)

@@ -28,7 +28,8 @@ struct documents {
         char *kept; /* of the document that is being read */
         size_t n_kept, capacity;
         size_t size;
-        size_t key; /* where the last key of its outermost object begins in `kept` */
+        size_t key;       /* where the last key of its outermost object begins in `kept` */
+        size_t n_members; /* of all objects in it */
         unsigned depth;
         bool in_string, is_escaped, in_value, is_skipped;
 

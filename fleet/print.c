@@ -247,6 +247,7 @@ static void print_csv_group(const struct fleet *f, const struct fleet_view *view
 
 int fleet_print_csv(const struct fleet *f, const struct fleet_view *view, FILE *out)
 {
+        unsigned long failures = memory_failures();
         _cleanup_free_ struct fleet_group *groups = NULL;
         size_t n;
         int r;
@@ -259,7 +260,7 @@ int fleet_print_csv(const struct fleet *f, const struct fleet_view *view, FILE *
         print_csv_head(view, out);
         for (size_t i = 0; i < n; i++)
                 print_csv_group(f, view, &groups[i], out);
-        return 0;
+        return memory_check(failures, 0);
 }
 
 /* "268 M", "1,005 G": of numbers that nobody reads to the last digit. */
@@ -416,6 +417,7 @@ static const char *usual_columns(const struct fleet *f, const struct fleet_view 
 
 int fleet_print_text(const struct fleet *f, const struct fleet_view *view, FILE *out)
 {
+        unsigned long failures = memory_failures();
         _cleanup_free_ struct fleet_group *groups = NULL;
         sentence_t sentence, usual;
         struct group_rows data;
@@ -437,8 +439,9 @@ int fleet_print_text(const struct fleet *f, const struct fleet_view *view, FILE 
         }
         data = (struct group_rows){ f, view, groups };
         columns = fleet_columns(view, &n_columns);
-        return table_print((struct rows){ .n = n, .get = get_group, .data = &data }, columns, n_columns,
-                           view->columns ?: usual_columns(f, view, usual), out);
+        r = table_print((struct rows){ .n = n, .get = get_group, .data = &data }, columns, n_columns,
+                        view->columns ?: usual_columns(f, view, usual), out);
+        return memory_check(failures, r);
 }
 
 /* A line of an inventory is more than a name where it has white space, "=" or "[", and what Ansible finds

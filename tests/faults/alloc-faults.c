@@ -33,6 +33,8 @@
 #include "facts/host.h"
 #include "fix/domain-edit.h"
 #include "fix/unit-variable.h"
+#include "fleet/documents.h"
+#include "fleet/print.h"
 #include "record/redact.h"
 #include "report/report.h"
 #include "tests/unit/bind/results.h"
@@ -509,6 +511,61 @@ static int run_redact(struct input *in, char **ret)
         return 0;
 }
 
+static int add_report(json_object *document, void *userdata)
+{
+        return fleet_add(userdata, document);
+}
+
+static int read_fleet(struct fleet *f, const char *text, size_t size)
+{
+        struct documents d;
+        int r;
+
+        r = documents_open(&d, add_report, f);
+        if (r >= 0)
+                r = documents_feed(&d, text, size);
+        if (r >= 0)
+                r = documents_end(&d);
+        documents_done(&d);
+        return r < 0 ? r : fleet_sort(f);
+}
+
+static int print_fleet(const struct fleet *f, char **ret)
+{
+        const struct fleet_view view = { .by = { WORD_NEED, WORD_HOST }, .n_by = 2 };
+        size_t size;
+        FILE *out = open_memstream(ret, &size);
+        int r;
+
+        if (!out)
+                return -ENOMEM;
+        r = fleet_print_json(f, &view, JSON_PRETTY, out);
+        if (r >= 0)
+                r = fleet_print_csv(f, &view, out);
+        if (r >= 0)
+                r = fleet_print_page(f, &view, out);
+        if (memory_stream_close(out, ret) < 0)
+                r = -ENOMEM;
+        return r;
+}
+
+static int run_fleet(struct input *in, char **ret)
+{
+        struct fleet f;
+        int r;
+
+        r = fleet_open(&f);
+        if (r >= 0)
+                r = read_fleet(&f, in->text, in->size);
+        if (r >= 0)
+                r = print_fleet(&f, ret);
+        (void) alloc_disarm();
+        if (r < 0)
+                free(TAKE_PTR(*ret));
+        fleet_done(&f);
+        return r;
+}
+
 static const struct operation operations[] = {
         { "host", NULL, NULL, run_host },
         { "host-devices", NULL, NULL, run_host_devices },
@@ -529,6 +586,7 @@ static const struct operation operations[] = {
         { "next-kernel-entry", "boot-entry", "boot/loader/entries/0f-7.3.4.conf", run_next_kernel },
         { "claims", "modprobe", "etc/modprobe.d/vfio.conf", run_claims },
         { "worker-order", "worker-order", NULL, run_worker_order },
+        { "fleet", "fleet", NULL, run_fleet },
         { "unit", "unit", "etc/systemd/system/libvirtd.service.d/10-site.conf", run_unit },
         { "redact", "redact", NULL, run_redact },
 };
