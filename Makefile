@@ -60,10 +60,11 @@ demo:
 audit: all
 	@$(BUILD)/ctl/vfioalignctl audit
 
-# How long an audit takes on made-up hosts of growing size; what the hook adds to a guest's start, and the preload library to
+# How long an audit takes on made-up hosts of growing size; what many hosts' reports take, a million at the most; what the hook adds to a guest's start, and the preload library to
 # mappings that are none of its business.
 bench: all
 	tests/bench/audit-scale $(BUILD)
+	tests/bench/fleet --build $(BUILD)
 	tests/bench/hook-cost $(BUILD)
 	tests/bench/preload-cost $(BUILD)
 
