@@ -92,7 +92,9 @@ static void append_devices(cell_t text, const struct host *h)
                 same = n++ == 0 || (same && streq(name, d->name ?: ""));
                 name = name ?: d->name ?: "";
         }
-        if (n > 0 && same && *name)
+        if (n == 0)
+                snprintf(more, sizeof(more), "no device on VFIO");
+        else if (same && *name)
                 snprintf(more, sizeof(more), "on VFIO: %zu x %.96s", n, name);
         else
                 snprintf(more, sizeof(more), "%zu device%s on VFIO", n, n == 1 ? "" : "s");
