@@ -2,6 +2,7 @@
 #include "columns.h"
 
 #include "ctl.h"
+#include "fleet/print.h"
 #include "report/report.h"
 #include "util/macro.h"
 #include "util/near.h"
@@ -54,6 +55,8 @@ const struct column *columns_of_verb(const char *verb, size_t *ret_n)
         for (enum report_table table = 0; table < _REPORT_TABLE_MAX; table++)
                 if (streq(report_table_key(table), verb))
                         return report_columns(table, ret_n);
+        if (streq(verb, "fleet"))
+                return fleet_columns(&(struct fleet_view){ .by = { WORD_NEED }, .n_by = 1 }, ret_n);
         if (streq(verb, "config"))
                 return columns_of_config(ret_n);
         return streq(verb, "fix") ? columns_of_fixes(ret_n) : NULL;

@@ -5,11 +5,13 @@
  * shell has a list of its own. It only reads, and says nothing about what it cannot read. */
 #include <fcntl.h>
 
+#include "audit/need.h"
 #include "columns.h"
 #include "config/fix-id.h"
 #include "ctl.h"
 #include "facts/device/device-name.h"
 #include "facts/guest/facts-libvirt.h"
+#include "fleet/fleet.h"
 #include "options.h"
 #include "report/filter.h"
 #include "util/escape.h"
@@ -187,25 +189,45 @@ static void offer_drivers(struct completion *c)
         offer_names(c, "/sys/bus/pci/drivers", driver_name_is_valid);
 }
 
-/* Behind the last comma of what has begun. */
-static void offer_columns(struct completion *c)
+/* Of a list with commas, the last word is completed. */
+static void begin_last(struct completion *c)
 {
         const char *comma = strrchr(c->begun, ',');
+
+        if (!comma || c->n_before > 0)
+                return;
+        c->before = c->begun;
+        c->n_before = (size_t) (comma + 1 - c->begun);
+        c->begun = comma + 1;
+}
+
+static void offer_columns(struct completion *c)
+{
         const struct column *columns;
         size_t n = 0;
 
         if (c->verb == ELEMENTSOF(verbs))
                 return;
         columns = columns_of_verb(verbs[c->verb].name, &n);
-        if (comma && c->n_before == 0) {
-                c->before = c->begun;
-                c->n_before = (size_t) (comma + 1 - c->begun);
-                c->begun = comma + 1;
-        } else if (!comma) {
+        if (!strchr(c->begun, ','))
                 offer_word("help", "list all columns", c);
-        }
+        begin_last(c);
         for (size_t i = 0; i < n; i++)
                 offer_word(columns[i].name, columns[i].help ?: "", c);
+}
+
+static void offer_needs(struct completion *c)
+{
+        for (enum need_id need = 0; need < _NEED_MAX; need++)
+                offer_word(need_to_string(need), "", c);
+}
+
+static void offer_host_words(struct completion *c)
+{
+        begin_last(c);
+        for (enum host_word word = 0; word < _HOST_WORD_MAX; word++)
+                offer_word(host_word_to_string(word), "", c);
+        offer_word("host", "", c);
 }
 
 /* What an argument in capitals stands for. Others are for the user to think of. */
@@ -221,6 +243,7 @@ static void offer_kind(struct completion *c, const char *kind)
                 { "PID", offer_processes },     { "DRIVER", offer_drivers },
                 { "COLUMNS", offer_columns },   { "SEVERITY", offer_severities },
                 { "WHEN", offer_colors },       { "FORMAT", offer_formats },
+                { "WORDS", offer_host_words },  { "NEED", offer_needs },
         };
         static const char *const files[] = { "FILE", "HOST", "PATH", "DIRECTORY" };
 

@@ -183,6 +183,8 @@ class Completion(unittest.TestCase):
         self.assertEqual(complete(*host, "bind", "0000:1b"), [address])
         self.assertEqual(complete(*host, "bind", "1b:00.0", "0000:1b"), [])
         self.assertEqual(complete("dump", ""), [["files"]])
+        self.assertEqual(complete("fleet", ""), [["files"]])
+        self.assertEqual([word for word, _ in complete("fleet", "--by", "need,ker")], ["need,kernel"])
         self.assertEqual(complete("status", ""), [])
         self.assertEqual(complete(), complete(""))
 

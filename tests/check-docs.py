@@ -149,8 +149,12 @@ class Manual(unittest.TestCase):
         self.assertEqual(complete("guest", "apply", "NAME", ""), guest_fixes())
         severities = re.search(r"severity_table.*?};", read("audit/finding.c"), flags=re.S)[0]
         self.assertEqual(complete("audit", "--fail-on", ""), re.findall(r'= "(\w+)"', severities))
-        for verb in "devices", "guests", "emulators", "mappings", "fix":
-            run = subprocess.run([CTL, verb, "--output", "help"], stdout=subprocess.PIPE, text=True, check=True)
+        tables = [verb for verb in verbs_of_program() if ("--output", " COLUMNS") in
+                  [row[:2] for row in options_with_help(subprocess.run([CTL, verb, "--help"], stdout=subprocess.PIPE, text=True).stdout)]]
+        self.assertGreater(len(tables), 4)
+        for verb in tables:
+            words = ["show"] if verb == "config" else []
+            run = subprocess.run([CTL, verb, *words, "--output", "help"], stdout=subprocess.PIPE, text=True, check=True)
             self.assertEqual(complete(verb, "--output", ""), ["help"] + re.findall(r"^(\S+)  ", run.stdout, flags=re.M))
         for name in "vfioalignctl.bash", "_vfioalignctl", "vfioalignctl.fish":
             self.assertIn(" complete ", read(f"shell-completion/{name}"))
