@@ -44,7 +44,7 @@ class Terminal:
     def __init__(self, *args, columns=80, rows=50, **env):
         self.fd, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.text = ""
+        self.raw, self.text = b"", ""
         env = {**BARE, "TERM": "xterm", "VFIOALIGN_PAGER": "", **env}
         self.process = subprocess.Popen([SETSID, "--ctty", "--wait", CTL, *args], stdin=slave, stdout=slave, stderr=slave,
                                         env={name: value for name, value in env.items() if value is not None})
@@ -58,7 +58,8 @@ class Terminal:
             data = os.read(self.fd, 65536)
         except OSError:
             data = b""
-        self.text += data.decode(errors="replace").replace("\r\n", "\n")
+        self.raw += data
+        self.text = self.raw.decode(errors="replace").replace("\r\n", "\n")
         return bool(data)
 
     def read_until(self, wanted):
