@@ -19,7 +19,7 @@ FORMER = "6c0545b"
 LEFT_OUT = (".git", "build", "lab")
 
 # $1: a root, $2: a folder that is /mnt in it, $3: what runs there, by sh; $4: a cache of compilers, or nothing. What it
-# writes elsewhere is gone after it. It sees no other processes, and no systemd.
+# writes elsewhere is gone after it. It sees no other processes, and no systemd; its root is that of a container.
 ENTER = r"""
 set -e
 mount -t tmpfs tmpfs "$2/over"
@@ -31,8 +31,10 @@ mount -t proc proc proc
 mount --rbind /dev dev
 for i in tmp run; do mount -t tmpfs tmpfs $i; done
 [ -z "$4" ] || { mkdir ccache; mount --bind "$4" ccache; }
-exec chroot . env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM=dumb DEBIAN_FRONTEND=noninteractive \
-	sh -ec "$3"
+mkdir old
+pivot_root . old
+exec chroot . sh -ec 'umount -l /old; rmdir /old; exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+	TERM=dumb DEBIAN_FRONTEND=noninteractive sh -ec "$1"' sh "$3"
 """
 
 

@@ -259,6 +259,16 @@ static void test_replaced(void **state)
         stop_process(new);
 }
 
+/* As many builders of packages are: what another mount namespace has is shown there by its path from
+ * outside. */
+static bool in_chroot(void)
+{
+        struct stat here, first;
+
+        return stat("/", &here) >= 0 && stat("/proc/1/root", &first) >= 0 &&
+               (here.st_dev != first.st_dev || here.st_ino != first.st_ino);
+}
+
 static void test_container(void **state)
 {
         struct fixture *f = *state;
@@ -266,7 +276,7 @@ static void test_container(void **state)
         char roots[2][4096];
         pid_t pids[2];
 
-        if (geteuid() != 0)
+        if (geteuid() != 0 || in_chroot())
                 skip(); /* a mount namespace */
         for (int i = 0; i < 2; i++) {
                 snprintf(roots[i], sizeof(roots[i]), "%s", fixture_path(f, i ? "b" : "a"));
