@@ -23,6 +23,7 @@ del sys.argv[1:5]
 
 BTF = "/sys/kernel/btf/vmlinux"
 NR_BPF = {"x86_64": 321, "aarch64": 280}
+NR_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 
 
 def can_mount():
@@ -30,11 +31,11 @@ def can_mount():
     return subprocess.run(mount, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def forbid_bpf(error):
-    """A filter of system calls that answers bpf(2) with this error."""
+def forbid_bpf(error, numbers=NR_BPF):
+    """A filter of system calls that answers bpf(2) with this error, or another one."""
     program = b"".join(struct.pack("=HBBI", *line) for line in (
         (0x20, 0, 0, 0),                          # load the number of the call
-        (0x15, 0, 1, NR_BPF[os.uname().machine]),  # is it bpf()?
+        (0x15, 0, 1, numbers[os.uname().machine]),  # is it that one?
         (0x06, 0, 0, 0x00050000 | error),         # SECCOMP_RET_ERRNO
         (0x06, 0, 0, 0x7fff0000)))                # SECCOMP_RET_ALLOW
     code = ctypes.create_string_buffer(program, len(program))
@@ -187,6 +188,10 @@ class Refused(unittest.TestCase):
         self.assertEqual(self.why(preexec_fn=lambda: forbid_bpf(errno.EPERM)),
                          "this kernel refuses BPF to this process (CAP_BPF and CAP_PERFMON are needed)")
         self.assertEqual(self.why(preexec_fn=lambda: forbid_bpf(errno.ENOSYS)), "this kernel has no BPF (CONFIG_BPF_SYSCALL)")
+        why = self.why(preexec_fn=lambda: forbid_bpf(errno.EACCES, NR_PERF_EVENT_OPEN))
+        self.assertIn(why, ("this kernel refuses performance events to this process (kernel.perf_event_paranoid, CAP_SYS_ADMIN), "
+                            "and lets no function be watched without (CONFIG_FPROBE)",
+                            "vfioalignctl: nothing that opens a VFIO device was seen to start"))  # it has CONFIG_FPROBE
         self.assertEqual(self.why(preexec_fn=lambda: forbid_bpf(errno.EINVAL)), "this kernel does not accept the BPF programs")
 
 

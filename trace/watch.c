@@ -5,7 +5,9 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "facts/kernel/kernel-symbols.h"
@@ -50,6 +52,7 @@ struct trace_watch {
         struct bpf_link *links[ELEMENTSOF(functions)][2];
         struct bpf_link *began, *ended;
         unsigned n_loads;
+        bool by_fprobe; /* functions are watched without performance events */
         trace_event_t on_event;
         void *userdata;
 };
@@ -98,10 +101,42 @@ static const char *reason_beforehand(void)
         return NULL;
 }
 
+/* Debian and Ubuntu have a kernel.perf_event_paranoid of 3 or more, with which no performance event is for
+ * who lacks CAP_SYS_ADMIN, whatever CAP_PERFMON allows. Then links of the kind "kprobe.multi" (Linux 5.18,
+ * CONFIG_FPROBE) watch functions without one. */
+static bool events_are_refused(void)
+{
+        struct perf_event_attr attr = { .size = sizeof(attr),
+                                        .type = PERF_TYPE_SOFTWARE,
+                                        .config = PERF_COUNT_SW_DUMMY,
+                                        .exclude_kernel = 1 };
+        int fd = (int) syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+        if (fd < 0)
+                return errno == EACCES || errno == EPERM;
+        close(fd);
+        return false;
+}
+
+static const char *reason_afterwards(const struct trace_watch *w)
+{
+        if (w->by_fprobe)
+                return "this kernel refuses performance events to this process (kernel.perf_event_paranoid, "
+                       "CAP_SYS_ADMIN), and lets no function be watched without (CONFIG_FPROBE)";
+        return "this kernel lets no function be watched (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)";
+}
+
 /* --- Loading */
 
+static void open_program(const struct trace_watch *w, struct bpf_program *p, bool load)
+{
+        bpf_program__set_autoload(p, load);
+        if (w->by_fprobe)
+                bpf_program__set_expected_attach_type(p, BPF_TRACE_KPROBE_MULTI);
+}
+
 /* Only the programs that need, or do not need, the BTF of a module. */
-static int open_programs(bool needs_module_btf, struct trace_bpf **ret)
+static int open_programs(const struct trace_watch *w, bool needs_module_btf, struct trace_bpf **ret)
 {
         struct trace_bpf *b = trace_bpf__open();
         long page = sysconf(_SC_PAGESIZE);
@@ -114,9 +149,9 @@ static int open_programs(bool needs_module_btf, struct trace_bpf **ret)
         for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
                 bool load = functions[i].needs_module_btf == needs_module_btf;
 
-                bpf_program__set_autoload(program_of(b, functions[i].begin), load);
+                open_program(w, program_of(b, functions[i].begin), load);
                 if (functions[i].end)
-                        bpf_program__set_autoload(program_of(b, functions[i].end), load);
+                        open_program(w, program_of(b, functions[i].end), load);
         }
         *ret = b;
         return 0;
@@ -124,7 +159,7 @@ static int open_programs(bool needs_module_btf, struct trace_bpf **ret)
 
 static int load_kernel_programs(struct trace_watch *w)
 {
-        int r = open_programs(false, &w->kernel);
+        int r = open_programs(w, false, &w->kernel);
 
         return r < 0 ? r : trace_bpf__load(w->kernel);
 }
@@ -190,7 +225,7 @@ static void load_module_programs(struct trace_watch *w)
         struct trace_bpf *b;
 
         w->n_loads++;
-        if (open_programs(true, &b) < 0)
+        if (open_programs(w, true, &b) < 0)
                 return;
         if (set_members(b) < 0 || share_maps(w->kernel, b) < 0 || trace_bpf__load(b) < 0)
                 trace_bpf__destroy(b);
@@ -215,6 +250,15 @@ static bool is_attached(const struct trace_watch *w, size_t i)
         return w->links[i][0] && (w->links[i][1] || !functions[i].end);
 }
 
+static struct bpf_link *attach_program(const struct trace_watch *w, const struct bpf_program *p,
+                                       bool at_return, const char *function)
+{
+        LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .syms = &function, .cnt = 1, .retprobe = at_return);
+
+        return w->by_fprobe ? bpf_program__attach_kprobe_multi_opts(p, NULL, &opts)
+                            : bpf_program__attach_kprobe(p, at_return, function);
+}
+
 /* The return first, so no call is taken for one that never returned. */
 static void attach_function(struct trace_watch *w, size_t i)
 {
@@ -224,10 +268,10 @@ static void attach_function(struct trace_watch *w, size_t i)
         if (!b)
                 return;
         if (f->end && !w->links[i][1])
-                w->links[i][1] = bpf_program__attach_kprobe(program_of(b, f->end), true, f->name);
+                w->links[i][1] = attach_program(w, program_of(b, f->end), true, f->name);
         if (f->end && !w->links[i][1])
                 return;
-        w->links[i][0] = bpf_program__attach_kprobe(program_of(b, f->begin), false, f->name);
+        w->links[i][0] = attach_program(w, program_of(b, f->begin), false, f->name);
 }
 
 /* first: a module that is built in may have no folder in /sys/module. */
@@ -262,8 +306,10 @@ static bool sees_nothing(const struct trace_watch *w)
 
 static int watch_start(struct trace_watch *w, const char **ret_why)
 {
-        int r = load_kernel_programs(w);
+        int r;
 
+        w->by_fprobe = events_are_refused();
+        r = load_kernel_programs(w);
         if (r < 0) {
                 *ret_why = reason_of(r);
                 return r;
@@ -277,7 +323,7 @@ static int watch_start(struct trace_watch *w, const char **ret_why)
         w->ended = bpf_program__attach(w->kernel->progs.process_ended);
         attach_missing(w, true);
         if (sees_nothing(w)) {
-                *ret_why = "this kernel lets no function be watched (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)";
+                *ret_why = reason_afterwards(w);
                 return -EOPNOTSUPP;
         }
         return 0;
