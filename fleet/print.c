@@ -351,7 +351,7 @@ static const struct column count_columns[] = {
           .cell = cell_guests },
         { "PAGE-FAULTS", "at the starts of these: now, and once the need is met", SCOLS_FL_RIGHT,
           .cell = cell_faults },
-        { "DMA-STEPS", "of pinning their BARs, likewise", SCOLS_FL_RIGHT, .cell = cell_steps },
+        { "DMA-STEPS", "of pinning their BARs, likewise", SCOLS_FL_RIGHT, .cell = cell_steps, .rank = 1 },
         { "SECONDS", "what mapping BARs took at the last starts that were measured", SCOLS_FL_RIGHT,
           .extra = true, .cell = cell_seconds },
         { "SEVERITY", "the highest of their findings", .extra = true, .path = "severity" },
@@ -369,7 +369,7 @@ static const struct column word_columns[FLEET_BY_MAX] = {
 };
 
 static const struct column help_column = { "WHAT-HELPS", "what brings their guests to their best pages",
-                                           .path = "help" };
+                                           .path = "help" }; /* a command is never broken */
 
 const struct column *fleet_columns(const struct fleet_view *view, size_t *ret_n)
 {
