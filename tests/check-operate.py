@@ -450,7 +450,7 @@ class Config(Case):
         self.assertEqual(self.read_states()[0],
                          f"configuration rejected: {self.ERROR}; only observing; auditing the host")
         self.assertEqual((self.get("ConfigurationError"), self.get("Health")), (self.ERROR, "degraded"))
-        self.assertIn(f"configuration rejected: {self.ERROR}; only observing; no guest", self.get("Status"))
+        self.assertIn(f"configuration rejected: {self.ERROR}; only observing; 0 of 2 guests", self.get("Status"))
         self.assertNotIn("load the module", self.daemon.log)  # there is no systemd here to load it
         address = "0000:1b:00.0"
         self.assertEqual(self.prepare(address), (True, "the configuration of vfioalignd, which is rejected"))
