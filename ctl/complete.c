@@ -32,6 +32,7 @@ struct completion {
                 *before; /* in front of each answer: "--fail-on=", or the columns that are there already */
         size_t n_before;
         const char *root; /* a recorded host; NULL: this one */
+        bool has_files;   /* these were offered */
         size_t verb;      /* number of the row; ELEMENTSOF(verbs): there is none yet */
         size_t n_arguments;
         char **arguments; /* the words of the verb that are no options, before this one */
@@ -49,9 +50,12 @@ static void offer_word(const char *word, const char *help, void *userdata)
         print_line(stdout, "%s", help);
 }
 
-static void offer_files(void)
+/* An argument can be a file or a directory, which is the same to a shell. */
+static void offer_files(struct completion *c)
 {
-        fputs("files\n", stdout);
+        if (!c->has_files)
+                fputs("files\n", stdout);
+        c->has_files = true;
 }
 
 static void offer_verbs(struct completion *c)
@@ -249,7 +253,7 @@ static void offer_kind(struct completion *c, const char *kind)
 
         for (size_t i = 0; i < ELEMENTSOF(files); i++)
                 if (streq(kind, files[i]))
-                        offer_files();
+                        offer_files(c);
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
                 if (streq(kind, kinds[i].kind))
                         kinds[i].offer(c);
