@@ -39,8 +39,8 @@ enum option_flags {
         OPTION_WATCH = 1 << 26,
         OPTION_COLOR = 1 << 27,
         OPTION_NO_PAGER = 1 << 28,
-        OPTION_ALL = 1 << 20,
-        OPTION_FULL = 1 << 21,
+        OPTION_ALL = 1 << 29,
+        OPTION_FULL = 1 << 30,
 };
 
 /* What each verb takes. */

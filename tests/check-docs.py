@@ -137,6 +137,20 @@ class Manual(unittest.TestCase):
         self.assertEqual(manual, set(re.findall(r"(?<!\w)--[a-z-]+", help_of(DAEMON))))
         self.assertIn(help_of(DAEMON).splitlines()[0], plain(page["SYNOPSIS"]))
 
+    def test_foreign_options(self):
+        """A verb refuses what only other verbs take."""
+        options = {option for verb in verbs_of_program() for option in options_of_verb(verb)}
+        refused = 0
+        for verb in "audit", "fleet", "row", "metrics", "check", "status":
+            own = options_of_verb(verb)
+            for option in sorted(options - set(own)):
+                if any(o.startswith(option) for o in own):
+                    continue  # it is short for that
+                run = subprocess.run([CTL, verb, option], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                self.assertIn(f"unrecognized option '{option}'", run.stderr, verb)
+                refused += 1
+        self.assertGreater(refused, 60)
+
     def test_completion(self):
         """The shells are offered what there is (check-completion.py: by what they do with it)."""
         self.assertEqual(complete(""), verbs_of_program())
