@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include <limits.h>
 
+#include "json-member.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -30,31 +31,9 @@ DEFINE_STRING_TABLE(bind_state, enum bind_state);
 DEFINE_TRIVIAL_CLEANUP(json_tokener *, json_tokener_free)
 DEFINE_TRIVIAL_CLEANUP(json_object *, json_object_put)
 
-/* A string; JSON's null is an empty one. NULL where it is anything else, too long, or has control
- * characters, which no name and no attribute has. */
-static const char *get_text(json_object *o, const char *key, size_t size)
-{
-        json_object *value;
-        const char *text;
-
-        if (!json_object_object_get_ex(o, key, &value))
-                return NULL;
-        if (!value)
-                return "";
-        if (!json_object_is_type(value, json_type_string))
-                return NULL;
-        text = json_object_get_string(value);
-        if (strlen(text) != (size_t) json_object_get_string_len(value) || strlen(text) >= size)
-                return NULL;
-        for (const char *s = text; *s; s++)
-                if (iscntrl((unsigned char) *s))
-                        return NULL;
-        return text;
-}
-
 static bool read_text(json_object *o, const char *key, char *ret, size_t size)
 {
-        const char *text = get_text(o, key, size);
+        const char *text = member_clean_text(o, key, size);
 
         if (!text)
                 return false;
@@ -68,21 +47,11 @@ static bool read_name(json_object *o, const char *key, char *ret, size_t size)
         return read_text(o, key, ret, size) && !strchr(ret, '/');
 }
 
-static bool read_number(json_object *o, const char *key, int64_t max, int64_t *ret)
-{
-        json_object *value;
-
-        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_int))
-                return false;
-        *ret = json_object_get_int64(value);
-        return *ret >= 0 && *ret <= max;
-}
-
 static bool read_id(json_object *o, const char *key, uint16_t *ret)
 {
-        int64_t v;
+        uint64_t v;
 
-        if (!read_number(o, key, UINT16_MAX, &v))
+        if (!member_number(o, key, 0, UINT16_MAX, &v))
                 return false;
         *ret = (uint16_t) v;
         return true;
@@ -115,7 +84,7 @@ static bool read_member(json_object *o, struct bind_member *ret)
 
         if (!json_object_is_type(o, json_type_object))
                 return false;
-        address = get_text(o, "address", sizeof(bdf_t));
+        address = member_clean_text(o, "address", sizeof(bdf_t));
         return address && bdf_parse(address, ret->bdf) >= 0 && streq(ret->bdf, address) &&
                read_id(o, "vendor", &ret->vendor) && read_id(o, "device", &ret->device) &&
                read_id(o, "subsystem_vendor", &ret->subsystem_vendor) &&
@@ -150,19 +119,19 @@ static int parse_record(struct bind_record *r, json_object *o)
 {
         char state[16];
         const char *owner, *reason;
-        int64_t time, group;
+        uint64_t group;
 
         if (!json_object_is_type(o, json_type_object) ||
             !read_name(o, "boot_id", r->boot_id, sizeof(r->boot_id)) ||
-            !read_name(o, "state", state, sizeof(state)) || !read_number(o, "time_usec", INT64_MAX, &time) ||
-            !read_number(o, "group", INT_MAX, &group))
+            !read_name(o, "state", state, sizeof(state)) ||
+            !member_number(o, "time_usec", 0, INT64_MAX, &r->time_usec) ||
+            !member_number(o, "group", 0, INT_MAX, &group))
                 return -EBADMSG;
-        owner = get_text(o, "owner", OWNER_MAX);
-        reason = get_text(o, "reason", REASON_MAX);
+        owner = member_clean_text(o, "owner", OWNER_MAX);
+        reason = member_clean_text(o, "reason", REASON_MAX);
         r->state = bind_state_from_string(state);
         if (r->state < 0 || !*r->boot_id || !owner || !*owner || !reason)
                 return -EBADMSG;
-        r->time_usec = (uint64_t) time;
         r->group = (int) group;
         r->owner = strdup(owner);
         r->reason = *reason ? strdup(reason) : NULL;
@@ -268,7 +237,8 @@ static bool put_member(json_object *list, const struct bind_member *m)
                put_text(settings, "sriov_drivers_autoprobe", m->settings.sriov_drivers_autoprobe);
 }
 
-/* Free text, made such that get_text() accepts it: without control characters, and cut to `size`. */
+/* Free text, made such that member_clean_text() accepts it: without control characters, and cut to `size`.
+ */
 static bool put_words(json_object *o, const char *key, const char *text, size_t size)
 {
         _cleanup_free_ char *copy = text ? strndup(text, size - 1) : NULL;

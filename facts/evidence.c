@@ -2,10 +2,10 @@
 #include "evidence.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 
+#include "json-member.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -52,40 +52,17 @@ bool evidence_key_equal(const struct evidence_key *a, const struct evidence_key 
 
 static bool read_text(json_object *o, const char *key, char *ret, size_t size)
 {
-        json_object *value;
-        const char *text;
+        const char *text = member_clean_text(o, key, size);
 
-        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_string))
+        if (!text || !*text)
                 return false;
-        text = json_object_get_string(value);
-        if (!*text || strlen(text) != (size_t) json_object_get_string_len(value) || strlen(text) >= size)
-                return false;
-        for (const char *s = text; *s; s++)
-                if (iscntrl((unsigned char) *s))
-                        return false;
         strcpy(ret, text);
-        return true;
-}
-
-static bool read_flag(json_object *o, const char *key, bool *ret)
-{
-        json_object *value;
-
-        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_boolean))
-                return false;
-        *ret = json_object_get_boolean(value);
         return true;
 }
 
 static bool read_number(json_object *o, const char *key, uint64_t *ret)
 {
-        json_object *value;
-
-        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_int) ||
-            json_object_get_int64(value) <= 0)
-                return false;
-        *ret = (uint64_t) json_object_get_int64(value);
-        return true;
+        return member_number(o, key, 1, INT64_MAX, ret);
 }
 
 static bool read_sighting(json_object *o, struct sighting *s)
@@ -95,7 +72,7 @@ static bool read_sighting(json_object *o, struct sighting *s)
         if (!json_object_is_type(o, json_type_object) ||
             !read_text(o, "emulator", s->key.emulator, sizeof(s->key.emulator)) ||
             !read_text(o, "release", s->key.release, sizeof(s->key.release)) ||
-            !read_flag(o, "module", &s->key.module) || !read_flag(o, "preload", &s->key.preload) ||
+            !member_flag(o, "module", &s->key.module) || !member_flag(o, "preload", &s->key.preload) ||
             !read_text(o, "thp", thp, sizeof(thp)) || !read_number(o, "bar_size", &s->bar_size) ||
             !read_number(o, "page_size", &s->page_size) || !read_number(o, "count", &s->count) ||
             !read_number(o, "time_usec", &s->time_usec))

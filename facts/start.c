@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 
+#include "json-member.h"
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
@@ -48,13 +49,7 @@ bool start_file_parse(const char *file, size_t *ret_length, uint64_t *ret_time_u
 
 static bool read_count(json_object *o, const char *key, uint64_t *ret)
 {
-        json_object *value;
-
-        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_int) ||
-            json_object_get_int64(value) < 0 || json_object_get_int64(value) > COUNT_MAX)
-                return false;
-        *ret = (uint64_t) json_object_get_int64(value);
-        return true;
+        return member_number(o, key, 0, COUNT_MAX, ret);
 }
 
 /* A number that may be null, which is 0. */
@@ -67,16 +62,6 @@ static bool read_count_or_null(json_object *o, const char *key, uint64_t *ret)
         if (value)
                 return read_count(o, key, ret);
         *ret = 0;
-        return true;
-}
-
-static bool read_flag(json_object *o, const char *key, bool *ret)
-{
-        json_object *value;
-
-        if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, json_type_boolean))
-                return false;
-        *ret = json_object_get_boolean(value);
         return true;
 }
 
@@ -99,19 +84,9 @@ static bool read_usec(json_object *o, const char *key, uint64_t *ret)
 /* A text that may be null, which is empty. */
 static bool read_text(json_object *o, const char *key, char *ret, size_t size)
 {
-        json_object *value;
-        const char *text;
+        const char *text = member_text(o, key, size);
 
-        if (!json_object_object_get_ex(o, key, &value))
-                return false;
-        if (!value) {
-                *ret = '\0';
-                return true;
-        }
-        if (!json_object_is_type(value, json_type_string))
-                return false;
-        text = json_object_get_string(value);
-        if (strlen(text) != (size_t) json_object_get_string_len(value) || strlen(text) >= size)
+        if (!text)
                 return false;
         strcpy(ret, text);
         return true;
@@ -257,9 +232,9 @@ static int parse_start(struct start *s, json_object *o)
             !get_array(o, "processes", 1, &list, &n) || n != 1)
                 return -EBADMSG;
         process = json_object_array_get_idx(list, 0);
-        if (!json_object_is_type(process, json_type_object) || !read_flag(process, "ended", &s->ended) ||
-            !read_flag(process, "was_running", &was_running) || !read_count(process, "omitted", &omitted) ||
-            !read_phases(process, s) || !read_ram(process, s))
+        if (!json_object_is_type(process, json_type_object) || !member_flag(process, "ended", &s->ended) ||
+            !member_flag(process, "was_running", &was_running) ||
+            !read_count(process, "omitted", &omitted) || !read_phases(process, s) || !read_ram(process, s))
                 return -EBADMSG;
         s->partial = was_running || lost > 0 || omitted > 0;
         r = read_bars(process, s);
