@@ -134,12 +134,6 @@ static const char *cell_bar(json_object *row, cell_t buffer)
         return buffer;
 }
 
-static const char *cell_seconds(json_object *row, cell_t buffer)
-{
-        snprintf(buffer, sizeof(cell_t), "%.3f", seconds_of(row, "seconds"));
-        return buffer;
-}
-
 static const struct column bar_columns[] = {
         { "BAR", NULL, 0, .cell = cell_bar },
         { "SIZE", NULL, SCOLS_FL_RIGHT, .path = "size", .format = CELL_SIZE },
@@ -147,7 +141,7 @@ static const struct column bar_columns[] = {
         { "MAPPED", NULL, SCOLS_FL_RIGHT, .path = "calls", .format = CELL_COUNT },
         { "PAGE", NULL, SCOLS_FL_RIGHT, .path = "page_size", .format = CELL_SIZE },
         { "FAULTS", NULL, SCOLS_FL_RIGHT, .path = "faults", .format = CELL_COUNT },
-        { "SECONDS", NULL, SCOLS_FL_RIGHT, .cell = cell_seconds },
+        { "SECONDS", NULL, SCOLS_FL_RIGHT, .path = "seconds", .format = CELL_SECONDS },
 };
 
 int report_print_mapped_bars(json_object *bars, bool with_addresses, FILE *out)
@@ -166,24 +160,12 @@ void report_print_sentences(json_object *sentences, FILE *out)
                               json_object_get_string(json_object_array_get_idx(sentences, i)));
 }
 
-static const char *cell_bars_seconds(json_object *row, cell_t buffer)
-{
-        snprintf(buffer, sizeof(cell_t), "%.3f", seconds_of(json_get(row, "phases"), "bars"));
-        return buffer;
-}
-
-static const char *cell_ram_seconds(json_object *row, cell_t buffer)
-{
-        snprintf(buffer, sizeof(cell_t), "%.3f", seconds_of(json_get(row, "phases"), "ram"));
-        return buffer;
-}
-
 static const struct column start_columns[] = {
         { "START", NULL, 0, .path = "time" },
         { "KERNEL", NULL, 0, .path = "kernel", .missing = "?" },
-        { "SECONDS", NULL, SCOLS_FL_RIGHT, .cell = cell_seconds },
-        { "IN-BARS", NULL, SCOLS_FL_RIGHT, .cell = cell_bars_seconds },
-        { "IN-RAM", NULL, SCOLS_FL_RIGHT, .cell = cell_ram_seconds },
+        { "SECONDS", NULL, SCOLS_FL_RIGHT, .path = "seconds", .format = CELL_SECONDS },
+        { "IN-BARS", NULL, SCOLS_FL_RIGHT, .path = "phases.bars", .format = CELL_SECONDS },
+        { "IN-RAM", NULL, SCOLS_FL_RIGHT, .path = "phases.ram", .format = CELL_SECONDS },
         { "FAULTS", NULL, SCOLS_FL_RIGHT, .path = "bar_faults", .format = CELL_COUNT },
         { "PARTIAL", NULL, 0, .path = "partial", .format = CELL_YES_NO },
 };

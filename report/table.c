@@ -92,6 +92,11 @@ static const char *cell_of_column(const struct column *c, json_object *row, cell
                 return cell_size(json_get_number(owner, key), buffer);
         case CELL_COUNT:
                 return cell_count(json_get_number(owner, key), buffer);
+        case CELL_SECONDS:
+                if (!json_get(owner, key))
+                        return c->missing;
+                snprintf(buffer, sizeof(cell_t), "%.3f", json_object_get_double(json_get(owner, key)));
+                return buffer;
         case CELL_YES_NO:
                 return json_get_flag(owner, key) ? "yes" : "no";
         case CELL_TEXT:

@@ -13,10 +13,11 @@
 typedef char cell_t[512];
 
 enum cell_format {
-        CELL_TEXT,   /* as it is */
-        CELL_SIZE,   /* bytes */
-        CELL_COUNT,  /* a number */
-        CELL_YES_NO, /* a bool */
+        CELL_TEXT,    /* as it is */
+        CELL_SIZE,    /* bytes */
+        CELL_COUNT,   /* a number */
+        CELL_SECONDS, /* to the millisecond; empty where they are not there */
+        CELL_YES_NO,  /* a bool */
 };
 
 /* A column shows one member of each row, or whatever `cell` makes of the row. */

@@ -167,33 +167,6 @@ static const char *cell_how(json_object *row, cell_t buffer)
         return json_get_flag(predicted, "chance") ? "predicted, or more" : "predicted";
 }
 
-static const char *cell_of_start(json_object *row, const char *phase, cell_t buffer)
-{
-        json_object *start = json_get(row, "last_start");
-        json_object *seconds = phase ? json_get(json_get(start, "phases"), phase)
-                                     : json_get(start, "seconds");
-
-        if (!seconds)
-                return NULL;
-        snprintf(buffer, sizeof(cell_t), "%.3f", json_object_get_double(seconds));
-        return buffer;
-}
-
-static const char *cell_start(json_object *row, cell_t buffer)
-{
-        return cell_of_start(row, NULL, buffer);
-}
-
-static const char *cell_start_bars(json_object *row, cell_t buffer)
-{
-        return cell_of_start(row, "bars", buffer);
-}
-
-static const char *cell_start_ram(json_object *row, cell_t buffer)
-{
-        return cell_of_start(row, "ram", buffer);
-}
-
 static const char *cell_next_start(json_object *row, cell_t buffer)
 {
         json_object *predicted = json_get(row, "foretold"), *seconds = json_get(predicted, "seconds");
@@ -225,9 +198,11 @@ static const struct column guest_columns[] = {
         { "MAP-STEPS", "IOMMU mapping steps of a start, for DMA to its BARs", SCOLS_FL_RIGHT, .extra = true,
           .path = "foretold.pin_steps", .format = CELL_COUNT, .former = "PIN-STEPS" },
         { "START", "seconds that its last start took, where that was measured", SCOLS_FL_RIGHT,
-          .extra = true, .cell = cell_start },
-        { "START-BARS", "of these, in its BARs", SCOLS_FL_RIGHT, .extra = true, .cell = cell_start_bars },
-        { "START-RAM", "of these, in its RAM", SCOLS_FL_RIGHT, .extra = true, .cell = cell_start_ram },
+          .extra = true, .path = "last_start.seconds", .format = CELL_SECONDS },
+        { "START-BARS", "of these, in its BARs", SCOLS_FL_RIGHT, .extra = true,
+          .path = "last_start.phases.bars", .format = CELL_SECONDS },
+        { "START-RAM", "of these, in its RAM", SCOLS_FL_RIGHT, .extra = true,
+          .path = "last_start.phases.ram", .format = CELL_SECONDS },
         { "DEVICES", "its VFIO devices", SCOLS_FL_WRAP, .extra = true, .cell = cell_guest_devices },
         { "EMULATOR", "path of its emulator", .extra = true, .path = "emulator" },
         { "UUID", "its UUID", .extra = true, .path = "uuid" },
