@@ -4,9 +4,9 @@
 #include "config/fix-id.h"
 #include "finding.h"
 
-/* What a host needs first, as one word, so a fleet can be divided into groups to each of which the same is
- * done. The word comes from the pages of guests and mappings, not from the findings: these say nothing of
- * how many guests they cost, and a host without any guest has most of them as well. */
+/* What a host needs first, as one word: hosts with the same word get the same fix. The word comes from the
+ * pages of guests and mappings, not from the findings: these say nothing of how many guests they cost, and a
+ * host without any guest has most of them as well. */
 
 /* The most pressing first. */
 enum need_id {
