@@ -12,6 +12,7 @@
 #include "text.h"
 #include "util/format.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/print.h"
 #include "util/shell.h"
 
@@ -28,28 +29,24 @@ static _printf_(4, 5) void say(FILE *out, const char *label, int indent, const c
 {
         _cleanup_free_ char *text = NULL;
         va_list args;
-        int r;
 
         va_start(args, format);
-        r = vasprintf(&text, format, args);
+        text = memory_vformat(format, args);
         va_end(args);
-        if (r < 0)
-                return;
-        print_labelled(out, label, indent, text);
+        if (text)
+                print_labelled(out, label, indent, text);
 }
 
 static _printf_(3, 4) void judge(FILE *out, enum severity severity, const char *format, ...)
 {
         _cleanup_free_ char *text = NULL;
         va_list args;
-        int r;
 
         va_start(args, format);
-        r = vasprintf(&text, format, args);
+        text = memory_vformat(format, args);
         va_end(args);
-        if (r < 0)
-                return;
-        print_judged(out, severity_to_string(severity), LABEL_WIDTH, text);
+        if (text)
+                print_judged(out, severity_to_string(severity), LABEL_WIDTH, text);
 }
 
 static double get_seconds(json_object *o, const char *key)
@@ -198,7 +195,7 @@ static bool is_alike(json_object *a, json_object *b)
         return true;
 }
 
-/* Guests of which the same can be said. */
+/* Guests that share one answer. */
 struct slow {
         json_object *first;
         double seconds;
@@ -499,7 +496,7 @@ static void print_fine(json_object *head, FILE *out)
                 say(out, "Fine:", LABEL_WIDTH, "%s.", text);
 }
 
-/* Guests of which nobody knows how long their starts take. */
+/* Guests whose starts take an unknown time. */
 static void append_unknown_guests(cell_t text, json_object *guests)
 {
         size_t n = 0;

@@ -9,20 +9,19 @@
 #include "table.h"
 #include "text.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/print.h"
 
 static _printf_(3, 4) void say(FILE *out, int indent, const char *format, ...)
 {
         _cleanup_free_ char *text = NULL;
         va_list args;
-        int r;
 
         va_start(args, format);
-        r = vasprintf(&text, format, args);
+        text = memory_vformat(format, args);
         va_end(args);
-        if (r < 0)
-                return;
-        print_wrapped(out, indent, text);
+        if (text)
+                print_wrapped(out, indent, text);
 }
 
 /* Why a mapping has no larger pages, as the end of a sentence. */

@@ -29,6 +29,16 @@ int memory_check(unsigned long before, int r)
         return failures != before ? -ENOMEM : r;
 }
 
+char *memory_vformat(const char *format, va_list args)
+{
+        char *text;
+
+        if (vasprintf(&text, format, args) >= 0)
+                return text;
+        memory_note_failure();
+        return NULL;
+}
+
 int memory_stream_close(FILE *stream, char *const *text)
 {
         bool failed = ferror(stream) != 0;

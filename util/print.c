@@ -9,13 +9,10 @@
 
 static _printf_(2, 0) int print_format(FILE *out, const char *format, va_list args)
 {
-        _cleanup_free_ char *text = NULL, *escaped = NULL;
+        _cleanup_free_ char *text = memory_vformat(format, args), *escaped = NULL;
 
-        if (vasprintf(&text, format, args) < 0) {
-                text = NULL;
-                memory_note_failure();
+        if (!text)
                 return 0;
-        }
         escaped = memory_note(escape(text));
         if (!escaped)
                 return 0;

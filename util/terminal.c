@@ -92,19 +92,15 @@ void print_styled(FILE *out, enum style style, const char *format, ...)
 {
         _cleanup_free_ char *text = NULL;
         va_list args;
-        int n;
 
         assert(out);
         assert(format);
 
         va_start(args, format);
-        n = vasprintf(&text, format, args);
+        text = memory_vformat(format, args);
         va_end(args);
-        if (n < 0) {
-                text = NULL;
-                memory_note_failure();
+        if (!text)
                 return;
-        }
         fputs(style_begin(style), out);
         print(out, "%s", text);
         fputs(style_end(), out);
