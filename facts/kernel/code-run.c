@@ -4,223 +4,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <string.h>
 
-#include "util/macro.h"
+#include "code-machine.h"
 
 #define STEPS_MAX 1000
-#define STACK_SIZE 2048
-#define STACK_BASE UINT64_C(0x7f0000000000) /* where neither the kernel nor the caller has anything */
-#define RETURN_ADDRESS UINT64_C(0x7e0000000000)
-
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, N_REGISTERS = 16 };
+#define RETURN_ADDRESS UINT64_C(0x7e0000000000) /* where neither the kernel nor the caller has anything */
 
 /* The eight operations that share their encoding, by number (Intel SDM, volume 2, table A-2). */
 enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
-
-struct machine {
-        const struct code_world *world;
-        uint64_t r[N_REGISTERS], rip;
-        bool carry, zero, sign, overflow;
-        uint8_t stack[STACK_SIZE];
-        const uint8_t *code; /* the piece that rip is in */
-        uint64_t code_at;
-        size_t code_size;
-        uint64_t entry, tracer; /* of the function that was called last, and where it calls the tracer */
-};
-
-/* One instruction, as far as it is decoded. */
-struct instruction {
-        uint8_t rex;
-        bool operand16, repeat, per_cpu;
-        size_t size;      /* of the operands, in bytes */
-        unsigned reg;     /* of ModRM, with REX.R */
-        bool is_register; /* the other operand is register `rm`, or else memory at `address` */
-        unsigned rm;
-        uint64_t address;
-};
-
-static uint64_t mask_of(size_t size)
-{
-        return size == 8 ? UINT64_MAX : (UINT64_C(1) << (size * 8)) - 1;
-}
-
-static bool sign_of(uint64_t value, size_t size)
-{
-        return value >> (size * 8 - 1) & 1;
-}
-
-static uint64_t extend_sign(uint64_t value, size_t size)
-{
-        return sign_of(value, size) ? value | ~mask_of(size) : value & mask_of(size);
-}
-
-/* Takes the next `size` bytes of code. */
-static int take_code(struct machine *m, size_t size, uint64_t *ret)
-{
-        uint64_t value = 0;
-        int r;
-
-        if (m->rip < m->code_at || m->rip - m->code_at >= m->code_size) {
-                r = m->world->fetch(m->world->userdata, m->rip, &m->code, &m->code_size);
-                if (r < 0)
-                        return r;
-                m->code_at = m->rip;
-        }
-        if (m->code_size - (m->rip - m->code_at) < size)
-                return -EOPNOTSUPP;
-        memcpy(&value, m->code + (m->rip - m->code_at), size);
-        m->rip += size;
-        *ret = value;
-        return 0;
-}
-
-static bool is_on_stack(uint64_t address, size_t size)
-{
-        return address >= STACK_BASE && address - STACK_BASE <= STACK_SIZE - size;
-}
-
-static int read_memory(const struct machine *m, const struct instruction *i, uint64_t address, size_t size,
-                       uint64_t *ret)
-{
-        uint64_t value = 0;
-        int r;
-
-        if (i && i->per_cpu) { /* the stack's canary */
-                *ret = 0;
-                return 0;
-        }
-        if (is_on_stack(address, size)) {
-                memcpy(&value, m->stack + (address - STACK_BASE), size);
-        } else {
-                r = m->world->read(m->world->userdata, address, size, &value);
-                if (r < 0)
-                        return r;
-        }
-        *ret = value & mask_of(size);
-        return 0;
-}
-
-static int write_memory(struct machine *m, uint64_t address, size_t size, uint64_t value)
-{
-        if (!is_on_stack(address, size))
-                return -EFAULT;
-        memcpy(m->stack + (address - STACK_BASE), &value, size);
-        return 0;
-}
-
-/* Without a REX prefix, the byte registers 4 to 7 are %ah, %ch, %dh and %bh. */
-static bool is_high_byte(const struct instruction *i, unsigned number, size_t size)
-{
-        return size == 1 && !i->rex && number >= 4;
-}
-
-static uint64_t read_register(const struct machine *m, const struct instruction *i, unsigned number,
-                              size_t size)
-{
-        if (is_high_byte(i, number, size))
-                return m->r[number - 4] >> 8 & 0xff;
-        return m->r[number] & mask_of(size);
-}
-
-static void write_register(struct machine *m, const struct instruction *i, unsigned number, size_t size,
-                           uint64_t value)
-{
-        if (is_high_byte(i, number, size))
-                m->r[number - 4] = (m->r[number - 4] & ~UINT64_C(0xff00)) | (value & 0xff) << 8;
-        else if (size >= 4)
-                m->r[number] = value & mask_of(size);
-        else
-                m->r[number] = (m->r[number] & ~mask_of(size)) | (value & mask_of(size));
-}
-
-static int read_operand(const struct machine *m, const struct instruction *i, size_t size, uint64_t *ret)
-{
-        if (!i->is_register)
-                return read_memory(m, i, i->address, size, ret);
-        *ret = read_register(m, i, i->rm, size);
-        return 0;
-}
-
-static int write_operand(struct machine *m, const struct instruction *i, size_t size, uint64_t value)
-{
-        if (!i->is_register)
-                return i->per_cpu ? -EFAULT : write_memory(m, i->address, size, value);
-        write_register(m, i, i->rm, size, value);
-        return 0;
-}
-
-static int push_word(struct machine *m, uint64_t value)
-{
-        m->r[RSP] -= 8;
-        return write_memory(m, m->r[RSP], 8, value);
-}
-
-static int pop_word(struct machine *m, uint64_t *ret)
-{
-        int r;
-
-        r = read_memory(m, NULL, m->r[RSP], 8, ret);
-        m->r[RSP] += 8;
-        return r;
-}
-
-/* The address that follows a SIB byte's base and index. */
-static int decode_sib(struct machine *m, struct instruction *i, unsigned mod, bool *ret_no_base)
-{
-        uint64_t sib;
-        unsigned base, index;
-        int r;
-
-        r = take_code(m, 1, &sib);
-        if (r < 0)
-                return r;
-        base = (sib & 7) | (i->rex & 1) << 3;
-        index = (sib >> 3 & 7) | (i->rex & 2) << 2;
-        *ret_no_base = (sib & 7) == 5 && mod == 0;
-        i->address = *ret_no_base ? 0 : m->r[base];
-        if (index != RSP)
-                i->address += m->r[index] << (sib >> 6);
-        return 0;
-}
-
-/* Decodes ModRM and what follows it. `immediate`: the bytes that come after it, from where %rip counts. */
-static int decode_modrm(struct machine *m, struct instruction *i, size_t immediate)
-{
-        bool no_base = false;
-        uint64_t modrm, offset = 0;
-        unsigned mod;
-        int r;
-
-        r = take_code(m, 1, &modrm);
-        if (r < 0)
-                return r;
-        mod = (unsigned) modrm >> 6;
-        i->reg = (modrm >> 3 & 7) | (i->rex & 4) << 1;
-        i->rm = (modrm & 7) | (i->rex & 1) << 3;
-        i->is_register = mod == 3;
-        if (i->is_register)
-                return 0;
-        if ((modrm & 7) == 4) {
-                r = decode_sib(m, i, mod, &no_base);
-                if (r < 0)
-                        return r;
-        } else if (mod != 0 || (modrm & 7) != 5) {
-                i->address = m->r[i->rm];
-        } else { /* relative to the next instruction */
-                r = take_code(m, 4, &offset);
-                i->address = m->rip + immediate + extend_sign(offset, 4);
-                return r;
-        }
-        if (mod == 1) {
-                r = take_code(m, 1, &offset);
-                i->address += extend_sign(offset, 1);
-        } else if (mod == 2 || no_base) {
-                r = take_code(m, 4, &offset);
-                i->address += extend_sign(offset, 4);
-        }
-        return r;
-}
 
 static void set_result_flags(struct machine *m, uint64_t value, size_t size)
 {
@@ -295,7 +86,7 @@ static int take_signed(struct machine *m, size_t size, uint64_t *ret)
 {
         int r;
 
-        r = take_code(m, size, ret);
+        r = machine_take_code(m, size, ret);
         if (r < 0)
                 return r;
         *ret = extend_sign(*ret, size);
@@ -316,12 +107,12 @@ static int do_alu(struct machine *m, struct instruction *i, unsigned opcode)
                 i->rm = RAX;
                 r = take_signed(m, i->size < 4 ? i->size : 4, &b);
         } else {
-                r = decode_modrm(m, i, 0);
-                b = read_register(m, i, i->reg, i->size);
+                r = machine_decode_operand(m, i, 0);
+                b = machine_read_register(m, i, i->reg, i->size);
         }
         if (r < 0)
                 return r;
-        r = read_operand(m, i, i->size, &a);
+        r = machine_read_operand(m, i, i->size, &a);
         if (r < 0)
                 return r;
         if (!is_immediate && to_register)
@@ -331,8 +122,8 @@ static int do_alu(struct machine *m, struct instruction *i, unsigned opcode)
         if (alu == ALU_CMP)
                 return 0;
         if (is_immediate || !to_register)
-                return write_operand(m, i, i->size, value);
-        write_register(m, i, i->reg, i->size, value);
+                return machine_write_operand(m, i, i->size, value);
+        machine_write_register(m, i, i->reg, i->size, value);
         return 0;
 }
 
@@ -347,17 +138,17 @@ static int do_alu_immediate(struct machine *m, struct instruction *i, unsigned o
         immediate = i->size < 4 ? i->size : 4;
         if (opcode == 0x83)
                 immediate = 1;
-        r = decode_modrm(m, i, immediate);
+        r = machine_decode_operand(m, i, immediate);
         if (r < 0)
                 return r;
         r = take_signed(m, immediate, &b);
         if (r < 0)
                 return r;
-        r = read_operand(m, i, i->size, &a);
+        r = machine_read_operand(m, i, i->size, &a);
         if (r < 0)
                 return r;
         value = alu_compute(m, i->reg & 7, a, b & mask_of(i->size), i->size);
-        return (i->reg & 7) == ALU_CMP ? 0 : write_operand(m, i, i->size, value);
+        return (i->reg & 7) == ALU_CMP ? 0 : machine_write_operand(m, i, i->size, value);
 }
 
 /* f6, f7: test, not, neg */
@@ -369,18 +160,18 @@ static int do_unary(struct machine *m, struct instruction *i, unsigned opcode)
 
         i->size = opcode & 1 ? i->size : 1;
         immediate = i->size < 4 ? i->size : 4;
-        r = decode_modrm(m, i,
-                         immediate); /* only test has a number, and only it is given one of the kernel's */
+        r = machine_decode_operand(
+                m, i, immediate); /* only test has a number, and only it is given one of the kernel's */
         if (r < 0)
                 return r;
         if ((i->reg & 7) == 0) {
                 r = take_signed(m, immediate, &b);
                 if (r < 0)
                         return r;
-        } else if (!i->is_register && !is_on_stack(i->address, i->size)) {
+        } else if (!i->is_register && !machine_is_on_stack(i->address, i->size)) {
                 return -EFAULT;
         }
-        r = read_operand(m, i, i->size, &a);
+        r = machine_read_operand(m, i, i->size, &a);
         if (r < 0)
                 return r;
         switch (i->reg & 7) {
@@ -388,9 +179,9 @@ static int do_unary(struct machine *m, struct instruction *i, unsigned opcode)
                 (void) alu_compute(m, ALU_AND, a, b & mask_of(i->size), i->size);
                 return 0;
         case 2:
-                return write_operand(m, i, i->size, ~a);
+                return machine_write_operand(m, i, i->size, ~a);
         case 3:
-                return write_operand(m, i, i->size, alu_compute(m, ALU_SUB, 0, a, i->size));
+                return machine_write_operand(m, i, i->size, alu_compute(m, ALU_SUB, 0, a, i->size));
         default:
                 return -EOPNOTSUPP;
         }
@@ -404,17 +195,17 @@ static int do_increment(struct machine *m, struct instruction *i, unsigned opcod
         int r;
 
         i->size = opcode & 1 ? i->size : 1;
-        r = decode_modrm(m, i, 0);
+        r = machine_decode_operand(m, i, 0);
         if (r < 0)
                 return r;
         if ((i->reg & 7) > 1)
                 return -EOPNOTSUPP;
-        r = read_operand(m, i, i->size, &a);
+        r = machine_read_operand(m, i, i->size, &a);
         if (r < 0)
                 return r;
         a = alu_compute(m, (i->reg & 7) == 0 ? ALU_ADD : ALU_SUB, a, 1, i->size);
         m->carry = carry;
-        return write_operand(m, i, i->size, a);
+        return machine_write_operand(m, i, i->size, a);
 }
 
 static int shift_value(struct machine *m, unsigned kind, uint64_t a, unsigned count, size_t size,
@@ -461,24 +252,24 @@ static int do_shift(struct machine *m, struct instruction *i, unsigned opcode)
         int r;
 
         i->size = opcode & 1 ? i->size : 1;
-        r = decode_modrm(m, i, by_number ? 1 : 0);
+        r = machine_decode_operand(m, i, by_number ? 1 : 0);
         if (r < 0)
                 return r;
         if (by_number) {
-                r = take_code(m, 1, &count);
+                r = machine_take_code(m, 1, &count);
                 if (r < 0)
                         return r;
         } else if (opcode >= 0xd2) {
                 count = m->r[RCX];
         }
         count &= i->size == 8 ? 63 : 31;
-        r = read_operand(m, i, i->size, &a);
+        r = machine_read_operand(m, i, i->size, &a);
         if (r < 0)
                 return r;
         if (count == 0) /* nothing but the upper half of a 32-bit register changes */
-                return write_operand(m, i, i->size, a);
+                return machine_write_operand(m, i, i->size, a);
         r = shift_value(m, i->reg & 7, a, (unsigned) count, i->size, &a);
-        return r < 0 ? r : write_operand(m, i, i->size, a);
+        return r < 0 ? r : machine_write_operand(m, i, i->size, a);
 }
 
 /* 84, 85, 88 to 8b: test, mov */
@@ -488,18 +279,18 @@ static int do_move(struct machine *m, struct instruction *i, unsigned opcode)
         int r;
 
         i->size = opcode & 1 ? i->size : 1;
-        r = decode_modrm(m, i, 0);
+        r = machine_decode_operand(m, i, 0);
         if (r < 0)
                 return r;
         if (opcode == 0x88 || opcode == 0x89)
-                return write_operand(m, i, i->size, read_register(m, i, i->reg, i->size));
-        r = read_operand(m, i, i->size, &a);
+                return machine_write_operand(m, i, i->size, machine_read_register(m, i, i->reg, i->size));
+        r = machine_read_operand(m, i, i->size, &a);
         if (r < 0)
                 return r;
         if (opcode <= 0x85)
-                (void) alu_compute(m, ALU_AND, a, read_register(m, i, i->reg, i->size), i->size);
+                (void) alu_compute(m, ALU_AND, a, machine_read_register(m, i, i->reg, i->size), i->size);
         else
-                write_register(m, i, i->reg, i->size, a);
+                machine_write_register(m, i, i->reg, i->size, a);
         return 0;
 }
 
@@ -512,16 +303,16 @@ static int do_move_immediate(struct machine *m, struct instruction *i, unsigned 
 
         i->size = opcode & 1 ? i->size : 1;
         immediate = i->size < 4 ? i->size : 4;
-        r = decode_modrm(m, i, immediate);
+        r = machine_decode_operand(m, i, immediate);
         if (r < 0)
                 return r;
         r = take_signed(m, immediate, &a);
-        return r < 0 ? r : write_operand(m, i, i->size, a);
+        return r < 0 ? r : machine_write_operand(m, i, i->size, a);
 }
 
 static int do_return(struct machine *m)
 {
-        return pop_word(m, &m->rip);
+        return machine_pop(m, &m->rip);
 }
 
 static int do_jump(struct machine *m, uint64_t to)
@@ -545,7 +336,7 @@ static int do_call(struct machine *m, uint64_t to)
                 return 0;
         m->entry = m->tracer = to;
         m->code_size = 0; /* fetched from its start */
-        if (push_word(m, m->rip) < 0)
+        if (machine_push(m, m->rip) < 0)
                 return -EFAULT;
         m->rip = to;
         return 0;
@@ -584,24 +375,24 @@ static int do_bit(struct machine *m, struct instruction *i, unsigned opcode)
         unsigned kind;
         int r;
 
-        r = decode_modrm(m, i, opcode == 0xba ? 1 : 0);
+        r = machine_decode_operand(m, i, opcode == 0xba ? 1 : 0);
         if (r < 0)
                 return r;
         if (opcode == 0xba) {
                 kind = i->reg & 3;
-                r = (i->reg & 4) == 0 ? -EOPNOTSUPP : take_code(m, 1, &bit);
+                r = (i->reg & 4) == 0 ? -EOPNOTSUPP : machine_take_code(m, 1, &bit);
                 if (r < 0)
                         return r;
         } else {
                 kind = opcode >> 3 & 3;
-                bit = extend_sign(read_register(m, i, i->reg, i->size), i->size);
+                bit = extend_sign(machine_read_register(m, i, i->reg, i->size), i->size);
                 if (!i->is_register) /* memory is a string of bits */
                         i->address += (uint64_t) ((int64_t) bit >> (i->size == 8 ? 6 : 5)) * i->size;
         }
         if (i->size < 4)
                 return -EOPNOTSUPP;
         mask = UINT64_C(1) << (bit & (i->size * 8 - 1));
-        r = read_operand(m, i, i->size, &a);
+        r = machine_read_operand(m, i, i->size, &a);
         if (r < 0)
                 return r;
         m->carry = a & mask;
@@ -609,20 +400,20 @@ static int do_bit(struct machine *m, struct instruction *i, unsigned opcode)
         case 0:
                 return 0;
         case 1:
-                return write_operand(m, i, i->size, a | mask);
+                return machine_write_operand(m, i, i->size, a | mask);
         case 2:
-                return write_operand(m, i, i->size, a & ~mask);
+                return machine_write_operand(m, i, i->size, a & ~mask);
         default:
-                return write_operand(m, i, i->size, a ^ mask);
+                return machine_write_operand(m, i, i->size, a ^ mask);
         }
 }
 
 /* Decodes what says where the operand is, and reads it. */
 static int take_operand(struct machine *m, struct instruction *i, size_t size, uint64_t *ret)
 {
-        int r = decode_modrm(m, i, 0);
+        int r = machine_decode_operand(m, i, 0);
 
-        return r < 0 ? r : read_operand(m, i, size, ret);
+        return r < 0 ? r : machine_read_operand(m, i, size, ret);
 }
 
 /* 0f bc, bd: bsf and bsr, tzcnt and lzcnt */
@@ -640,7 +431,7 @@ static int do_scan(struct machine *m, struct instruction *i, unsigned opcode)
         if (a == 0) /* the register keeps its value, as compilers of the kernel rely on */
                 return i->repeat ? -EOPNOTSUPP : 0;
         value = (uint64_t) (opcode == 0xbc ? __builtin_ctzll(a) : 63 - __builtin_clzll(a));
-        write_register(m, i, i->reg, i->size, value);
+        machine_write_register(m, i, i->reg, i->size, value);
         return 0;
 }
 
@@ -654,7 +445,7 @@ static int do_extend(struct machine *m, struct instruction *i, unsigned opcode)
         r = take_operand(m, i, from, &a);
         if (r < 0)
                 return r;
-        write_register(m, i, i->reg, i->size, opcode >= 0xbe ? extend_sign(a, from) : a);
+        machine_write_register(m, i, i->reg, i->size, opcode >= 0xbe ? extend_sign(a, from) : a);
         return 0;
 }
 
@@ -669,7 +460,7 @@ static int do_move_if(struct machine *m, struct instruction *i, unsigned number)
         r = condition_holds(m, number);
         if (r < 0)
                 return r;
-        write_register(m, i, i->reg, i->size, r ? a : read_register(m, i, i->reg, i->size));
+        machine_write_register(m, i, i->reg, i->size, r ? a : machine_read_register(m, i, i->reg, i->size));
         return 0;
 }
 
@@ -677,11 +468,11 @@ static int do_set_if(struct machine *m, struct instruction *i, unsigned number)
 {
         int r;
 
-        r = decode_modrm(m, i, 0);
+        r = machine_decode_operand(m, i, 0);
         if (r < 0)
                 return r;
         r = condition_holds(m, number);
-        return r < 0 ? r : write_operand(m, i, 1, (uint64_t) r);
+        return r < 0 ? r : machine_write_operand(m, i, 1, (uint64_t) r);
 }
 
 static int do_two_byte(struct machine *m, struct instruction *i)
@@ -689,16 +480,16 @@ static int do_two_byte(struct machine *m, struct instruction *i)
         uint64_t opcode;
         int r;
 
-        r = take_code(m, 1, &opcode);
+        r = machine_take_code(m, 1, &opcode);
         if (r < 0)
                 return r;
         switch (opcode) {
         case 0x1e: /* endbr64 */
                 if (m->rip - 3 == m->entry)
                         m->tracer = m->entry + 4;
-                return decode_modrm(m, i, 0);
+                return machine_decode_operand(m, i, 0);
         case 0x1f: /* nop */
-                return decode_modrm(m, i, 0);
+                return machine_decode_operand(m, i, 0);
         case 0x40 ... 0x4f:
                 return do_move_if(m, i, opcode & 15);
         case 0x80 ... 0x8f:
@@ -728,7 +519,7 @@ static int do_push_pop(struct machine *m, const struct instruction *i, unsigned 
 {
         const unsigned number = (opcode & 7) | (i->rex & 1) << 3;
 
-        return opcode < 0x58 ? push_word(m, m->r[number]) : pop_word(m, &m->r[number]);
+        return opcode < 0x58 ? machine_push(m, m->r[number]) : machine_pop(m, &m->r[number]);
 }
 
 /* b0 to bf: mov of a number to a register */
@@ -738,10 +529,10 @@ static int do_load(struct machine *m, struct instruction *i, unsigned opcode)
         int r;
 
         i->size = opcode >= 0xb8 ? i->size : 1;
-        r = take_code(m, i->size, &a);
+        r = machine_take_code(m, i->size, &a);
         if (r < 0)
                 return r;
-        write_register(m, i, (opcode & 7) | (i->rex & 1) << 3, i->size, a);
+        machine_write_register(m, i, (opcode & 7) | (i->rex & 1) << 3, i->size, a);
         return 0;
 }
 
@@ -751,19 +542,19 @@ static int do_address(struct machine *m, struct instruction *i, unsigned opcode)
         uint64_t a;
         int r;
 
-        r = decode_modrm(m, i, 0);
+        r = machine_decode_operand(m, i, 0);
         if (r < 0)
                 return r;
         if (opcode == 0x8d) {
                 if (i->is_register)
                         return -EOPNOTSUPP;
-                write_register(m, i, i->reg, i->size, i->address);
+                machine_write_register(m, i, i->reg, i->size, i->address);
                 return 0;
         }
-        r = read_operand(m, i, 4, &a);
+        r = machine_read_operand(m, i, 4, &a);
         if (r < 0)
                 return r;
-        write_register(m, i, i->reg, i->size, extend_sign(a, 4));
+        machine_write_register(m, i, i->reg, i->size, extend_sign(a, 4));
         return 0;
 }
 
@@ -848,7 +639,7 @@ static int run_instruction(struct machine *m)
         int r;
 
         for (;;) {
-                r = take_code(m, 1, &byte);
+                r = machine_take_code(m, 1, &byte);
                 if (r < 0)
                         return r;
                 if (byte == 0x66)
@@ -862,7 +653,7 @@ static int run_instruction(struct machine *m)
         }
         if ((byte & 0xf0) == 0x40) {
                 i.rex = (uint8_t) byte;
-                r = take_code(m, 1, &byte);
+                r = machine_take_code(m, 1, &byte);
                 if (r < 0)
                         return r;
         }
@@ -886,8 +677,8 @@ int code_run(const struct code_world *world, uint64_t entry, const uint64_t argu
         m.r[RSI] = arguments[1];
         m.r[RDX] = arguments[2];
         m.r[RCX] = arguments[3];
-        m.r[RSP] = STACK_BASE + STACK_SIZE;
-        r = push_word(&m, RETURN_ADDRESS);
+        machine_reset_stack(&m);
+        r = machine_push(&m, RETURN_ADDRESS);
         if (r < 0)
                 return r;
         for (unsigned n = 0; m.rip != RETURN_ADDRESS; n++) {
