@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "util/macro.h"
+#include "util/memory.h"
 #include "what-if.h"
 
 int set_remedy(struct findings *f, const char *format, ...)
@@ -12,12 +13,11 @@ int set_remedy(struct findings *f, const char *format, ...)
         struct finding *last = &f->findings[f->n_findings - 1];
         char *text;
         va_list args;
-        int n;
 
         va_start(args, format);
-        n = vasprintf(&text, format, args);
+        text = memory_vformat(format, args);
         va_end(args);
-        if (n < 0)
+        if (!text)
                 return -ENOMEM;
         free(last->remedy_here);
         last->remedy_here = text;

@@ -9,6 +9,7 @@
 #include "fix-command.h"
 #include "util/array.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/pci-address.h"
 #include "util/shell.h"
 
@@ -804,7 +805,6 @@ int findings_add(struct findings *f, enum finding_id id, const char *subject, co
 {
         struct finding *finding;
         va_list args;
-        int n;
 
         assert(f);
         assert(id >= 0 && id < _FINDING_MAX);
@@ -823,12 +823,9 @@ int findings_add(struct findings *f, enum finding_id id, const char *subject, co
         if (!format)
                 return 0;
         va_start(args, format);
-        n = vasprintf(&finding->detail, format, args);
+        finding->detail = memory_vformat(format, args);
         va_end(args);
-        if (n >= 0)
-                return 0;
-        finding->detail = NULL;
-        return -ENOMEM;
+        return finding->detail ? 0 : -ENOMEM;
 }
 
 void findings_done(struct findings *f)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "util/array.h"
+#include "util/memory.h"
 
 /* clang-format off */
 static const char *const fix_state_table[_FIX_STATE_MAX] = {
@@ -30,15 +31,14 @@ int fix_plan_step(struct fix_plan *p, const char *format, ...)
 {
         va_list args;
         char *text, **slot;
-        int n;
 
         assert(p);
         assert(format);
 
         va_start(args, format);
-        n = vasprintf(&text, format, args);
+        text = memory_vformat(format, args);
         va_end(args);
-        if (n < 0)
+        if (!text)
                 return -ENOMEM;
         slot = array_append(p->steps, p->n_steps);
         if (!slot) {
@@ -51,10 +51,10 @@ int fix_plan_step(struct fix_plan *p, const char *format, ...)
 
 static int append_clause(char **to, const char *format, va_list args)
 {
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = memory_vformat(format, args);
         char *both;
 
-        if (vasprintf(&text, format, args) < 0)
+        if (!text)
                 return -ENOMEM;
         if (!*to) {
                 *to = TAKE_PTR(text);

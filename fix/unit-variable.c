@@ -8,6 +8,7 @@
 #include "util/array.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 
 #define UNIT_MAX_SIZE MIB(1)
 #define SPACE " \t"
@@ -66,18 +67,13 @@ static void reader_done(struct reader *r)
 static int _printf_(2, 3) add_doubt(struct reader *r, const char *format, ...)
 {
         va_list args;
-        int n;
 
         if (r->v->doubt)
                 return 0;
         va_start(args, format);
-        n = vasprintf(&r->v->doubt, format, args);
+        r->v->doubt = memory_vformat(format, args);
         va_end(args);
-        if (n < 0) {
-                r->v->doubt = NULL;
-                return -ENOMEM;
-        }
-        return 0;
+        return r->v->doubt ? 0 : -ENOMEM;
 }
 
 /* Cuts off the next word, in place, and removes its quotes but no backslashes. NULL at the end. */

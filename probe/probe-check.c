@@ -7,6 +7,7 @@
 #include "util/escape.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/parse.h"
 #include "util/shell.h"
 
@@ -22,15 +23,12 @@ static _printf_(3, 4) int set_obstacle(struct check *c, enum probe_obstacle what
 {
         _cleanup_free_ char *line = NULL;
         va_list args;
-        int r;
 
         va_start(args, format);
-        r = vasprintf(&line, format, args);
+        line = memory_vformat(format, args);
         va_end(args);
-        if (r < 0) {
-                line = NULL;
+        if (!line)
                 return -ENOMEM;
-        }
         c->line = escape(line);
         if (!c->line)
                 return -ENOMEM;

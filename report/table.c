@@ -216,7 +216,7 @@ static int grid_fill(struct grid *g, struct rows rows, bool csv)
 static int grid_print_csv(const struct grid *g, bool headings, FILE *out)
 {
         unsigned long failures = memory_failures();
-        const char *names[COLUMNS_MAX];
+        const char *names[COLUMNS_MAX] = {};
 
         for (size_t i = 0; i < g->n_columns; i++)
                 names[i] = g->columns[i]->name;
