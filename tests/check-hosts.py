@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Recorded hosts (tests/hosts/NAME, a directory or NAME.tar.gz) are told of exactly as NAME.json, NAME.txt and
-NAME.prom say, and NAME.screen: the first screen on terminals of 80 and of 120 columns.
+"""What is said of each recorded host (tests/hosts/NAME, a directory or NAME.tar.gz) is exactly NAME.json, NAME.txt and
+NAME.prom, and NAME.screen: the first screen on terminals of 80 and of 120 columns.
 
-check-hosts.py CTL SCHEMA [--update]: with --update these files are written anew; read the difference before you
-commit it."""
+check-hosts.py CTL SCHEMA [--update] [TEST...]: with --update these files are written again; read the difference
+before you commit it."""
 
 import fcntl
 import json
@@ -23,7 +23,7 @@ from schema import Report
 
 CTL, SCHEMA = sys.argv[1:3]
 UPDATE = "--update" in sys.argv
-del sys.argv[1:]
+sys.argv[1:] = [word for word in sys.argv[3:] if word != "--update"]
 
 HOSTS = Path(__file__).parent / "hosts"
 TABLES = ["audit", "devices", "guests", "emulators", "mappings"]
