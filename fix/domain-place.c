@@ -100,6 +100,7 @@ static struct path path_of_place(const struct domain_text *t, enum domain_place 
                         .elements = { { "driver" } },
                         .length = 1,
                         .value_attribute = "iommufd",
+                        .follows = "source", /* libvirt's schema has it nowhere behind the address */
                         .libvirt_adds = "name",
                 };
         case PLACE_NO_MMAP:
