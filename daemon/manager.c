@@ -32,13 +32,14 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/parse.h"
+#include "util/switch.h"
 
 /* A burst of uevents (a card with many functions, drivers that bind one after another) causes one audit,
  * once it is over: one in the middle would be out of date at once, and would slow down those who bind. */
 #define AUDIT_DELAY_USEC (250 * USEC_PER_MSEC)
 #define AUDIT_DELAY_MAX_USEC (10 * USEC_PER_SEC)
 
-#define MODULE_LOAD_TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define MODULE_LOAD_TIMEOUT_USEC SWITCH_HOLD_USEC
 
 /* Between the hook's answer and the guest's process libvirt labels files and makes networks, for seconds. */
 #define GRACE_USEC WORKER_GRACE_USEC
@@ -121,7 +122,7 @@ int manager_new(struct manager **ret)
 
         if (!m)
                 return log_error(-ENOMEM, "Failed to start: %m");
-        m->root.fd = -EBADF;
+        m->root.fd = m->module_load_lock = -EBADF;
         m->grace_usec = grace_usec();
         r = root_open(&m->root, secure_getenv("VFIOALIGN_ROOT"));
         if (r < 0)
@@ -154,6 +155,7 @@ struct manager *manager_free(struct manager *m)
         manager_authorizations_close(m);
         manager_fix_close(m);
         systemd_job_cancel(m->module_load);
+        switch_unlock(&m->module_load_lock);
         manager_libvirt_close(m);
         manager_evidence_close(m);
         manager_measure_close(m);
@@ -343,16 +345,26 @@ void manager_refresh(struct manager *m)
         manager_report_changed(m);
 }
 
+static void end_module_load(struct manager *m)
+{
+        m->module_load = NULL;
+        switch_unlock(&m->module_load_lock);
+}
+
 static void on_module_load_done(int error, void *userdata)
 {
         struct manager *m = userdata;
+        const char *off = switched_off(&m->root);
         bool works;
 
-        m->module_load = NULL;
+        end_module_load(m);
         manager_refresh(m);
         works = m->host.module.enabled.value == FACT_YES && m->host.module.alive.value != FACT_NO;
-        m->module_load_failed = !works;
-        if (works)
+        m->module_load_failed = !works && !off;
+        if (off)
+                log_notice("Switched off by %s while the module " VFIO_ALIGN_MODULE " was being loaded",
+                           off);
+        else if (works)
                 log_info("Loaded the module " VFIO_ALIGN_MODULE ": VFIO mappings are aligned from now on");
         else if (m->host.module.loaded.value == FACT_YES)
                 log_warning(0, "The module " VFIO_ALIGN_MODULE
@@ -383,6 +395,26 @@ static int start_modprobe(struct manager *m)
                                  &m->module_load);
 }
 
+/* Whoever switches all off from now on waits for the end of the load. False where somebody has, or has the
+ * switch in hand and loads the module or is about to let us: then there will be another audit. */
+static bool lock_module_load(struct manager *m)
+{
+        int lock = switch_lock(&m->root, 0);
+
+        if (lock < 0) {
+                log_full(lock == -EAGAIN ? LOG_DEBUG : LOG_WARNING, lock,
+                         "Failed to lock the switch, not loading the module " VFIO_ALIGN_MODULE ": %m");
+                if (lock == -EAGAIN)
+                        manager_audit_soon(m);
+                return false;
+        }
+        m->module_load_lock = lock;
+        if (!manager_restraint(m))
+                return true;
+        switch_unlock(&m->module_load_lock);
+        return false;
+}
+
 /* True where a load is under way. */
 static bool load_module(struct manager *m)
 {
@@ -393,11 +425,12 @@ static bool load_module(struct manager *m)
                 return true;
         if (module->installed.value != FACT_YES || module->loadable.value != FACT_YES ||
             module->loaded.value == FACT_YES /* and an operator switched it off */ ||
-            m->module_load_failed || fix_is_held_off(&m->root, FIX_MODULE))
+            m->module_load_failed || fix_is_held_off(&m->root, FIX_MODULE) || !lock_module_load(m))
                 return false;
 
         r = start_modprobe(m);
         if (r < 0) {
+                end_module_load(m);
                 log_warning(r, "Failed to ask systemd for the module " VFIO_ALIGN_MODULE ": %m");
                 return false;
         }

@@ -43,6 +43,7 @@ struct manager {
         struct request *requests; /* list */
 
         struct systemd_job *module_load; /* at most one under way */
+        int module_load_lock;            /* of the switch, as long as that is; else -EBADF */
         bool module_load_failed;         /* not tried again before the facts change */
         bool thp_failed;                 /* the same */
 

@@ -48,14 +48,22 @@ static int run_modprobe(const char *option, struct fix_plan *plan)
         return -EIO;
 }
 
+static int refuse_switched_off(const struct host *h, struct fix_plan *plan)
+{
+        const char *off = switched_off(h->root);
+
+        return off ? fix_plan_refuse(plan, "vfioalign is switched off by %s", off) : 0;
+}
+
 /* Refuses in the plan where loading could not succeed. */
 static int check_obstacles(const struct host *h, struct fix_plan *plan)
 {
         const struct module_facts *m = &h->module;
-        const char *off = switched_off(h->root);
+        int r;
 
-        if (off)
-                return fix_plan_refuse(plan, "vfioalign is switched off by %s", off);
+        r = refuse_switched_off(h, plan);
+        if (r < 0 || plan->refusal)
+                return r;
         if (h->kernel.huge_pmd.value == FACT_NO)
                 return fix_plan_refuse(
                         plan, "this kernel has no huge entries for VFIO (Linux 6.12 and later have): "
@@ -96,6 +104,7 @@ static int plan_load(const struct module_facts *m, bool dry_run, struct fix_plan
 
 static int module_apply(const struct host *h, bool dry_run, struct fix_plan *plan)
 {
+        _cleanup_(switch_unlock) int lock = -EBADF;
         const struct module_facts *m = &h->module;
         int r;
 
@@ -109,6 +118,12 @@ static int module_apply(const struct host *h, bool dry_run, struct fix_plan *pla
         else if (m->enabled.value != FACT_YES)
                 r = fix_plan_step(plan, "echo 1 >/" PARAMETER);
         if (r < 0 || dry_run)
+                return r;
+        lock = switch_lock(h->root, SWITCH_HOLD_USEC);
+        if (lock < 0)
+                return lock;
+        r = refuse_switched_off(h, plan); /* it may have been switched off meanwhile */
+        if (r < 0 || plan->refusal)
                 return r;
         r = fix_end_hold(h->root, FIX_MODULE);
         if (r < 0)

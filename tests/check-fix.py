@@ -3,6 +3,7 @@
 """vfioalignctl fix, and ApplyFix and RevertFix of vfioalignd: what is printed and answered, who may, and what systemd is
 asked to run. systemd is one of ours here, which runs what it is asked to."""
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -243,6 +244,52 @@ class Module(Case):
 
     def test_failed(self):
         self.log_after_load("fail")
+
+    def off(self, root):
+        process = subprocess.Popen([CTL, "off"], env={**self.bus.env, "VFIOALIGN_ROOT": str(root)}, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_off_while_it_loads(self):
+        """What comes of a load that is under way is disabled, and known as disabled by `off`."""
+        systemd, root = self.systemd("stuck"), self.host()
+        self.start(VFIOALIGN_ROOT=str(root))
+        self.assertEqual(json.loads(systemd.stdout.readline()), ["modprobe@vfio_align.service", "replace"])
+        process = self.off(root)
+        self.assertEqual(process.stdout.readline(),
+                         "The module vfio_align is just being loaded: waiting for the end of that\n")
+        switch, enabled = root / "run/vfioalign/off", root / "sys/module/vfio_align/parameters/enabled"
+        self.assertEqual(switch.read_text(), "")
+        enabled.parent.mkdir(parents=True)
+        enabled.write_text("Y\n")
+        self.assertIsNone(process.poll())
+        systemd.send_signal(signal.SIGUSR1)
+        self.assertEqual(process.communicate()[0],
+                         "The loaded module vfio_align is disabled; guests that run keep their mappings\n"
+                         "vfioalign is switched off by /run/vfioalign/off, until the next boot, or vfioalignctl on\n")
+        self.assertEqual((process.returncode, enabled.read_text(), switch.read_text()), (0, "0\n", "module\n"))
+        wait_for(lambda: "Switched off by /run/vfioalign/off while the module" in self.daemon.log, "the end of the load")
+
+    def test_lock(self):
+        """No load begins while somebody has the switch in hand, nor behind their back when they have let it go."""
+        systemd, root = self.systemd(), self.host()
+        lock = root / "run/vfioalign/switch.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with open(lock, "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.start(VFIOALIGN_ROOT=str(root))
+            self.assertIn("not loading the module vfio_align", self.daemon.log)
+            (root / "run/vfioalign/off").touch()
+        wait_for(lambda: "Switched off by /run/vfioalign/off\n" in self.daemon.log, "the switch")
+        self.off(root).wait()
+        subprocess.run([CTL, "on"], env={**self.bus.env, "VFIOALIGN_ROOT": str(root)}, stdout=subprocess.DEVNULL, check=True)
+        wait_for(lambda: "did not load" in self.daemon.log, "a load once it is on")
+        log = self.daemon.log
+        self.assertLess(log.index("Switched on\n"), log.index("systemd was asked to load"))
+        systemd.terminate()
+        self.assertEqual(systemd.stdout.read().count("modprobe@"), 1)
 
     def test_no_consent(self):
         """By default, without the module's package, nothing is done to the host."""

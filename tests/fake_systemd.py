@@ -2,10 +2,11 @@
 """A systemd on a bus of our own: it prints what it is asked to run, one JSON line each, and runs transient units. One job at a
 time, as systemd has it. No module ever comes of it.
 
-fake_systemd.py run|fail|stuck: what becomes of jobs."""
+fake_systemd.py run|fail|stuck: what becomes of jobs. A load of a module that is stuck ends with SIGUSR1."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -73,5 +74,7 @@ class Manager(dbus.service.Object):
 
 bus = dbus.SystemBus()
 name = dbus.service.BusName("org.freedesktop.systemd1", bus)
-Manager(bus, "/org/freedesktop/systemd1")
+manager = Manager(bus, "/org/freedesktop/systemd1")
+GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1,
+                     lambda: manager.JobRemoved(9, "/job/9", "modprobe@vfio_align.service", "done") or True)
 GLib.MainLoop().run()
