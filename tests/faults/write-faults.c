@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bind/journal.h"
+#include "ctl/switch.h"
 #include "ctl/unpacked.h"
 #include "disk.h"
 #include "facts/evidence.h"
@@ -23,6 +24,7 @@
 #include "util/file-write.h"
 #include "util/file.h"
 #include "util/macro.h"
+#include "util/switch.h"
 
 #define BDF "0000:01:00.0"
 #define UNITS "usr/lib/systemd/system/"
@@ -369,6 +371,113 @@ static void make_preload_files(void)
         root_close(&root);
 }
 
+/* --- The switch, with a module that is loaded. The last write to the parameter stands at the end of the
+ * file; a kernel has Y and N for 1 and 0. */
+
+#define PARAMETER_DIR "sys/module/" VFIO_ALIGN_MODULE "/parameters"
+#define PARAMETER PARAMETER_DIR "/enabled"
+
+#define MODULE_FILES(enabled) \
+        { "sys", NULL }, { "sys/module", NULL }, { "sys/module/" VFIO_ALIGN_MODULE, NULL }, \
+                { PARAMETER_DIR, NULL }, { PARAMETER, enabled }, { "run", NULL }, { "var", NULL }, \
+        { \
+                "var/lib", NULL \
+        }
+
+static const struct disk_file on_files[] = { MODULE_FILES("Y"), {} };
+static const struct disk_file off_files[] = {
+        MODULE_FILES("N"),
+        { "run/vfioalign", NULL },
+        { SWITCH_FILE, "module\n" },
+        { "var/lib/vfioalign", NULL },
+        { SWITCH_FILE_PERSISTENT, "module\n" },
+        {},
+};
+
+static bool module_is_enabled(const struct root *root)
+{
+        _cleanup_free_ char *text = NULL;
+
+        must(read_line_at(root->fd, PARAMETER, &text) >= 0);
+        return strchr("Y1", text[strlen(text) - 1]);
+}
+
+/* How many of the switch's files are there; -1: one that does not say that the module was disabled. */
+static int count_switches(const struct root *root)
+{
+        static const char *const files[] = { SWITCH_FILE, SWITCH_FILE_PERSISTENT };
+        int n = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                _cleanup_free_ char *text = NULL;
+                int r;
+
+                r = read_line_at(root->fd, files[i], &text);
+                if (r == -ENOENT)
+                        continue;
+                if (r < 0 || !streq(text, "module"))
+                        return -1;
+                n++;
+        }
+        return n;
+}
+
+static int run_off(const struct root *root)
+{
+        return switch_off(root, false, false);
+}
+
+static int run_off_persistent(const struct root *root)
+{
+        return switch_off(root, true, false);
+}
+
+/* The module is never disabled without a file that says so. */
+static enum side look_off(const struct root *root)
+{
+        int n = count_switches(root);
+
+        if (n < 0 || (n == 0 && !module_is_enabled(root)))
+                return SIDE_BROKEN;
+        if (n == 0)
+                return SIDE_OLD;
+        return module_is_enabled(root) ? SIDE_BETWEEN : SIDE_NEW;
+}
+
+/* The module does not outlive a power cut. */
+static enum side look_off_persistent(const struct root *root)
+{
+        enum side side = look_off(root);
+
+        return side == SIDE_BETWEEN ? SIDE_NEW : side;
+}
+
+/* Where the kernel does not take it, `on` says so, and all else is on. */
+static bool refused;
+
+static int run_on(const struct root *root)
+{
+        bool is_off = switched_off(root);
+        int r;
+
+        r = switch_on(root, false);
+        if (is_off)
+                refused = r < 0;
+        return r;
+}
+
+static enum side look_on(const struct root *root)
+{
+        switch (count_switches(root)) {
+        case -1:
+                return SIDE_BROKEN;
+        case 0:
+                return module_is_enabled(root) || refused ? SIDE_NEW : SIDE_BROKEN;
+        default:
+                return module_is_enabled(root) ? SIDE_BETWEEN : SIDE_OLD;
+        }
+}
+
 static const struct operation operations[] = {
         { "evidence", evidence_files, run_evidence, look_evidence },
         { "record", record_files, run_record, look_record },
@@ -378,6 +487,9 @@ static const struct operation operations[] = {
         { "thp-revert", thp_set_files, run_thp_revert, look_thp_revert, true },
         { "preload-apply", apply_files, run_apply, look_apply },
         { "preload-revert", revert_files, run_revert, look_revert },
+        { "off", on_files, run_off, look_off, true },
+        { "off-persistent", on_files, run_off_persistent, look_off_persistent },
+        { "on", off_files, run_on, look_on, true },
 };
 
 /* --- One after the other */
@@ -450,6 +562,7 @@ int main(int argc, char *argv[])
 {
         json_object *results = json_object_new_object();
         struct root root;
+        FILE *out;
 
         if (argc != 2) {
                 fprintf(stderr, "usage: write-faults RESULTS\n");
@@ -458,6 +571,8 @@ int main(int argc, char *argv[])
         snprintf(dir, sizeof(dir), "%s/vfioalign-faults-XXXXXX",
                  access("/dev/shm", W_OK) >= 0 ? "/dev/shm" : "/tmp");
         must(mkdtemp(dir) && root_open(&root, dir) >= 0);
+        /* What verbs print is not this program's. */
+        must((out = fdopen(dup(STDOUT_FILENO), "w")) && freopen("/dev/null", "w", stdout));
         make_preload_files();
         for (size_t i = 0; i < ELEMENTSOF(operations); i++) {
                 const struct operation *op = &operations[i];
@@ -465,12 +580,13 @@ int main(int argc, char *argv[])
 
                 try_ends(op, &root);
                 try_faults(op, &root);
-                printf("%-15s %5lu faults\n", op->name, injected - before);
+                fprintf(out, "%-15s %5lu faults\n", op->name, injected - before);
                 json_object_object_add(results, op->name, json_object_new_uint64(injected - before));
         }
         root_close(&root);
         remove_tree(dir);
-        printf("%lu faults, %lu of them badly answered\n", injected, bad);
+        fprintf(out, "%lu faults, %lu of them badly answered\n", injected, bad);
+        fclose(out);
         json_object_object_add(results, "injected", json_object_new_uint64(injected));
         json_object_object_add(results, "bad", json_object_new_uint64(bad));
         if (results_write(argv[1], results) != EXIT_SUCCESS)
