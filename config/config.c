@@ -534,12 +534,12 @@ int config_read_by(struct config *ret, const struct root *root, const struct con
                 parse_file(&p, root, CONFIG_FILE);
                 parse_drop_ins(&p, root);
         }
-        if (p.error < 0) {
+        if (p.error < 0 && !reader->partly) {
                 config_done(&p.config);
                 return p.error;
         }
         *ret = p.config;
-        return 0;
+        return p.error;
 }
 
 int config_read(struct config *ret, const struct root *root, config_problem_t problem, void *userdata)

@@ -126,6 +126,7 @@ int config_read(struct config *ret, const struct root *root, config_problem_t pr
 /* The same with more to say. */
 struct config_reader {
         const char *file; /* instead of all the usual ones, and it has to be there; NULL: those */
+        bool partly;      /* on an error, *ret is set all the same: to what could be read */
         config_problem_t problem;
         config_setting_t setting;
         void *userdata;

@@ -229,6 +229,7 @@ static int run_hook(const char *guest, const char *operation, const char *sub)
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(root_close) struct root root = { .fd = -EBADF };
+        const struct config_reader reader = { .partly = true };
         uint64_t deadline, now;
         int r;
 
@@ -241,8 +242,9 @@ static int run_hook(const char *guest, const char *operation, const char *sub)
                 return CTL_OK;
         if (switched_off(&root))
                 return CTL_OK;
-        /* The daemon reports problems of the file; here the defaults must do. */
-        (void) config_read(&hook.config, &root, NULL, NULL);
+        /* The daemon reports problems of the files. Here an error in one line must not undo the others: who
+         * had a start refused without an answer, or gave it more time, still does. */
+        (void) config_read_by(&hook.config, &root, &reader);
         /* The deadline holds for the guest's start as a whole. Loading this program counts, because it can
          * take long on a busy host; a tenth is for the shell before us and for our exit. */
         now = clock_usec(CLOCK_BOOTTIME);

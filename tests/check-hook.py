@@ -168,8 +168,20 @@ class Hook(unittest.TestCase):
                 self.assertEqual(run.wait(1 + SLACK), 0, phase)
 
     def test_bad_configuration(self):
-        """An error in the file is the daemon's to report; the hook goes by the defaults."""
-        self.assert_all(SLACK, prefix=self.configure("[Guest]\nOnUnreachable=refuse\nHookDeadlineSec=never\n"))
+        """An error in the file is the daemon's to report; the hook goes by the lines that can be read."""
+        for text in "[Guest]\nHookDeadlineSec=never\n", "[Fix]\nModul=off\n", "[Guest]\nOnUnreachable=refse\n", "[Gest]\n" \
+                    "OnUnreachable=refuse\n":
+            with self.subTest(text):
+                self.assert_all(SLACK, prefix=self.configure(text))
+        for text in "HookDeadlineSec=never\n", "[Fix]\nModul=off\n", "OnUnreachable=alow\n", "[Device a]\n":
+            with self.subTest(text):
+                self.assert_all(SLACK, refuses=True, prefix=self.configure("[Guest]\nOnUnreachable=refuse\n" + text))
+        self.start_daemon().signal(signal.SIGSTOP)
+        prefix = self.configure("[Guest]\nHookDeadlineSec=1\nOnUnreachable=refuse\n[Fix]\nModul=off\n")
+        self.assertLess(self.run_hook(("prepare", "begin"), prefix=prefix)[1], 1 + SLACK)
+        prefix = self.configure("[Fix]\nModul=off\n[Guest]\nHookDeadlineSec=60\n")
+        with self.assertRaises(subprocess.TimeoutExpired):
+            subprocess.run([*prefix, CTL, "hook", "guest", "prepare", "begin", "-"], env=self.bus.env, input=domain(), timeout=8)
 
     def test_switched_off(self):
         if not OVERLAY:

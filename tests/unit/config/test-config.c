@@ -168,6 +168,7 @@ static void test_settings(void **state)
         struct fixture *f = *state;
         char text[4096] = "";
         const struct config_reader reader = { .setting = on_setting, .userdata = text },
+                                   partly = { .partly = true },
                                    one = { .file = DROP_IN "10-a.conf",
                                            .setting = on_setting,
                                            .userdata = text },
@@ -176,6 +177,9 @@ static void test_settings(void **state)
 
         fixture_write(f, MAIN, "[Fix]\nModule=off\n[Device a b]\n");
         assert_int_equal(config_read_by(&c, &f->root, &reader), -EINVAL);
+        assert_int_equal(config_read_by(&c, &f->root, &partly), -EINVAL);
+        assert_int_equal(c.fixes[FIX_MODULE], POLICY_OFF);
+        config_done(&c);
         *text = '\0';
         fixture_write(f, MAIN,
                       "\n[Fix]\nModule=off\n[Guest vm*]\nMinBarSize=1G\n[Device a]\nID=10de:*\nBind=boot\n");
