@@ -100,6 +100,8 @@ class Servers(unittest.TestCase):
             "dead": lab.replace('state="working"} 1', 'state="working"} 0').replace('state="dead"} 0', 'state="dead"} 1'),
             "hook-inactive": lab.replace("hook_active 1", "hook_active 0"),
             "hostile": gpu.replace('domain="train-a"', r'domain="\"} 1\n{{ .Value }} <b> ä"'),
+            "next-kernel": lab + "# TYPE vfioalign_finding gauge\n"
+                                 'vfioalign_finding{id="next-kernel-no-module",severity="warning"} 1\n',
             "old": recorded("lab-7.3", now - 86400),
             "runs-short": gpu.replace('running{domain="train-a"} 0', 'running{domain="train-a"} 1'),
             "switched-off": lab.replace("hook_active 1", "hook_active 0").replace("vfioalign_enabled 1", "vfioalign_enabled 0"),

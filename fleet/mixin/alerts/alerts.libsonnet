@@ -41,9 +41,10 @@
           |||
             vfioalign_module_state{%s} == 1
             and ignoring (state, remedy) vfioalign_remedy_guests{%s} > 0
-          ||| % [with('state=~"absent|unloaded"'), with('remedy="module"')],
+            or vfioalign_finding{%s} > 0
+          ||| % [with('state=~"absent|unloaded"'), with('remedy="module"'), with('id="next-kernel-no-module", severity="warning"')],
           'The module vfio_align is missing where it would help.',
-          'On {{ $labels.instance }} the module is {{ $labels.state }}, and guests would have larger pages with it. After an upgrade of the kernel, it may not have been built: dkms status.'
+          'On {{ $labels.instance }} {{ if $labels.state }}the module is {{ $labels.state }}{{ else }}the kernel that boots next lacks the module{{ end }}, and guests would have larger pages with it. After an upgrade of the kernel, it may not have been built: dkms status.'
         ),
         alert(
           'VfioalignModuleDead', 'warning', '5m',
