@@ -54,18 +54,17 @@ static int collector_add(struct trace_collector *c, const struct trace_event *e,
         return r == -EBADMSG ? 0 : r; /* of a newer kernel side than this: there is none */
 }
 
+static const char *const names[] = { "vfio_pci_mmap_fault", NULL };
+
 /* Whether this kernel's fault handler for BARs fills a whole mapping: up to 6.11, by its name. It is known
  * once vfio-pci is loaded. */
 static void read_kernel(struct trace_collector *c)
 {
-        static const char *const names[] = { "vfio_pci_mmap_fault", NULL };
-        struct kernel_symbols *symbols;
-
         c->knows_kernel = true;
-        if (kernel_symbols_open(&c->root, "vfio_pci_core", names, &symbols) < 0)
-                return;
-        c->account.fills_at_once = kernel_symbols_has_function(symbols, names[0]).value == FACT_YES;
-        kernel_symbols_close(symbols);
+        kernel_symbols_refresh(c->symbols);
+        c->account.fills_at_once = !kernel_symbols_btf_has_function(
+                                           c->symbols, "vfio_pci_mmap_page_fault" /* of later ones */) &&
+                                   kernel_symbols_has_function(c->symbols, names[0]).value == FACT_YES;
 }
 
 static int add_mapping(struct trace_collector *c, uint32_t pid, uint64_t time, const struct mapping *m)
@@ -217,7 +216,12 @@ int trace_collector_open(struct trace_collector *c, uint32_t pid, const char **r
                 *ret_why = "the root directory cannot be opened";
                 return r;
         }
-        r = trace_watch_new(take_event, c, &c->watch, ret_why);
+        r = kernel_symbols_open(&c->root, "vfio_pci_core", names, &c->symbols);
+        if (r < 0) {
+                *ret_why = "there is no memory for it";
+                return r;
+        }
+        r = trace_watch_new(c->symbols, take_event, c, &c->watch, ret_why);
         if (r < 0)
                 return r;
         c->began = trace_now();
@@ -234,6 +238,8 @@ void trace_collector_done(struct trace_collector *c)
 {
         c->watch = trace_watch_free(c->watch);
         trace_account_done(&c->account);
+        kernel_symbols_close(c->symbols);
+        c->symbols = NULL;
         root_close(&c->root);
 }
 

@@ -12,6 +12,7 @@
  * of the same kind: the guest of a process, and what a process had mapped before. */
 struct trace_collector {
         struct root root;
+        struct kernel_symbols *symbols; /* of vfio_pci_core */
         struct trace_account account;
         struct trace_watch *watch;
         uint64_t began;     /* nanoseconds of CLOCK_MONOTONIC */

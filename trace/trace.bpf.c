@@ -3,6 +3,7 @@
  * faults of a call are what the thread's own counter has grown by. What the events mean is worked out in
  * account.c. */
 #include "event.h"
+#include "members.h"
 
 #include <asm/ptrace.h>
 #include <linux/bpf.h>
@@ -10,7 +11,6 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 /* include/uapi/linux/vfio.h and iommufd.h. Both number their calls by _IO(';', n), which has no size in it.
@@ -43,34 +43,6 @@ struct ioas_unmap {
         __u32 size, ioas_id;
         __u64 iova, length;
 };
-
-/* Of the kernel's types only what is read here: libbpf finds where the running kernel has it. */
-struct mm_struct {
-        unsigned long arg_start, arg_end;
-} __attribute__((preserve_access_index));
-
-struct task_struct {
-        unsigned long min_flt, maj_flt;
-        __u64 start_time;
-        struct task_struct *group_leader;
-        struct mm_struct *mm;
-} __attribute__((preserve_access_index));
-
-struct kobject {
-        const char *name;
-} __attribute__((preserve_access_index));
-
-struct device {
-        struct kobject kobj;
-} __attribute__((preserve_access_index));
-
-struct pci_dev {
-        struct device dev;
-} __attribute__((preserve_access_index));
-
-struct vm_area_struct {
-        unsigned long vm_start, vm_end, vm_pgoff;
-} __attribute__((preserve_access_index));
 
 /* A call that has begun. A thread can be within a reset within the opening of a device. */
 struct call_key {
@@ -115,15 +87,24 @@ struct {
 __u64 lost; /* events for which the ring had no room */
 const volatile __u32 page_shift = 12;
 
-/* Of types that a module has. To find these by itself libbpf would have to ask the kernel for the module's
- * BTF, which takes CAP_SYS_ADMIN; whoever loads this reads it from /sys/kernel/btf. In bytes. */
-const volatile __u32 vfio_device_dev, vfio_pci_core_device_pdev;
+/* Written by whoever loads this: those of the kernel before a program is attached, those of a module before
+ * the programs are attached that read them. */
+struct trace_members members;
+
+/* A pointer or an unsigned long; 0 where it cannot be read. */
+static __u64 read_word(__u64 structure, __u32 member)
+{
+        __u64 word = 0;
+
+        bpf_probe_read_kernel(&word, sizeof(word), (const void *) (structure + member));
+        return word;
+}
 
 static __u64 task_faults(void)
 {
-        struct task_struct *task = (void *) bpf_get_current_task();
+        __u64 task = bpf_get_current_task();
 
-        return BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);
+        return read_word(task, members.task_struct_min_flt) + read_word(task, members.task_struct_maj_flt);
 }
 
 /* Both functions that return an event are inline: Linux 6.1 does not accept that a caller checks again for
@@ -131,7 +112,6 @@ static __u64 task_faults(void)
 static __always_inline struct trace_event *event_new(__u32 kind)
 {
         struct trace_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-        struct task_struct *task = (void *) bpf_get_current_task();
         __u64 id = bpf_get_current_pid_tgid(), *executed;
         __u32 pid = id >> 32; /* kernels up to 6.1 take no key from the ring */
 
@@ -145,7 +125,10 @@ static __always_inline struct trace_event *event_new(__u32 kind)
         e->pid = pid;
         e->tid = (__u32) id;
         executed = bpf_map_lookup_elem(&executions, &pid);
-        e->started = executed ? *executed : BPF_CORE_READ(task, group_leader, start_time);
+        e->started = executed
+                             ? *executed
+                             : read_word(read_word(bpf_get_current_task(), members.task_struct_group_leader),
+                                         members.task_struct_start_time);
         bpf_get_current_comm(e->command, sizeof(e->command));
         return e;
 }
@@ -240,19 +223,11 @@ int BPF_KRETPROBE(dma_end, long result)
 
 /* --- Devices */
 
-static void *read_pointer(const void *from, __u32 offset)
+static void event_name_device(struct trace_event *e, __u64 device)
 {
-        void *p = NULL;
+        __u64 name = read_word(device + members.device_kobj, members.kobject_name);
 
-        bpf_probe_read_kernel(&p, sizeof(p), from + offset);
-        return p;
-}
-
-static void event_name_device(struct trace_event *e, struct device *dev)
-{
-        const char *name = BPF_CORE_READ(dev, kobj.name);
-
-        bpf_probe_read_kernel_str(e->text, sizeof(e->text), name);
+        bpf_probe_read_kernel_str(e->text, sizeof(e->text), (const void *) name);
 }
 
 SEC("kprobe")
@@ -266,19 +241,18 @@ int BPF_KRETPROBE(open_end, int result)
 {
         struct call call;
         struct trace_event *e = call_end(TRACE_OPEN, result, &call);
-        struct pci_dev *pdev;
 
         if (!e)
                 return 0;
-        pdev = read_pointer((const void *) call.argument, vfio_pci_core_device_pdev);
-        event_name_device(e, &pdev->dev);
+        event_name_device(e,
+                          read_word(call.argument, members.vfio_pci_core_device_pdev) + members.pci_dev_dev);
         bpf_ringbuf_submit(e, 0);
         return 0;
 }
 
 /* A function that another one here calls is part of that one. */
 SEC("kprobe")
-int BPF_KPROBE(reset_begin, struct pci_dev *pdev)
+int BPF_KPROBE(reset_begin, void *pdev)
 {
         return call_begin(TRACE_RESET, 0, (__u64) pdev);
 }
@@ -288,27 +262,26 @@ int BPF_KRETPROBE(reset_end, int result)
 {
         struct call call;
         struct trace_event *e = call_end(TRACE_RESET, result, &call);
-        struct pci_dev *pdev = (void *) call.argument;
 
         if (!e)
                 return 0;
-        event_name_device(e, &pdev->dev);
+        event_name_device(e, call.argument + members.pci_dev_dev);
         bpf_ringbuf_submit(e, 0);
         return 0;
 }
 
 SEC("kprobe")
-int BPF_KPROBE(region_mapped, void *device, struct vm_area_struct *vma)
+int BPF_KPROBE(region_mapped, __u64 device, __u64 vma)
 {
         struct trace_event *e = event_new(TRACE_REGION);
 
         if (!e)
                 return 0;
         process_note(e->pid, TRACE_EXIT);
-        e->address = BPF_CORE_READ(vma, vm_start);
-        e->size = BPF_CORE_READ(vma, vm_end) - e->address;
-        e->offset = (__u64) BPF_CORE_READ(vma, vm_pgoff) << page_shift;
-        event_name_device(e, read_pointer(device, vfio_device_dev));
+        e->address = read_word(vma, members.vm_area_struct_vm_start);
+        e->size = read_word(vma, members.vm_area_struct_vm_end) - e->address;
+        e->offset = read_word(vma, members.vm_area_struct_vm_pgoff) << page_shift;
+        event_name_device(e, read_word(device, members.vfio_device_dev));
         bpf_ringbuf_submit(e, 0);
         return 0;
 }
@@ -329,10 +302,9 @@ static bool command_is_hook(const char command[TRACE_COMMAND_MAX])
 SEC("raw_tp/sched_process_exec")
 int process_began(void *context)
 {
-        struct task_struct *task = (void *) bpf_get_current_task();
         char command[TRACE_COMMAND_MAX];
         __u32 pid = bpf_get_current_pid_tgid() >> 32;
-        __u64 start, size, now = bpf_ktime_get_ns();
+        __u64 mm, start, size, now = bpf_ktime_get_ns();
         struct trace_event *e;
 
         (void) context;
@@ -345,8 +317,9 @@ int process_began(void *context)
         if (!e)
                 return 0;
         process_note(e->pid, TRACE_HOOK_END);
-        start = BPF_CORE_READ(task, mm, arg_start);
-        size = BPF_CORE_READ(task, mm, arg_end) - start;
+        mm = read_word(bpf_get_current_task(), members.task_struct_mm);
+        start = read_word(mm, members.mm_struct_arg_start);
+        size = read_word(mm, members.mm_struct_arg_end) - start;
         if (size > sizeof(e->text) - 1)
                 size = sizeof(e->text) - 1;
         bpf_probe_read_user(e->text, size, (const void *) start);

@@ -4,9 +4,10 @@
 
 #include "watch.h"
 
-int trace_watch_new(trace_event_t on_event, void *userdata, struct trace_watch **ret, const char **ret_why)
+int trace_watch_new(struct kernel_symbols *symbols, trace_event_t on_event, void *userdata,
+                    struct trace_watch **ret, const char **ret_why)
 {
-        (void) on_event, (void) userdata, (void) ret;
+        (void) symbols, (void) on_event, (void) userdata, (void) ret;
         *ret_why = "vfioalign was built without the trace, which takes clang and bpftool";
         return -EOPNOTSUPP;
 }

@@ -11,18 +11,18 @@
 #include <unistd.h>
 
 #include "facts/kernel/kernel-symbols.h"
+#include "members.h"
 #include "util/file.h"
 #include "util/macro.h"
-#include "util/root.h"
 
 #include <trace.skel.h> /* made by the build */
 
 /* A function that is watched: at its entry, and where `end` is not NULL at its return. */
 struct function {
         const char *phase, *name;
-        const char *module;    /* that has it, or NULL: the kernel itself */
-        bool needs_module_btf; /* its programs use members of types that the module has */
-        size_t begin, end;     /* the programs: offsets in struct trace_bpf; end: 0, there is none */
+        const char *module; /* that has it, or NULL: the kernel itself */
+        bool reads_module;  /* its programs use members of types that the module has */
+        size_t begin, end;  /* the programs: offsets in struct trace_bpf; end: 0, there is none */
 };
 
 #define PROGRAM(name) offsetof(struct trace_bpf, progs.name)
@@ -43,16 +43,18 @@ static const struct function functions[] = {
 
 _Static_assert(ELEMENTSOF(functions) + 1 <= TRACE_UNSEEN_MAX, "each of them, and the hook");
 
-#define LOADS_MAX 3 /* of the programs that use members of a module's types: its BTF may appear after it */
+#define READS_MAX 8 /* of a module's types: they may appear after it */
 
 struct trace_watch {
-        struct trace_bpf *kernel; /* without types of modules */
-        struct trace_bpf *module; /* with their members; NULL until the module is there */
+        struct kernel_symbols *symbols;
+        struct trace_bpf *kernel;
         struct ring_buffer *ring;
         struct bpf_link *links[ELEMENTSOF(functions)][2];
         struct bpf_link *began, *ended;
-        unsigned n_loads;
-        bool by_fprobe; /* functions are watched without performance events */
+        unsigned n_rounds; /* of attaching */
+        unsigned n_reads;
+        bool knows_module; /* the members of its types */
+        bool by_fprobe;    /* functions are watched without performance events */
         trace_event_t on_event;
         void *userdata;
 };
@@ -63,9 +65,9 @@ static int print_nothing(enum libbpf_print_level level, const char *format, va_l
         return 0;
 }
 
-static struct bpf_program *program_of(const struct trace_bpf *b, size_t offset)
+static struct bpf_program *program_of(const struct trace_watch *w, size_t offset)
 {
-        return *(struct bpf_program *const *) ((const char *) b + offset);
+        return *(struct bpf_program *const *) ((const char *) w->kernel + offset);
 }
 
 /* --- What is missing */
@@ -84,6 +86,8 @@ static const char *reason_of(int r)
                 return "this kernel has no BPF (CONFIG_BPF_SYSCALL)";
         if (r == -ENOMEM)
                 return "there is no memory for it";
+        if (r == -ENOENT || r == -ENODATA)
+                return "this kernel's description of its types lacks what the BPF programs read";
         if (r == -EPERM)
                 return "this kernel refuses BPF to this process (CAP_BPF and CAP_PERFMON are needed)";
         return "this kernel does not accept the BPF programs";
@@ -128,109 +132,60 @@ static const char *reason_afterwards(const struct trace_watch *w)
 
 /* --- Loading */
 
-static void open_program(const struct trace_watch *w, struct bpf_program *p, bool load)
+struct member {
+        const char *structure, *name;
+        size_t offset; /* in struct trace_members */
+};
+
+#define MEMBER(structure, name) { #structure, #name, offsetof(struct trace_members, structure##_##name) },
+static const struct member kernel_members[] = { TRACE_KERNEL_MEMBERS(MEMBER) };
+static const struct member module_members[] = { TRACE_MODULE_MEMBERS(MEMBER) };
+#undef MEMBER
+
+static int find_members(struct trace_watch *w, const struct member members[], size_t n)
 {
-        bpf_program__set_autoload(p, load);
-        if (w->by_fprobe)
-                bpf_program__set_expected_attach_type(p, BPF_TRACE_KPROBE_MULTI);
-}
-
-/* Only the programs that need, or do not need, the BTF of a module. */
-static int open_programs(const struct trace_watch *w, bool needs_module_btf, struct trace_bpf **ret)
-{
-        struct trace_bpf *b = trace_bpf__open();
-        long page = sysconf(_SC_PAGESIZE);
-
-        if (!b)
-                return -errno;
-        b->rodata->page_shift = (uint32_t) __builtin_ctzl((unsigned long) page);
-        bpf_program__set_autoload(b->progs.process_began, !needs_module_btf);
-        bpf_program__set_autoload(b->progs.process_ended, !needs_module_btf);
-        for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
-                bool load = functions[i].needs_module_btf == needs_module_btf;
-
-                open_program(w, program_of(b, functions[i].begin), load);
-                if (functions[i].end)
-                        open_program(w, program_of(b, functions[i].end), load);
-        }
-        *ret = b;
-        return 0;
-}
-
-static int load_kernel_programs(struct trace_watch *w)
-{
-        int r = open_programs(w, false, &w->kernel);
-
-        return r < 0 ? r : trace_bpf__load(w->kernel);
-}
-
-/* They write to the maps of the others. */
-static int share_maps(const struct trace_bpf *of, struct trace_bpf *with)
-{
-        const struct {
-                struct bpf_map *of, *with;
-        } maps[] = {
-                { of->maps.events, with->maps.events },
-                { of->maps.calls, with->maps.calls },
-                { of->maps.processes, with->maps.processes },
-                { of->maps.executions, with->maps.executions },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
-                int r = bpf_map__reuse_fd(maps[i].with, bpf_map__fd(maps[i].of));
+        for (size_t i = 0; i < n; i++) {
+                const struct member *m = &members[i];
+                uint64_t offset;
+                int r = kernel_symbols_offset(w->symbols, m->structure, m->name, &offset);
 
                 if (r < 0)
                         return r;
+                *(__u32 *) ((char *) &w->kernel->bss->members + m->offset) = (__u32) offset;
         }
         return 0;
 }
 
-static int find_members(struct kernel_symbols *symbols, struct trace_bpf *b)
+static int load_programs(struct trace_watch *w)
 {
-        uint64_t dev, pdev;
+        long page = sysconf(_SC_PAGESIZE);
         int r;
 
-        r = kernel_symbols_offset(symbols, "vfio_device", "dev", &dev);
+        w->kernel = trace_bpf__open();
+        if (!w->kernel)
+                return -errno;
+        w->kernel->rodata->page_shift = (uint32_t) __builtin_ctzl((unsigned long) page);
+        for (size_t i = 0; w->by_fprobe && i < ELEMENTSOF(functions); i++) {
+                const struct function *f = &functions[i];
+
+                bpf_program__set_expected_attach_type(program_of(w, f->begin), BPF_TRACE_KPROBE_MULTI);
+                if (f->end)
+                        bpf_program__set_expected_attach_type(program_of(w, f->end), BPF_TRACE_KPROBE_MULTI);
+        }
+        r = trace_bpf__load(w->kernel);
         if (r < 0)
                 return r;
-        r = kernel_symbols_offset(symbols, "vfio_pci_core_device", "pdev", &pdev);
-        if (r < 0)
-                return r;
-        b->rodata->vfio_device_dev = (uint32_t) dev;
-        b->rodata->vfio_pci_core_device_pdev = (uint32_t) pdev;
-        return 0;
+        return find_members(w, kernel_members, ELEMENTSOF(kernel_members));
 }
 
-/* Where this kernel has the members of a module's types that the programs read. */
-static int set_members(struct trace_bpf *b)
+static bool knows_module(struct trace_watch *w)
 {
-        static const char *const no_names[] = { NULL };
-        _cleanup_(root_close) struct root root = { .fd = -EBADF };
-        struct kernel_symbols *symbols;
-        int r;
-
-        r = root_open(&root, NULL);
-        if (r < 0)
-                return r;
-        r = kernel_symbols_open(&root, "vfio_pci_core", no_names, &symbols);
-        if (r < 0)
-                return r;
-        r = find_members(symbols, b);
-        kernel_symbols_close(symbols);
-        return r;
-}
-
-static void load_module_programs(struct trace_watch *w)
-{
-        struct trace_bpf *b;
-
-        w->n_loads++;
-        if (open_programs(w, true, &b) < 0)
-                return;
-        if (set_members(b) < 0 || share_maps(w->kernel, b) < 0 || trace_bpf__load(b) < 0)
-                trace_bpf__destroy(b);
-        else
-                w->module = b;
+        if (!w->knows_module && w->n_reads < READS_MAX) {
+                w->n_reads++;
+                kernel_symbols_refresh(w->symbols);
+                w->knows_module = find_members(w, module_members, ELEMENTSOF(module_members)) >= 0;
+        }
+        return w->knows_module;
 }
 
 /* --- Attaching */
@@ -263,27 +218,36 @@ static struct bpf_link *attach_program(const struct trace_watch *w, const struct
 static void attach_function(struct trace_watch *w, size_t i)
 {
         const struct function *f = &functions[i];
-        const struct trace_bpf *b = f->needs_module_btf ? w->module : w->kernel;
 
-        if (!b)
-                return;
         if (f->end && !w->links[i][1])
-                w->links[i][1] = attach_program(w, program_of(b, f->end), true, f->name);
+                w->links[i][1] = attach_program(w, program_of(w, f->end), true, f->name);
         if (f->end && !w->links[i][1])
                 return;
-        w->links[i][0] = attach_program(w, program_of(b, f->begin), false, f->name);
+        w->links[i][0] = attach_program(w, program_of(w, f->begin), false, f->name);
 }
 
-/* first: a module that is built in may have no folder in /sys/module. */
-static void attach_missing(struct trace_watch *w, bool first)
+/* A module that is built in may have no folder in /sys/module, and BTF may lack a function. To look for one
+ * that is not there the kernel goes through all names that it has, so that is left for when the others are
+ * watched. */
+static bool may_be_there(const struct trace_watch *w, const struct function *f)
+{
+        if (module_is_there(f->module))
+                return true;
+        return w->n_rounds == 0 ? kernel_symbols_btf_has_function(w->symbols, f->name) : w->n_rounds == 1;
+}
+
+static void attach_missing(struct trace_watch *w)
 {
         for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
-                if (is_attached(w, i) || !(first || module_is_there(functions[i].module)))
+                const struct function *f = &functions[i];
+
+                if (is_attached(w, i) || !may_be_there(w, f))
                         continue;
-                if (functions[i].needs_module_btf && !w->module && (first || w->n_loads <= LOADS_MAX))
-                        load_module_programs(w);
-                attach_function(w, i);
+                if (!f->reads_module || knows_module(w))
+                        attach_function(w, i);
         }
+        if (w->n_rounds < 2)
+                w->n_rounds++;
 }
 
 static int take_event(void *userdata, void *data, size_t size)
@@ -309,7 +273,7 @@ static int watch_start(struct trace_watch *w, const char **ret_why)
         int r;
 
         w->by_fprobe = events_are_refused();
-        r = load_kernel_programs(w);
+        r = load_programs(w);
         if (r < 0) {
                 *ret_why = reason_of(r);
                 return r;
@@ -321,7 +285,7 @@ static int watch_start(struct trace_watch *w, const char **ret_why)
         }
         w->began = bpf_program__attach(w->kernel->progs.process_began);
         w->ended = bpf_program__attach(w->kernel->progs.process_ended);
-        attach_missing(w, true);
+        attach_missing(w);
         if (sees_nothing(w)) {
                 *ret_why = reason_afterwards(w);
                 return -EOPNOTSUPP;
@@ -329,11 +293,13 @@ static int watch_start(struct trace_watch *w, const char **ret_why)
         return 0;
 }
 
-int trace_watch_new(trace_event_t on_event, void *userdata, struct trace_watch **ret, const char **ret_why)
+int trace_watch_new(struct kernel_symbols *symbols, trace_event_t on_event, void *userdata,
+                    struct trace_watch **ret, const char **ret_why)
 {
         struct trace_watch *w;
         int r;
 
+        assert(symbols);
         assert(on_event);
         assert(ret);
         assert(ret_why);
@@ -346,6 +312,7 @@ int trace_watch_new(trace_event_t on_event, void *userdata, struct trace_watch *
                 *ret_why = reason_of(-ENOMEM);
                 return -ENOMEM;
         }
+        w->symbols = symbols;
         w->on_event = on_event;
         w->userdata = userdata;
         r = watch_start(w, ret_why);
@@ -368,7 +335,6 @@ struct trace_watch *trace_watch_free(struct trace_watch *w)
         bpf_link__destroy(w->began);
         bpf_link__destroy(w->ended);
         ring_buffer__free(w->ring);
-        trace_bpf__destroy(w->module);
         trace_bpf__destroy(w->kernel);
         free(w);
         return NULL;
@@ -379,7 +345,7 @@ int trace_watch_wait(struct trace_watch *w, int milliseconds)
         int r;
 
         assert(w);
-        attach_missing(w, false);
+        attach_missing(w);
         r = ring_buffer__poll(w->ring, milliseconds);
         return r < 0 && r != -EINTR ? r : 0;
 }
@@ -387,7 +353,7 @@ int trace_watch_wait(struct trace_watch *w, int milliseconds)
 uint64_t trace_watch_lost(const struct trace_watch *w)
 {
         assert(w);
-        return w->kernel->bss->lost + (w->module ? w->module->bss->lost : 0);
+        return w->kernel->bss->lost;
 }
 
 size_t trace_watch_unseen(const struct trace_watch *w, struct trace_unseen ret[static TRACE_UNSEEN_MAX])

@@ -5,15 +5,18 @@
 #include <stdint.h>
 
 #include "event.h"
+#include "facts/kernel/kernel-symbols.h"
 
 /* Watches the kernel by trace.bpf.c. Nothing of it stays when the process ends, in whatever way. */
 struct trace_watch;
 
 typedef void (*trace_event_t)(const struct trace_event *e, void *userdata);
 
-/* Needs root. Functions of modules that are not loaded are watched as soon as they are. Returns 0, or a
- * negative errno with *ret_why: one sentence, static, that says what is missing on this host. */
-int trace_watch_new(trace_event_t on_event, void *userdata, struct trace_watch **ret, const char **ret_why);
+/* Needs root. symbols: of vfio_pci_core; they have to outlive *ret. Functions of modules that are not loaded
+ * are watched as soon as they are. Returns 0, or a negative errno with *ret_why: one sentence, static, that
+ * says what is missing on this host. */
+int trace_watch_new(struct kernel_symbols *symbols, trace_event_t on_event, void *userdata,
+                    struct trace_watch **ret, const char **ret_why);
 struct trace_watch *trace_watch_free(struct trace_watch *w);
 
 /* Waits for events at most so long, and hands over what there is. Returns 0, also after a signal, or a

@@ -66,6 +66,13 @@ static struct btf *get_btf(struct kernel_symbols *s)
         return s->module ?: s->kernel;
 }
 
+void kernel_symbols_refresh(struct kernel_symbols *s)
+{
+        assert(s);
+        if (s->kernel && !s->module)
+                s->module = btf_open(s->root, s->module_name, s->kernel);
+}
+
 int kernel_symbols_open(const struct root *root, const char *module, const char *const names[],
                         struct kernel_symbols **ret)
 {
@@ -305,16 +312,22 @@ static char *ask_member(struct btf *btf, const char *structure, const char *memb
         return asprintf(&offset, "%u", bits / 8) < 0 ? memory_note(NULL) : offset;
 }
 
-struct fact kernel_symbols_has_function(struct kernel_symbols *s, const char *name)
+bool kernel_symbols_btf_has_function(struct kernel_symbols *s, const char *name)
 {
         _cleanup_free_ char *answer = NULL;
         char question[256];
-        uint64_t address;
-        int r;
 
         snprintf(question, sizeof(question), "btf function %s", name);
         answer = answer_question(s, question, name, NULL, ask_function);
-        if (answer && streq(answer, "yes"))
+        return answer && streq(answer, "yes");
+}
+
+struct fact kernel_symbols_has_function(struct kernel_symbols *s, const char *name)
+{
+        uint64_t address;
+        int r;
+
+        if (kernel_symbols_btf_has_function(s, name))
                 return fact_is(true, SOURCE_BTF);
         /* pahole leaves out functions that it finds odd, so only kallsyms can say no. */
         r = kernel_symbols_address(s, name, &address);

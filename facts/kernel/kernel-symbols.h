@@ -19,10 +19,17 @@ int kernel_symbols_open(const struct root *root, const char *module, const char 
                         struct kernel_symbols **ret);
 void kernel_symbols_close(struct kernel_symbols *s);
 
+/* Looks for the module's BTF again if there was none: the module may have been loaded since. */
+void kernel_symbols_refresh(struct kernel_symbols *s);
+
 /* Whether there is such a function (in BTF or in kallsyms), member or enum (in BTF only). */
 struct fact kernel_symbols_has_function(struct kernel_symbols *s, const char *name);
 struct fact kernel_symbols_has_member(struct kernel_symbols *s, const char *structure, const char *member);
 struct fact kernel_symbols_has_enum(struct kernel_symbols *s, const char *name);
+
+/* The same without kallsyms, which takes longer to read. A function that BTF lacks can be there all the
+ * same. */
+bool kernel_symbols_btf_has_function(struct kernel_symbols *s, const char *name);
 
 /* The member's offset in bytes; one of an anonymous union counts as the structure's own. -ENOENT if there is
  * no such member, -ENODATA if there is no BTF. */

@@ -34,12 +34,12 @@ int __wrap_root_open(struct root *root, const char *dir)
         return __real_root_open(root, dir ?: host->dir);
 }
 
-int __wrap_trace_watch_new(trace_event_t on_event, void *userdata, struct trace_watch **ret,
-                           const char **ret_why);
-int __wrap_trace_watch_new(trace_event_t on_event, void *userdata, struct trace_watch **ret,
-                           const char **ret_why)
+int __wrap_trace_watch_new(struct kernel_symbols *symbols, trace_event_t on_event, void *userdata,
+                           struct trace_watch **ret, const char **ret_why);
+int __wrap_trace_watch_new(struct kernel_symbols *symbols, trace_event_t on_event, void *userdata,
+                           struct trace_watch **ret, const char **ret_why)
 {
-        (void) ret_why;
+        (void) symbols, (void) ret_why;
         function = on_event;
         function_data = userdata;
         *ret = NULL;

@@ -60,12 +60,12 @@ int __wrap_kernel_symbols_open(const struct root *root, const char *module, cons
         return __real_kernel_symbols_open(root, module, names, ret);
 }
 
-int __wrap_trace_watch_new(trace_event_t on_event, void *userdata, struct trace_watch **ret,
-                           const char **ret_why);
-int __wrap_trace_watch_new(trace_event_t on_event, void *userdata, struct trace_watch **ret,
-                           const char **ret_why)
+int __wrap_trace_watch_new(struct kernel_symbols *symbols, trace_event_t on_event, void *userdata,
+                           struct trace_watch **ret, const char **ret_why);
+int __wrap_trace_watch_new(struct kernel_symbols *symbols, trace_event_t on_event, void *userdata,
+                           struct trace_watch **ret, const char **ret_why)
 {
-        (void) ret_why;
+        (void) symbols, (void) ret_why;
         ring_function = on_event;
         ring_userdata = userdata;
         *ret = NULL;

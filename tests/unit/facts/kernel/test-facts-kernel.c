@@ -389,6 +389,28 @@ static void test_anonymous_member(void **state)
         kernel_symbols_close(symbols);
 }
 
+/* A module's types are known once it is loaded; and kallsyms, which can say no, is not read for what BTF
+ * has. */
+static void test_refresh(void **state)
+{
+        static const char *const names[] = { "vfio_pci_mmap_huge_fault", NULL };
+        struct fixture *f = *state;
+        struct kernel_symbols *symbols;
+
+        write_host(f);
+        fixture_remove(f, "sys/kernel/btf/vfio_pci_core");
+        assert_ok(kernel_symbols_open(&f->root, "vfio_pci_core", names, &symbols));
+        assert_false(kernel_symbols_btf_has_function(symbols, names[0]));
+        assert_true(kernel_symbols_btf_has_function(symbols, "vmf_insert_pfn_pmd"));
+        write_host(f);
+        assert_false(kernel_symbols_btf_has_function(symbols, names[0]));
+        assert_fact(kernel_symbols_has_function(symbols, names[0]), FACT_YES, SOURCE_KALLSYMS);
+        kernel_symbols_refresh(symbols);
+        assert_true(kernel_symbols_btf_has_function(symbols, names[0]));
+        assert_fact(kernel_symbols_has_function(symbols, names[0]), FACT_YES, SOURCE_BTF);
+        kernel_symbols_close(symbols);
+}
+
 /* What a fault fills where there are no huge entries: up to 6.11, with PREEMPT_RT, and without vfio-pci. */
 static void test_fault_fills(void **state)
 {
@@ -533,14 +555,23 @@ int main(void)
 {
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                FIXTURE_TEST(test_whole),        FIXTURE_TEST(test_each_missing),
-                FIXTURE_TEST(test_nothing),      FIXTURE_TEST(test_old),
-                FIXTURE_TEST(test_thp),          FIXTURE_TEST(test_page_sizes),
-                FIXTURE_TEST(test_installed),    FIXTURE_TEST(test_no_index),
-                FIXTURE_TEST(test_built_in),     FIXTURE_TEST(test_dma_buf),
-                FIXTURE_TEST(test_takes_module), FIXTURE_TEST(test_anonymous_member),
-                FIXTURE_TEST(test_fault_fills),  FIXTURE_TEST(test_recorded),
-                cmocka_unit_test(test_probe),    cmocka_unit_test(test_probe_layout),
+                FIXTURE_TEST(test_whole),
+                FIXTURE_TEST(test_each_missing),
+                FIXTURE_TEST(test_nothing),
+                FIXTURE_TEST(test_old),
+                FIXTURE_TEST(test_thp),
+                FIXTURE_TEST(test_page_sizes),
+                FIXTURE_TEST(test_installed),
+                FIXTURE_TEST(test_no_index),
+                FIXTURE_TEST(test_built_in),
+                FIXTURE_TEST(test_dma_buf),
+                FIXTURE_TEST(test_takes_module),
+                FIXTURE_TEST(test_anonymous_member),
+                FIXTURE_TEST(test_refresh),
+                FIXTURE_TEST(test_fault_fills),
+                FIXTURE_TEST(test_recorded),
+                cmocka_unit_test(test_probe),
+                cmocka_unit_test(test_probe_layout),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
