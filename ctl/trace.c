@@ -211,9 +211,9 @@ int verb_trace(int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
-        setlocale(LC_ALL, "");
-        setlocale(LC_NUMERIC, "C"); /* numbers are written here as in the configuration */
         if (argc == 3 && streq(argv[1], "--keep"))
                 return keep_start(argv[2]);
+        setlocale(LC_ALL, "");
+        setlocale(LC_NUMERIC, "C"); /* numbers are written here as in the configuration */
         return argc < 2 ? CTL_USAGE : verb_trace(argc - 1, argv + 1);
 }
