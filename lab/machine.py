@@ -217,8 +217,9 @@ class Machine:
             command += ["-device", f"pcie-root-port,id=port{i},chassis={i + 1},{slot}"]
             command += ["-device", f"e1000e,romfile=,bus=port{i}"]
         append = "console=ttyS0 intel_iommu=on no_timer_check panic=-1 mitigations=off loglevel=4 systemd.show_status=0"
-        if accel == "tcg":
+        if accel == "tcg" and not self.kernel.endswith("-rt"):
             # An emulated clock is costly to set, and a kernel with high resolution or without a tick does so all the time.
+            # PREEMPT_RT with neither stands still for most of a boot.
             append += " highres=off nohz=off"
         if self.devices:
             append += " modprobe.blacklist=e1000e"  # the scenario loads it; so many at once hold up a boot
