@@ -13,6 +13,7 @@ from packages import sources
 IMAGES = {
     "bookworm": ("bookworm", ""),
     "trixie": ("trixie", ""),
+    "trixie-bpo": ("trixie", "src:libvirt src:qemu src:seabios"),
 }
 
 OF_CHECK = ("bookworm", "trixie")  # of `make check`; the others are for `make check-all` only
