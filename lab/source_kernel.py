@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Kernels built from Debian's source of the newest one, with base.config and what else each has.
 
-debug watches itself (KASAN, lockdep, VFIO built in). A build takes from half an hour to an hour of processor time, so none is part of `make check`."""
+debug watches itself (KASAN, lockdep, VFIO built in). next-order has a proposal for aligned VFIO mappings that changes
+the whole kernel. A build takes from half an hour to an hour of processor time, so none is part of `make check`."""
 
 import os
 import re
@@ -16,6 +17,7 @@ SUITE = "trixie-backports"
 # name: what it is configured by besides base.config, and what it is patched with
 KERNELS = {
     "debug": ("debug.config", None),
+    "next-order": ("next.config", "mapping-order.patch"),
 }
 
 
