@@ -15,7 +15,7 @@ from packages import fetch_from_pool, fetch_packages
 KERNELS = {
     "6.1": ("bookworm", "bookworm"),
     "6.12-bpo": ("bookworm-backports", "bookworm"),
-    "6.12": ("trixie", "trixie"),
+    "6.12": ("trixie-security", "trixie"),
     "7.3": ("trixie-backports", "trixie"),
 }
 

@@ -8,19 +8,26 @@ import subprocess
 from common import LabError, run
 
 
-def mirror():
+def mirror(label="Debian"):
     """The archive that this machine itself installs from."""
     out = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)"],
                          check=True, capture_output=True, text=True).stdout
     for line in out.splitlines():
         uri, _, rest = line.partition(" ")
-        if rest == "Debian Debian":
+        if rest == f"Debian {label}":
             return uri.rstrip("/")
-    raise LabError("apt has no Debian archive configured here (apt-get update?)")
+    raise LabError(f"apt has no {label} archive configured here (apt-get update?)")
 
 
 def sources(*suites):
-    return [f"deb {mirror()} {suite} main" for suite in suites]
+    """The updates of a suite are of no use without it."""
+    lines = []
+    for suite in suites:
+        base = suite.removesuffix("-security")
+        if base != suite:
+            lines += sources(base)
+        lines.append(f"deb {mirror('Debian' if base == suite else 'Debian-Security')} {suite} main")
+    return lines
 
 
 def fetch_packages(suite, packages, into, log, names="linux-(?:image|binary|modules|headers|kbuild|base-)",
