@@ -70,13 +70,13 @@ class Result:
 
 
 def header(path):
-    """The `# key: value` lines at the head of a scenario."""
+    """The `# key: value` lines at the head of a scenario; a key's further lines continue its first."""
     head = {}
     for line in path.read_text().splitlines():
         if not line.startswith("#"):
             break
         if m := re.match(r"# (\w+): *(.*)", line):
-            head[m[1]] = m[2]
+            head[m[1]] = f"{head[m[1]]} {m[2]}" if m[1] in head else m[2]
     return head
 
 
