@@ -25,7 +25,8 @@ static const struct need_type need_types[_NEED_MAX] = {
                        "vfioalignctl fix apply thp" },
         [NEED_PRELOAD] = { "preload", "nobody aligns the BARs of guests, and the module cannot be loaded",
                            "vfioalignctl fix apply preload" },
-        [NEED_KERNEL] = { "kernel", "the kernel has no huge pages for VFIO",
+        [NEED_KERNEL] = { "kernel",
+                          "the kernel has no huge pages for VFIO, or maps BARs for DMA page by page",
                           "a kernel that maps VFIO devices by huge pages" },
         [NEED_HOOK] = { "hook", "libvirt does not call the hook",
                         "systemctl reload libvirtd (or virtqemud)" },
@@ -252,6 +253,16 @@ static bool has_finding(const struct findings *f, enum finding_id id)
         return false;
 }
 
+/* Of the ranking by seconds: such a kernel is a warning where nothing saves more. */
+static bool kernel_saves_most(const struct findings *f)
+{
+        for (size_t i = 0; i < f->n_findings; i++)
+                if (f->findings[i].id == FINDING_KERNEL_PINS_PAGES && f->findings[i].costs >= 0 &&
+                    f->findings[i].severity >= SEVERITY_WARNING)
+                        return true;
+        return false;
+}
+
 /* Whether somebody may map a device, and cannot be seen. */
 static bool mappers_are_unseen(const struct host *h)
 {
@@ -304,7 +315,10 @@ struct need need_of_host(const struct host *h, const struct findings *f)
         n.fixes = remedy.fixes;
         n.faults_after = remedy.faults;
         n.pin_steps_after = remedy.pin_steps;
+        n.newer_kernel = kernel_saves_most(f);
         n.id = need_of_remedy(h, &remedy);
+        if (n.id == NEED_NONE && n.newer_kernel)
+                n.id = NEED_KERNEL;
         if (n.id == NEED_NONE)
                 n.id = need_without_remedy(h, f, &n);
         if (has_finding(f, FINDING_MODULE_NOT_ALIVE))

@@ -6,7 +6,9 @@
 
 /* What a host needs first, as one word: hosts with the same word get the same fix. The word comes from the
  * pages of guests and mappings, not from the findings: these say nothing of how many guests they cost, and a
- * host without any guest has most of them as well. */
+ * host without any guest has most of them as well. Only that another kernel saves more than all else is
+ * taken from the ranking by seconds, as the doctor has it (rank.h). It comes second where there is a fix as
+ * well: that needs no reboot, and such a kernel aligns nothing by itself. */
 
 /* The most pressing first. */
 enum need_id {
@@ -17,9 +19,9 @@ enum need_id {
         NEED_MODULE_KEY,     /* the kernel does not know the key that it is signed with */
         NEED_THP,            /* transparent_hugepage is in the way; perhaps the module is missing as well */
         NEED_PRELOAD,        /* only the library helps */
-        NEED_KERNEL,         /* the kernel has no huge pages (of that size) for VFIO */
-        NEED_HOOK,           /* libvirt does not call the hook */
-        NEED_UNSEEN,         /* what decides could not be seen */
+        NEED_KERNEL, /* the kernel has no huge pages (of that size) for VFIO, or walks BARs by pages */
+        NEED_HOOK,   /* libvirt does not call the hook */
+        NEED_UNSEEN, /* what decides could not be seen */
         NEED_NONE,
         _NEED_MAX,
         _NEED_INVALID = -EINVAL,
@@ -42,7 +44,8 @@ const struct need_type *need_type(enum need_id id);
  * and this machine allow. */
 struct need {
         enum need_id id;
-        unsigned fixes; /* FIX_BIT(): what a command applies; 0: none helps */
+        unsigned fixes;    /* FIX_BIT(): what a command applies; 0: none helps */
+        bool newer_kernel; /* another kernel is needed as well, and saves more seconds of a start */
         size_t n_guests, n_short;
         uint64_t page_size; /* bytes: the smallest pages of those that are short; 0: none is */
         size_t n_unknown;   /* nothing is known of their pages, though of their BARs */

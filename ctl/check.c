@@ -126,6 +126,9 @@ static void print_text(FILE *out, const struct check *c)
                 print(out, "%s", need_type(need)->text);
         if (need_type(need)->help)
                 print(out, ": %s", need_type(need)->help);
+        if (need != NEED_KERNEL &&
+            json_object_get_boolean(json_get(json_get(c->report, "need"), "newer_kernel")))
+                print(out, ", then %s", need_type(NEED_KERNEL)->help);
         if (off)
                 print(out, "; switched off by %s", off);
 }

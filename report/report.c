@@ -80,6 +80,7 @@ static json_object *new_need(const struct host *h, const struct findings *f)
 
         json_add_string(o, "need", need_to_string(n.id));
         report_add_fixes(o, n.fixes);
+        json_add_bool(o, "newer_kernel", n.newer_kernel);
         json_add_count(o, "guests", n.n_guests);
         json_add_count(o, "guests_short", n.n_short);
         json_add_count(o, "guests_unknown", n.n_unknown);

@@ -29,7 +29,7 @@ EXPECTED = {
     "arm64": (0, "nothing has to be done"),
     "built-in": (0, "nothing has to be done"),
     "eight-gpu": (1, "train-a on 2 MiB where 1 GiB is possible (placement), train-b on 2 MiB where 1 GiB is possible (placement): "
-                     "vfioalignctl fix apply module"),
+                     "vfioalignctl fix apply module, then a kernel that maps VFIO devices by huge pages"),
     "rebound": (2, "an IOMMU group is neither with VFIO nor with its drivers: vfioalignctl unbind ADDRESS"),
     "sriov-nic": (0, "nothing has to be done"),
 }

@@ -186,6 +186,30 @@ static void test_none(void **state)
         assert_int_equal(n.n_unknown, 2);
 }
 
+/* As the doctor has it: where another kernel saves the most, a host needs that, too; or only that. */
+static void test_newer_kernel(void **state)
+{
+        struct world w;
+        struct need n;
+
+        world_make(&w, *state);
+        assert_ok(findings_add(&w.findings, FINDING_KERNEL_PINS_PAGES, NULL, NULL));
+        w.findings.findings[0].costs = 0.5;
+        assert_false(need_of_host(&w.host, &w.findings).newer_kernel);
+        w.findings.findings[0].costs = 17;
+        w.findings.findings[0].severity = SEVERITY_WARNING;
+        n = need_of_host(&w.host, &w.findings);
+        assert_string_equal(need_to_string(n.id), "module");
+        assert_true(n.newer_kernel);
+        w.emulator.generation = GENERATION_PER_REGION;
+        n = need_of_host(&w.host, &w.findings);
+        assert_string_equal(need_to_string(n.id), "kernel");
+        assert_int_equal(n.n_short, 0);
+        w.findings.findings[0].severity = SEVERITY_NOTICE;
+        assert_string_equal(found(&w), "none");
+        findings_done(&w.findings);
+}
+
 /* What is broken comes before what is slow. */
 static void test_findings(void **state)
 {
@@ -222,6 +246,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_all, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_process, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_none, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_newer_kernel, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_findings, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_words),
         };
