@@ -7,6 +7,7 @@ check-upgrade.py CTL"""
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -135,11 +136,19 @@ class Upgrade(OnHost):
         self.host.emulator("/usr/bin/qemu-system-x86_64", "none elf 1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f70819203 ")
         self.assertEqual(self.next(), [])
 
+    def unload(self):
+        shutil.rmtree(self.host.root / "sys/module/vfio_align")
+
     def test_not_used(self):
-        host = self.host = Host(self.dir.name, NOW)
-        host.write("boot/grub/grub.cfg", "")
-        self.kernel(NOW)
+        """Where nobody has installed it, no kernel lacks it."""
+        h = self.host
         self.kernel(NEXT)
+        self.assertEqual(len(self.next()), 1)
+        self.unload()
+        shutil.rmtree(h.root / DKMS)
+        (h.root / f"lib/modules/{NOW}/updates/dkms/vfio_align.ko").unlink()
+        self.kernel(NOW)
+        h.answers = {question: answer for question, answer in h.answers.items() if not question.startswith("module vfio_align")}
         self.assertEqual(self.next(), [])
 
     def secure(self, keys="", signature=SIGNATURE):
@@ -180,10 +189,7 @@ class Upgrade(OnHost):
     def test_secure_boot(self):
         """From the key that nobody has enrolled to MokManager's question."""
         h = self.host
-        for name in "enabled", "slot", "hits", "aligned":
-            (h.root / f"sys/module/vfio_align/parameters/{name}").unlink()
-        (h.root / "sys/module/vfio_align/parameters").rmdir()
-        (h.root / "sys/module/vfio_align").rmdir()
+        self.unload()
         self.secure(signature=("", "", ""))
         self.assertEqual(self.forbidden(), f"dkms unbuild vfio-align/0.1.0 -k {NOW} && dkms install vfio-align/0.1.0 -k {NOW} "
                          "(DKMS signs what it builds; then vfioalignctl audit says how to enrol the key)")
