@@ -395,6 +395,7 @@ void manager_guest_released(struct manager *m, const char *name)
 {
         assert(m && name);
 
+        manager_measure_stop(m, name);
         guest_ended(m, name);
         manager_guest_give_back(m, name);
 }

@@ -26,7 +26,7 @@ static bool can_measure(const struct manager *m)
 }
 
 /* userdata: the unit */
-static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         const sd_bus_error *e = sd_bus_message_get_error(reply);
 
@@ -37,20 +37,33 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+/* userdata: the unit. It ends by itself, too. */
+static int on_stopped(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+
+        (void) error;
+        if (e)
+                log_debug("Failed to stop '%s', ignoring: %s", (const char *) userdata,
+                          e->message ?: e->name);
+        return 0;
+}
+
 static void free_unit(void *unit)
 {
         free(unit);
 }
 
 /* unit: this frees it. */
-static int call_start(struct manager *m, char *unit)
+static int call_systemd(struct manager *m, const char *method, char *unit,
+                        sd_bus_message_handler_t on_answer)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_free_ char *name = unit;
         sd_bus_slot *slot;
         int r;
 
-        r = systemd_job_new_call(m->bus, "StartUnit", &call);
+        r = systemd_job_new_call(m->bus, method, &call);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(call, "ss", name, "replace");
@@ -66,9 +79,20 @@ static int call_start(struct manager *m, char *unit)
         return 0;
 }
 
+/* Returns 0 and the unit that measures the guest, or a negative errno: -ENAMETOOLONG if none can. */
+static int unit_of(const char *guest, char **ret)
+{
+        _cleanup_free_ char *escaped = unit_name_escape(guest);
+
+        if (!escaped)
+                return -ENOMEM;
+        if (strlen(escaped) > START_NAME_MAX)
+                return -ENAMETOOLONG;
+        return asprintf(ret, "vfioalign-trace@%s.service", escaped) < 0 ? -ENOMEM : 0;
+}
+
 void manager_measure_start(struct manager *m, const char *guest)
 {
-        _cleanup_free_ char *escaped = NULL;
         char *unit;
         int r;
 
@@ -76,17 +100,33 @@ void manager_measure_start(struct manager *m, const char *guest)
 
         if (!*guest || !can_measure(m))
                 return;
-        escaped = unit_name_escape(guest);
-        if (escaped && strlen(escaped) > START_NAME_MAX) {
+        r = unit_of(guest, &unit);
+        if (r == -ENAMETOOLONG) {
                 log_info("The start of guest '%s' is not measured: its name is too long for a unit", guest);
                 return;
         }
-        if (!escaped || asprintf(&unit, "vfioalign-trace@%s.service", escaped) < 0)
-                r = -ENOMEM;
-        else
-                r = call_start(m, unit);
+        if (r >= 0)
+                r = call_systemd(m, "StartUnit", unit, on_started);
         if (r < 0)
                 log_warning(r, "Failed to have the start of guest '%s' measured, ignoring: %m", guest);
+}
+
+void manager_measure_stop(struct manager *m, const char *guest)
+{
+        char *unit;
+        int r;
+
+        assert(m && guest);
+
+        if (!*guest || !can_measure(m))
+                return;
+        r = unit_of(guest, &unit);
+        if (r == -ENAMETOOLONG)
+                return;
+        if (r >= 0)
+                r = call_systemd(m, "StopUnit", unit, on_stopped);
+        if (r < 0)
+                log_warning(r, "Failed to have the measuring of guest '%s' stopped, ignoring: %m", guest);
 }
 
 /* --- After it */

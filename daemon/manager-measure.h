@@ -13,3 +13,7 @@ void manager_measure_close(struct manager *m);
 /* Asks systemd to measure the start of this guest that is about to begin, if the configuration and the host
  * allow it. */
 void manager_measure_start(struct manager *m, const char *guest);
+
+/* The guest has left, or its start has failed, maybe before anything was watched: without this the service
+ * would wait minutes for a start. What it has seen it keeps. */
+void manager_measure_stop(struct manager *m, const char *guest);

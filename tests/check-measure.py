@@ -133,6 +133,22 @@ class Asked(Case):
         self.assertTrue(self.prepare("on")[0])
         self.assertEqual(self.asked(systemd), [["vfioalign-trace@on.service", "replace"]])
 
+    def test_released(self):
+        """A guest that has left, or whose start has failed, is not waited for."""
+        systemd = self.systemd("run")
+        self.start()
+        self.assertTrue(self.prepare("a b")[0])
+        for name in "a b", "", "x" * 221:
+            self.manager.GuestReleased(name)
+        unit = r"vfioalign-trace@a\x20b.service"
+        self.assertEqual(self.asked(systemd, 2), [[unit, "replace"], ["stop", unit, "replace"]])
+        self.write("etc/vfioalignd.conf.d/a.conf", "[Guest]\nMeasure=off\n")
+        self.daemon.signal(signal.SIGHUP)
+        wait_for(lambda: "Configuration reloaded" in self.daemon.log, "the reload")
+        self.manager.GuestReleased("a b")
+        self.report()
+        self.assertEqual(self.asked(systemd, 0), [])
+
     def test_refused(self):
         systemd = self.systemd("fail")
         self.start()

@@ -39,6 +39,13 @@ class Manager(dbus.service.Object):
             reply(dbus.ObjectPath("/job/5"))
 
     @dbus.service.method("org.freedesktop.systemd1.Manager", in_signature="ss", out_signature="o")
+    def StopUnit(self, unit, mode):
+        print(json.dumps(["stop", unit, mode]), flush=True)
+        if MODE == "fail":
+            raise NoSuchUnit(f"Unit {unit} not loaded.")
+        return dbus.ObjectPath("/job/6")
+
+    @dbus.service.method("org.freedesktop.systemd1.Manager", in_signature="ss", out_signature="o")
     def RestartUnit(self, unit, mode):
         print(json.dumps([unit, mode]), flush=True)
         if MODE != "stuck":
