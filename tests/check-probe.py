@@ -10,14 +10,11 @@ import sys
 import unittest
 
 import jsonschema
+from run_program import output
 from schema import Report
 
 CTL, SAMPLE, SCHEMA, AUDIT_SCHEMA = sys.argv[1:5]
 del sys.argv[1:5]
-
-
-def output(*command):
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 class Probe(unittest.TestCase):

@@ -16,6 +16,7 @@ import unittest
 from xml.etree import ElementTree
 
 import jsonschema
+from run_program import output
 from schema import Report
 
 CTL, SAMPLE, SCHEMA, BUILT = sys.argv[1:5]
@@ -43,10 +44,6 @@ def forbid_bpf(error, numbers=NR_BPF):
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
         raise OSError(ctypes.get_errno(), "seccomp")
-
-
-def output(*command):
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 class Trace(unittest.TestCase):
