@@ -5,6 +5,7 @@ python3-minimal of both images has: no json, hence jq."""
 import os
 import re
 import subprocess
+from collections import Counter
 
 from truth_table import WITHOUT_HUGE
 
@@ -95,9 +96,9 @@ class Faults:
             self.counting = False
 
     def count(self, address):
-        """{order: faults} of the mapping that starts at that address."""
+        """Counter({order: faults}) of the mapping that starts at that address."""
         found = re.findall(r"start: *([0-9a-f]+)(?:, order: *(\d+))? *} hitcount: *(\d+)", read(f"{EVENT}/hist"))
-        return {int(order or 0): int(n) for start, order, n in found if int(start, 16) == address}
+        return Counter({int(order or 0): int(n) for start, order, n in found if int(start, 16) == address})
 
     def missed(self):
         """Faults that were not counted."""
