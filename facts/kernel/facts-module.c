@@ -229,6 +229,9 @@ static struct fact decide_loadable(struct module_facts *m, const struct root *ro
                 no.source = k->mapping_order.value == FACT_YES ? k->mapping_order.source : k->hook.source;
                 return no;
         }
+        if (k->mapping_order.value == FACT_UNKNOWN && k->hook_place.order_offset)
+                return fact_unknown("the kernel has get_mapping_order: whether it aligns VFIO mappings by "
+                                    "that is seen when vfio is loaded");
         if (read_u64_at(root->fd, "proc/sys/kernel/modules_disabled", 10, &disabled) >= 0 && disabled) {
                 no.source = SOURCE_PROC;
                 no.why = "kernel.modules_disabled=1: no module can be loaded until the next boot";

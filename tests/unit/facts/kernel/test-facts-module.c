@@ -272,6 +272,19 @@ static void test_alive(void **state)
         }
 }
 
+/* Whether such a kernel aligns by itself is seen only when vfio is loaded: until then the daemon does not load
+ * the module, which would taint the kernel and refuse. */
+static void test_order_unseen(void **state)
+{
+        const struct kernel_facts k = { .mapping_order.value = FACT_UNKNOWN, .hook_place.order_offset = 8 };
+        struct fixture *f = *state;
+        struct module_facts m;
+
+        module_facts_read(&m, &f->root, &k);
+        assert_int_equal(m.loadable.value, FACT_UNKNOWN);
+        assert_non_null(strstr(m.loadable.why, "get_mapping_order"));
+}
+
 /* The module would refuse to load, so it is not offered, whether it is installed or not. */
 static void test_slot_taken(void **state)
 {
@@ -404,6 +417,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_secure_boot, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_alive, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_alive_by_slot, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_order_unseen, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_slot_taken, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_built_for, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_other_release, fixture_setup, fixture_teardown),
