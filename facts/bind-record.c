@@ -9,6 +9,7 @@
 #include "json-member.h"
 #include "util/array.h"
 #include "util/file.h"
+#include "util/json-strict.h"
 #include "util/macro.h"
 #include "util/memory.h"
 
@@ -162,7 +163,7 @@ static int read_record(struct bind_record *r, const struct root *root, const cha
         if (k < 0)
                 return k;
 
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        json_tokener_be_strict(tokener);
         o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* its NUL ends the text */
         if (json_tokener_get_parse_end(tokener) != size)
                 return -EBADMSG;

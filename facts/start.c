@@ -8,6 +8,7 @@
 #include "json-member.h"
 #include "util/array.h"
 #include "util/file.h"
+#include "util/json-strict.h"
 #include "util/macro.h"
 #include "util/parse.h"
 #include "util/unit-name.h"
@@ -261,7 +262,7 @@ static int read_document(struct start *s, const struct root *root, const char *f
                 return -EBADMSG;
         if (r < 0)
                 return r;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        json_tokener_be_strict(tokener);
         o = json_tokener_parse_ex(tokener, text, (int) size + 1); /* its NUL ends the text */
         if (json_tokener_get_parse_end(tokener) != size)
                 return -EBADMSG;

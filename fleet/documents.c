@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "report/json.h"
+#include "util/json-strict.h"
 #include "util/macro.h"
 
 /* Members of a whole report that no row has: nearly all of its text. */
@@ -42,7 +43,7 @@ int documents_open(struct documents *d, on_document_t on_document, void *userdat
         d->tokener = json_tokener_new_ex(DOCUMENT_MAX_DEPTH);
         if (!d->tokener)
                 return -ENOMEM;
-        json_tokener_set_flags(d->tokener, JSON_TOKENER_STRICT);
+        json_tokener_be_strict(d->tokener);
         return read_long_string(d->tokener);
 }
 
