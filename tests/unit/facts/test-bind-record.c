@@ -17,7 +17,7 @@ static void write_record(struct fixture *f, const char *word, const char *by)
 {
         static const char record[] =
                 "{\"boot_id\": \"" BOOT
-                "\", \"state\": \"bound\", \"owner\": \"guest web1\", \"reason\": null, "
+                "\", \"state\": \"bound\", \"owner\": \"guest wäb1\", \"reason\": null, "
                 "\"time_usec\": 1700000000000000, \"group\": 7, \"members\": [{\"address\": \"" GPU "\", "
                 "\"vendor\": 4318, \"device\": 9008, \"subsystem_vendor\": 4318, \"subsystem_device\": 1, "
                 "\"serial\": \"00-02-c9\", \"before\": {\"driver\": \"nvidia\", \"override\": null}, "
@@ -41,7 +41,7 @@ static void test_read(void **state)
         assert_ok(bind_record_read(&r, &f->root, GPU));
         assert_string_equal(r.boot_id, BOOT);
         assert_int_equal(r.state, BIND_STATE_BOUND);
-        assert_string_equal(r.owner, "guest web1");
+        assert_string_equal(r.owner, "guest wäb1");
         assert_null(r.reason);
         assert_int_equal(r.time_usec, 1700000000000000);
         assert_int_equal(r.group, 7);
@@ -164,10 +164,10 @@ static void test_hostile(void **state)
                 { "\"bound\"", "\"lost\"" },
                 { "\"bound\"", "null" },
                 { "\"bound\"", "1" },
-                { "\"guest web1\"", "null" },
-                { "\"guest web1\"", "[\"x\"]" },
-                { "\"guest web1\"", "\"a\\u0000b\"" },
-                { "\"guest web1\"", "\"a\\nb\"" },
+                { "\"guest wäb1\"", "null" },
+                { "\"guest wäb1\"", "[\"x\"]" },
+                { "\"guest wäb1\"", "\"a\\u0000b\"" },
+                { "\"guest wäb1\"", "\"a\\nb\"" },
                 { "\"reason\": null, ", "" },
                 { "\"" BOOT "\"", "null" },
                 { "\"" BOOT "\"", "\"" BOOT "0\"" },
@@ -314,7 +314,7 @@ static void test_recorded(void **state)
         assert_ok(bind_records_read(&b, &f->root, NULL));
         assert_ok(record_end(record, &entries, &n));
         for (size_t i = 0; i < n; i++) {
-                found += streq(entries[i].path, FILE_OF(GPU)) && strstr(entries[i].data, "guest web1");
+                found += streq(entries[i].path, FILE_OF(GPU)) && strstr(entries[i].data, "guest wäb1");
                 found += streq(entries[i].path, "proc/sys/kernel/random/boot_id");
         }
         assert_int_equal(found, 2);

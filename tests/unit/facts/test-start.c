@@ -27,7 +27,7 @@ static const char document[] =
         "\"faults\":4,\"seconds\":0.9,\"page_size\":1073741824,\"largest_page\":1073741824,"
         "\"least_faults\":2,\"after\":{}},{\"device\":null,\"region\":0,\"offset\":4096,\"size\":8192,"
         "\"address\":\"0x9000\",\"" SMALL ",\"page_size\":null,\"largest_page\":4096,\"least_faults\":2,"
-        "\"after\":{}}],\"omitted\":0,\"verdict\":[\"train-a took 12.5 s.\",\"3.50 s: RAM.\"]}]}\n";
+        "\"after\":{}}],\"omitted\":0,\"verdict\":[\"train-a took 12.5 s.\",\"3.50 s: RAM of wäb1.\"]}]}\n";
 
 static struct guest xml_of(const char *name)
 {
@@ -123,7 +123,7 @@ static void test_read(void **state)
         assert_int_equal(s->devices[0].resets, 2);
         assert_int_equal(s->devices[0].reset_usec, 1000000);
         assert_int_equal(s->n_sentences, 2);
-        assert_string_equal(s->sentences[1], "3.50 s: RAM.");
+        assert_string_equal(s->sentences[1], "3.50 s: RAM of wäb1.");
         starts_done(&starts);
 }
 
@@ -187,7 +187,7 @@ static void test_damaged(void **state)
                 { "\"region\":2", "\"region\":4294967296" },
                 { "\"failed\":1", "\"failed\":4" },
                 { "\"page_size\":1073741824", "\"page_size\":\"1\"" },
-                { "\"3.50 s: RAM.\"", "7" },
+                { "\"3.50 s: RAM of wäb1.\"", "7" },
         };
         struct fixture *f = *state;
         _cleanup_free_ char *large = malloc(START_SIZE_MAX + 2);
