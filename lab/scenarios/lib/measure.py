@@ -7,7 +7,7 @@ import re
 import subprocess
 from collections import Counter
 
-from truth_table import WITHOUT_HUGE
+from truth_table import PLACE_PUD, WITHOUT_HUGE
 
 KERNEL, IMAGE = os.environ["LAB_KERNEL"], os.environ["LAB_IMAGE"]
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -16,7 +16,8 @@ PMD = PAGE * PAGE // 8  # a table fills a page with entries of 8 bytes
 PUD = PMD * PAGE // 8
 
 TRACING = "/sys/kernel/tracing"
-EVENT = f"{TRACING}/events/lab/fault"
+EVENTS = f"{TRACING}/events/lab"
+EVENT = f"{EVENTS}/fault"
 NOPAGE = 0x100  # VM_FAULT_NOPAGE: handled, and not handed on to a smaller order
 
 
@@ -66,39 +67,51 @@ class Faults:
     counting = False
 
     def __enter__(self):
+        start, keys = "start=+0(+0($arg1)):x64", "hist:keys=start.hex:size=2048"  # vmf->vma->vm_start
+        handled = f" if result == {NOPAGE}"
+        page = f"vfio_pci_core:vfio_pci_mmap_page_fault result=$retval:u32 {start}", keys + handled
         if KERNEL == "6.1":  # fills a whole mapping at one fault, in pages of 4 KiB
-            event = "p:lab/fault vfio_pci_core:vfio_pci_mmap_fault start=+0(+0($arg1)):x64"
-            self.trigger = "hist:keys=start.hex:size=2048"
+            probes = {"p:lab/fault": (f"vfio_pci_core:vfio_pci_mmap_fault {start}", keys)}
         elif KERNEL in WITHOUT_HUGE:
-            event = "r:lab/fault vfio_pci_core:vfio_pci_mmap_page_fault result=$retval:u32 start=+0(+0($arg1)):x64"
-            self.trigger = f"hist:keys=start.hex:size=2048 if result == {NOPAGE}"
+            probes = {"r:lab/fault": page}
         else:
-            event = ("r:lab/fault vfio_pci_core:vfio_pci_mmap_huge_fault result=$retval:u32 order=$arg2:u32 "
-                     "start=+0(+0($arg1)):x64")  # vmf->vma->vm_start
-            self.trigger = f"hist:keys=start.hex,order:size=2048 if result == {NOPAGE}"
-        write(f"{TRACING}/kprobe_events", event)
+            probes = {"r:lab/fault": (f"vfio_pci_core:vfio_pci_mmap_huge_fault result=$retval:u32 order=$arg2:u32 {start}",
+                                      "hist:keys=start.hex,order:size=2048" + handled)}
+            if KERNEL in PLACE_PUD:  # built here, by a compiler that has no call of the one in the other
+                probes["r:lab/page_fault"] = page
+        self.triggers = {name[6:]: trigger for name, (_, trigger) in probes.items()}
+        for name, (probe, _) in probes.items():
+            write(f"{TRACING}/kprobe_events", f"{name} {probe}")
         return self
 
     def __exit__(self, *_):
         self.stop()
-        write(f"{TRACING}/kprobe_events", "-:lab/fault")
+        for event in self.triggers:
+            write(f"{TRACING}/kprobe_events", f"-:lab/{event}")
 
     def start(self):
-        """Anew."""
+        """From 0."""
         self.stop()
-        write(f"{EVENT}/trigger", self.trigger)
+        for event, trigger in self.triggers.items():
+            write(f"{EVENTS}/{event}/trigger", trigger)
         self.counting = True
 
     def stop(self):
         """The counts are gone then."""
         if self.counting:
-            write(f"{EVENT}/trigger", "!" + self.trigger)
+            for event, trigger in self.triggers.items():
+                write(f"{EVENTS}/{event}/trigger", "!" + trigger)
             self.counting = False
 
     def count(self, address):
         """Counter({order: faults}) of the mapping that starts at that address."""
-        found = re.findall(r"start: *([0-9a-f]+)(?:, order: *(\d+))? *} hitcount: *(\d+)", read(f"{EVENT}/hist"))
-        return Counter({int(order or 0): int(n) for start, order, n in found if int(start, 16) == address})
+        orders = Counter()
+        for event in self.triggers:
+            for start, order, n in re.findall(r"start: *([0-9a-f]+)(?:, order: *(\d+))? *} hitcount: *(\d+)",
+                                              read(f"{EVENTS}/{event}/hist")):
+                if int(start, 16) == address:
+                    orders[int(order or 0)] += int(n)
+        return orders
 
     def missed(self):
         """Faults that were not counted."""
