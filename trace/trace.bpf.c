@@ -173,8 +173,7 @@ static __always_inline struct trace_event *call_end(__u32 kind, __s32 result, st
 
 /* --- Mapping for DMA: vfio_iommu_type1_ioctl() and iommufd_fops_ioctl(), which have the same arguments */
 
-SEC("kprobe")
-int BPF_KPROBE(dma_begin, void *data, unsigned int command, unsigned long argument)
+static int dma_called(unsigned int command, unsigned long argument)
 {
         if (command != VFIO_MAP && command != VFIO_UNMAP && command != IOAS_MAP && command != IOAS_UNMAP &&
             command != IOAS_MAP_FILE)
@@ -182,8 +181,7 @@ int BPF_KPROBE(dma_begin, void *data, unsigned int command, unsigned long argume
         return call_begin(TRACE_MAP, command, argument);
 }
 
-SEC("kretprobe")
-int BPF_KRETPROBE(dma_end, long result)
+static int dma_returned(long result)
 {
         struct call call;
         struct trace_event *e = call_end(TRACE_MAP, (__s32) result, &call);
@@ -230,14 +228,7 @@ static void event_name_device(struct trace_event *e, __u64 device)
         bpf_probe_read_kernel_str(e->text, sizeof(e->text), (const void *) name);
 }
 
-SEC("kprobe")
-int BPF_KPROBE(open_begin, void *vdev)
-{
-        return call_begin(TRACE_OPEN, 0, (__u64) vdev);
-}
-
-SEC("kretprobe")
-int BPF_KRETPROBE(open_end, int result)
+static int open_returned(int result)
 {
         struct call call;
         struct trace_event *e = call_end(TRACE_OPEN, result, &call);
@@ -250,15 +241,7 @@ int BPF_KRETPROBE(open_end, int result)
         return 0;
 }
 
-/* A function that another one here calls is part of that one. */
-SEC("kprobe")
-int BPF_KPROBE(reset_begin, void *pdev)
-{
-        return call_begin(TRACE_RESET, 0, (__u64) pdev);
-}
-
-SEC("kretprobe")
-int BPF_KRETPROBE(reset_end, int result)
+static int reset_returned(int result)
 {
         struct call call;
         struct trace_event *e = call_end(TRACE_RESET, result, &call);
@@ -270,8 +253,7 @@ int BPF_KRETPROBE(reset_end, int result)
         return 0;
 }
 
-SEC("kprobe")
-int BPF_KPROBE(region_mapped, __u64 device, __u64 vma)
+static int region_called(__u64 device, __u64 vma)
 {
         struct trace_event *e = event_new(TRACE_REGION);
 
@@ -284,6 +266,74 @@ int BPF_KPROBE(region_mapped, __u64 device, __u64 vma)
         event_name_device(e, read_word(device, members.vfio_device_dev));
         bpf_ringbuf_submit(e, 0);
         return 0;
+}
+
+/* --- The functions, each by a probe of its own. One that another one here calls is part of that one. */
+
+SEC("kprobe")
+int BPF_KPROBE(dma_begin, void *data, unsigned int command, unsigned long argument)
+{
+        return dma_called(command, argument);
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(dma_end, long result)
+{
+        return dma_returned(result);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(open_begin, __u64 vdev)
+{
+        return call_begin(TRACE_OPEN, 0, vdev);
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(open_end, int result)
+{
+        return open_returned(result);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(reset_begin, __u64 pdev)
+{
+        return call_begin(TRACE_RESET, 0, pdev);
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(reset_end, int result)
+{
+        return reset_returned(result);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(region_mapped, __u64 device, __u64 vma)
+{
+        return region_called(device, vma);
+}
+
+/* --- The same, of all functions at once: the cookie says which one it is. An enum trace_kind. */
+
+SEC("kprobe.multi")
+int any_begin(struct pt_regs *ctx)
+{
+        __u64 kind = bpf_get_attach_cookie(ctx);
+
+        if (kind == TRACE_MAP)
+                return dma_called(PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
+        if (kind == TRACE_REGION)
+                return region_called(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
+        return call_begin(kind, 0, PT_REGS_PARM1(ctx));
+}
+
+SEC("kretprobe.multi")
+int any_end(struct pt_regs *ctx)
+{
+        __u64 kind = bpf_get_attach_cookie(ctx);
+
+        if (kind == TRACE_MAP)
+                return dma_returned(PT_REGS_RC(ctx));
+        return kind == TRACE_OPEN ? open_returned(PT_REGS_RC(ctx)) : reset_returned(PT_REGS_RC(ctx));
 }
 
 /* --- Processes */

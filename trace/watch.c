@@ -22,37 +22,42 @@ struct function {
         const char *phase, *name;
         const char *module; /* that has it, or NULL: the kernel itself */
         bool reads_module;  /* its programs use members of types that the module has */
-        size_t begin, end;  /* the programs: offsets in struct trace_bpf; end: 0, there is none */
+        enum trace_kind kind;
+        size_t begin, end; /* the programs: offsets in struct trace_bpf; end: 0, there is none */
 };
 
 #define PROGRAM(name) offsetof(struct trace_bpf, progs.name)
 
 static const struct function functions[] = {
-        { "memory mapped for DMA by type1", "vfio_iommu_type1_ioctl", "vfio_iommu_type1", false,
+        { "memory mapped for DMA by type1", "vfio_iommu_type1_ioctl", "vfio_iommu_type1", false, TRACE_MAP,
           PROGRAM(dma_begin), PROGRAM(dma_end) },
-        { "memory mapped for DMA by iommufd", "iommufd_fops_ioctl", "iommufd", false, PROGRAM(dma_begin),
-          PROGRAM(dma_end) },
-        { "devices opened", "vfio_pci_core_enable", "vfio_pci_core", true, PROGRAM(open_begin),
+        { "memory mapped for DMA by iommufd", "iommufd_fops_ioctl", "iommufd", false, TRACE_MAP,
+          PROGRAM(dma_begin), PROGRAM(dma_end) },
+        { "devices opened", "vfio_pci_core_enable", "vfio_pci_core", true, TRACE_OPEN, PROGRAM(open_begin),
           PROGRAM(open_end) },
-        { "which memory is a BAR", "vfio_pci_core_mmap", "vfio_pci_core", true, PROGRAM(region_mapped), 0 },
-        { "devices reset", "__pci_reset_function_locked", NULL, false, PROGRAM(reset_begin),
+        { "which memory is a BAR", "vfio_pci_core_mmap", "vfio_pci_core", true, TRACE_REGION,
+          PROGRAM(region_mapped), 0 },
+        { "devices reset", "__pci_reset_function_locked", NULL, false, TRACE_RESET, PROGRAM(reset_begin),
           PROGRAM(reset_end) },
-        { "devices reset by their bus", "pci_reset_bus", NULL, false, PROGRAM(reset_begin),
+        { "devices reset by their bus", "pci_reset_bus", NULL, false, TRACE_RESET, PROGRAM(reset_begin),
           PROGRAM(reset_end) },
 };
 
 _Static_assert(ELEMENTSOF(functions) + 1 <= TRACE_UNSEEN_MAX, "each of them, and the hook");
 
-#define READS_MAX 8 /* of a module's types: they may appear after it */
+#define TRIES_MAX \
+        5 /* for a function whose module is there: its types, or the function, may appear after it */
 
 struct trace_watch {
         struct kernel_symbols *symbols;
         struct trace_bpf *kernel;
         struct ring_buffer *ring;
-        struct bpf_link *links[ELEMENTSOF(functions)][2];
+        bool attached[ELEMENTSOF(functions)];
+        struct bpf_link *links[2 * ELEMENTSOF(functions)];
+        size_t n_links;
         struct bpf_link *began, *ended;
         unsigned n_rounds; /* of attaching */
-        unsigned n_reads;
+        unsigned n_tries[ELEMENTSOF(functions)];
         bool knows_module; /* the members of its types */
         bool by_fprobe;    /* functions are watched without performance events */
         trace_event_t on_event;
@@ -165,12 +170,12 @@ static int load_programs(struct trace_watch *w)
         if (!w->kernel)
                 return -errno;
         w->kernel->rodata->page_shift = (uint32_t) __builtin_ctzl((unsigned long) page);
-        for (size_t i = 0; w->by_fprobe && i < ELEMENTSOF(functions); i++) {
-                const struct function *f = &functions[i];
-
-                bpf_program__set_expected_attach_type(program_of(w, f->begin), BPF_TRACE_KPROBE_MULTI);
-                if (f->end)
-                        bpf_program__set_expected_attach_type(program_of(w, f->end), BPF_TRACE_KPROBE_MULTI);
+        bpf_program__set_autoload(w->kernel->progs.any_begin, w->by_fprobe);
+        bpf_program__set_autoload(w->kernel->progs.any_end, w->by_fprobe);
+        for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
+                bpf_program__set_autoload(program_of(w, functions[i].begin), !w->by_fprobe);
+                if (functions[i].end)
+                        bpf_program__set_autoload(program_of(w, functions[i].end), !w->by_fprobe);
         }
         r = trace_bpf__load(w->kernel);
         if (r < 0)
@@ -180,8 +185,7 @@ static int load_programs(struct trace_watch *w)
 
 static bool knows_module(struct trace_watch *w)
 {
-        if (!w->knows_module && w->n_reads < READS_MAX) {
-                w->n_reads++;
+        if (!w->knows_module) {
                 kernel_symbols_refresh(w->symbols);
                 w->knows_module = find_members(w, module_members, ELEMENTSOF(module_members)) >= 0;
         }
@@ -200,30 +204,70 @@ static bool module_is_there(const char *module)
         return access(path, F_OK) >= 0;
 }
 
-static bool is_attached(const struct trace_watch *w, size_t i)
+/* Functions that are watched together. */
+struct group {
+        size_t functions[ELEMENTSOF(functions)], n;
+};
+
+/* Of those of the group that have an end, or of all. NULL: there is no such function, or none of the group.
+ */
+static struct bpf_link *attach_by_fprobe(const struct trace_watch *w, const struct group *g, bool at_return)
 {
-        return w->links[i][0] && (w->links[i][1] || !functions[i].end);
+        const char *names[ELEMENTSOF(functions)];
+        __u64 kinds[ELEMENTSOF(functions)];
+        LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .syms = names, .cookies = kinds, .retprobe = at_return);
+
+        for (size_t i = 0; i < g->n; i++) {
+                const struct function *f = &functions[g->functions[i]];
+
+                if (at_return && !f->end)
+                        continue;
+                names[opts.cnt] = f->name;
+                kinds[opts.cnt++] = f->kind;
+        }
+        return opts.cnt == 0 ? NULL
+                             : bpf_program__attach_kprobe_multi_opts(at_return ? w->kernel->progs.any_end
+                                                                               : w->kernel->progs.any_begin,
+                                                                     NULL, &opts);
 }
 
-static struct bpf_link *attach_program(const struct trace_watch *w, const struct bpf_program *p,
-                                       bool at_return, const char *function)
+/* A group of one. */
+static struct bpf_link *attach_probe(const struct trace_watch *w, const struct group *g, bool at_return)
 {
-        LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .syms = &function, .cnt = 1, .retprobe = at_return);
+        const struct function *f = &functions[g->functions[0]];
+        size_t program = at_return ? f->end : f->begin;
 
-        return w->by_fprobe ? bpf_program__attach_kprobe_multi_opts(p, NULL, &opts)
-                            : bpf_program__attach_kprobe(p, at_return, function);
+        return program ? bpf_program__attach_kprobe(program_of(w, program), at_return, f->name) : NULL;
+}
+
+static bool group_has_end(const struct group *g)
+{
+        for (size_t i = 0; i < g->n; i++)
+                if (functions[g->functions[i]].end)
+                        return true;
+        return false;
 }
 
 /* The return first, so no call is taken for one that never returned. */
-static void attach_function(struct trace_watch *w, size_t i)
+static bool attach_group(struct trace_watch *w, const struct group *g)
 {
-        const struct function *f = &functions[i];
+        struct bpf_link *(*attach)(const struct trace_watch *, const struct group *,
+                                   bool) = w->by_fprobe ? attach_by_fprobe : attach_probe;
+        struct bpf_link *end = attach(w, g, true), *begin;
 
-        if (f->end && !w->links[i][1])
-                w->links[i][1] = attach_program(w, program_of(w, f->end), true, f->name);
-        if (f->end && !w->links[i][1])
-                return;
-        w->links[i][0] = attach_program(w, program_of(w, f->begin), false, f->name);
+        if (!end && group_has_end(g))
+                return false;
+        begin = attach(w, g, false);
+        if (!begin) {
+                bpf_link__destroy(end);
+                return false;
+        }
+        w->links[w->n_links++] = begin;
+        if (end)
+                w->links[w->n_links++] = end;
+        for (size_t i = 0; i < g->n; i++)
+                w->attached[g->functions[i]] = true;
+        return true;
 }
 
 /* A module that is built in may have no folder in /sys/module, and BTF may lack a function. To look for one
@@ -236,18 +280,26 @@ static bool may_be_there(const struct trace_watch *w, const struct function *f)
         return w->n_rounds == 0 ? kernel_symbols_btf_has_function(w->symbols, f->name) : w->n_rounds == 1;
 }
 
+/* A link takes the kernel a while, however many functions it is of; and one fails as a whole. */
 static void attach_missing(struct trace_watch *w)
 {
+        struct group all = {};
+
         for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
                 const struct function *f = &functions[i];
 
-                if (is_attached(w, i) || !may_be_there(w, f))
+                if (w->attached[i] || w->n_tries[i] == TRIES_MAX || !may_be_there(w, f))
                         continue;
+                w->n_tries[i]++;
                 if (!f->reads_module || knows_module(w))
-                        attach_function(w, i);
+                        all.functions[all.n++] = i;
         }
         if (w->n_rounds < 2)
                 w->n_rounds++;
+        if (all.n > 1 && w->by_fprobe && attach_group(w, &all))
+                return;
+        for (size_t i = 0; i < all.n; i++)
+                (void) attach_group(w, &(struct group){ .functions = { all.functions[i] }, .n = 1 });
 }
 
 static int take_event(void *userdata, void *data, size_t size)
@@ -263,7 +315,7 @@ static int take_event(void *userdata, void *data, size_t size)
 static bool sees_nothing(const struct trace_watch *w)
 {
         for (size_t i = 0; i < ELEMENTSOF(functions); i++)
-                if (is_attached(w, i))
+                if (w->attached[i])
                         return false;
         return true;
 }
@@ -328,10 +380,8 @@ struct trace_watch *trace_watch_free(struct trace_watch *w)
 {
         if (!w)
                 return NULL;
-        for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
-                bpf_link__destroy(w->links[i][0]);
-                bpf_link__destroy(w->links[i][1]);
-        }
+        for (size_t i = 0; i < w->n_links; i++)
+                bpf_link__destroy(w->links[i]);
         bpf_link__destroy(w->began);
         bpf_link__destroy(w->ended);
         ring_buffer__free(w->ring);
@@ -364,7 +414,7 @@ size_t trace_watch_unseen(const struct trace_watch *w, struct trace_unseen ret[s
         if (!w->began || !w->ended)
                 ret[n++] = (struct trace_unseen){ "our hook", "sched_process_exec" };
         for (size_t i = 0; i < ELEMENTSOF(functions); i++)
-                if (!is_attached(w, i) && module_is_there(functions[i].module))
+                if (!w->attached[i] && module_is_there(functions[i].module))
                         ret[n++] = (struct trace_unseen){ functions[i].phase, functions[i].name };
         return n;
 }
