@@ -54,31 +54,6 @@ static void free_unit(void *unit)
         free(unit);
 }
 
-/* unit: this frees it. */
-static int call_systemd(struct manager *m, const char *method, char *unit,
-                        sd_bus_message_handler_t on_answer)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        _cleanup_free_ char *name = unit;
-        sd_bus_slot *slot;
-        int r;
-
-        r = systemd_job_new_call(m->bus, method, &call);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(call, "ss", name, "replace");
-        if (r < 0)
-                return r;
-        r = sd_bus_call_async(m->bus, &slot, call, on_answer, name, ANSWER_USEC);
-        if (r < 0)
-                return r;
-        (void) sd_bus_slot_set_destroy_callback(slot, free_unit);
-        TAKE_PTR(name);
-        (void) sd_bus_slot_set_floating(slot, true); /* it ends with the answer, or with the bus */
-        sd_bus_slot_unref(slot);
-        return 0;
-}
-
 /* Returns 0 and the unit that measures the guest, or a negative errno: -ENAMETOOLONG if none can. */
 static int unit_of(const char *guest, char **ret)
 {
@@ -91,41 +66,59 @@ static int unit_of(const char *guest, char **ret)
         return asprintf(ret, "vfioalign-trace@%s.service", escaped) < 0 ? -ENOMEM : 0;
 }
 
+/* Calls that method for the unit of the guest. Returns as unit_of(). */
+static int call_systemd(struct manager *m, const char *method, const char *guest,
+                        sd_bus_message_handler_t on_answer)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_free_ char *unit = NULL;
+        sd_bus_slot *slot;
+        int r;
+
+        r = unit_of(guest, &unit);
+        if (r < 0)
+                return r;
+        r = systemd_job_new_call(m->bus, method, &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "ss", unit, "replace");
+        if (r < 0)
+                return r;
+        r = sd_bus_call_async(m->bus, &slot, call, on_answer, unit, ANSWER_USEC);
+        if (r < 0)
+                return r;
+        (void) sd_bus_slot_set_destroy_callback(slot, free_unit);
+        TAKE_PTR(unit);
+        (void) sd_bus_slot_set_floating(slot, true); /* it ends with the answer, or with the bus */
+        sd_bus_slot_unref(slot);
+        return 0;
+}
+
 void manager_measure_start(struct manager *m, const char *guest)
 {
-        char *unit;
         int r;
 
         assert(m && guest);
 
         if (!*guest || !can_measure(m))
                 return;
-        r = unit_of(guest, &unit);
-        if (r == -ENAMETOOLONG) {
+        r = call_systemd(m, "StartUnit", guest, on_started);
+        if (r == -ENAMETOOLONG)
                 log_info("The start of guest '%s' is not measured: its name is too long for a unit", guest);
-                return;
-        }
-        if (r >= 0)
-                r = call_systemd(m, "StartUnit", unit, on_started);
-        if (r < 0)
+        else if (r < 0)
                 log_warning(r, "Failed to have the start of guest '%s' measured, ignoring: %m", guest);
 }
 
 void manager_measure_stop(struct manager *m, const char *guest)
 {
-        char *unit;
         int r;
 
         assert(m && guest);
 
         if (!*guest || !can_measure(m))
                 return;
-        r = unit_of(guest, &unit);
-        if (r == -ENAMETOOLONG)
-                return;
-        if (r >= 0)
-                r = call_systemd(m, "StopUnit", unit, on_stopped);
-        if (r < 0)
+        r = call_systemd(m, "StopUnit", guest, on_stopped);
+        if (r < 0 && r != -ENAMETOOLONG)
                 log_warning(r, "Failed to have the measuring of guest '%s' stopped, ignoring: %m", guest);
 }
 
