@@ -272,8 +272,8 @@ static void test_alive(void **state)
         }
 }
 
-/* Whether such a kernel aligns by itself is seen only when vfio is loaded: until then the daemon does not load
- * the module, which would taint the kernel and refuse. */
+/* Whether such a kernel aligns by itself is seen only when vfio is loaded: until then the daemon does not
+ * load the module, which would taint the kernel and refuse. */
 static void test_order_unseen(void **state)
 {
         const struct kernel_facts k = { .mapping_order.value = FACT_UNKNOWN, .hook_place.order_offset = 8 };
