@@ -396,18 +396,19 @@ static int start_modprobe(struct manager *m)
 }
 
 /* Whoever switches all off from now on waits for the end of the load. False where somebody has, or has the
- * switch in hand and loads the module or is about to let us: then there will be another audit. */
+ * switch in hand and loads the module or is about to let us: then there will be another audit. Where there
+ * is nothing to lock, guests are not to lack the module for that. */
 static bool lock_module_load(struct manager *m)
 {
         int lock = switch_lock(&m->root, 0);
 
-        if (lock < 0) {
-                log_full(lock == -EAGAIN ? LOG_DEBUG : LOG_WARNING, lock,
-                         "Failed to lock the switch, not loading the module " VFIO_ALIGN_MODULE ": %m");
-                if (lock == -EAGAIN)
-                        manager_audit_soon(m);
+        if (lock == -EAGAIN) {
+                log_debug("The switch is locked, not loading the module " VFIO_ALIGN_MODULE);
+                manager_audit_soon(m);
                 return false;
         }
+        if (lock < 0)
+                log_warning(lock, "Failed to lock the switch, ignoring: %m");
         m->module_load_lock = lock;
         if (!manager_restraint(m))
                 return true;

@@ -29,6 +29,7 @@ DAEMON, CTL, XML, SCHEMA = sys.argv[1:5]
 del sys.argv[1:5]
 
 INTERFACE = "org.vfioalign1.Manager"
+EIGHT_GPU = Path(__file__).resolve().parent / "hosts/eight-gpu"
 ERROR = "org.freedesktop.DBus.Error."
 
 
@@ -120,7 +121,9 @@ class OnBus(unittest.TestCase):
 
     def test_status_off(self):
         """Guests that are off are not said to be none."""
-        text = self.status_of(Path(__file__).resolve().parent / "hosts/eight-gpu")
+        with tempfile.TemporaryDirectory() as root:
+            shutil.copytree(EIGHT_GPU, root, dirs_exist_ok=True, symlinks=True)
+            text = self.status_of(root)
         self.assertRegex(text, r"0 of 2 guests with VFIO devices running; 2 will start on small pages; 1 warning; module not "
                                r"loaded; audited \d{4}-\d\d-\d\d \d\d:\d\d")
         self.assertIn("No guest with a VFIO device runs; libvirt has 2: vfioalignctl guests", text)
@@ -129,7 +132,7 @@ class OnBus(unittest.TestCase):
     def test_status_proxmox(self):
         """Nor are those of Proxmox, whose starts the daemon does not see."""
         with tempfile.TemporaryDirectory() as root:
-            shutil.copytree(Path(__file__).resolve().parent / "hosts/eight-gpu", root, dirs_exist_ok=True, symlinks=True)
+            shutil.copytree(EIGHT_GPU, root, dirs_exist_ok=True, symlinks=True)
             conf = Path(root, "etc/pve/qemu-server/101.conf")
             conf.parent.mkdir(parents=True)
             conf.write_text("hostpci0: 0000:52:00.0\n")
