@@ -3,6 +3,7 @@
 
 #include "config/fix-id.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/shell.h"
 
 static int fix_command_add(char **command, enum fix_id id, const char *guest)
@@ -16,6 +17,7 @@ static int fix_command_add(char **command, enum fix_id id, const char *guest)
         else
                 n = asprintf(command, "%s%svfioalignctl fix apply %s", before ?: "", and, name);
         if (n < 0) {
+                memory_note_failure();
                 *command = NULL;
                 return -ENOMEM;
         }
@@ -24,12 +26,12 @@ static int fix_command_add(char **command, enum fix_id id, const char *guest)
 
 char *fix_command(unsigned fixes, const char *guest)
 {
-        _cleanup_free_ char *name = guest ? shell_argument(guest) : NULL, *command = NULL;
+        _cleanup_free_ char *name = guest ? memory_note(shell_argument(guest)) : NULL, *command = NULL;
 
         if (guest && !name)
                 return NULL;
         for (enum fix_id id = 0; id < _FIX_ID_MAX; id++)
                 if (fixes & FIX_BIT(id) && fix_command_add(&command, id, name) < 0)
                         return NULL;
-        return command ? TAKE_PTR(command) : strdup("");
+        return command ? TAKE_PTR(command) : memory_note(strdup(""));
 }

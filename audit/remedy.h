@@ -37,6 +37,6 @@ char *remedy_name(const struct remedy *r);
 /* "needs a reboot; taints the kernel". The caller frees it; NULL: no memory. */
 char *remedy_price(const struct remedy *r);
 
-/* The command that applies it now; NULL where there is none, or no memory. guest: whose domain it edits
- * where the fix is for a guest. The caller frees it. */
+/* The command that applies it now; NULL where there is none, or no memory, which is noted. guest: whose
+ * domain it edits where the fix is for a guest. The caller frees it. */
 char *remedy_command(const struct remedy *r, const char *guest);
