@@ -50,7 +50,7 @@ static void print_property(const char *name, const char *value, const char *betw
 static void redact_line(const struct kept_key *kept, const char *key, const char *value, FILE *out)
 {
         const char *between = " ";
-        char text[256];
+        char text[PROXMOX_VALUE_SIZE];
 
         fprintf(out, "%s:", key);
         if (!kept->properties[0])
@@ -164,7 +164,7 @@ int redact_proxmox(char *data, FILE *out)
 static void redact_mapping(const char *line, FILE *out)
 {
         const char *value = startswith(line, "map");
-        char path[256], node[256];
+        char path[PROXMOX_VALUE_SIZE], node[PROXMOX_VALUE_SIZE];
 
         if (!value || !strchr(BLANK, *value))
                 return;

@@ -112,7 +112,7 @@ static int parse_mapping_line(struct proxmox_mappings *m, const char *name, cons
                               const char *node)
 {
         const char *value = startswith(line, "map");
-        char path[256], of[256];
+        char path[PROXMOX_VALUE_SIZE], of[PROXMOX_VALUE_SIZE];
 
         if (!value || !strchr(BLANK, *value))
                 return 0;

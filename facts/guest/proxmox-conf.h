@@ -43,6 +43,10 @@ int proxmox_mappings_read(struct proxmox_mappings *m, const struct proxmox_files
 /* Divides a line into its key and its value, in place. False where it is none. */
 bool proxmox_line_split(char *line, const char **ret_key, const char **ret_value);
 
+/* Of a property's value, with its end. Whoever reads a property takes as much, so a longer one is missing
+ * for all. */
+#define PROXMOX_VALUE_SIZE 256
+
 /* One of the values in "host=01:00,pcie=1". default_key: the one that may stand alone at the begin; or NULL.
  * False where it is missing. */
 bool proxmox_property(const char *value, const char *key, const char *default_key, char *ret, size_t size);

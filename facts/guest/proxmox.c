@@ -192,7 +192,7 @@ static int parse_hostpci(struct guest *g, unsigned index, const char *id, const 
                          const struct proxmox_mappings *m, const struct root *root)
 {
         const struct proxmox_mapping *found = NULL;
-        char host[256], name[256], type[256];
+        char host[PROXMOX_VALUE_SIZE], name[PROXMOX_VALUE_SIZE], type[PROXMOX_VALUE_SIZE];
         bool mdev = proxmox_property(value, "mdev", NULL, type, sizeof(type));
         size_t n = 0;
 
@@ -271,7 +271,7 @@ static int copy_value(char **to, const char *value)
 
 static void read_width(struct guest *g, const char *cpu)
 {
-        char value[64];
+        char value[PROXMOX_VALUE_SIZE];
         uint64_t bits;
 
         if (!cpu)
@@ -290,7 +290,7 @@ static int read_machine(struct guest *g, const struct conf *c)
 {
         const char *arch = c->arch ?: "x86_64";
         uint64_t mib = MEMORY_DEFAULT_MIB;
-        char value[64];
+        char value[PROXMOX_VALUE_SIZE];
         int r;
 
         r = copy_value(&g->arch, arch);
@@ -319,7 +319,7 @@ static int read_conf(struct guest *g, const char *id, const struct conf *c, cons
                      const struct root *root)
 {
         _cleanup_(words_done) struct words args = {};
-        char uuid[64];
+        char uuid[PROXMOX_VALUE_SIZE];
         int r;
 
         g->manager = GUEST_OF_PROXMOX;
