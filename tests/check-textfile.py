@@ -22,6 +22,7 @@ METRICS = (Path(__file__).parent / "hosts/eight-gpu.prom").read_text()
 USUAL = "var/lib/prometheus/node-exporter", "var/lib/node_exporter/textfile_collector"
 FEATURES = "etc/kubernetes/node-feature-discovery/features.d"
 SOMEBODY = 12345
+AGAIN = os.EX_TEMPFAIL  # systemd starts it once more
 
 
 class Textfile(unittest.TestCase):
@@ -48,6 +49,14 @@ class Textfile(unittest.TestCase):
         self.assertEqual(bool(run.stderr), bool(code))
         self.assertEqual(os.listdir(self.private), [])
         return run.stderr
+
+    def shim(self, name, script):
+        """A PATH on which a program does something before it does what it is for."""
+        folder = self.root / "bin"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(f'#!/bin/sh\n{script}\nexec {shutil.which(name)} "$@"\n')
+        (folder / name).chmod(0o755)
+        return f"{folder}:{os.environ['PATH']}"
 
     def assert_published(self, directory, *others):
         path = directory / "vfioalign.prom"
@@ -79,7 +88,7 @@ class Textfile(unittest.TestCase):
         self.publish(TEXTFILE_DIRECTORY=str(directory))
         self.assert_published(directory)
         self.assertEqual(os.listdir(usual), [])
-        self.publish(TEXTFILE_DIRECTORY=str(self.root / "none"))
+        self.publish(TEXTFILE_DIRECTORY=str(self.root / "none/none"))
 
     @unittest.skipIf(os.getuid() != 0, "only root can give files to others")
     def test_of_somebody_else(self):
@@ -92,7 +101,7 @@ class Textfile(unittest.TestCase):
                 path.chmod(0o755)
         service = (Path(PROGRAM).parent / "vfioalign-textfile.service").read_text()
         capability = re.search(r"^CapabilityBoundingSet=CAP_(\w+)$", service, flags=re.M)[1].lower()
-        for capabilities, code in (f"-all,+{capability}", 0), ("-all", 1):
+        for capabilities, code in (f"-all,+{capability}", 0), ("-all", AGAIN):
             for path in directory.iterdir():
                 path.unlink()
             said = self.publish(code=code, prefix=["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"])
@@ -115,8 +124,9 @@ class Textfile(unittest.TestCase):
             self.assertEqual(victim.read_text(), "old")
             path.unlink()
         path.mkdir()
-        self.assertIn(f"Failed to replace '{path}'", self.publish(code=1))
-        self.assertEqual(os.listdir(directory), ["vfioalign.prom"])
+        for code, search in (AGAIN, os.environ["PATH"]), (1, self.shim("stat", "echo 1; exit")):
+            self.assertIn(f"Failed to replace '{path}'", self.publish(code=code, PATH=search))
+            self.assertEqual(os.listdir(directory), ["vfioalign.prom"])
 
     def test_led_astray(self):
         """Whoever owns the parent directory cannot choose where root writes."""
@@ -124,7 +134,7 @@ class Textfile(unittest.TestCase):
         (self.root / USUAL[0]).parent.mkdir(parents=True)
         (self.root / USUAL[0]).symlink_to(etc)
         other = self.make(USUAL[1])
-        self.assertIn(f"leads to '{etc}', so nothing is written there", self.publish(code=1))
+        self.assertIn(f"leads to '{etc}', so nothing is written there", self.publish(code=AGAIN))
         self.assertEqual(os.listdir(etc), [])
         self.assert_published(other)
         (etc / "vfioalign.prom").write_text("")
@@ -134,13 +144,16 @@ class Textfile(unittest.TestCase):
     def test_changed_meanwhile(self):
         """What the daemon writes while this runs is published, too: systemd does not start it again for that."""
         directory = self.make(USUAL[0])
-        shim = self.root / "bin"
-        shim.mkdir()
-        (shim / "install").write_text(f'#!/bin/sh\n[ -e {self.root}/once ] || {{ : >{self.root}/once; echo "# newer" >{self.metrics}; }}\n'
-                                      f'exec {shutil.which("install")} "$@"\n')
-        (shim / "install").chmod(0o755)
-        self.publish(PATH=f"{shim}:{os.environ['PATH']}")
+        self.publish(PATH=self.shim(
+            "install", f'[ -e {self.root}/once ] || {{ : >{self.root}/once; echo "# newer" >{self.metrics}; }}'))
         self.assertEqual(self.metrics.read_text(), "# newer\n")
+        self.assert_published(directory)
+
+    def test_came_meanwhile(self):
+        """A directory that comes while this runs, shortly after its parent, is no change to systemd either."""
+        directory = self.root / USUAL[0]
+        directory.parent.mkdir(parents=True)
+        self.publish(PATH=self.shim("sleep", f"mkdir {directory}"))
         self.assert_published(directory)
 
     def test_features(self):
