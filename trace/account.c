@@ -188,6 +188,37 @@ struct trace_bar *trace_process_find_bar(const struct trace_process *p, uint64_t
         return NULL;
 }
 
+/* Of the BARs of its device that are large enough the smallest; of two of one size the one that was mapped
+ * longer ago. */
+static struct trace_bar *find_dma_buf(const struct trace_process *p, const struct trace_event *e)
+{
+        char device[TRACE_TEXT_MAX];
+        struct trace_bar *best = NULL;
+
+        if (!*e->text)
+                return NULL;
+        copy_device(device, e);
+        for (size_t i = 0; i < p->n_bars; i++) {
+                struct trace_bar *bar = &p->bars[i];
+
+                if (bar->size < e->size || !streq(bar->device, device))
+                        continue;
+                if (bar->dma_buf_time == e->time)
+                        return bar; /* the event has been added */
+                if (!best || bar->size < best->size ||
+                    (bar->size == best->size && bar->dma_buf_time < best->dma_buf_time))
+                        best = bar;
+        }
+        return best;
+}
+
+struct trace_bar *trace_process_find_mapped(const struct trace_process *p, const struct trace_event *e)
+{
+        if (e->kind == TRACE_MAP_FILE)
+                return find_dma_buf(p, e);
+        return e->kind == TRACE_MAP ? trace_process_find_bar(p, e->address) : NULL;
+}
+
 /* --- Events */
 
 static void add_span(struct trace_process *p, enum trace_span_kind kind, size_t index,
@@ -242,7 +273,7 @@ static void bar_add_cost(struct trace_bar *bar, const struct trace_event *e)
 
 static void add_map(const struct trace_account *a, struct trace_process *p, const struct trace_event *e)
 {
-        struct trace_bar *bar = e->kind == TRACE_MAP ? trace_process_find_bar(p, e->address) : NULL;
+        struct trace_bar *bar = trace_process_find_mapped(p, e);
 
         if (!bar) {
                 add_span(p, TRACE_SPAN_RAM, 0, e);
@@ -251,6 +282,8 @@ static void add_map(const struct trace_account *a, struct trace_process *p, cons
         }
         add_span(p, TRACE_SPAN_BAR, (size_t) (bar - p->bars), e);
         sum_add(&bar->maps, e);
+        if (e->kind == TRACE_MAP_FILE)
+                bar->dma_buf_time = e->time;
         /* A BAR that has its pages from before takes no faults, and shows nothing. */
         if (e->result < 0 || e->faults == 0)
                 return;

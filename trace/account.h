@@ -44,8 +44,9 @@ struct trace_bar {
         uint64_t offset, size;       /* bytes, in the region */
         uint64_t address;            /* the last that it had */
         struct trace_sum maps;
-        uint64_t page_size;  /* bytes: the one that the faults show; 0: there were none */
-        uint64_t page_bytes; /* internal: how much was mapped when it was found */
+        uint64_t page_size;    /* bytes: the one that the faults show; 0: there were none */
+        uint64_t page_bytes;   /* internal: how much was mapped when it was found */
+        uint64_t dma_buf_time; /* when it was last mapped as a dma-buf, which has no page faults; 0: never */
 
         /* Of `maps`, the calls that took faults; and how long one fault took on average in the calls that
          * took enough of them to say so: in the quickest and in the slowest. 0: there was no such call. */
@@ -120,6 +121,9 @@ bool trace_process_is_vmm(const struct trace_process *p);
 
 /* The BAR of this process that has that virtual address, or NULL. */
 struct trace_bar *trace_process_find_bar(const struct trace_process *p, uint64_t address);
+
+/* The BAR that an event mapped for DMA, which may have been added; NULL: none that is known. */
+struct trace_bar *trace_process_find_mapped(const struct trace_process *p, const struct trace_event *e);
 
 /* Where the time between begin and end went. These are its parts, and `other` is what they leave: the
  * emulator, the firmware and the guest. Where calls overlapped it is 0, and the sum of the parts larger. */

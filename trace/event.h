@@ -8,7 +8,8 @@
 
 enum trace_kind {
         TRACE_MAP = 1,  /* memory was mapped for DMA, by type1 or by iommufd */
-        TRACE_MAP_FILE, /* the same, by IOMMU_IOAS_MAP_FILE: part of a file instead of an address */
+        TRACE_MAP_FILE, /* the same, by IOMMU_IOAS_MAP_FILE: part of a file instead of an address. text: the
+                         * device, where that is a dma-buf of its BARs */
         TRACE_UNMAP,    /* and unmapped */
         TRACE_OPEN,     /* a device was opened, which resets it */
         TRACE_RESET,    /* a device was reset */
@@ -27,7 +28,7 @@ struct trace_event {
         __u64 time;     /* when the call began; nanoseconds of CLOCK_MONOTONIC, as all times here */
         __u64 duration; /* nanoseconds */
         __u64 started;  /* when the process began to run its program; 0: before it was watched */
-        __u64 address;  /* TRACE_MAP, TRACE_REGION: virtual */
+        __u64 address;  /* TRACE_MAP, TRACE_REGION: virtual; TRACE_MAP_FILE: in the file */
         __u64 size;     /* bytes */
         __u64 offset;   /* TRACE_REGION: in VFIO's descriptor, which has the region's number in it */
         __u64 faults;   /* of the calling thread, during the call */

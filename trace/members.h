@@ -16,9 +16,14 @@
 
 #define TRACE_MODULE_MEMBERS(member) member(vfio_device, dev) member(vfio_pci_core_device, pdev)
 
+/* Of kernels that share BARs as dma-bufs (Linux 6.19, CONFIG_VFIO_PCI_DMABUF). */
+#define TRACE_DMA_BUF_MEMBERS(member) \
+        member(vfio_pci_dma_buf, vdev) member(dma_buf_attachment, dmabuf) member(dma_buf, priv)
+
 struct trace_members {
 #define MEMBER(structure, name) __u32 structure##_##name;
         TRACE_KERNEL_MEMBERS(MEMBER)
         TRACE_MODULE_MEMBERS(MEMBER)
+        TRACE_DMA_BUF_MEMBERS(MEMBER)
 #undef MEMBER
 };

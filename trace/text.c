@@ -30,7 +30,7 @@ static void print_bar_event(const struct trace_bar *bar, const struct trace_even
 
 void trace_print_event(const struct trace_process *p, const struct trace_event *e, FILE *out)
 {
-        const struct trace_bar *bar = e->kind == TRACE_MAP ? trace_process_find_bar(p, e->address) : NULL;
+        const struct trace_bar *bar = trace_process_find_mapped(p, e);
         trace_name_t name;
         char head[sizeof(name) + 32];
         format_t size, faults;

@@ -52,6 +52,7 @@ struct call_key {
 
 struct call {
         __u64 time, faults, argument;
+        __u64 device; /* whose dma-buf is mapped: struct device */
         __u32 command, zero;
 };
 
@@ -171,6 +172,13 @@ static __always_inline struct trace_event *call_end(__u32 kind, __s32 result, st
         return e;
 }
 
+static void event_name_device(struct trace_event *e, __u64 device)
+{
+        __u64 name = read_word(device + members.device_kobj, members.kobject_name);
+
+        bpf_probe_read_kernel_str(e->text, sizeof(e->text), (const void *) name);
+}
+
 /* --- Mapping for DMA: vfio_iommu_type1_ioctl() and iommufd_fops_ioctl(), which have the same arguments */
 
 static int dma_called(unsigned int command, unsigned long argument)
@@ -214,19 +222,27 @@ static int dma_returned(long result)
                 e->kind = call.command == IOAS_MAP ? TRACE_MAP : TRACE_MAP_FILE;
                 e->address = map.user_va_or_start;
                 e->size = map.length;
+                if (call.device)
+                        event_name_device(e, call.device);
         }
         bpf_ringbuf_submit(e, 0);
         return 0;
 }
 
-/* --- Devices */
-
-static void event_name_device(struct trace_event *e, __u64 device)
+/* Within a call of IOMMU_IOAS_MAP_FILE. */
+static int dma_buf_mapped_by(__u64 attachment)
 {
-        __u64 name = read_word(device + members.device_kobj, members.kobject_name);
+        struct call_key key = { .thread = bpf_get_current_pid_tgid(), .kind = TRACE_MAP };
+        struct call *call = bpf_map_lookup_elem(&calls, &key);
+        __u64 dma_buf = read_word(attachment, members.dma_buf_attachment_dmabuf);
+        __u64 device = read_word(read_word(dma_buf, members.dma_buf_priv), members.vfio_pci_dma_buf_vdev);
 
-        bpf_probe_read_kernel_str(e->text, sizeof(e->text), (const void *) name);
+        if (call)
+                call->device = read_word(device, members.vfio_pci_core_device_pdev) + members.pci_dev_dev;
+        return 0;
 }
+
+/* --- Devices */
 
 static int open_returned(int result)
 {
@@ -283,6 +299,12 @@ int BPF_KRETPROBE(dma_end, long result)
 }
 
 SEC("kprobe")
+int BPF_KPROBE(dma_buf_mapped, __u64 attachment)
+{
+        return dma_buf_mapped_by(attachment);
+}
+
+SEC("kprobe")
 int BPF_KPROBE(open_begin, __u64 vdev)
 {
         return call_begin(TRACE_OPEN, 0, vdev);
@@ -321,6 +343,8 @@ int any_begin(struct pt_regs *ctx)
 
         if (kind == TRACE_MAP)
                 return dma_called(PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
+        if (kind == TRACE_MAP_FILE)
+                return dma_buf_mapped_by(PT_REGS_PARM1(ctx));
         if (kind == TRACE_REGION)
                 return region_called(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
         return call_begin(kind, 0, PT_REGS_PARM1(ctx));

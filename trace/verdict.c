@@ -46,6 +46,7 @@ static void ram_sentence(const struct trace_account *a, const struct trace_proce
 struct bar_group {
         uint64_t page_size, n, bytes, maps, faults, ns;
         uint64_t n_larger;     /* of these, larger pages would fit */
+        uint64_t n_dma_bufs;   /* of these, mapped as dma-bufs */
         uint64_t least_faults; /* of all of them, in one mapping each */
 };
 
@@ -64,6 +65,7 @@ static struct bar_group group_bars(const struct trace_account *a, const struct t
                 g.maps += bar->maps.calls;
                 g.faults += bar->maps.faults;
                 g.ns += bar->maps.ns;
+                g.n_dma_bufs += bar->dma_buf_time > 0;
                 g.n_larger += trace_bar_largest_page(a, bar) > page_size;
                 g.least_faults += trace_bar_least_faults(a, bar);
         }
@@ -80,8 +82,12 @@ static void bars_sentence(const struct trace_account *a, const struct bar_group 
                      format_size(g->bytes, size), format_count(g->maps, maps), plural_of(g->maps));
         out += n;
         if (g->page_size == 0) {
-                snprintf(out, sizeof(sentence_t) - (size_t) n,
-                         ", without a fault: they had their pages before.");
+                if (g->n_dma_bufs > 0)
+                        snprintf(out, sizeof(sentence_t) - (size_t) n,
+                                 ", %ju of them as dma-bufs, without a fault.", (uintmax_t) g->n_dma_bufs);
+                else
+                        snprintf(out, sizeof(sentence_t) - (size_t) n,
+                                 ", without a fault: they had their pages before.");
                 return;
         }
         format_size(g->page_size, page);

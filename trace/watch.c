@@ -17,11 +17,17 @@
 
 #include <trace.skel.h> /* made by the build */
 
+enum types {
+        TYPES_KERNEL,
+        TYPES_MODULE,  /* that come with vfio_pci_core */
+        TYPES_DMA_BUF, /* that come with it where BARs are shared as dma-bufs */
+};
+
 /* A function that is watched: at its entry, and where `end` is not NULL at its return. */
 struct function {
         const char *phase, *name;
         const char *module; /* that has it, or NULL: the kernel itself */
-        bool reads_module;  /* its programs use members of types that the module has */
+        enum types reads;   /* what its programs use members of */
         enum trace_kind kind;
         size_t begin, end; /* the programs: offsets in struct trace_bpf; end: 0, there is none */
 };
@@ -29,18 +35,20 @@ struct function {
 #define PROGRAM(name) offsetof(struct trace_bpf, progs.name)
 
 static const struct function functions[] = {
-        { "memory mapped for DMA by type1", "vfio_iommu_type1_ioctl", "vfio_iommu_type1", false, TRACE_MAP,
+        { "memory mapped for DMA by type1", "vfio_iommu_type1_ioctl", "vfio_iommu_type1", TYPES_KERNEL,
+          TRACE_MAP, PROGRAM(dma_begin), PROGRAM(dma_end) },
+        { "memory mapped for DMA by iommufd", "iommufd_fops_ioctl", "iommufd", TYPES_KERNEL, TRACE_MAP,
           PROGRAM(dma_begin), PROGRAM(dma_end) },
-        { "memory mapped for DMA by iommufd", "iommufd_fops_ioctl", "iommufd", false, TRACE_MAP,
-          PROGRAM(dma_begin), PROGRAM(dma_end) },
-        { "devices opened", "vfio_pci_core_enable", "vfio_pci_core", true, TRACE_OPEN, PROGRAM(open_begin),
-          PROGRAM(open_end) },
-        { "which memory is a BAR", "vfio_pci_core_mmap", "vfio_pci_core", true, TRACE_REGION,
+        { "BARs mapped for DMA as dma-bufs", "vfio_pci_dma_buf_iommufd_map", "vfio_pci_core", TYPES_DMA_BUF,
+          TRACE_MAP_FILE, PROGRAM(dma_buf_mapped), 0 },
+        { "devices opened", "vfio_pci_core_enable", "vfio_pci_core", TYPES_MODULE, TRACE_OPEN,
+          PROGRAM(open_begin), PROGRAM(open_end) },
+        { "which memory is a BAR", "vfio_pci_core_mmap", "vfio_pci_core", TYPES_MODULE, TRACE_REGION,
           PROGRAM(region_mapped), 0 },
-        { "devices reset", "__pci_reset_function_locked", NULL, false, TRACE_RESET, PROGRAM(reset_begin),
-          PROGRAM(reset_end) },
-        { "devices reset by their bus", "pci_reset_bus", NULL, false, TRACE_RESET, PROGRAM(reset_begin),
-          PROGRAM(reset_end) },
+        { "devices reset", "__pci_reset_function_locked", NULL, TYPES_KERNEL, TRACE_RESET,
+          PROGRAM(reset_begin), PROGRAM(reset_end) },
+        { "devices reset by their bus", "pci_reset_bus", NULL, TYPES_KERNEL, TRACE_RESET,
+          PROGRAM(reset_begin), PROGRAM(reset_end) },
 };
 
 _Static_assert(ELEMENTSOF(functions) + 1 <= TRACE_UNSEEN_MAX, "each of them, and the hook");
@@ -145,6 +153,7 @@ struct member {
 #define MEMBER(structure, name) { #structure, #name, offsetof(struct trace_members, structure##_##name) },
 static const struct member kernel_members[] = { TRACE_KERNEL_MEMBERS(MEMBER) };
 static const struct member module_members[] = { TRACE_MODULE_MEMBERS(MEMBER) };
+static const struct member dma_buf_members[] = { TRACE_DMA_BUF_MEMBERS(MEMBER) };
 #undef MEMBER
 
 static int find_members(struct trace_watch *w, const struct member members[], size_t n)
@@ -183,13 +192,17 @@ static int load_programs(struct trace_watch *w)
         return find_members(w, kernel_members, ELEMENTSOF(kernel_members));
 }
 
-static bool knows_module(struct trace_watch *w)
+static bool knows_types(struct trace_watch *w, enum types types)
 {
+        if (types == TYPES_KERNEL)
+                return true;
         if (!w->knows_module) {
                 kernel_symbols_refresh(w->symbols);
                 w->knows_module = find_members(w, module_members, ELEMENTSOF(module_members)) >= 0;
         }
-        return w->knows_module;
+        if (types == TYPES_MODULE || !w->knows_module)
+                return w->knows_module;
+        return find_members(w, dma_buf_members, ELEMENTSOF(dma_buf_members)) >= 0;
 }
 
 /* --- Attaching */
@@ -291,7 +304,7 @@ static void attach_missing(struct trace_watch *w)
                 if (w->attached[i] || w->n_tries[i] == TRIES_MAX || !may_be_there(w, f))
                         continue;
                 w->n_tries[i]++;
-                if (!f->reads_module || knows_module(w))
+                if (knows_types(w, f->reads))
                         all.functions[all.n++] = i;
         }
         if (w->n_rounds < 2)
@@ -406,6 +419,13 @@ uint64_t trace_watch_lost(const struct trace_watch *w)
         return w->kernel->bss->lost;
 }
 
+/* A kernel without dma-bufs of BARs maps none. */
+static bool is_missed(const struct trace_watch *w, const struct function *f)
+{
+        return module_is_there(f->module) &&
+               (f->reads != TYPES_DMA_BUF || kernel_symbols_btf_has_function(w->symbols, f->name));
+}
+
 size_t trace_watch_unseen(const struct trace_watch *w, struct trace_unseen ret[static TRACE_UNSEEN_MAX])
 {
         size_t n = 0;
@@ -414,7 +434,7 @@ size_t trace_watch_unseen(const struct trace_watch *w, struct trace_unseen ret[s
         if (!w->began || !w->ended)
                 ret[n++] = (struct trace_unseen){ "our hook", "sched_process_exec" };
         for (size_t i = 0; i < ELEMENTSOF(functions); i++)
-                if (!w->attached[i] && module_is_there(functions[i].module))
+                if (!w->attached[i] && is_missed(w, &functions[i]))
                         ret[n++] = (struct trace_unseen){ functions[i].phase, functions[i].name };
         return n;
 }

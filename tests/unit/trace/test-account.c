@@ -6,6 +6,7 @@
 
 #include "sample-events.h"
 #include "test.h"
+#include "trace/report.h"
 #include "util/macro.h"
 
 static struct trace_account account;
@@ -222,6 +223,39 @@ static void test_moved(void **state)
         assert_int_equal(trace_process_find_bar(p, SAMPLE_BAR + GIB(8))->region, 0);
 }
 
+/* iommufd maps a BAR as a dma-buf, by a descriptor of which only the device is known. */
+static void test_dma_bufs(void **state)
+{
+        struct trace_event map = sample_map(4, 3, 0, GIB(2), 0), ram = sample_map(9, 1, 0, MIB(64), 0);
+        const struct trace_process *p;
+        json_object *verdict;
+
+        (void) state;
+        add(sample_region(1, SAMPLE_BAR, MIB(256), SAMPLE_REGION(0, 0)));
+        add(sample_region(2, SAMPLE_BAR + GIB(4), GIB(2), SAMPLE_REGION(2, 0)));
+        add(sample_region(3, SAMPLE_BAR + GIB(8), GIB(2), SAMPLE_REGION(4, 0)));
+        map.kind = ram.kind = TRACE_MAP_FILE;
+        strcpy(map.text, SAMPLE_DEVICE);
+        for (unsigned i = 0; i < 2; i++) {
+                map.time += i;
+                p = add(map);
+                assert_ptr_equal(trace_process_find_mapped(p, &map), &p->bars[1 + i]);
+        }
+        map.time++;
+        map.size = MIB(1);
+        p = add(map);
+        p = add(ram);
+        for (unsigned i = 0; i < 3; i++)
+                assert_int_equal(p->bars[i].maps.calls, 1);
+        assert_int_equal(p->file.calls, 1);
+        assert_int_equal(p->file.bytes, MIB(64));
+        verdict = trace_verdict(&account, p);
+        assert_non_null(strstr(json_object_to_json_string(verdict), "3 of them as dma-bufs, without a fault."));
+        json_object_put(verdict);
+        strcpy(map.text, "0000:ff:00.0");
+        assert_int_equal(add(map)->file.calls, 2);
+}
+
 /* Two guests at once, and a pid that comes again. */
 static void test_processes(void **state)
 {
@@ -307,8 +341,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 ONE(test_start),         ONE(test_phases),        ONE(test_hooks),
                 ONE(test_pages),         ONE(test_fills_at_once), ONE(test_again_and_failed),
-                ONE(test_moved),         ONE(test_processes),     ONE(test_bounds),
-                ONE(test_hooks_bounded), ONE(test_bad_events),    ONE(test_spans_bounded),
+                ONE(test_moved),         ONE(test_dma_bufs),      ONE(test_processes),
+                ONE(test_bounds),        ONE(test_hooks_bounded), ONE(test_bad_events),
+                ONE(test_spans_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
