@@ -137,11 +137,24 @@ static int module_apply(const struct host *h, bool dry_run, struct fix_plan *pla
         return verify_module(h, plan);
 }
 
+/* As it is once a load that is under way has ended: where nothing can be locked, as it was seen. */
+static struct module_facts settled_module(const struct host *h, int *lock)
+{
+        struct module_facts m = h->module;
+
+        *lock = switch_lock(h->root, SWITCH_HOLD_USEC);
+        if (*lock >= 0)
+                module_facts_read(&m, h->root, &h->kernel);
+        return m;
+}
+
 static int module_revert(const struct host *h, bool dry_run, struct fix_plan *plan)
 {
+        _cleanup_(switch_unlock) int lock = -EBADF;
+        struct module_facts m = dry_run ? h->module : settled_module(h, &lock);
         int r;
 
-        if (h->module.loaded.value == FACT_NO)
+        if (m.loaded.value == FACT_NO)
                 return fix_plan_note(plan, "the module is not loaded");
         r = fix_plan_step(plan, "modprobe -r " VFIO_ALIGN_MODULE);
         if (r < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "fix/fix-module.h"
 #include "fix/fix-record.h"
@@ -8,6 +9,7 @@
 #include "fixture.h"
 #include "test.h"
 #include "util/file.h"
+#include "util/switch.h"
 
 #define SETTING "sys/kernel/mm/transparent_hugepage/enabled"
 #define RECORD "run/vfioalign/fix/thp"
@@ -169,6 +171,39 @@ static void test_module_state(void **state)
         assert_int_equal(fix_module_state(&h), FIX_PARTIAL);
 }
 
+/* A load that is under way when it is to be undone: what comes of it is unloaded. */
+static void test_module_revert_while_it_loads(void **state)
+{
+        _cleanup_(fix_plan_done) struct fix_plan plan = {};
+        _cleanup_free_ char *search = NULL;
+        struct fixture *f = *state;
+        struct host h = { .root = &f->root, .module.loaded.value = FACT_NO };
+        int lock, status;
+        pid_t loader;
+
+        fixture_write(f, "run/lock", "");
+        fixture_write(f, "run/vfioalign/x", "");
+        fixture_write(f, "bin/modprobe", "#!/bin/sh\necho \"$*\" >\"$(dirname \"$0\")/said\"\n");
+        assert_return_code(fchmodat(f->root.fd, "bin/modprobe", 0755, 0), errno);
+        assert_true(asprintf(&search, "%s/bin:%s", f->dir, getenv("PATH")) > 0);
+        assert_return_code(setenv("PATH", search, 1), errno);
+        lock = switch_lock(&f->root, 0);
+        assert_true(lock >= 0);
+        loader = fork();
+        if (loader == 0) {
+                usleep(300000);
+                fixture_write(f, "sys/module/vfio_align/parameters/enabled", "Y\n");
+                switch_unlock(&lock);
+                _exit(0);
+        }
+        close(lock); /* the child's descriptor keeps it locked */
+        assert_ok(fix_module(&h, FIX_REVERT, false, &plan));
+        assert_int_equal(waitpid(loader, &status, 0), loader);
+        assert_int_equal(plan.n_steps, 1);
+        assert_file(f, "bin/said", "-r vfio_align");
+        assert_true(fix_is_held_off(&f->root, FIX_MODULE));
+}
+
 static void test_plan(void **state)
 {
         struct fix_plan p = {};
@@ -196,6 +231,7 @@ int main(void)
                 FIXTURE_TEST(test_module_refused),
                 FIXTURE_TEST(test_module_enable),
                 FIXTURE_TEST(test_module_state),
+                FIXTURE_TEST(test_module_revert_while_it_loads),
                 cmocka_unit_test(test_plan),
         };
 
