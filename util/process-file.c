@@ -255,6 +255,18 @@ static int compare_processes(const void *a, const void *b)
         return y->trusted - x->trusted ?: (x->pid > y->pid) - (x->pid < y->pid);
 }
 
+/* Of a thread of the kernel, of which a large host has thousands, and of a process that has ended the link
+ * is there and leads nowhere. To read it waits for nobody. */
+static bool runs_no_program(int proc, const char *pid)
+{
+        char path[32], target[1];
+        struct stat st;
+
+        snprintf(path, sizeof(path), "%.20s/exe", pid);
+        return readlinkat(proc, path, target, sizeof(target)) < 0 && errno == ENOENT &&
+               fstatat(proc, path, &st, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
 int process_list(const struct root *root, struct process **ret, size_t *ret_n)
 {
         _cleanup_close_ int proc = -EBADF;
@@ -279,7 +291,7 @@ int process_list(const struct root *root, struct process **ret, size_t *ret_n)
                 uint64_t pid;
 
                 if (!isdigit((unsigned char) *names.names[i]) || parse_u64(names.names[i], 10, &pid) < 0 ||
-                    pid > INT32_MAX)
+                    pid > INT32_MAX || (root->live && runs_no_program(proc, names.names[i])))
                         continue;
                 if (root->live)
                         (void) fstatat(proc, names.names[i], &st, AT_SYMLINK_NOFOLLOW);

@@ -44,8 +44,8 @@ void unread_processes_done(struct unread_processes *u);
  * ends. */
 void process_trust(const struct root *root, pid_t pid);
 
-/* All processes: the trusted ones first, then by number. Returns 0 or a negative errno; *ret is the caller's
- * to free. */
+/* All processes that run a program: the trusted ones first, then by number. Returns 0 or a negative errno;
+ * *ret is the caller's to free. */
 int process_list(const struct root *root, struct process **ret, size_t *ret_n);
 
 /* One process. fd: its directory in /proc. */

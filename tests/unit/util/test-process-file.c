@@ -189,6 +189,37 @@ static void test_many(void **state)
         unread_processes_done(&u);
 }
 
+static bool is_listed(const struct root *root, pid_t pid)
+{
+        _cleanup_free_ struct process *list = NULL;
+        size_t n;
+
+        assert_ok(process_list(root, &list, &n));
+        for (size_t i = 0; i < n; i++)
+                if (list[i].pid == pid)
+                        return true;
+        return false;
+}
+
+/* Threads of the kernel run no program, nor does a process that has ended: that is what a test can make. */
+static void test_runs_no_program(void **state)
+{
+        _cleanup_(root_close) struct root live = { .fd = -EBADF };
+        siginfo_t info;
+        pid_t child;
+
+        (void) state;
+        assert_ok(root_open(&live, NULL));
+        child = fork();
+        if (child == 0)
+                _exit(0);
+        assert_true(child > 0);
+        assert_int_equal(waitid(P_PID, (id_t) child, &info, WEXITED | WNOWAIT), 0);
+        assert_false(is_listed(&live, child));
+        assert_true(is_listed(&live, getpid()));
+        assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 /* What is read without a child: it takes of the same time, and of root's processes all that there is. */
 static void test_time(void **state)
 {
@@ -291,6 +322,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_grep, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_stall, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_many, setup, fixture_teardown),
+                cmocka_unit_test(test_runs_no_program),
                 cmocka_unit_test_setup_teardown(test_time, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_stat, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_record, setup, fixture_teardown),
