@@ -12,8 +12,9 @@
 #include "util/log.h"
 #include "util/memory.h"
 
-/* Between two writes: each of them starts a program where somebody publishes what we write. */
-#define WRITE_INTERVAL_USEC USEC_PER_SEC
+/* Between two writes: each of them starts a program where somebody publishes what we write. What was counted
+ * waits as long, because an audit often follows. */
+#define WRITE_INTERVAL_USEC (500 * USEC_PER_MSEC)
 
 #define ROW_INTERVAL_USEC (3600 * USEC_PER_SEC)
 
@@ -154,13 +155,16 @@ static int on_write(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* At once, or a second after the last time. */
-static void write_soon(struct manager *m)
+/* After that time, or the interval after the last one. */
+static void write_soon(struct manager *m, uint64_t delay_usec)
 {
         struct export_service *s = m->export;
-        uint64_t due = s->written_usec > 0 ? s->written_usec + WRITE_INTERVAL_USEC : 0;
+        uint64_t due = clock_usec(CLOCK_MONOTONIC) + delay_usec, scheduled;
 
-        if (sd_event_source_get_enabled(s->write, NULL) > 0)
+        if (s->written_usec > 0 && due < s->written_usec + WRITE_INTERVAL_USEC)
+                due = s->written_usec + WRITE_INTERVAL_USEC;
+        if (sd_event_source_get_enabled(s->write, NULL) > 0 &&
+            sd_event_source_get_time(s->write, &scheduled) >= 0 && scheduled <= due)
                 return;
         (void) sd_event_source_set_time(s->write, due);
         (void) sd_event_source_set_enabled(s->write, SD_EVENT_ONESHOT);
@@ -243,7 +247,7 @@ void manager_export_audited(struct manager *m, bool done, uint64_t took_usec)
                 return;
         m->export->counters.audits++;
         m->export->audit_usec = took_usec;
-        write_soon(m);
+        write_soon(m, 0);
 }
 
 void manager_export_count_measured(struct manager *m, const struct host *before, const struct host *now)
@@ -272,7 +276,7 @@ void manager_export_count_hook(struct manager *m, uint64_t took_usec)
         if (!m->export)
                 return;
         metrics_count_hook(&m->export->counters, took_usec);
-        write_soon(m);
+        write_soon(m, WRITE_INTERVAL_USEC);
 }
 
 void manager_export_count_start(struct manager *m, enum start_result result)
@@ -283,7 +287,7 @@ void manager_export_count_start(struct manager *m, enum start_result result)
         if (!m->export)
                 return;
         m->export->counters.starts[result]++;
-        write_soon(m);
+        write_soon(m, WRITE_INTERVAL_USEC);
 }
 
 void manager_export_count_bind(struct manager *m, enum bind_operation operation, json_object *group)
@@ -307,5 +311,5 @@ void manager_export_count_bind(struct manager *m, enum bind_operation operation,
         if (!m->export || results[outcome] == _HANDOVER_RESULT_MAX)
                 return;
         m->export->counters.binds[bind ? HANDOVER_BIND : HANDOVER_UNBIND][results[outcome]]++;
-        write_soon(m);
+        write_soon(m, WRITE_INTERVAL_USEC);
 }

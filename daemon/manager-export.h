@@ -9,7 +9,7 @@ struct manager;
 /* What we write for those who watch many hosts, below /run/vfioalign and nowhere else: the metrics, and
  * the host's row (report/row.h), which goes to the journal as well where it has changed, and each hour.
  * Somebody else publishes them (vfioalign-textfile.path). They are written after each audit and where
- * something was counted, while nothing else is to be done, and once a second at most. */
+ * something was counted, while nothing else is to be done, and twice a second at most. */
 
 #define METRICS_FILE "run/vfioalign/metrics.prom"
 #define ROW_FILE "run/vfioalign/row.json"

@@ -359,6 +359,7 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
 {
         _cleanup_(running_guest_freep) struct running_guest *g = NULL;
         struct running_guest **slot = manager_find_guest(m, guest->name);
+        bool changed;
         int r;
 
         if (guest->n_hostdevs == 0 && slot) {
@@ -379,7 +380,8 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
         /* The hook and libvirt both report a start; libvirt also reports devices that come and go. */
         if (!slot || (*slot)->pid != g->pid)
                 count_start(m, g);
-        if (!slot || !running_guest_equal(*slot, g))
+        changed = !slot || !running_guest_equal(*slot, g);
+        if (changed)
                 running_guest_log(g);
         if (slot)
                 running_guest_free(*slot);
@@ -388,7 +390,10 @@ void manager_guest_started(struct manager *m, const struct guest *guest)
         if (slot)
                 *slot = TAKE_PTR(g);
         manager_report_changed(m);
-        manager_audit_soon(m);
+        if (changed)
+                manager_audit_promptly(m);
+        else
+                manager_audit_soon(m);
 }
 
 void manager_guest_released(struct manager *m, const char *name)

@@ -38,6 +38,7 @@
  * once it is over: one in the middle would be out of date at once, and would slow down those who bind. */
 #define AUDIT_DELAY_USEC (250 * USEC_PER_MSEC)
 #define AUDIT_DELAY_MAX_USEC (10 * USEC_PER_SEC)
+#define AUDIT_PROMPT_USEC (50 * USEC_PER_MSEC)
 
 #define MODULE_LOAD_TIMEOUT_USEC SWITCH_HOLD_USEC
 
@@ -316,21 +317,30 @@ static int on_audit_timer(sd_event_source *source, uint64_t usec, void *userdata
         return 0;
 }
 
-void manager_audit_soon(struct manager *m)
+/* latest_usec: however many causes come until then. */
+static void schedule_audit(struct manager *m, uint64_t delay_usec, uint64_t latest_usec)
 {
         uint64_t now = clock_usec(CLOCK_MONOTONIC), due;
         int r;
 
-        if (!m->audit_timer)
-                m->audit_asked_usec = now;
-        due = now + AUDIT_DELAY_USEC;
-        if (due > m->audit_asked_usec + AUDIT_DELAY_MAX_USEC)
-                due = m->audit_asked_usec + AUDIT_DELAY_MAX_USEC;
+        if (!m->audit_timer || m->audit_latest_usec > now + latest_usec)
+                m->audit_latest_usec = now + latest_usec;
+        due = now + delay_usec < m->audit_latest_usec ? now + delay_usec : m->audit_latest_usec;
         r = m->audit_timer ? sd_event_source_set_time(m->audit_timer, due)
-                           : sd_event_add_time(m->event, &m->audit_timer, CLOCK_MONOTONIC, due, 0,
-                                               on_audit_timer, m);
+                           : sd_event_add_time(m->event, &m->audit_timer, CLOCK_MONOTONIC, due,
+                                               USEC_PER_MSEC, on_audit_timer, m);
         if (r < 0)
                 log_warning(r, "Failed to schedule an audit: %m");
+}
+
+void manager_audit_soon(struct manager *m)
+{
+        schedule_audit(m, AUDIT_DELAY_USEC, AUDIT_DELAY_MAX_USEC);
+}
+
+void manager_audit_promptly(struct manager *m)
+{
+        schedule_audit(m, AUDIT_PROMPT_USEC, AUDIT_PROMPT_USEC);
 }
 
 void manager_refresh(struct manager *m)

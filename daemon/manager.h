@@ -53,7 +53,7 @@ struct manager {
         sd_event_source *switch_sources[2]; /* manager-switch.c */
 
         sd_event_source *audit_timer;
-        uint64_t audit_asked_usec; /* when audit_timer was first asked for, CLOCK_MONOTONIC */
+        uint64_t audit_latest_usec; /* when audit_timer is due at the latest, CLOCK_MONOTONIC */
         sd_event_source *retry_timer;
         unsigned n_retries; /* one after another */
         struct udev_monitor *udev_monitor;
@@ -99,6 +99,9 @@ void manager_refresh(struct manager *m);
 
 /* The same as an audit, soon, once for a burst of causes. */
 void manager_audit_soon(struct manager *m);
+
+/* The same for what somebody waits to see, as the start of a guest: no burst delays it. */
+void manager_audit_promptly(struct manager *m);
 
 /* Applies the fix of the host that helps, that nothing forbids, and that the configuration allows without
  * being asked. g: a guest that is about to start; NULL: the host as it is. True where something is now under
