@@ -20,6 +20,8 @@ struct kernel_symbols {
         struct btf *kernel; /* read at the first question that is not recorded */
         struct btf *module; /* split BTF on top of `kernel`; NULL if the module is built in or not loaded */
         bool btf_tried;
+        char structure[64]; /* the last that was found, because libbpf looks through all types for a name */
+        int structure_id;
         const char *const *names;
         struct file_lines kallsyms; /* read at the first question that BTF does not settle */
         bool kallsyms_tried;
@@ -250,30 +252,30 @@ int kernel_symbols_size(struct kernel_symbols *s, uint64_t address, uint64_t *re
 /* Returns the recorded answer ("yes", "no" or a number), or else the one of `ask`; NULL if there is neither,
  * or no memory. The caller frees it. */
 static char *answer_question(struct kernel_symbols *s, const char *question, const char *a, const char *b,
-                             char *(*ask)(struct btf *btf, const char *a, const char *b))
+                             char *(*ask)(struct kernel_symbols *s, const char *a, const char *b))
 {
         char *answer = root_answer(s->root, question);
-        struct btf *btf;
 
         if (answer)
                 return answer;
-        btf = get_btf(s);
-        answer = btf ? ask(btf, a, b) : NULL;
+        answer = get_btf(s) ? ask(s, a, b) : NULL;
         if (answer)
                 root_note(s->root, question, answer);
         return answer;
 }
 
-static char *ask_function(struct btf *btf, const char *name, const char *unused)
+static char *ask_function(struct kernel_symbols *s, const char *name, const char *unused)
 {
         (void) unused;
-        return memory_note(strdup(btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0 ? "yes" : "no"));
+        return memory_note(
+                strdup(btf__find_by_name_kind(get_btf(s), name, BTF_KIND_FUNC) > 0 ? "yes" : "no"));
 }
 
-static char *ask_enum(struct btf *btf, const char *name, const char *unused)
+static char *ask_enum(struct kernel_symbols *s, const char *name, const char *unused)
 {
         (void) unused;
-        return memory_note(strdup(btf__find_by_name_kind(btf, name, BTF_KIND_ENUM) > 0 ? "yes" : "no"));
+        return memory_note(
+                strdup(btf__find_by_name_kind(get_btf(s), name, BTF_KIND_ENUM) > 0 ? "yes" : "no"));
 }
 
 #define ANONYMOUS_MAX 4 /* how deep structures and unions without a name are looked into */
@@ -299,15 +301,31 @@ static bool find_member(struct btf *btf, unsigned id, const char *member, unsign
         return false;
 }
 
+/* Returns its type, or a negative errno. The types of a module come after the kernel's, which keep theirs.
+ */
+static int find_structure(struct kernel_symbols *s, const char *name)
+{
+        int id;
+
+        if (streq(s->structure, name))
+                return s->structure_id;
+        id = btf__find_by_name_kind(get_btf(s), name, BTF_KIND_STRUCT);
+        if (id > 0 && strlen(name) < sizeof(s->structure)) {
+                strcpy(s->structure, name);
+                s->structure_id = id;
+        }
+        return id;
+}
+
 /* The offset in bytes, or "no". */
-static char *ask_member(struct btf *btf, const char *structure, const char *member)
+static char *ask_member(struct kernel_symbols *s, const char *structure, const char *member)
 {
         unsigned bits;
         char *offset;
         int id;
 
-        id = btf__find_by_name_kind(btf, structure, BTF_KIND_STRUCT);
-        if (id < 0 || !find_member(btf, (unsigned) id, member, ANONYMOUS_MAX, &bits))
+        id = find_structure(s, structure);
+        if (id < 0 || !find_member(get_btf(s), (unsigned) id, member, ANONYMOUS_MAX, &bits))
                 return memory_note(strdup("no"));
         return asprintf(&offset, "%u", bits / 8) < 0 ? memory_note(NULL) : offset;
 }
