@@ -87,7 +87,7 @@ static int watch_until_over(struct keeping *k)
 static int keep_process(struct keeping *k, const struct trace_process *p)
 {
         const struct trace_selection selection = { .process = p };
-        const struct trace_collector *c = &k->collector;
+        struct trace_collector *c = &k->collector;
         uint64_t begin = trace_phases_of(&c->account, p).begin, time_usec = c->time_usec;
         json_object *document;
         int r;
@@ -131,6 +131,10 @@ static int measure_start(struct keeping *k)
 
         k->collector.since = k->began;
         r = trace_collector_open(&k->collector, 0, &why);
+        if (r == -EOPNOTSUPP) {
+                log_info("The start of guest '%s' is not measured: %s", k->guest, why);
+                return 0;
+        }
         if (r < 0)
                 return log_error(r, "Cannot measure the start of guest '%s': %s", k->guest, why);
         r = add_prepare(k);

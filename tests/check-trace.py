@@ -63,6 +63,7 @@ class Trace(unittest.TestCase):
         self.assertEqual((bar["largest_page"], bar["least_faults"]), (1 << 30, 2))
         self.assertEqual(bar["after"], {"module": {"page_size": 1 << 30, "faults": 2, "seconds": 0.000014,
                                                    "least_seconds": 0.000014, "most_seconds": 0.000014}})
+        self.assertEqual(process["processors"], {"threads": 2, "faults": 34})
         self.assertEqual((self.report["lost"], self.report["unseen"][0]["function"]), (3, "pci_reset_bus"))
 
     def test_text(self):
@@ -77,6 +78,7 @@ class Trace(unittest.TestCase):
                       "would take 2 faults", "With the module vfio_align that would have been 2 faults and 14 us, as a fault "
                       "took 7.06 us here.", "3.00 s: libvirt, until the emulator ran.", "1.00 s: the hook of vfioalign.",
                       "0.66 s: mapping 64.12 MiB of RAM for DMA, in 2 calls with 32 faults.",
+                      "The guest's 2 processors took 34 page faults, on BARs and on other memory.",
                       "3 events were lost", "Not seen: devices reset (pci_reset_bus)."):
             self.assertIn(words, flat)
         self.assertNotIn("00:06.0", text)
@@ -186,8 +188,8 @@ class Refused(unittest.TestCase):
                          "this kernel refuses BPF to this process (CAP_BPF and CAP_PERFMON are needed)")
         self.assertEqual(self.why(preexec_fn=lambda: forbid_bpf(errno.ENOSYS)), "this kernel has no BPF (CONFIG_BPF_SYSCALL)")
         why = self.why(preexec_fn=lambda: forbid_bpf(errno.EACCES, NR_PERF_EVENT_OPEN))
-        self.assertIn(why, ("this kernel refuses performance events to this process (kernel.perf_event_paranoid, CAP_SYS_ADMIN), "
-                            "and lets no function be watched without (CONFIG_FPROBE)",
+        self.assertIn(why, ("this kernel lets no function be watched without performance events (CONFIG_FPROBE), and refuses "
+                            "these to this process: it needs CAP_SYS_ADMIN, or 'sysctl kernel.perf_event_paranoid=2'",
                             "vfioalignctl: nothing that opens a VFIO device was seen to start"))  # it has CONFIG_FPROBE
         self.assertEqual(self.why(preexec_fn=lambda: forbid_bpf(errno.EINVAL)), "this kernel does not accept the BPF programs")
 

@@ -70,6 +70,11 @@ struct trace_span {
         uint64_t begin, end;
 };
 
+/* The threads that run a guest's processors, and the page faults that they have taken, in KVM as well. */
+struct trace_processors {
+        uint64_t threads, faults;
+};
+
 struct trace_process {
         uint32_t pid;
         uint64_t started; /* when its program began; or when it was seen first, if that was before the watch
@@ -89,7 +94,8 @@ struct trace_process {
         size_t n_bars;
         struct trace_span *spans; /* in the order in which the calls returned */
         size_t n_spans;
-        uint64_t n_omitted; /* devices, BARs and spans beyond those that are kept */
+        uint64_t n_omitted;                 /* devices, BARs and spans beyond those that are kept */
+        struct trace_processors processors; /* for whoever reports it to fill; no threads: unknown */
 };
 
 struct trace_hook {

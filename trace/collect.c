@@ -8,19 +8,17 @@
 
 #include "facts/guest/facts-mapping.h"
 #include "facts/kernel/kernel-symbols.h"
+#include "processors.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/guest-name.h"
 #include "util/macro.h"
+#include "util/memory.h"
 #include "util/process-file.h"
 
 #define REGION_SHIFT 40 /* as VFIO shows it: include/linux/vfio_pci_core.h */
 #define QUIET_NS (10 * UINT64_C(1000000000))
 #define QUIET_WITHOUT_BARS_NS (60 * UINT64_C(1000000000))
-
-/* To count these, a program would have to run at each of them. */
-static const struct trace_unseen never_seen = { "faults that KVM takes on BARs later",
-                                                "vfio_pci_mmap_huge_fault" };
 
 uint64_t trace_now(void)
 {
@@ -267,19 +265,34 @@ bool trace_start_is_over(const struct trace_process *p, uint64_t now)
         return p->ended || (trace_process_is_vmm(p) && now > p->last && now - p->last >= quiet);
 }
 
-json_object *trace_collector_report(const struct trace_collector *c, const struct trace_selection *s)
+/* What their own threads count costs nothing while it is watched, as a program at each fault would. */
+static int read_processors(struct trace_collector *c, const struct trace_selection *s)
 {
-        struct trace_unseen unseen[TRACE_UNSEEN_MAX + 1];
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < c->account.n_processes; i++) {
+                struct trace_process *p = &c->account.processes[i];
+
+                if (!p->ended && trace_is_selected(s, p))
+                        r = trace_processors_read(&c->root, (pid_t) p->pid, &p->processors);
+        }
+        return r;
+}
+
+json_object *trace_collector_report(struct trace_collector *c, const struct trace_selection *s)
+{
+        struct trace_unseen unseen[TRACE_UNSEEN_MAX];
         struct trace_watched w = { .unseen = unseen };
         struct utsname uts;
 
         assert(c);
         assert(s);
+        if (read_processors(c, s) < 0)
+                memory_note_failure();
         w.time_usec = c->time_usec;
         w.ns = trace_now() - c->began;
         w.kernel = uname(&uts) >= 0 ? uts.release : NULL;
         w.lost = trace_watch_lost(c->watch);
         w.n_unseen = trace_watch_unseen(c->watch, unseen);
-        unseen[w.n_unseen++] = never_seen;
         return trace_report_new(&c->account, s, &w);
 }

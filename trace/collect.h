@@ -42,6 +42,6 @@ int trace_collector_wait(struct trace_collector *c, int milliseconds);
 bool trace_start_is_over(const struct trace_process *p, uint64_t now);
 
 /* All of it until now, as trace_report_new(); the caller puts it. */
-json_object *trace_collector_report(const struct trace_collector *c, const struct trace_selection *s);
+json_object *trace_collector_report(struct trace_collector *c, const struct trace_selection *s);
 
 uint64_t trace_now(void); /* nanoseconds of CLOCK_MONOTONIC */

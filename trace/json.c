@@ -122,6 +122,19 @@ static json_object *new_phases(const struct trace_phases *f)
         return o;
 }
 
+/* null where they could not be told from other threads. */
+static json_object *new_processors(const struct trace_processors *processors)
+{
+        json_object *o;
+
+        if (processors->threads == 0)
+                return NULL;
+        o = json_new_object();
+        json_add_count(o, "threads", processors->threads);
+        json_add_count(o, "faults", processors->faults);
+        return o;
+}
+
 static json_object *new_process(const struct trace_account *a, const struct trace_process *p)
 {
         json_object *o = json_new_object(), *devices = json_new_array();
@@ -145,6 +158,7 @@ static json_object *new_process(const struct trace_account *a, const struct trac
                 json_append(bars, new_bar(a, &p->bars[i]));
         json_add(o, "devices", devices);
         json_add(o, "bars", bars);
+        json_add(o, "processors", new_processors(&p->processors));
         json_add_count(o, "omitted", p->n_omitted);
         json_add(o, "verdict", trace_verdict(a, p));
         return o;

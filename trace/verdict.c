@@ -214,6 +214,21 @@ static void add_failed(const struct trace_process *p, json_object *verdict)
         json_append_string(verdict, text);
 }
 
+/* What of BARs is not mapped for DMA with page faults, KVM maps when the guest uses it. */
+static void add_processors(const struct trace_processors *processors, json_object *verdict)
+{
+        format_t threads, faults;
+        sentence_t text;
+
+        if (processors->threads == 0)
+                return;
+        snprintf(text, sizeof(text),
+                 "The guest's %s processor%s took %s page fault%s, on BARs and on other memory.",
+                 format_count(processors->threads, threads), plural_of(processors->threads),
+                 format_count(processors->faults, faults), plural_of(processors->faults));
+        json_append_string(verdict, text);
+}
+
 static void add_phase(json_object *verdict, uint64_t ns, const char *what)
 {
         format_t seconds;
@@ -257,5 +272,6 @@ json_object *trace_verdict(const struct trace_account *a, const struct trace_pro
         add_failed(p, verdict);
         add_phase(verdict, f.unmap, "unmapping");
         add_phase(verdict, f.other, "everything else: the emulator, the firmware and the guest");
+        add_processors(&p->processors, verdict);
         return verdict;
 }

@@ -60,11 +60,10 @@ struct trace_watch {
         struct kernel_symbols *symbols;
         struct trace_bpf *kernel;
         struct ring_buffer *ring;
-        bool attached[ELEMENTSOF(functions)];
+        bool attached[ELEMENTSOF(functions)], is_built_in[ELEMENTSOF(functions)];
         struct bpf_link *links[2 * ELEMENTSOF(functions)];
         size_t n_links;
         struct bpf_link *began, *ended;
-        unsigned n_rounds; /* of attaching */
         unsigned n_tries[ELEMENTSOF(functions)];
         bool knows_module; /* the members of its types */
         bool by_fprobe;    /* functions are watched without performance events */
@@ -138,8 +137,9 @@ static bool events_are_refused(void)
 static const char *reason_afterwards(const struct trace_watch *w)
 {
         if (w->by_fprobe)
-                return "this kernel refuses performance events to this process (kernel.perf_event_paranoid, "
-                       "CAP_SYS_ADMIN), and lets no function be watched without (CONFIG_FPROBE)";
+                return "this kernel lets no function be watched without performance events "
+                       "(CONFIG_FPROBE), and refuses these to this process: it needs CAP_SYS_ADMIN, or "
+                       "'sysctl kernel.perf_event_paranoid=2'";
         return "this kernel lets no function be watched (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)";
 }
 
@@ -283,14 +283,13 @@ static bool attach_group(struct trace_watch *w, const struct group *g)
         return true;
 }
 
-/* A module that is built in may have no folder in /sys/module, and BTF may lack a function. To look for one
- * that is not there the kernel goes through all names that it has, so that is left for when the others are
- * watched. */
-static bool may_be_there(const struct trace_watch *w, const struct function *f)
+/* A module that is built in may have no folder in /sys/module; the kernel's own types have its functions
+ * then. To look for one that is not there, the kernel goes through all names that it has. */
+static void find_built_in(struct trace_watch *w)
 {
-        if (module_is_there(f->module))
-                return true;
-        return w->n_rounds == 0 ? kernel_symbols_btf_has_function(w->symbols, f->name) : w->n_rounds == 1;
+        for (size_t i = 0; i < ELEMENTSOF(functions); i++)
+                w->is_built_in[i] = !module_is_there(functions[i].module) &&
+                                    kernel_symbols_btf_has_function(w->symbols, functions[i].name);
 }
 
 /* A link takes the kernel a while, however many functions it is of; and one fails as a whole. */
@@ -301,14 +300,13 @@ static void attach_missing(struct trace_watch *w)
         for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
                 const struct function *f = &functions[i];
 
-                if (w->attached[i] || w->n_tries[i] == TRIES_MAX || !may_be_there(w, f))
+                if (w->attached[i] || w->n_tries[i] == TRIES_MAX ||
+                    (!w->is_built_in[i] && !module_is_there(f->module)))
                         continue;
                 w->n_tries[i]++;
                 if (knows_types(w, f->reads))
                         all.functions[all.n++] = i;
         }
-        if (w->n_rounds < 2)
-                w->n_rounds++;
         if (all.n > 1 && w->by_fprobe && attach_group(w, &all))
                 return;
         for (size_t i = 0; i < all.n; i++)
@@ -350,6 +348,7 @@ static int watch_start(struct trace_watch *w, const char **ret_why)
         }
         w->began = bpf_program__attach(w->kernel->progs.process_began);
         w->ended = bpf_program__attach(w->kernel->progs.process_ended);
+        find_built_in(w);
         attach_missing(w);
         if (sees_nothing(w)) {
                 *ret_why = reason_afterwards(w);

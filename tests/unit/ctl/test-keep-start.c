@@ -26,6 +26,7 @@ static size_t n_events;
 static trace_event_t function;
 static void *function_data;
 static unsigned n_waits; /* without an event */
+static int refused;      /* what the kernel says to the programs */
 
 int __real_root_open(struct root *root, const char *dir);
 int __wrap_root_open(struct root *root, const char *dir);
@@ -39,7 +40,10 @@ int __wrap_trace_watch_new(struct kernel_symbols *symbols, trace_event_t on_even
 int __wrap_trace_watch_new(struct kernel_symbols *symbols, trace_event_t on_event, void *userdata,
                            struct trace_watch **ret, const char **ret_why)
 {
-        (void) symbols, (void) ret_why;
+        (void) symbols;
+        *ret_why = "of the test";
+        if (refused < 0)
+                return refused;
         function = on_event;
         function_data = userdata;
         *ret = NULL;
@@ -130,6 +134,7 @@ static int setup(void **state)
 
         host = *state;
         n_events = n_waits = 0;
+        refused = 0;
         long_run_stopped_by = 0;
         fixture_write(host, STARTS_DIR "/note", "");
         fixture_write_bytes(host, "proc/1234/cmdline", "qemu\0-name\0guest=a b",
@@ -251,6 +256,17 @@ static void test_busy(void **state)
                 close(slots[i]);
 }
 
+/* Of what this kernel cannot do nobody is told as of an error at each start. */
+static void test_refused(void **state)
+{
+        (void) state;
+        add_start(1);
+        refused = -EOPNOTSUPP;
+        assert_kept(0, false);
+        refused = -EPERM;
+        assert_int_equal(keep_start("a b"), CTL_FAILED);
+}
+
 static void test_fails(void **state)
 {
         (void) state;
@@ -269,6 +285,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_again, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_long_name, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_busy, setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_refused, setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_fails, setup, fixture_teardown),
         };
 

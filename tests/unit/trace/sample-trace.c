@@ -35,6 +35,7 @@ int main(int argc, char *argv[])
         account.processes[0].bars[0].fixes[0] = (struct trace_fix){ "module", "With the module vfio_align",
                                                                     GIB(1), 2 };
         account.processes[0].bars[0].n_fixes = 1;
+        account.processes[0].processors = (struct trace_processors){ 2, 34 };
         report = trace_report_new(&account, &selection, &watched);
         if (svg)
                 trace_svg_print(&account, &account.processes[0], stdout);

@@ -88,6 +88,22 @@ int __wrap_trace_watch_wait(struct trace_watch *w, int milliseconds)
         return 0;
 }
 
+uint64_t __wrap_trace_watch_lost(const struct trace_watch *w);
+uint64_t __wrap_trace_watch_lost(const struct trace_watch *w)
+{
+        (void) w;
+        return 0;
+}
+
+size_t __wrap_trace_watch_unseen(const struct trace_watch *w,
+                                 struct trace_unseen ret[static TRACE_UNSEEN_MAX]);
+size_t __wrap_trace_watch_unseen(const struct trace_watch *w,
+                                 struct trace_unseen ret[static TRACE_UNSEEN_MAX])
+{
+        (void) w, (void) ret;
+        return 0;
+}
+
 static void on_event(const struct trace_process *p, const struct trace_event *e, void *userdata)
 {
         (void) userdata;
@@ -336,6 +352,50 @@ static void test_unknown_event(void **state)
         assert_int_equal(n_reported, 0);
 }
 
+static void write_thread(struct fixture *f, const char *tid, const char *name, const char *faults)
+{
+        char path[64], stat[128];
+
+        snprintf(path, sizeof(path), PROC "task/%s/stat", tid);
+        snprintf(stat, sizeof(stat), "%s (%s) S 1 1 1 0 -1 1077936192 %s 2 3 0 0\n", tid, name, faults);
+        fixture_write(f, path, stat);
+}
+
+static struct trace_processors report_processors(const struct trace_selection *s)
+{
+        json_object_put(trace_collector_report(&collector, s));
+        return collector.account.processes[0].processors;
+}
+
+/* The faults of a guest's processors are those of its threads of that name, also after a ")" in another's.
+ */
+static void test_processors(void **state)
+{
+        static const struct trace_selection all = {}, other = { .guest = "other" };
+        struct fixture *f = *state;
+
+        open_collector(0);
+        ring_add(sample_event(TRACE_OPEN, 1, 1, SAMPLE_DEVICE));
+        take_ring();
+        assert_int_equal(report_processors(&all).threads, 0);
+
+        write_thread(f, "1234", "qemu-system-x86", "1000 99 100");
+        write_thread(f, "1235", "CPU 0/KVM", "20 99 3");
+        write_thread(f, "1236", "CPU) (1/KVM", "1 99 0");
+        write_thread(f, "1237", "CPU 1/KVM", "700 99 0");
+        write_thread(f, "1238", "vcpu3", "5 99 0");
+        fixture_write(f, PROC "task/1239/stat", "1239 (CPU 2/KVM) S 1\n");
+        assert_int_equal(report_processors(&other).threads, 0);
+        assert_int_equal(report_processors(&all).threads, 3);
+        assert_int_equal(report_processors(&all).faults, 728);
+
+        /* What was read once stays. */
+        ring_add(sample_event(TRACE_EXIT, 2, 0, ""));
+        take_ring();
+        write_thread(f, "1237", "CPU 1/KVM", "900 99 0");
+        assert_int_equal(report_processors(&all).faults, 728);
+}
+
 static void test_over(void **state)
 {
         uint64_t end;
@@ -363,7 +423,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 ONE(test_start),         ONE(test_guest),      ONE(test_no_answer),   ONE(test_running),
                 ONE(test_seen_late),     ONE(test_no_process), ONE(test_short_lived), ONE(test_kernel),
-                ONE(test_unknown_event), ONE(test_over),
+                ONE(test_unknown_event), ONE(test_processors), ONE(test_over),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
