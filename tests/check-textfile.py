@@ -142,7 +142,7 @@ class Textfile(unittest.TestCase):
         """What the daemon writes while this runs is published, too: systemd does not start it again for that."""
         directory = self.make(USUAL[0])
         self.publish(PATH=self.shim(
-            "install", f'[ -e {self.root}/once ] || {{ : >{self.root}/once; echo "# newer" >{self.metrics}; }}'))
+            "mv", f'[ -e {self.root}/once ] || {{ : >{self.root}/once; echo "# newer" >{self.metrics}; }}'))
         self.assertEqual(self.metrics.read_text(), "# newer\n")
         self.assert_published(directory)
 
