@@ -2,6 +2,7 @@
 #include "watch.h"
 
 #include <assert.h>
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +66,7 @@ struct trace_watch {
         size_t n_links;
         struct bpf_link *began, *ended;
         unsigned n_tries[ELEMENTSOF(functions)];
+        size_t n_there;    /* functions that were there in the last round of attaching */
         bool knows_module; /* the members of its types */
         bool by_fprobe;    /* functions are watched without performance events */
         trace_event_t on_event;
@@ -292,19 +294,41 @@ static void find_built_in(struct trace_watch *w)
                                     kernel_symbols_btf_has_function(w->symbols, functions[i].name);
 }
 
-/* A link takes the kernel a while, however many functions it is of; and one fails as a whole. */
+static bool is_there(const struct trace_watch *w, size_t i)
+{
+        return w->is_built_in[i] || module_is_there(functions[i].module);
+}
+
+/* For a link without performance events the kernel goes through all names that it has, however many
+ * functions it is of. So they are watched together: at once where VFIO is loaded, and else when it is, and
+ * no other of its modules has come since the last round. */
+static bool is_time_to_link(struct trace_watch *w)
+{
+        bool first = w->n_there == 0, pci = false, iommu = false;
+        size_t before = w->n_there;
+
+        w->n_there = 0;
+        for (size_t i = 0; i < ELEMENTSOF(functions); i++)
+                if (is_there(w, i)) {
+                        w->n_there++;
+                        pci |= functions[i].reads == TYPES_MODULE;
+                        iommu |= functions[i].kind == TRACE_MAP;
+                }
+        return first ? pci && iommu : (pci || iommu) && w->n_there == before;
+}
+
+/* One link of several functions fails as a whole. */
 static void attach_missing(struct trace_watch *w)
 {
         struct group all = {};
 
+        if (w->by_fprobe && !is_time_to_link(w))
+                return;
         for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
-                const struct function *f = &functions[i];
-
-                if (w->attached[i] || w->n_tries[i] == TRIES_MAX ||
-                    (!w->is_built_in[i] && !module_is_there(f->module)))
+                if (w->attached[i] || w->n_tries[i] == TRIES_MAX || !is_there(w, i))
                         continue;
                 w->n_tries[i]++;
-                if (knows_types(w, f->reads))
+                if (knows_types(w, functions[i].reads))
                         all.functions[all.n++] = i;
         }
         if (all.n > 1 && w->by_fprobe && attach_group(w, &all))
@@ -322,9 +346,17 @@ static int take_event(void *userdata, void *data, size_t size)
         return 0;
 }
 
-/* Whether there is anything that can be watched; the functions of the kernel itself are on every one. */
+/* Whether there is anything that can be watched. A link of no function is refused in any case, and with
+ * EOPNOTSUPP where the kernel has none of this kind; else the functions of the kernel itself tell, which are
+ * on every one. */
 static bool sees_nothing(const struct trace_watch *w)
 {
+        if (w->by_fprobe) {
+                LIBBPF_OPTS(bpf_link_create_opts, none);
+
+                return bpf_link_create(bpf_program__fd(w->kernel->progs.any_begin), 0,
+                                       BPF_TRACE_KPROBE_MULTI, &none) == -EOPNOTSUPP;
+        }
         for (size_t i = 0; i < ELEMENTSOF(functions); i++)
                 if (w->attached[i])
                         return false;
@@ -419,10 +451,11 @@ uint64_t trace_watch_lost(const struct trace_watch *w)
 }
 
 /* A kernel without dma-bufs of BARs maps none. */
-static bool is_missed(const struct trace_watch *w, const struct function *f)
+static bool is_missed(const struct trace_watch *w, size_t i)
 {
-        return module_is_there(f->module) &&
-               (f->reads != TYPES_DMA_BUF || kernel_symbols_btf_has_function(w->symbols, f->name));
+        return !w->attached[i] && w->n_tries[i] > 0 &&
+               (functions[i].reads != TYPES_DMA_BUF ||
+                kernel_symbols_btf_has_function(w->symbols, functions[i].name));
 }
 
 size_t trace_watch_unseen(const struct trace_watch *w, struct trace_unseen ret[static TRACE_UNSEEN_MAX])
@@ -433,7 +466,7 @@ size_t trace_watch_unseen(const struct trace_watch *w, struct trace_unseen ret[s
         if (!w->began || !w->ended)
                 ret[n++] = (struct trace_unseen){ "our hook", "sched_process_exec" };
         for (size_t i = 0; i < ELEMENTSOF(functions); i++)
-                if (!w->attached[i] && is_missed(w, &functions[i]))
+                if (is_missed(w, i))
                         ret[n++] = (struct trace_unseen){ functions[i].phase, functions[i].name };
         return n;
 }
